@@ -1,0 +1,33 @@
+# Copyright: (c) 2026, the nexod.infra maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The one shape in which a foreseeable fault leaves the collection."""
+
+from __future__ import annotations
+
+
+class InfraError(Exception):
+    """A foreseeable fault: what was attempted, on what, why it failed and what mends it.
+
+    `action` completes "Cannot ..." (``"write the file set"``), `object` names the thing
+    (``'"prometheus"'``), `cause` is one clause, `mend` one imperative sentence.
+    """
+
+    def __init__(self, action: str, object: str, cause: str, mend: str, **facts: object) -> None:
+        self.action = action
+        self.object = object
+        self.cause = cause
+        self.mend = mend
+        self.facts = facts
+        super().__init__(str(self))
+
+    def __str__(self) -> str:
+        return f"Cannot {self.action} {self.object}: {self.cause.rstrip('.')}.\n{self.mend}"
+
+    def report(self) -> dict[str, object]:
+        """Arguments for ``fail_json``: `msg` is for people, the rest for programs."""
+        return {
+            **self.facts,
+            "msg": str(self),
+            "error": {"action": self.action, "object": self.object, "cause": self.cause, "mend": self.mend},
+        }

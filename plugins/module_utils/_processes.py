@@ -1,0 +1,58 @@
+# Copyright: (c) 2026, the nexod.infra maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The one door to processes: arguments as a list, output captured, a time limit always."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import subprocess
+import typing as t
+
+
+@dataclasses.dataclass(frozen=True)
+class Result:
+    """What a process left: `rc` (127 where there is no such program, 124 at the time limit), `stdout`, `stderr`."""
+
+    rc: int
+    stdout: str
+    stderr: str
+
+    @property
+    def output(self) -> str:
+        """Both streams, trimmed: what a person wants to read of a failure."""
+        return "\n".join(text for text in (self.stdout.strip(), self.stderr.strip()) if text)
+
+
+def run(
+    argv: t.Sequence[str],
+    *,
+    timeout: float = 60,
+    environment: t.Mapping[str, str] | None = None,
+    stdin: str | None = None,
+    cwd: str | None = None,
+) -> Result:
+    """Run `argv` (no shell) for at most `timeout` seconds; `environment` is added to this process's own.
+
+    Never raises for what the process does: a missing program is rc 127, a passed limit rc 124.
+    Secrets belong into `environment` or `stdin`, never into `argv`, which every user of the host can read.
+    """
+    try:
+        done = subprocess.run(
+            list(argv),
+            capture_output=True,
+            check=False,
+            cwd=cwd,
+            env={**os.environ, "LC_ALL": "C.UTF-8", **(environment or {})},
+            errors="replace",
+            input=stdin,
+            stdin=None if stdin is not None else subprocess.DEVNULL,
+            text=True,
+            timeout=timeout,
+        )
+    except FileNotFoundError as error:
+        return Result(127, "", str(error))
+    except subprocess.TimeoutExpired:
+        return Result(124, "", f"no end within {timeout:g} s")
+    return Result(done.returncode, done.stdout, done.stderr)
