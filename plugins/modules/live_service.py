@@ -1,0 +1,205 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, the nexod.infra maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: live_service
+short_description: Run a systemd service with its current file set and prove it live
+version_added: "1.0.0"
+description:
+  - Starts, reloads or restarts a unit as its file set asks, waits until the service itself proves that it is live with
+    the new set, and only then marks that set as live.
+  - When the proof does not come, the file set returns to the one that was last live, the service is restarted with it
+    and proven, and the task fails with the service's last log lines.
+  - A service that is active but does not prove itself, with nothing to change, is restarted once.
+  - In check mode only asks; a unit that is not there yet is predicted to be enabled and started.
+options:
+  name:
+    description: Name of the systemd unit; C(.service) is implied.
+    type: str
+    required: true
+  state:
+    description: V(started) runs and proves it, V(stopped) ends it, V(absent) ends and disables it, unit missing or not.
+    type: str
+    choices: [started, stopped, absent]
+    default: started
+  enabled:
+    description: Whether it starts at boot.
+    type: bool
+    default: true
+  files:
+    description: What M(nexod.infra.file_set) returned for the service's set.
+    type: dict
+  proof:
+    description: What must hold, all of it, before the set counts as live. Asked on the host.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      url:
+        description: HTTP or HTTPS address to get; no proxy is used, redirects are followed.
+        type: str
+      status:
+        description: HTTP status that O(proof[].url) must answer with.
+        type: int
+        default: 200
+      command:
+        description: Program and its arguments that must end with 0; no shell is involved.
+        type: list
+        elements: str
+      environment:
+        description: Environment added for O(proof[].command); the place for its secrets.
+        type: dict
+        default: {}
+      matches:
+        description: Regular expression to be found in the body or the output.
+        type: str
+      metrics:
+        description:
+          - Metrics of a Prometheus exposition at O(proof[].url) by name.
+          - A value is a number, or V(since) for a Unix time in seconds that must not be before the action.
+        type: dict
+        default: {}
+      after:
+        description: Only ask this proof after these actions; always where empty.
+        type: list
+        elements: str
+        choices: [start, reload, restart]
+        default: []
+  timeout:
+    description: Seconds that the proofs may take after an action, and systemctl itself as well.
+    type: int
+    default: 60
+seealso:
+  - module: nexod.infra.file_set
+author:
+  - The nexod.infra maintainers (@nexod)
+"""
+
+EXAMPLES = r"""
+- name: Run Prometheus and prove it live
+  nexod.infra.live_service:
+    name: prometheus
+    files: "{{ prometheus_files }}"
+    proof:
+      - url: http://127.0.0.1:9090/-/ready
+      - url: http://127.0.0.1:9090/metrics
+        metrics:
+          prometheus_config_last_reload_successful: "1"
+          prometheus_config_last_reload_success_timestamp_seconds: since
+        after: [start, reload, restart]
+"""
+
+RETURN = r"""
+name:
+  description: The unit.
+  returned: always
+  type: str
+  sample: prometheus
+action:
+  description: What was done, or in check mode would be, to the running service.
+  returned: always
+  type: str
+  sample: reload
+steps:
+  description: The systemctl verbs, in order.
+  returned: always
+  type: list
+  elements: str
+  sample: [daemon-reload, reload]
+seconds:
+  description: Time from the action to the last proof.
+  returned: always
+  type: float
+  sample: 0.41
+"""
+
+import time
+import typing as t
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.nexod.infra.plugins.module_utils import _live_service as service
+from ansible_collections.nexod.infra.plugins.module_utils._errors import InfraError
+from ansible_collections.nexod.infra.plugins.module_utils._file_set import FileSet
+
+PROOF: dict[str, dict[str, t.Any]] = {
+    "url": {"type": "str"},
+    "status": {"type": "int", "default": 200},
+    "command": {"type": "list", "elements": "str"},
+    "environment": {"type": "dict", "default": {}, "no_log": True},
+    "matches": {"type": "str"},
+    "metrics": {"type": "dict", "default": {}},
+    "after": {"type": "list", "elements": "str", "choices": ["start", "reload", "restart"], "default": []},
+}
+
+ARGUMENTS: dict[str, dict[str, t.Any]] = {
+    "name": {"type": "str", "required": True},
+    "state": {"type": "str", "choices": ["started", "stopped", "absent"], "default": "started"},
+    "enabled": {"type": "bool", "default": True},
+    "files": {"type": "dict"},
+    "proof": {
+        "type": "list",
+        "elements": "dict",
+        "default": [],
+        "options": PROOF,
+        "mutually_exclusive": [("url", "command")],
+        "required_one_of": [("url", "command")],
+    },
+    "timeout": {"type": "int", "default": 60},
+}
+
+
+def as_proof(row: dict[str, t.Any]) -> service.Proof:
+    return service.Proof(
+        url=row["url"],
+        status=row["status"],
+        command=tuple(row["command"] or ()),
+        environment={name: str(value) for name, value in row["environment"].items()},
+        matches=row["matches"],
+        metrics={name: str(value) for name, value in row["metrics"].items()},
+        after=frozenset(row["after"]),
+    )
+
+
+def keep_live(module: AnsibleModule) -> dict[str, t.Any]:
+    """Plan, act, prove; in check mode only plan."""
+    options = module.params
+    unit, state, timeout = options["name"], options["state"], options["timeout"]
+    files = options["files"] or {}
+    action = files.get("action", "none")
+    proofs = [as_proof(row) for row in options["proof"]]
+    status = service.status_of(unit)
+    began = time.time()
+    proven = True
+    if state == "started" and status.active and action == "none":
+        proven = service.wait_proven(unit, proofs, "none", began, service.AT_REST) is None
+    steps = service.plan(state, options["enabled"], status, action, proven)
+    act = service.taken(steps)
+    if not module.check_mode:
+        current = FileSet(files["name"], files["root"]) if files.get("name") else None
+        service.bring(unit, steps, proofs if state == "started" else [], current, timeout)
+    return {
+        "name": unit,
+        "changed": service.changes(steps),
+        "action": act,
+        "steps": steps,
+        "seconds": round(time.time() - began, 3),
+        "diff": [service.as_diff(unit, status, steps)] if service.changes(steps) else [],
+    }
+
+
+def main() -> None:
+    module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
+    try:
+        result = keep_live(module)
+    except InfraError as error:
+        module.fail_json(**error.report())
+    module.exit_json(**result)
+
+
+if __name__ == "__main__":
+    main()
