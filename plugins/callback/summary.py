@@ -1,0 +1,172 @@
+# Copyright: (c) 2026, the nexod.infra maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+name: summary
+type: aggregate
+short_description: Says at the end of a run what it did, and writes it as JSON
+version_added: "1.0.0"
+author: The nexod.infra maintainers (@nexod)
+description:
+  - Prints environment, version and revision before and after, keys flushed and sessions kept, the latency verdict,
+    the time of each stage, the hosts that changed, what is a stand-in, and the URLs to open.
+  - When the run failed, it names stage, host and task, with the whole error.
+  - Writes the same as JSON to a file named after the playbook (C(deploy.json) for C(deploy.yml)).
+  - Stages hand over what they know by M(ansible.builtin.set_stats) under the key C(infra_summary).
+  - Silent for playbooks whose plays belong to no stage (their names lack the form C(<stage> | what it does)).
+options:
+  report_dir:
+    description: Folder the JSON goes to, made when it is missing. Relative to the folder the command was typed in.
+    type: path
+    default: .report
+    env:
+      - name: NEXOD_REPORT_DIR
+    ini:
+      - section: callback_nexod_summary
+        key: report_dir
+requirements:
+  - Enabled by C(callbacks_enabled) in the configuration.
+"""
+
+import datetime
+import json
+import os
+import tempfile
+import time
+import typing as t
+from pathlib import Path
+
+from ansible import constants as C  # noqa: N812 - Ansible's own name for it
+from ansible import context
+from ansible.plugins.callback import CallbackBase
+
+from ansible_collections.nexod.infra.plugins.module_utils._report import (
+    Failure,
+    Run,
+    Stage,
+    build,
+    error_text,
+    render,
+    stage_of,
+)
+
+
+def _now() -> str:
+    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+
+
+def write_json(folder: Path, name: str, report: t.Mapping[str, t.Any]) -> Path:
+    """Write `report` below `folder` in one rename, readable by its owner only: errors may name internals."""
+    folder.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=folder, prefix=f".{name}.")
+    with os.fdopen(handle, "w", encoding="utf-8") as stream:
+        json.dump(report, stream, indent=2, ensure_ascii=False, default=str)
+        stream.write("\n")
+    target = folder / name
+    Path(temporary).replace(target)
+    return target
+
+
+class CallbackModule(CallbackBase):
+    """Gathers while the run lasts, speaks once at its end."""
+
+    CALLBACK_VERSION = 2.0
+    CALLBACK_TYPE = "aggregate"
+    CALLBACK_NAME = "nexod.infra.summary"
+    CALLBACK_NEEDS_ENABLED = True
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._begun = time.monotonic()
+        self._started = _now()
+        self._playbook = ""
+        self._play: t.Any = None
+        self._stages: dict[str, Stage] = {}
+        self._stage: Stage | None = None
+        self._stage_begun = 0.0
+        self._failures: list[Failure] = []
+
+    def v2_playbook_on_start(self, playbook: t.Any) -> None:
+        self._playbook = Path(playbook._file_name).name
+
+    def v2_playbook_on_play_start(self, play: t.Any) -> None:
+        self._end_stage()
+        self._play = play
+        if name := stage_of(play.get_name()):
+            self._stage = self._stages.setdefault(name, Stage(name))
+            self._stage_begun = time.monotonic()
+
+    def _end_stage(self) -> None:
+        if self._stage:
+            self._stage.seconds += time.monotonic() - self._stage_begun
+        self._stage = None
+
+    def v2_runner_on_ok(self, result: t.Any) -> None:
+        if self._stage and result.is_changed():
+            self._stage.changed += 1
+
+    def v2_runner_on_failed(self, result: t.Any, ignore_errors: bool = False) -> None:
+        if not ignore_errors:
+            self._fail(result)
+
+    def v2_runner_on_unreachable(self, result: t.Any) -> None:
+        if not result.task.ignore_unreachable:
+            self._fail(result)
+
+    def _fail(self, result: t.Any) -> None:
+        found = result.result
+        items = [item for item in found.get("results") or [] if isinstance(item, dict) and item.get("failed")]
+        self._failures.append(
+            Failure(
+                stage=self._stage.name if self._stage else "",
+                host=result.host.get_name(),
+                task=result.task_name,
+                path=result.task.get_path() or "",
+                message="\n".join(error_text(item) for item in items or [found]),
+                error=found["error"] if isinstance(found.get("error"), dict) else None,
+            )
+        )
+
+    def _environment(self) -> str:
+        """The environment's name: what the inventory says, else the inventory's own folder."""
+        try:
+            manager = self._play.get_variable_manager()
+            host = manager._inventory.get_hosts()[0]
+            name = manager.get_vars(host=host, include_hostvars=False).get("infra_environment")
+        except Exception:  # noqa: BLE001,RUF100 - a name for the report is never worth failing a run
+            name = None
+        if isinstance(name, str) and "{{" not in name:
+            return name
+        sources = [str(source).rstrip("/,") for source in context.CLIARGS.get("inventory") or ()]
+        return Path(sources[0]).name if sources else ""
+
+    def v2_playbook_on_stats(self, stats: t.Any) -> None:
+        self._end_stage()
+        told = stats.custom.get("_run", {}).get("infra_summary") or {}
+        if not told and not self._stages:
+            return
+        hosts = {host: stats.summarize(host) for host in sorted(stats.processed)}
+        run = Run(
+            playbook=self._playbook,
+            check_mode=bool(context.CLIARGS.get("check")),
+            environment=self._environment(),
+            started=self._started,
+            finished=_now(),
+            seconds=time.monotonic() - self._begun,
+            stages=list(self._stages.values()),
+            hosts=hosts,
+            failures=self._failures,
+        )
+        report = build(run, told)
+        target = ""
+        try:
+            target = str(write_json(Path(self.get_option("report_dir")), f"{Path(self._playbook).stem}.json", report))
+        except OSError as error:
+            self._display.warning(
+                f"Cannot write the report: {error}. Make the folder writable, or set NEXOD_REPORT_DIR."
+            )
+        color = C.COLOR_OK if report["outcome"] == "ok" else C.COLOR_ERROR
+        self._display.display("\n".join(render(report, target)) + "\n", color=color)

@@ -1,0 +1,156 @@
+"""The callbacks on real runs: what a person sees, and what stays unseen."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.nexod.infra.plugins.callback.progress import Waiting, due, task_label
+
+COLLECTIONS = str(Path(__file__).parents[4] / ".collections")
+CANARY = "s3cret-canary"
+
+PLAYBOOK = f"""
+- name: preflight | Look around
+  hosts: all
+  gather_facts: false
+  tasks:
+    - name: look | Quiet
+      ansible.builtin.assert: {{that: true, quiet: true}}
+    - name: look | Secret
+      ansible.builtin.command: echo {CANARY}
+      no_log: true
+      changed_when: true
+    - name: look | Slow
+      ansible.builtin.command: sleep 2.5
+      changed_when: false
+    - name: look | Told
+      ansible.builtin.set_stats:
+        data: {{infra_summary: {{version_before: 1.0.0, version_after: 1.1.0}}}}
+- name: backend | Change
+  hosts: all
+  gather_facts: false
+  tasks:
+    - name: configure | Write
+      ansible.builtin.copy: {{content: new, dest: "{{{{ target }}}}", mode: "0600"}}
+    - name: run | Fail
+      ansible.builtin.fail: {{msg: "Cannot x: y.\\nDo z."}}
+      when: fails | default(false) | bool
+"""
+INVENTORY = """
+all:
+  hosts: {here: {ansible_connection: local, ansible_python_interpreter: "{{ ansible_playbook_python }}"}}
+  vars: {infra_environment: lab}
+"""
+
+
+@pytest.fixture
+def play(tmp_path: Path):
+    (tmp_path / "deploy.yml").write_text(PLAYBOOK)
+    (tmp_path / "hosts.yml").write_text(INVENTORY)
+
+    def run(*arguments: str) -> tuple[int, str, dict]:
+        program = str(Path(sys.executable).parent / "ansible-playbook")
+        done = subprocess.run(
+            [program, "-i", "hosts.yml", "-e", f"target={tmp_path / 'written'}", "deploy.yml", *arguments],
+            cwd=tmp_path,
+            env={
+                "PATH": os.environ["PATH"],
+                "HOME": str(tmp_path),
+                "LC_ALL": "C.UTF-8",
+                "ANSIBLE_COLLECTIONS_PATH": COLLECTIONS,
+                "ANSIBLE_STDOUT_CALLBACK": "nexod.infra.progress",
+                "ANSIBLE_CALLBACKS_ENABLED": "nexod.infra.summary",
+                "NEXOD_PROGRESS_WAIT_SECONDS": "1",
+            },
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        report = tmp_path / ".report" / "deploy.json"
+        return done.returncode, done.stdout + done.stderr, json.loads(report.read_text())
+
+    return run
+
+
+def test_a_run_reads_well(play, tmp_path: Path) -> None:
+    rc, said, report = play("--diff")
+    assert rc == 0, said
+    assert "[preflight] Look around" in said
+    assert "look | Quiet" not in said
+    assert "waiting for  here            look | Slow" in said
+    assert "changed      here            configure | Write" in said
+    assert "+new" in said
+    assert "changed=2 " in said
+    assert "version    1.0.0 -> 1.1.0" in said
+    assert "lab: deploy done" in said
+    assert "\x1b" not in said
+    assert CANARY not in said
+    assert (report["outcome"], report["environment"], report["failures"]) == ("ok", "lab", [])
+    assert [stage["name"] for stage in report["stages"]] == ["preflight", "backend"]
+    assert report["stages"][0]["seconds"] >= 2.5
+    assert ((tmp_path / ".report" / "deploy.json").stat().st_mode & 0o777) == 0o600
+
+
+def test_a_failure_is_text_and_named_at_the_end(play) -> None:
+    rc, said, report = play("-e", "fails=true")
+    assert rc == 2
+    assert "FAILED       here            run | Fail" in said
+    assert "      Cannot x: y.\n      Do z.\n" in said
+    assert "failed in stage backend on here: run | Fail" in said
+    assert report["outcome"] == "failed"
+    assert report["failures"][0]["message"] == "Cannot x: y.\nDo z."
+    assert report["stages"][1]["failed"] is True
+
+
+def test_check_mode_says_would(play, tmp_path: Path) -> None:
+    rc, said, report = play("--check")
+    assert rc == 0, said
+    assert "would change here            configure | Write" in said
+    assert "nothing was changed" in said
+    assert report["check_mode"] is True
+    assert not (tmp_path / "written").exists()
+
+
+def test_detail_is_the_default_callbacks(play) -> None:
+    rc, said, _report = play("-v")
+    assert rc == 0, said
+    assert "TASK [configure | Write]" in said
+    assert "changed: [here] =>" in said
+    assert CANARY not in said
+
+
+@pytest.mark.parametrize(
+    ("elapsed", "last", "named"),
+    [
+        (4.9, 0, False),
+        (5.0, 0, True),
+        (9.0, 5.0, False),
+        (10.0, 5.0, True),
+        (190.0, 130.0, True),
+        (189.0, 130.0, False),
+    ],
+)
+def test_due(elapsed: float, last: float, named: bool) -> None:
+    assert due(elapsed, last, first=5.0) is named
+
+
+def test_waiting_names_each_task_once_with_its_hosts() -> None:
+    waiting = Waiting()
+    waiting.start("t1", "b", "run | Prove", 0.0)
+    waiting.start("t1", "a", "run | Prove", 1.0)
+    assert waiting.overdue(4.0, 5.0) == []
+    assert waiting.overdue(6.0, 5.0) == [("run | Prove", ["a", "b"], 6.0)]
+    assert waiting.overdue(7.0, 5.0) == []
+    assert waiting.end("t1", "b", 8.0) == 8.0
+    assert waiting.overdue(30.0, 5.0) == [("run | Prove", ["a"], 29.0)]
+
+
+@pytest.mark.parametrize(("name", "label"), [("nexod.infra.api : run | x", "api : run | x"), (" plain ", "plain")])
+def test_task_label(name: str, label: str) -> None:
+    assert task_label(name) == label
