@@ -1,0 +1,118 @@
+# Copyright: (c) 2026, the nexod.infra maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a host says of itself, read from /proc and /etc alone: no program is started, nothing is written."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+import platform
+import re
+import time
+import typing as t
+
+_LISTEN = "0A"
+
+
+class Listener(t.TypedDict):
+    """A TCP port that is listened on, and by whom."""
+
+    port: int
+    program: str
+    unit: str
+
+
+def parse_os_release(text: str) -> dict[str, str]:
+    """ID, VERSION_ID and so on of /etc/os-release, in lower case and without quotes."""
+    pairs = (line.partition("=") for line in text.splitlines() if "=" in line and not line.startswith("#"))
+    return {key.strip().lower(): value.strip().strip("\"'") for key, _, value in pairs}
+
+
+def parse_listening(text: str) -> dict[str, int]:
+    """Socket inode -> port of every listening row of /proc/net/tcp or tcp6."""
+    found = {}
+    for line in text.splitlines()[1:]:
+        fields = line.split()
+        if len(fields) > 9 and fields[3] == _LISTEN:
+            found[fields[9]] = int(fields[1].rpartition(":")[2], 16)
+    return found
+
+
+def parse_unit(cgroup: str) -> str:
+    """The systemd unit in a /proc/PID/cgroup, the innermost one; empty where there is none."""
+    for line in cgroup.splitlines():
+        hierarchy, controllers, path = [*line.split(":", 2), "", ""][:3]
+        if hierarchy == "0" or controllers == "name=systemd":
+            units = [part for part in path.split("/") if re.search(r"\.(service|socket|scope)$", part)]
+            if units:
+                return units[-1]
+    return ""
+
+
+def parse_meminfo(text: str) -> int:
+    """MiB of memory in /proc/meminfo; 0 where it does not say."""
+    found = re.search(r"^MemTotal:\s+(\d+) kB", text, re.MULTILINE)
+    return int(found[1]) // 1024 if found else 0
+
+
+def free_mb(path: str) -> int:
+    """MiB that a service may still use on the file system of `path`."""
+    state = os.statvfs(path)
+    return state.f_bavail * state.f_frsize // 2**20
+
+
+def _read(path: pathlib.Path) -> str:
+    """A file's text; empty where it is not there or its process has just ended."""
+    try:
+        return path.read_text(errors="replace")
+    except OSError:
+        return ""
+
+
+def _owners(proc: pathlib.Path, inodes: t.Collection[str]) -> dict[str, pathlib.Path]:
+    """Socket inode -> folder of the process that holds it; the lowest process id where several do."""
+    wanted = {f"socket:[{inode}]": inode for inode in inodes}
+    found: dict[str, pathlib.Path] = {}
+    for folder in sorted((path for path in proc.iterdir() if path.name.isdigit()), key=lambda path: int(path.name)):
+        try:
+            links = [os.readlink(link) for link in (folder / "fd").iterdir()]
+        except OSError:
+            continue
+        for link in links:
+            if link in wanted:
+                found.setdefault(wanted[link], folder)
+    return found
+
+
+def listeners(proc: pathlib.Path) -> list[Listener]:
+    """Every TCP port listened on, in order, with the program and the unit that hold it (empty where unknown)."""
+    inodes = {**parse_listening(_read(proc / "net/tcp")), **parse_listening(_read(proc / "net/tcp6"))}
+    owners = _owners(proc, inodes) if inodes else {}
+    rows = set()
+    for inode, port in inodes.items():
+        folder = owners.get(inode)
+        program = _read(folder / "comm").strip() if folder else ""
+        unit = parse_unit(_read(folder / "cgroup")) if folder else ""
+        rows.add((port, program, unit))
+    return [{"port": port, "program": program, "unit": unit} for port, program, unit in sorted(rows)]
+
+
+def probe(reference_time: float | None, root: pathlib.Path = pathlib.Path("/")) -> dict[str, t.Any]:
+    """All that preflight wants to know of a host; `root` is where /proc, /etc and /run are looked for."""
+    release = parse_os_release(_read(root / "etc/os-release"))
+    return {
+        "clock_offset_seconds": None if reference_time is None else round(time.time() - reference_time, 1),
+        "disk_free_mb": {path: free_mb(str(root / path.lstrip("/"))) for path in ("/", "/var")},
+        "init": _read(root / "proc/1/comm").strip(),
+        "listeners": listeners(root / "proc") if (root / "proc/net").exists() else [],
+        "memory_mb": parse_meminfo(_read(root / "proc/meminfo")),
+        "os": {
+            "id": release.get("id", platform.system().lower()),
+            "codename": release.get("version_codename", ""),
+            "name": release.get("pretty_name", platform.platform()),
+        },
+        "python": platform.python_version(),
+        "superuser": os.geteuid() == 0,
+        "systemd": (root / "run/systemd/system").is_dir(),
+    }

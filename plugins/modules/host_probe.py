@@ -1,0 +1,96 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, the nexod.infra maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Ask a host what preflight wants to know, changing nothing."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: host_probe
+short_description: Ask a host what a deploy wants to know beforehand
+version_added: "1.0.0"
+author: The nexod.infra maintainers (@nexod)
+description:
+  - Reads C(/proc), C(/etc/os-release) and the file systems' sizes; starts no program and changes nothing.
+  - One execution answers everything that the stage C(preflight) judges on the controller.
+options:
+  reference_time:
+    description: >-
+      The controller's time in seconds since the epoch, against which the host's clock is compared.
+      The way to the host is part of the difference.
+    type: float
+"""
+
+EXAMPLES = r"""
+- name: Ask the host
+  nexod.infra.host_probe:
+    reference_time: "{{ now().timestamp() }}"
+  register: __probe
+"""
+
+RETURN = r"""
+probe:
+  description: What the host said.
+  returned: success
+  type: dict
+  contains:
+    clock_offset_seconds:
+      description: Seconds by which the host's clock is ahead of O(reference_time); null where none was given.
+      type: float
+    disk_free_mb:
+      description: Free mebibytes by path.
+      type: dict
+    init:
+      description: Name of process 1.
+      type: str
+    listeners:
+      description: Each TCP port listened on, with the program and the systemd unit that hold it.
+      type: list
+      elements: dict
+    memory_mb:
+      description: Mebibytes of memory.
+      type: int
+    os:
+      description: Identity, code name and full name of the operating system.
+      type: dict
+    python:
+      description: Version of the Python that ran the module.
+      type: str
+    superuser:
+      description: Whether the module ran as root.
+      type: bool
+    systemd:
+      description: Whether systemd manages the host.
+      type: bool
+  sample:
+    clock_offset_seconds: 0.3
+    disk_free_mb: {"/": 20480, "/var": 20480}
+    init: systemd
+    listeners: [{port: 22, program: sshd, unit: ssh.service}]
+    memory_mb: 4096
+    os: {id: debian, codename: trixie, name: Debian GNU/Linux 13 (trixie)}
+    python: 3.13.5
+    superuser: true
+    systemd: true
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.nexod.infra.plugins.module_utils._errors import InfraError
+from ansible_collections.nexod.infra.plugins.module_utils._probe import probe
+
+
+def main() -> None:
+    """Read, answer, exit."""
+    module = AnsibleModule({"reference_time": {"type": "float"}}, supports_check_mode=True)
+    try:
+        found = probe(module.params["reference_time"])
+    except OSError as error:
+        fault = InfraError("read the state of", "the host", str(error), "See to it that /proc and / can be read.")
+        module.fail_json(**fault.report())
+    module.exit_json(changed=False, probe=found)
+
+
+if __name__ == "__main__":
+    main()
