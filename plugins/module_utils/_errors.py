@@ -10,19 +10,22 @@ class InfraError(Exception):
     """A foreseeable fault: what was attempted, on what, why it failed and what mends it.
 
     `action` completes "Cannot ..." (``"write the file set"``), `object` names the thing
-    (``'"prometheus"'``), `cause` is one clause, `mend` one imperative sentence.
+    (``'"prometheus"'``), `cause` is one clause, `mend` one imperative sentence; `detail` is what
+    the failing program itself said, line by line.
     """
 
-    def __init__(self, action: str, object: str, cause: str, mend: str, **facts: object) -> None:
+    def __init__(self, action: str, object: str, cause: str, mend: str, detail: str = "", **facts: object) -> None:
         self.action = action
         self.object = object
         self.cause = cause
         self.mend = mend
+        self.detail = detail
         self.facts = facts
         super().__init__(str(self))
 
     def __str__(self) -> str:
-        return f"Cannot {self.action} {self.object}: {self.cause.rstrip('.')}.\n{self.mend}"
+        said = f"Cannot {self.action} {self.object}: {self.cause.rstrip('.')}.\n{self.mend}"
+        return f"{said}\n{self.detail}" if self.detail else said
 
     def report(self) -> dict[str, object]:
         """Arguments for ``fail_json``: `msg` is for people, the rest for programs."""

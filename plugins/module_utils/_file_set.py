@@ -436,13 +436,13 @@ def check_staged(name: str, staged: pathlib.Path, checks: t.Sequence[t.Sequence[
                 "Install the package that brings it before this task.",
             )
         elif result.rc != 0:
-            said = result.output.replace(str(staged), "").strip() or "it said nothing"
             program = pathlib.PurePath(argv[0]).name
             raise InfraError(
                 "accept the file set",
                 f'"{name}"',
-                f"{program} refuses it (rc {result.rc}): {said}",
+                f"{program} refuses it (rc {result.rc})",
                 "Correct what it names; the running set was not touched.",
+                detail=result.output.replace(str(staged), "").strip(),
             )
     return complete
 

@@ -219,12 +219,13 @@ def bring(unit: str, steps: t.Sequence[str], proofs: t.Sequence[Proof], files: F
     raise InfraError(
         act if act != "none" else "change",
         f'the service "{unit}"',
-        f"{missing}. {_returned(unit, proofs, files, timeout)}. Its last log lines:\n{words}\n",
+        f"{missing}. {_returned(unit, act, proofs, files, timeout)}",
         f"Correct what it complains of and run again; `journalctl -u {unit}` has more.",
+        detail=f"Its last log lines:\n{words}",
     )
 
 
-def _returned(unit: str, proofs: t.Sequence[Proof], files: FileSet | None, timeout: float) -> str:
+def _returned(unit: str, act: str, proofs: t.Sequence[Proof], files: FileSet | None, timeout: float) -> str:
     """Take the unproven set back, if one was proven before, and say what runs now."""
     if files is None:
         return "It has no file set to return to"
@@ -234,11 +235,14 @@ def _returned(unit: str, proofs: t.Sequence[Proof], files: FileSet | None, timeo
     if live == files.generation("current"):
         return "It runs the set that was live before, which has not changed"
     files.point_to("live")
-    began = time.time()
-    result = perform(unit, ["daemon-reload", "restart"], timeout)
-    missing = result.output if result.rc else wait_proven(unit, _for_any_set(proofs), "restart", began, timeout)
-    if missing is None:
-        return f"It was returned to its previous set ({live}), which serves again"
+    missing: str | None = "it was not tried"
+    # What was only reloaded goes back by a reload: a restart would cut the connections it still serves.
+    for way in ["reload", "restart"] if act == "reload" else ["restart"]:
+        began = time.time()
+        result = perform(unit, ["daemon-reload", way], timeout)
+        missing = result.output if result.rc else wait_proven(unit, _for_any_set(proofs), way, began, timeout)
+        if missing is None:
+            return f"It was returned to its previous set ({live}), which serves again"
     return f"It was returned to its previous set ({live}), which does not prove itself either: {missing}"
 
 
