@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pathlib
 import platform
@@ -70,16 +71,23 @@ def _read(path: pathlib.Path) -> str:
         return ""
 
 
+def _links(folder: pathlib.Path) -> t.Iterator[str]:
+    """What the links in a folder point to; one that vanishes meanwhile is passed over."""
+    try:
+        names = os.listdir(folder)
+    except OSError:
+        return
+    for name in names:
+        with contextlib.suppress(OSError):
+            yield os.readlink(folder / name)
+
+
 def _owners(proc: pathlib.Path, inodes: t.Collection[str]) -> dict[str, pathlib.Path]:
     """Socket inode -> folder of the process that holds it; the lowest process id where several do."""
     wanted = {f"socket:[{inode}]": inode for inode in inodes}
     found: dict[str, pathlib.Path] = {}
     for folder in sorted((path for path in proc.iterdir() if path.name.isdigit()), key=lambda path: int(path.name)):
-        try:
-            links = [os.readlink(link) for link in (folder / "fd").iterdir()]
-        except OSError:
-            continue
-        for link in links:
+        for link in _links(folder / "fd"):
             if link in wanted:
                 found.setdefault(wanted[link], folder)
     return found
