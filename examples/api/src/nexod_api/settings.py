@@ -1,0 +1,66 @@
+"""Everything the process is told from outside: environment variables and credential files, never arguments."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+import sqlalchemy
+
+
+def secret(environment: Mapping[str, str], variable: str, credential: str) -> str:
+    """A secret from systemd's credential folder (LoadCredential=), else from the environment, else nothing."""
+    folder = environment.get("CREDENTIALS_DIRECTORY", "")
+    file = Path(folder) / credential
+    if folder and file.is_file():
+        return file.read_text(encoding="utf-8").strip()
+    return environment.get(variable, "")
+
+
+def database_url(environment: Mapping[str, str]) -> sqlalchemy.URL:
+    """`DATABASE_URL`, or the address put together from API_DATABASE_*; what neither gives, libpq takes from PG*."""
+    if environment.get("DATABASE_URL"):
+        return sqlalchemy.make_url(environment["DATABASE_URL"])
+    sslmode = environment.get("API_DATABASE_SSLMODE")
+    return sqlalchemy.URL.create(
+        "postgresql+psycopg",
+        username=environment.get("API_DATABASE_USER") or None,
+        password=secret(environment, "API_DATABASE_PASSWORD", "database-password") or None,
+        host=environment.get("API_DATABASE_HOST") or None,
+        port=int(environment["API_DATABASE_PORT"]) if environment.get("API_DATABASE_PORT") else None,
+        database=environment.get("API_DATABASE_NAME") or None,
+        query={"sslmode": sslmode} if sslmode else {},
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    database: sqlalchemy.URL
+    redis_host: str
+    redis_port: int
+    redis_db: int
+    redis_tls: bool
+    redis_password: str = dataclasses.field(repr=False)
+    sentry_dsn: str = dataclasses.field(repr=False)
+    environment: str
+    # Longest that a running request may take after SIGTERM; longer than the 30 s calls.
+    drain_seconds: int
+    # How long /ready says no before the port closes, so that a load balancer hears of it in time.
+    notice_seconds: float
+
+    @classmethod
+    def read(cls, environment: Mapping[str, str] = os.environ) -> Settings:
+        return cls(
+            database=database_url(environment),
+            redis_host=environment.get("API_REDIS_HOST", "127.0.0.1"),
+            redis_port=int(environment.get("API_REDIS_PORT", "6379")),
+            redis_db=int(environment.get("API_REDIS_DB", "0")),
+            redis_tls=environment.get("API_REDIS_TLS", "").lower() in {"1", "true", "yes"},
+            redis_password=secret(environment, "API_REDIS_PASSWORD", "redis-password"),
+            sentry_dsn=secret(environment, "SENTRY_DSN", "sentry-dsn"),
+            environment=environment.get("API_ENVIRONMENT", "development"),
+            drain_seconds=int(environment.get("API_DRAIN_SECONDS", "45")),
+            notice_seconds=float(environment.get("API_NOTICE_SECONDS", "1")),
+        )
