@@ -18,10 +18,8 @@ def full_name(name: str | None, email: str) -> str:
     words = (name or "").split()
     if words:
         return " ".join(words)
-    return (
-        " ".join(word.capitalize() for word in email.split("@", maxsplit=1)[0].replace("_", ".").split(".") if word)
-        or email
-    )
+    parts = email.partition("@")[0].replace("_", ".").split(".")
+    return " ".join(part.capitalize() for part in parts if part) or email
 
 
 def upgrade() -> None:
