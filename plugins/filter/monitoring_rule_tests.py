@@ -1,0 +1,70 @@
+# Copyright: (c) 2026, the nexod.infra maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Promtool's tests for the alert rules of the latency table."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.nexod.infra.plugins.module_utils import _monitoring
+
+DOCUMENTATION = r"""
+name: monitoring_rule_tests
+short_description: Promtool's tests for the alert rules of the latency table
+version_added: "1.0.0"
+author: The nexod.infra maintainers (@nexod)
+description:
+  - Derives from the same table as P(nexod.infra.monitoring_rules#filter) the tests that its rules must pass.
+positional: _input, sources, minimum, rule_file
+options:
+  _input:
+    description: Rows of the latency table, each with C(metric), C(quantile), C(target_seconds) and C(alert_seconds).
+    type: list
+    elements: dict
+    required: true
+  sources:
+    description:
+      - Where each metric comes from, by the row's name.
+      - Either C(histogram), a name, with C(matchers); or C(gauge), an expression.
+    type: dict
+    required: true
+  minimum:
+    description: Requests in five minutes below which nothing is judged.
+    type: int
+    required: true
+  rule_file:
+    description: Path of the rule file, relative to the file of tests.
+    type: str
+    required: true
+"""
+
+EXAMPLES = r"""
+tests: >-
+  {{ prometheus_latency_targets
+     | nexod.infra.monitoring_rule_tests(sources, 100, '../rules/latency.yml') }}
+"""
+
+RETURN = r"""
+_value:
+  description: A file for C(promtool test rules).
+  type: dict
+"""
+
+
+def monitoring_rule_tests(
+    value: t.Sequence[t.Mapping[str, t.Any]],
+    sources: t.Mapping[str, t.Mapping[str, t.Any]],
+    minimum: int,
+    rule_file: str,
+) -> dict[str, t.Any]:
+    """The file of tests."""
+    return _monitoring.test_document(value, sources, minimum, rule_file)
+
+
+class FilterModule:
+    """What Ansible looks for."""
+
+    def filters(self) -> dict[str, t.Callable[..., t.Any]]:
+        """The filter by its name."""
+        return {"monitoring_rule_tests": monitoring_rule_tests}

@@ -1,0 +1,295 @@
+# Copyright: (c) 2026, the nexod.infra maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What Prometheus scrapes and when it alerts, derived from plain tables. Pure functions."""
+
+from __future__ import annotations
+
+import typing as t
+
+Row = t.Mapping[str, t.Any]
+Document = dict[str, t.Any]
+
+# All latency alerts look back this far, which must stay at least twice the longest scrape interval: Prometheus 3
+# leaves the sample at the window's left end out.
+WINDOW = "5m"
+
+
+def number(value: float) -> str:
+    """A number as people write it: 1 rather than 1.0."""
+    return f"{value:g}"
+
+
+def title(text: str) -> str:
+    """`api_p95` as ApiP95."""
+    return "".join(word[:1].upper() + word[1:] for word in text.replace("-", "_").split("_"))
+
+
+def percentile(quantile: float) -> str:
+    """0.95 as p95, 0.999 as p99.9."""
+    return f"p{number(round(quantile * 100, 6))}"
+
+
+def boundary(seconds: float) -> str:
+    """A regular expression for the label `le`: Prometheus 3 writes 1.0 where older ones kept the client's 1."""
+    text = number(seconds)
+    plain = text.replace(".", "\\\\.")
+    return plain if "." in text or "e" in text else f"{plain}|{plain}\\\\.0"
+
+
+def selector(matchers: str, *more: str) -> str:
+    """The braces behind a metric's name."""
+    inner = ", ".join(part for part in (matchers, *more) if part)
+    return "{" + inner + "}" if inner else ""
+
+
+def targets(hosts: t.Iterable[str], hostvars: t.Mapping[str, t.Mapping[str, t.Any]], port: int) -> list[Document]:
+    """A scrape target for each host: its address and port, known by the host's name in the inventory."""
+    return [
+        {"address": f"{hostvars[host].get('ansible_host') or host}:{port}", "labels": {"instance": host}}
+        for host in hosts
+    ]
+
+
+def scrape_config(job: Row) -> Document:
+    """One entry of `scrape_configs`.
+
+    A job with `probe` asks the blackbox exporter at `probe.exporter` to probe each target with `probe.module`.
+    """
+    config: Document = {"job_name": job["name"]}
+    optional = {
+        "scrape_interval": f"{job['interval_seconds']}s" if job.get("interval_seconds") else None,
+        "scrape_timeout": f"{job['timeout_seconds']}s" if job.get("timeout_seconds") else None,
+        "metrics_path": job.get("metrics_path"),
+        "scheme": job.get("scheme"),
+        # Only from Prometheus 3 on: earlier ones refuse the key, so it is there only where a job asks for it.
+        "fallback_scrape_protocol": job.get("fallback_scrape_protocol"),
+    }
+    config.update({key: value for key, value in optional.items() if value})
+    # Targets are written out rather than read through file_sd: a reload does not make an unchanged file_sd look at
+    # its files again, and its watch stays on the folder that the swap has left behind.
+    config["static_configs"] = [
+        {"targets": [target["address"]], **({"labels": dict(target["labels"])} if target.get("labels") else {})}
+        for target in job.get("targets") or []
+    ]
+    if probe := job.get("probe"):
+        config["metrics_path"] = "/probe"
+        config["params"] = {"module": [probe["module"]]}
+        config["relabel_configs"] = [
+            {"source_labels": ["__address__"], "target_label": "__param_target"},
+            {"target_label": "__address__", "replacement": probe["exporter"]},
+        ]
+    return config
+
+
+def is_histogram(source: Row) -> bool:
+    """Whether the source counts requests into buckets, rather than being one number a probe."""
+    return bool(source.get("histogram"))
+
+
+def measured(rows: t.Iterable[Row], sources: t.Mapping[str, Row]) -> list[tuple[Row, Row]]:
+    """The rows of the latency table that have a source, each with it."""
+    return [(row, sources[row["metric"]]) for row in rows if row["metric"] in sources]
+
+
+def within(source: Row, seconds: float, window: str = WINDOW) -> str:
+    """The fraction of requests that took at most `seconds`: exact, where an interpolated quantile is a guess."""
+    name, matchers = source["histogram"], source.get("matchers", "")
+    fast = selector(matchers, f'le=~"{boundary(seconds)}"')
+    return f"sum(increase({name}_bucket{fast}[{window}])) / sum(increase({name}_count{selector(matchers)}[{window}]))"
+
+
+def requests(source: Row, window: str = WINDOW) -> str:
+    """How many requests the source has seen in the window."""
+    return f"sum(increase({source['histogram']}_count{selector(source.get('matchers', ''))}[{window}]))"
+
+
+def gauge_quantile(row: Row, source: Row) -> str:
+    """The row's quantile over the last probes of a source that is one number a probe."""
+    return f"quantile_over_time({number(row['quantile'])}, ({source['gauge']})[15m:1m])"
+
+
+def latency_alert(row: Row, source: Row, minimum: int) -> Document:
+    """The alert of one row: too few requests within its alert threshold."""
+    what, shown = percentile(row["quantile"]), number(row["alert_seconds"])
+    if is_histogram(source):
+        expression = (
+            f"{within(source, row['alert_seconds'])} < {number(row['quantile'])}\nand {requests(source)} >= {minimum}"
+        )
+        value = "{{ $value | humanizePercentage }} of requests were that fast"
+    else:
+        expression = f"{gauge_quantile(row, source)} > {shown}"
+        value = "it is {{ $value | humanizeDuration }}"
+    return {
+        "alert": f"{title(row['metric'])}Latency{what.upper().replace('.', '_')}High",
+        "expr": expression,
+        "for": "2m",
+        "labels": {"severity": "page" if row["metric"] == "api" else "warning", "metric": row["metric"]},
+        "annotations": {
+            "summary": f"{row['metric']}: {what} above {shown} s",
+            "description": f"{what} should stay at {shown} s or below; {value}.",
+        },
+    }
+
+
+def bucket_alert(row: Row, source: Row) -> Document:
+    """Says that a row can never alert, because its threshold is no boundary of the histogram."""
+    name, matchers = source["histogram"], source.get("matchers", "")
+    edge = selector(matchers, f'le=~"{boundary(row["alert_seconds"])}"')
+    return {
+        "alert": "LatencyBucketMissing",
+        "expr": f"sum({name}_count{selector(matchers)}) unless sum({name}_bucket{edge})",
+        "for": "5m",
+        "labels": {"severity": "warning", "metric": row["metric"], "quantile": number(row["quantile"])},
+        "annotations": {
+            "summary": f"{name} has no bucket that ends at {number(row['alert_seconds'])} s",
+            "description": "The latency alert of this row is blind until the application's buckets hold its threshold.",
+        },
+    }
+
+
+def availability_group() -> Document:
+    """Alerts that need no table: somebody is not there."""
+    return {
+        "name": "availability",
+        "rules": [
+            {
+                "alert": "TargetDown",
+                "expr": "up == 0",
+                "for": "1m",
+                "labels": {"severity": "warning"},
+                "annotations": {
+                    "summary": "{{ $labels.job }} on {{ $labels.instance }} cannot be scraped",
+                    "description": "Prometheus has had no answer for a minute.",
+                },
+            },
+            {
+                "alert": "ProbeFailed",
+                "expr": "probe_success == 0",
+                "for": "1m",
+                "labels": {"severity": "page"},
+                "annotations": {
+                    "summary": "{{ $labels.instance }} does not answer as it should",
+                    "description": "The blackbox exporter's probe {{ $labels.job }} has failed for a minute.",
+                },
+            },
+            {
+                "alert": "ApiDown",
+                "expr": 'count(up{job="api"}) unless count(up{job="api"} == 1)',
+                "for": "1m",
+                "labels": {"severity": "page"},
+                "annotations": {
+                    "summary": "No instance of the API answers",
+                    "description": "No instance of the API can be scraped; latency alerts are silent without traffic.",
+                },
+            },
+        ],
+    }
+
+
+def rule_document(rows: t.Sequence[Row], sources: t.Mapping[str, Row], minimum: int) -> Document:
+    """The rule file: one alert a row, one for each blind row, and availability."""
+    pairs = measured(rows, sources)
+    rules = [latency_alert(row, source, minimum) for row, source in pairs]
+    rules += [bucket_alert(row, source) for row, source in pairs if is_histogram(source)]
+    latency = [{"name": "latency", "rules": rules}] if rules else []
+    return {"groups": [*latency, availability_group()]}
+
+
+def labels_of(matchers: str) -> str:
+    """Matchers that are plain equalities, as a series for a test carries them."""
+    return ", ".join(part.strip() for part in matchers.split(",") if "=~" not in part and "!" not in part)
+
+
+def test_document(rows: t.Sequence[Row], sources: t.Mapping[str, Row], minimum: int, rule_file: str) -> Document:
+    """Promtool's tests of the rule file: each row healthy, breached, not yet, and with too little traffic."""
+    cases: list[Document] = []
+    busy = max(minimum, 1)  # a minute; five times the guard in a window
+    for row, source in measured(rows, sources):
+        if not is_histogram(source):
+            continue
+        name = latency_alert(row, source, minimum)["alert"]
+        slow = round(busy * max(row["quantile"] - 0.2, 0.05), 3)
+        quiet = round(busy / 20, 3)
+        for summary, fast, total, fires in (
+            ("healthy", busy, busy, False),
+            ("breached", slow, busy, True),
+            ("too little traffic to judge", 0, quiet, False),
+        ):
+            checks = [
+                {
+                    "eval_time": "10m",
+                    "alertname": name,
+                    "exp_alerts": [expected(row, source, minimum, fast / total)] if fires else [],
+                }
+            ]
+            if fires:
+                checks.append({"eval_time": "1m", "alertname": name, "exp_alerts": []})
+            cases.append(
+                {
+                    "name": f"{row['metric']} {percentile(row['quantile'])}: {summary}",
+                    "interval": "1m",
+                    "input_series": input_series(row, source, fast, total),
+                    "alert_rule_test": checks,
+                }
+            )
+    return {"rule_files": [rule_file], "evaluation_interval": "1m", "tests": cases}
+
+
+def expected(row: Row, source: Row, minimum: int, fraction: float) -> Document:
+    """The alert as promtool must see it, its number written as Prometheus's humanizePercentage does."""
+    alert = latency_alert(row, source, minimum)
+    shown = f"{float(f'{fraction * 100:.4g}'):g}%"
+    annotations = {
+        key: text.replace("{{ $value | humanizePercentage }}", shown) for key, text in alert["annotations"].items()
+    }
+    return {"exp_labels": dict(alert["labels"]), "exp_annotations": annotations}
+
+
+def input_series(row: Row, source: Row, fast: float, total: float) -> list[Document]:
+    """A histogram that grows by `total` a minute, `fast` of them within the row's alert threshold."""
+    name, labels = source["histogram"], labels_of(source.get("matchers", ""))
+    edge = selector(labels, f'le="{number(row["alert_seconds"])}"')
+    return [
+        {"series": f"{name}_bucket{edge}", "values": f"0+{number(fast)}x20"},
+        {"series": f"{name}_count{selector(labels)}", "values": f"0+{number(total)}x20"},
+    ]
+
+
+def faults(
+    jobs: t.Sequence[Row], interval: int, timeout: int, rows: t.Sequence[Row], sources: t.Mapping[str, Row]
+) -> list[str]:
+    """What contradicts itself in what Prometheus was asked to do, each with its mend."""
+    found: list[str] = []
+    names = [str(job["name"]) for job in jobs]
+    found += [
+        f'scrape job "{name}" is there {names.count(name)} times; give each its own name'
+        for name in sorted(set(names))
+        if names.count(name) > 1
+    ]
+    for job in jobs:
+        own_interval = int(job.get("interval_seconds") or interval)
+        own_timeout = int(job.get("timeout_seconds") or timeout)
+        if own_timeout > own_interval:
+            found.append(
+                f'scrape job "{job["name"]}" may take {own_timeout} s every {own_interval} s; '
+                "make its timeout at most its interval"
+            )
+        if own_interval > 120:
+            found.append(
+                f'scrape job "{job["name"]}" runs every {own_interval} s; use at most 120 s, or the latency alerts, '
+                f"which look back {WINDOW}, see too few samples"
+            )
+    found += [
+        f"latency of {row['metric']} {percentile(row['quantile'])}: "
+        f"the target {number(row['target_seconds'])} s is not below the alert {number(row['alert_seconds'])} s; "
+        "lower the target or raise the alert"
+        for row in rows
+        if row["target_seconds"] >= row["alert_seconds"]
+    ]
+    found += [
+        f'latency source "{name}" has neither "histogram" nor "gauge"; name the metric that measures it'
+        for name, source in sorted(sources.items())
+        if not (source.get("histogram") or source.get("gauge"))
+    ]
+    return found
