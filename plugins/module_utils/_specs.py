@@ -40,6 +40,14 @@ def is_missing(value: object) -> bool:
     return value is None or (isinstance(value, str) and not value.strip())
 
 
+_SECRET_NAME = re.compile(r"(password|secret|token|credentials?|private_key|dsn)$")
+
+
+def is_secret(name: str, spec: t.Mapping[str, t.Any]) -> bool:
+    """Whether a value must never be shown: its specification says so, or its name does and the author forgot."""
+    return bool(spec.get("no_log")) or _SECRET_NAME.search(name) is not None
+
+
 def misfits(value: object, spec: t.Mapping[str, t.Any], where: str = "") -> list[Misfit]:
     """All the ways in which `value` does not fit its specification, nested options included."""
     wanted = spec.get("type", "str")
@@ -86,7 +94,7 @@ def _misfits_of_dict(value: t.Mapping[object, object], options: Options, where: 
         elif spec.get("required") and is_missing(value[key]):
             found.append(Misfit(f"{where}.{key}", "is empty", f"Give it a value: {summary(spec)}"))
         elif value[key] is not None:
-            found += misfits(value[key], {**spec, "no_log": secret or spec.get("no_log")}, f"{where}.{key}")
+            found += misfits(value[key], {**spec, "no_log": secret or is_secret(name, spec)}, f"{where}.{key}")
     return found
 
 

@@ -1,0 +1,158 @@
+# Copyright: (c) 2026, the nexod.infra maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Read every input of a deploy on the controller, before any host is asked."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+import typing as t
+
+from ansible.errors import AnsibleError
+from ansible.plugins.action import ActionBase
+from ansible.template import Templar
+
+from ansible_collections.nexod.infra.plugins.module_utils._endpoints import PLACEHOLDER
+from ansible_collections.nexod.infra.plugins.module_utils._preflight import (
+    CONTROLLER,
+    EvaluationError,
+    Fault,
+    HostInputs,
+    Inputs,
+    as_rows,
+    check_credentials,
+    check_inputs,
+    cluster,
+    scrub,
+)
+from ansible_collections.nexod.infra.plugins.module_utils._preflight_hosts import check_port_numbers, wants_of
+from ansible_collections.nexod.infra.plugins.module_utils._preflight_rules import check_rules
+from ansible_collections.nexod.infra.plugins.module_utils._specs import Options
+
+try:  # Where a value was written is told by a tag that Ansible calls internal: without it, only the place is not named.
+    from ansible._internal._datatag._tags import Origin
+except ImportError:
+    Origin = None
+
+ROLES = pathlib.Path(__file__).resolve().parents[2] / "roles"
+
+
+class ActionModule(ActionBase):
+    """Gathers what the pure functions judge; decides nothing itself."""
+
+    TRANSFERS_FILES = False
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
+        """The task's result: faults, and what each host that can be asked is to be judged by."""
+        super().run(tmp, task_vars)
+        self.validate_argument_spec({})
+        variables = task_vars or {}
+        inputs = self._inputs(variables)
+        credentials = check_credentials(
+            inputs.provider, os.environ, lambda path: pathlib.Path(path).expanduser().exists()
+        )
+        found = [*_missing_basics(inputs), *credentials, *check_inputs(inputs)]
+        found += [*check_rules(inputs), *check_port_numbers(inputs)]
+        faults = cluster(scrub(found, inputs.secrets))
+        closed = bool(credentials) or inputs.lacks_secrets
+        asked = {} if closed else {name: wants_of(inputs, host) for name, host in _askable(inputs, faults).items()}
+        return {
+            "changed": False,
+            "environment": inputs.environment,
+            "provider": inputs.provider,
+            "faults": as_rows(faults),
+            "asked": asked,
+            "hosts": [name for name in inputs.hosts if name in variables["groups"]["all"]],
+        }
+
+    def _inputs(self, variables: dict[str, t.Any]) -> Inputs:
+        groups = variables["groups"]
+        names = [*groups["all"], *({CONTROLLER} - set(groups["all"]))]
+        hosts = {name: self._host(name, variables) for name in names}
+        here = hosts[CONTROLLER]
+        return Inputs(
+            environment=_text(here, "infra_environment"),
+            provider=_text(here, "infra_provider"),
+            specs=self._specs(),
+            groups=groups,
+            hosts=hosts,
+        )
+
+    def _specs(self) -> dict[str, Options]:
+        specs: dict[str, Options] = {}
+        for path in sorted(ROLES.glob("*/meta/argument_specs.y*ml")):
+            entries = (self._loader.load_from_file(str(path)) or {}).get("argument_specs") or {}
+            specs[path.parts[-3]] = {
+                name: spec for entry in entries.values() for name, spec in (entry.get("options") or {}).items()
+            }
+        return specs
+
+    def _host(self, name: str, variables: dict[str, t.Any]) -> HostInputs:
+        raw = variables["hostvars"].raw_get(name)
+        known = {
+            # Before the infrastructure stands, what is wired to its endpoints is checked against their shape.
+            "infra_endpoints": PLACEHOLDER,
+            "hostvars": variables["hostvars"],
+            "ansible_playbook_python": variables.get("ansible_playbook_python"),
+            **raw,
+        }
+        templar = Templar(loader=self._loader, variables=known)
+
+        def evaluate(variable: str) -> object:
+            try:
+                return templar.template(raw[variable])
+            except AnsibleError as error:
+                raise EvaluationError(_reason(error)) from error
+
+        return HostInputs(
+            name=name,
+            groups=frozenset(raw.get("group_names") or ()),
+            raw=raw,
+            evaluate=evaluate,
+            where=lambda variable: _where(raw[variable]),
+        )
+
+
+def _text(host: HostInputs, name: str) -> str:
+    try:
+        return str(host.evaluate(name)) if name in host.raw else ""
+    except EvaluationError:
+        return ""
+
+
+def _missing_basics(inputs: Inputs) -> list[Fault]:
+    """An inventory that says nothing at all: without this, every other fault would follow from it."""
+    if inputs.specs and inputs.environment:
+        return []
+    mend = "Give an inventory of an environment: -i inventories/lab (or dev, staging, production)."
+    return [Fault("inventory", "names no environment (infra_environment)", mend)]
+
+
+def _askable(inputs: Inputs, faults: t.Sequence[Fault]) -> dict[str, HostInputs]:
+    """Hosts of the inventory that have an address."""
+    silent = {fault.subject for fault in faults}
+    return {
+        name: host
+        for name, host in inputs.hosts.items()
+        if f"host {name}" not in silent and name in inputs.groups["all"]
+    }
+
+
+def _where(value: object) -> str:
+    """File and line where a value was written, relative to the working directory and without links; or nothing."""
+    origin = Origin.get_tag(value) if Origin else None
+    if origin is None or not origin.path:
+        return ""
+    path = pathlib.Path(origin.path).resolve()
+    here = pathlib.Path.cwd()
+    shown = path.relative_to(here) if path.is_relative_to(here) else path
+    return f"{shown}:{origin.line_num}" if origin.line_num else str(shown)
+
+
+def _reason(error: AnsibleError) -> str:
+    """The innermost cause in one line: what Ansible puts around it repeats the template."""
+    inner: BaseException = error
+    while inner.__cause__ is not None:
+        inner = inner.__cause__
+    return " ".join(str(getattr(inner, "message", "") or inner).split())[:200].rstrip(".")
