@@ -1,0 +1,149 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, the nexod.infra maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: lab_hosts
+short_description: Boot a lab's hosts as systemd containers reached by ssh
+description:
+  - Brings a network and its hosts to what is listed, all hosts at once. Each is a podman container that boots systemd
+    and is reached by ssh with a key made for the lab.
+  - A stopped host is started, one that ssh does not reach is restarted and, when that does not help, made anew.
+  - One made from another image or for another address is made anew; one that is no longer listed is removed.
+  - What the machine under it needs (container runtime, cgroups, limits) is detected.
+version_added: "1.0.0"
+author: The nexod.infra maintainers (@nexod)
+options:
+  name:
+    description: Name of the lab; its containers are called by it and the host's name.
+    type: str
+    required: true
+  hosts:
+    description: The hosts that the lab has.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      name:
+        description: The host's name.
+        type: str
+        required: true
+      release:
+        description: The Debian release to boot, a name in O(images).
+        type: str
+        required: true
+      address:
+        description: Address in O(subnet). Podman chooses one where it is not given.
+        type: str
+      publish:
+        description: Ports to publish on this machine, as C(podman run --publish) takes them.
+        type: list
+        elements: str
+        default: []
+  images:
+    description: The image of each release, as M(nexod.infra.lab_image) returns them.
+    type: dict
+    default: {}
+  network:
+    description: Name of the podman network.
+    type: str
+    required: true
+  subnet:
+    description: The network's addresses.
+    type: str
+    required: true
+  keys:
+    description: Folder for the lab's ssh keys and known_hosts, made where missing.
+    type: path
+    required: true
+  control_path:
+    description: Where ssh keeps open sessions to the hosts, C(%h) being the address; those to a removed host are ended.
+    type: str
+    default: ~/.ansible/cp/nexod-lab-%h
+  state:
+    description: V(absent) removes the hosts, and the network when nothing else is on it.
+    type: str
+    choices: [present, absent]
+    default: present
+"""
+
+EXAMPLES = r"""
+- name: Boot two hosts
+  nexod.infra.lab_hosts:
+    name: nexod-lab
+    network: nexod-lab
+    subnet: 10.213.77.0/24
+    keys: .lab/ssh
+    images: "{{ built.images }}"
+    hosts:
+      - {name: api-1, release: trixie, address: 10.213.77.51}
+      - {name: api-2, release: trixie, address: 10.213.77.52}
+"""
+
+RETURN = r"""
+addresses:
+  description: Address of each host, by name.
+  type: dict
+  returned: always
+steps:
+  description: What was done, or would be in check mode, and why.
+  type: list
+  elements: str
+  returned: always
+"""
+
+import pathlib
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.nexod.infra.plugins.module_utils._errors import InfraError
+from ansible_collections.nexod.infra.plugins.module_utils._lab import Host
+from ansible_collections.nexod.infra.plugins.module_utils._lab_podman import Lab, bring_down, bring_up
+
+HOST = {
+    "name": {"type": "str", "required": True},
+    "release": {"type": "str", "required": True},
+    "address": {"type": "str"},
+    "publish": {"type": "list", "elements": "str", "default": []},
+}
+ARGUMENTS = {
+    "name": {"type": "str", "required": True},
+    "hosts": {"type": "list", "elements": "dict", "options": HOST, "default": []},
+    "images": {"type": "dict", "default": {}},
+    "network": {"type": "str", "required": True},
+    "subnet": {"type": "str", "required": True},
+    "keys": {"type": "path", "required": True, "no_log": False},
+    "control_path": {"type": "str", "default": "~/.ansible/cp/nexod-lab-%h"},
+    "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+}
+
+
+def main() -> None:
+    module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
+    asked = module.params
+    keys = pathlib.Path(asked["keys"]).absolute()
+    lab = Lab(asked["name"], asked["network"], asked["subnet"], keys, asked["control_path"])
+    images = asked["images"]
+    hosts = [
+        Host(row["name"], images.get(row["release"], row["release"]), row["address"], tuple(row["publish"]))
+        for row in asked["hosts"]
+    ]
+    try:
+        if asked["state"] == "present":
+            done = bring_up(lab, hosts, module.check_mode)
+        else:
+            done = bring_down(lab, module.check_mode)
+    except InfraError as error:
+        module.fail_json(**error.report())
+    for warning in done.warnings:
+        module.warn(warning)
+    steps = [str(step) for step in done.steps]
+    diff = {"before": "", "after": "".join(f"{step}\n" for step in steps)}
+    module.exit_json(changed=done.changed, steps=steps, addresses=done.addresses, diff=diff)
+
+
+if __name__ == "__main__":
+    main()

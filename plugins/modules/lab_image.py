@@ -1,0 +1,123 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, the nexod.infra maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: lab_image
+short_description: Build the images that a lab's hosts boot from
+description:
+  - Builds systemd images of Debian releases for podman, each once per recipe.
+  - An image keeps its package lists and carries packages as files, so that hosts install without a network.
+version_added: "1.0.0"
+author: The nexod.infra maintainers (@nexod)
+options:
+  releases:
+    description: Debian releases, by code name.
+    type: list
+    elements: str
+    default: []
+  packages:
+    description: Packages installed in every image.
+    type: list
+    elements: str
+    default: []
+  carried:
+    description: Packages carried as files and not installed, by release.
+    type: dict
+    default: {}
+  mirror:
+    description: The Debian mirror to build from; it stays the hosts' own.
+    type: str
+    default: http://deb.debian.org/debian
+  registry_base:
+    description: The registry image, without its tag, to build from where mmdebstrap can't run.
+    type: str
+    default: docker.io/library/debian
+  method:
+    description: How to build. V(auto) takes mmdebstrap where it is installed, else the registry's image.
+    type: str
+    choices: [auto, mmdebstrap, registry]
+    default: auto
+  state:
+    description: V(absent) removes every image that this module has ever built and no container uses.
+    type: str
+    choices: [present, absent]
+    default: present
+"""
+
+EXAMPLES = r"""
+- name: Build what the hosts boot from
+  nexod.infra.lab_image:
+    releases: [bookworm, trixie]
+    packages: [systemd-sysv, openssh-server, python3, python3-apt]
+    carried:
+      trixie: [haproxy]
+"""
+
+RETURN = r"""
+images:
+  description: The image of each release.
+  type: dict
+  returned: always
+  sample: {trixie: "localhost/nexod-lab:trixie-0123456789ab"}
+built:
+  description: The images built or removed now.
+  type: list
+  elements: str
+  returned: always
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.nexod.infra.plugins.module_utils._errors import InfraError
+from ansible_collections.nexod.infra.plugins.module_utils._lab import Recipe
+from ansible_collections.nexod.infra.plugins.module_utils._lab_podman import (
+    at_once,
+    build_image,
+    image_exists,
+    images,
+    remove_images,
+)
+
+ARGUMENTS = {
+    "releases": {"type": "list", "elements": "str", "default": []},
+    "packages": {"type": "list", "elements": "str", "default": []},
+    "carried": {"type": "dict", "default": {}},
+    "mirror": {"type": "str", "default": "http://deb.debian.org/debian"},
+    "registry_base": {"type": "str", "default": "docker.io/library/debian"},
+    "method": {"type": "str", "choices": ["auto", "mmdebstrap", "registry"], "default": "auto"},
+    "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+}
+
+
+def main() -> None:
+    module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
+    asked = module.params
+    recipes = [
+        Recipe(release, tuple(asked["packages"]), tuple(asked["carried"].get(release, ())), asked["mirror"])
+        for release in asked["releases"]
+    ]
+    try:
+        if asked["state"] == "absent":
+            steps = images()
+            if not module.check_mode:
+                remove_images(steps)
+        else:
+            steps = [recipe.reference for recipe in recipes if not image_exists(recipe.reference)]
+            if not module.check_mode:
+                at_once(lambda recipe: build_image(recipe, asked["registry_base"], asked["method"]), recipes)
+    except InfraError as error:
+        module.fail_json(**error.report())
+    diff = {"before": "", "after": "".join(f"{reference}\n" for reference in steps)}
+    if asked["state"] == "absent":
+        diff = {"before": diff["after"], "after": ""}
+    module.exit_json(
+        changed=bool(steps), built=steps, images={recipe.release: recipe.reference for recipe in recipes}, diff=diff
+    )
+
+
+if __name__ == "__main__":
+    main()
