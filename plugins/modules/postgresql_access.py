@@ -1,0 +1,195 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, the nexod.infra maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Brings a PostgreSQL server's roles, databases and grants to what is declared, in one step."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: postgresql_access
+short_description: Bring roles, databases and grants of a PostgreSQL server to what is declared
+version_added: "1.0.0"
+description:
+  - Reads all of it at once, and runs only the statements that are missing. A second run is two short queries,
+    where one module execution a role, database and grant would be a dozen.
+  - A password travels to the server as a SCRAM-SHA-256 verifier over standard input, in a session that logs nothing.
+    It is neither in a process's arguments nor in the server's log, and a diff shows three dots.
+  - Roles and databases that are not named are left alone. Nothing is dropped.
+author: The nexod.infra maintainers (@nexod)
+options:
+  version:
+    description: Major version of the PostgreSQL server, which names the folder of its programs.
+    type: int
+    required: true
+  port:
+    description: Port of the server, which names its socket.
+    type: int
+    default: 5432
+  socket_dir:
+    description: Directory of the server's socket.
+    type: path
+    default: /var/run/postgresql
+  account:
+    description: Account of the host that is a superuser of the server by peer authentication.
+    type: str
+    default: postgres
+  roles:
+    description: Roles that log in.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      name:
+        description: Name of the role.
+        type: str
+        required: true
+      password:
+        description: Password of the role. Without it, the password is left as it is.
+        type: str
+      replication:
+        description: Whether the role may replicate.
+        type: bool
+        default: false
+      connection_limit:
+        description: Connections the role may hold at a time; -1 for as many as the server gives.
+        type: int
+        default: -1
+      member_of:
+        description: Roles whose rights it has. Memberships that are not named are left alone.
+        type: list
+        elements: str
+        default: []
+      settings:
+        description: Settings of each of the role's sessions. Others that it had are reset.
+        type: dict
+        default: {}
+  databases:
+    description: Databases.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      name:
+        description: Name of the database.
+        type: str
+        required: true
+      owner:
+        description: Role that owns the database and everything that migrations make in it.
+        type: str
+        required: true
+      read_write:
+        description:
+          - Roles that read and write every table and sequence of the owner in the schema C(public), now and later.
+        type: list
+        elements: str
+        default: []
+      connect:
+        description: Further roles that may connect. Everybody else may not.
+        type: list
+        elements: str
+        default: []
+      extensions:
+        description: Extensions that must be there.
+        type: list
+        elements: str
+        default: []
+"""
+
+EXAMPLES = r"""
+- name: Bring the application's database to what is declared
+  nexod.infra.postgresql_access:
+    version: 15
+    roles:
+      - name: app_owner
+        password: "{{ owner_password }}"
+      - name: app
+        password: "{{ app_password }}"
+        settings: {statement_timeout: 30s}
+      - name: monitor
+        password: "{{ monitor_password }}"
+        member_of: [pg_monitor]
+    databases:
+      - name: app
+        owner: app_owner
+        read_write: [app]
+        connect: [monitor]
+        extensions: [pg_stat_statements]
+"""
+
+RETURN = r"""
+statements:
+  description: The statements that ran, or would in check mode; verifiers are left out.
+  returned: always
+  type: list
+  elements: str
+  sample: ["postgres: CREATE ROLE app LOGIN PASSWORD '...'"]
+"""
+
+import os
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.nexod.infra.plugins.module_utils._errors import InfraError
+from ansible_collections.nexod.infra.plugins.module_utils._postgresql import Psql
+from ansible_collections.nexod.infra.plugins.module_utils._postgresql_access import (
+    DATABASE_QUERY,
+    NO_SERVER,
+    SERVER_QUERY,
+    as_batches,
+    as_diff,
+    check,
+    plan,
+)
+
+ROLE = {
+    "name": {"type": "str", "required": True},
+    "password": {"type": "str", "no_log": True},
+    "replication": {"type": "bool", "default": False},
+    "connection_limit": {"type": "int", "default": -1},
+    "member_of": {"type": "list", "elements": "str", "default": []},
+    "settings": {"type": "dict", "default": {}},
+}
+DATABASE = {
+    "name": {"type": "str", "required": True},
+    "owner": {"type": "str", "required": True},
+    "read_write": {"type": "list", "elements": "str", "default": []},
+    "connect": {"type": "list", "elements": "str", "default": []},
+    "extensions": {"type": "list", "elements": "str", "default": []},
+}
+ARGUMENTS = {
+    "version": {"type": "int", "required": True},
+    "port": {"type": "int", "default": 5432},
+    "socket_dir": {"type": "path", "default": "/var/run/postgresql"},
+    "account": {"type": "str", "default": "postgres"},
+    "roles": {"type": "list", "elements": "dict", "options": ROLE, "default": []},
+    "databases": {"type": "list", "elements": "dict", "options": DATABASE, "default": []},
+}
+
+
+def main() -> None:
+    module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
+    wanted = module.params
+    program = f"/usr/lib/postgresql/{wanted['version']}/bin/psql"
+    psql = Psql(program, account=wanted["account"], socket_dir=wanted["socket_dir"], port=wanted["port"])
+    try:
+        check(wanted["roles"], wanted["databases"])
+        server = NO_SERVER
+        # In check mode a server that does not run (yet) has nothing: the tasks before would have started it.
+        if not module.check_mode or (os.path.exists(program) and psql.ready().rc == 0):
+            server = psql.ask(SERVER_QUERY)
+        names = [row["name"] for row in wanted["databases"] if row["name"] in server["databases"]]
+        inside = {name: psql.ask(DATABASE_QUERY, name) for name in names}
+        steps = plan(wanted["roles"], wanted["databases"], server=server, inside=inside)
+        if not module.check_mode:
+            for database, statements in as_batches(steps):
+                psql.execute(statements, database)
+    except InfraError as error:
+        module.fail_json(**error.report())
+    module.exit_json(
+        changed=bool(steps), statements=[f"{step.database}: {step.text}" for step in steps], diff=as_diff(steps)
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,141 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, the nexod.infra maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Brings a Debian PostgreSQL cluster's data directory into being, as a primary or as the copy of one."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: postgresql_cluster
+short_description: Make a PostgreSQL cluster on Debian, as a primary or as a streaming replica
+version_added: "1.0.0"
+description:
+  - Makes the data directory that C(postgresql@VERSION-NAME.service) runs on.
+    A primary is made by C(initdb) with UTF-8 and checksums,
+    a replica by C(pg_basebackup) over a replication slot that is made on the primary.
+  - A data directory that no server ever ran on is what the package made at its installation.
+    It holds nothing and is replaced.
+  - A replica whose slot was lost (it was away for too long) is copied anew.
+    One that diverged, or that is the copy of another primary, is named and left alone unless O(rebuild) allows it.
+  - Starts nothing, and writes no configuration but what C(pg_createcluster) writes.
+author: The nexod.infra maintainers (@nexod)
+options:
+  version:
+    description: Major version of PostgreSQL. Its package must be installed.
+    type: int
+    required: true
+  name:
+    description: Name of the cluster.
+    type: str
+    default: main
+  state:
+    description: V(absent) stops the cluster and deletes its data.
+    type: str
+    choices: [present, absent]
+    default: present
+  upstream:
+    description: The primary to copy and follow. Without it, the cluster is a primary.
+    type: dict
+    suboptions:
+      host:
+        description: Address of the primary.
+        type: str
+        required: true
+      port:
+        description: Port of the primary.
+        type: int
+        default: 5432
+      user:
+        description: Role with the attribute REPLICATION.
+        type: str
+        required: true
+      password:
+        description: Password of O(upstream.user).
+        type: str
+        required: true
+      slot:
+        description: Name of this replica's replication slot on the primary. Lower case letters, digits and underscores.
+        type: str
+        required: true
+  rebuild:
+    description:
+      - Whether a replica may be copied anew although its data can't follow the primary. What only it holds is lost.
+    type: bool
+    default: false
+  wait:
+    description: Seconds to wait for the primary to answer, since it may be set up at the same time.
+    type: int
+    default: 300
+"""
+
+EXAMPLES = r"""
+- name: Make a primary
+  nexod.infra.postgresql_cluster:
+    version: 15
+
+- name: Make a replica of it
+  nexod.infra.postgresql_cluster:
+    version: 15
+    upstream:
+      host: 192.0.2.11
+      user: replication
+      password: "{{ replication_password }}"
+      slot: db_2
+"""
+
+RETURN = r"""
+steps:
+  description: What was done, or would be in check mode. Empty where nothing was to do.
+  returned: always
+  type: list
+  elements: str
+  sample: [create_slot, copy]
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.nexod.infra.plugins.module_utils._errors import InfraError
+from ansible_collections.nexod.infra.plugins.module_utils._postgresql_cluster import describe, plan
+from ansible_collections.nexod.infra.plugins.module_utils._postgresql_host import ClusterHost
+
+UPSTREAM = {
+    "host": {"type": "str", "required": True},
+    "port": {"type": "int", "default": 5432},
+    "user": {"type": "str", "required": True},
+    "password": {"type": "str", "required": True, "no_log": True},
+    "slot": {"type": "str", "required": True},
+}
+ARGUMENTS = {
+    "version": {"type": "int", "required": True},
+    "name": {"type": "str", "default": "main"},
+    "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+    "upstream": {"type": "dict", "options": UPSTREAM},
+    "rebuild": {"type": "bool", "default": False},
+    "wait": {"type": "int", "default": 300},
+}
+
+
+def main() -> None:
+    module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
+    wanted = module.params
+    try:
+        host = ClusterHost(wanted["version"], wanted["name"], wanted["upstream"])
+        local = host.look()
+        if wanted["state"] == "absent":
+            steps = ["drop"] if local.exists or local.configured else []
+        else:
+            # Check mode neither waits nor insists: the primary may be one that the run before us would have made.
+            upstream = host.ask_upstream(wait=0 if module.check_mode else wanted["wait"], must=not module.check_mode)
+            steps = plan(
+                local, host=host.node, replica=bool(wanted["upstream"]), upstream=upstream, rebuild=wanted["rebuild"]
+            )
+        if not module.check_mode:
+            host.apply(steps)
+    except InfraError as error:
+        module.fail_json(**error.report())
+    module.exit_json(changed=bool(steps), steps=steps, diff=describe(local, steps) if steps else {})
+
+
+if __name__ == "__main__":
+    main()
