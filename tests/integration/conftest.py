@@ -1,0 +1,157 @@
+"""Real servers for the tests: a PostgreSQL cluster and a Redis of their own, on free ports, gone afterwards."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import fcntl
+import hashlib
+import os
+import pwd
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import typing as t
+from pathlib import Path
+
+import psycopg2
+import pytest
+import redis
+
+ROOT = Path(__file__).resolve().parents[2]
+PASSWORD = "o'wner:p@ss%w/rd"  # all that a URL has to escape
+
+
+def program(name: str, package: str, *folders: Path) -> str:
+    """Path of the program `name`; its absence fails the test, it never skips it."""
+    found = shutil.which(name, path=os.pathsep.join([*map(str, folders), os.environ["PATH"], "/usr/sbin"]))
+    if found is None:
+        pytest.fail(f"{name} is not here: install it with `apt-get install {package}`", pytrace=False)
+    return found
+
+
+def free_port() -> int:
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return int(one.getsockname()[1])
+
+
+@dataclasses.dataclass(frozen=True)
+class Postgres:
+    host: str
+    port: int
+    user: str = "owner"
+    password: str = PASSWORD
+
+    def connect(self, database: str = "postgres", user: str = "postgres") -> t.Any:
+        connection = psycopg2.connect(
+            host=self.host, port=self.port, dbname=database, user=user, password=self.password
+        )
+        connection.autocommit = True
+        return connection
+
+    def rows(self, sql: str, database: str) -> list[tuple[t.Any, ...]]:
+        with contextlib.closing(self.connect(database)) as connection, connection.cursor() as cursor:
+            cursor.execute(sql)
+            return cursor.fetchall() if cursor.description else []
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[Postgres]:
+    binaries = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
+    initdb, pg_ctl = (program(name, "postgresql-15", *binaries) for name in ("initdb", "pg_ctl"))
+    folder = tmp_path_factory.mktemp("postgres")
+    as_account: list[str] = []
+    if os.geteuid() == 0:  # PostgreSQL refuses to run as root
+        account = pwd.getpwnam("postgres")
+        os.chown(folder, account.pw_uid, account.pw_gid)
+        for parent in folder.parents:
+            if parent.owner() == "root" and parent != Path("/tmp") and parent.is_relative_to("/tmp"):
+                parent.chmod(0o711)
+        as_account = ["setpriv", f"--reuid={account.pw_uid}", f"--regid={account.pw_gid}", "--clear-groups"]
+    secret = folder / "password"
+    secret.write_text(PASSWORD)
+    secret.chmod(0o644)
+    data, port = folder / "data", free_port()
+
+    def run(*argv: str) -> None:
+        done = subprocess.run([*as_account, *argv], cwd=folder, text=True, capture_output=True, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+
+    run(initdb, "-D", str(data), "-U", "postgres", "-A", "scram-sha-256", f"--pwfile={secret}", "--no-sync")
+    settings = f"-p {port} -c fsync=off -c listen_addresses=127.0.0.1 -c unix_socket_directories= -c max_connections=50"
+    run(pg_ctl, "-D", str(data), "-o", settings, "-l", str(folder / "log"), "-w", "start")
+    try:
+        server = Postgres("127.0.0.1", port)
+        with contextlib.closing(server.connect()) as connection, connection.cursor() as cursor:
+            cursor.execute("CREATE ROLE owner LOGIN PASSWORD %s", [PASSWORD])
+        yield server
+    finally:
+        run(pg_ctl, "-D", str(data), "-m", "immediate", "stop")
+
+
+@pytest.fixture
+def database(postgres: Postgres, request: pytest.FixtureRequest) -> t.Iterator[str]:
+    """An empty database of this test's own."""
+    name = "t" + hashlib.sha256(request.node.nodeid.encode()).hexdigest()[:12]
+    with contextlib.closing(postgres.connect()) as connection, connection.cursor() as cursor:
+        cursor.execute(f"CREATE DATABASE {name} OWNER owner")
+        yield name
+        cursor.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture(scope="session")
+def application_python() -> str:
+    """An interpreter with Alembic and the drivers, as an application's environment has them; made once."""
+    wanted = ROOT / "tests/integration/requirements.txt"
+    digest = hashlib.sha256(wanted.read_bytes() + sys.version.encode()).hexdigest()[:12]
+    folder = ROOT / ".cache" / f"integration-{digest}"
+    folder.parent.mkdir(exist_ok=True)
+    with Path(f"{folder}.lock").open("w", encoding="utf-8") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (folder / "complete").exists():
+            shutil.rmtree(folder, ignore_errors=True)
+            subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
+            subprocess.run([folder / "bin/pip", "install", "--quiet", "-r", str(wanted)], check=True)
+            (folder / "complete").touch()
+    return str(folder / "bin/python")
+
+
+@dataclasses.dataclass(frozen=True)
+class RedisServer:
+    host: str
+    port: int
+    password: str
+    client: t.Any
+
+
+@pytest.fixture(scope="session")
+def redis_server(tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[RedisServer]:
+    server = program("redis-server", "redis-server")
+    folder, port, password = tmp_path_factory.mktemp("redis"), free_port(), "cache:p@ss"
+    configuration = f'port {port}\nbind 127.0.0.1\nsave ""\ndir {folder}\nrequirepass {password}\n'
+    process = subprocess.Popen([server, "-"], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
+    assert process.stdin is not None
+    process.stdin.write(configuration)
+    process.stdin.close()
+    client = redis.Redis(host="127.0.0.1", port=port, password=password)
+    try:
+        for _try in range(100):
+            with contextlib.suppress(redis.ConnectionError):
+                client.ping()
+                break
+            time.sleep(0.05)
+        yield RedisServer("127.0.0.1", port, password, client)
+    finally:
+        client.close()
+        process.kill()
+        process.wait()
+
+
+@pytest.fixture
+def cache(redis_server: RedisServer) -> RedisServer:
+    """The Redis server, emptied."""
+    redis_server.client.flushdb()
+    return redis_server

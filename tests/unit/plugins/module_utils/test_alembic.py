@@ -1,0 +1,218 @@
+from __future__ import annotations
+
+import typing as t
+
+import pytest
+
+from ansible_collections.nexod.infra.plugins.module_utils import _alembic, _alembic_helper
+from ansible_collections.nexod.infra.plugins.module_utils._errors import InfraError
+from ansible_collections.nexod.infra.plugins.module_utils._processes import Result
+
+DATABASE = {"host": "db", "port": 5432, "name": "app", "user": "owner", "password": "p@:/%w", "sslmode": "prefer"}
+
+
+def step(revision: str, **more: t.Any) -> dict[str, t.Any]:
+    return {"revision": revision, "doc": f"doc {revision}", **more}
+
+
+def plan(heads: list[str], *pending: str) -> dict[str, t.Any]:
+    return {"event": "plan", "heads": heads, "pending": [step(one) for one in pending]}
+
+
+def final(heads: list[str], *pending: str) -> dict[str, t.Any]:
+    return {**plan(heads, *pending), "event": "final"}
+
+
+def done(revision: str) -> dict[str, t.Any]:
+    return {"event": "done", **step(revision), "seconds": 0.5}
+
+
+def fault(kind: str, **facts: t.Any) -> dict[str, t.Any]:
+    return {"event": "fault", "kind": kind, **facts}
+
+
+def interpret(events: list[dict[str, t.Any]], rc: int = 0, *, check: bool = False) -> _alembic.Outcome:
+    return _alembic.interpret(
+        Result(rc, "", "last words"), events, check=check, database=DATABASE, python="/opt/api/bin/python", timeout=9
+    )
+
+
+@pytest.mark.parametrize(
+    ("changed", "driver", "url"),
+    [
+        pytest.param(
+            {}, "psycopg", "postgresql+psycopg://owner:p%40%3A%2F%25w@db:5432/app?sslmode=prefer", id="escaped"
+        ),
+        pytest.param(
+            {"password": None}, "psycopg2", "postgresql+psycopg2://owner@db:5432/app?sslmode=prefer", id="peer"
+        ),
+        pytest.param(
+            {"host": "::1", "password": "x"},
+            "asyncpg",
+            "postgresql+asyncpg://owner:x@[::1]:5432/app?ssl=prefer",
+            id="v6",
+        ),
+    ],
+)
+def test_database_url(changed: dict[str, t.Any], driver: str, url: str) -> None:
+    assert _alembic.database_url({**DATABASE, **changed}, driver) == url
+
+
+@pytest.mark.parametrize("revision", ["base", "+1", "-1", "head-1", "ae10+2", "branch@head", "a:b"])
+def test_revisions_that_move_are_refused(revision: str) -> None:
+    with pytest.raises(InfraError, match="never downgrades"):
+        _alembic.check_revision(revision)
+
+
+@pytest.mark.parametrize("revision", ["head", "heads", "0003_index_tasks_user", "ae1027a6acf"])
+def test_revisions_that_stay_are_taken(revision: str) -> None:
+    _alembic.check_revision(revision)
+
+
+@pytest.mark.parametrize(
+    ("events", "check", "expected"),
+    [
+        pytest.param([plan(["2"]), final(["2"])], False, (("2",), ("2",), []), id="nothing to do"),
+        pytest.param(
+            [plan(["1"], "2", "3"), done("2"), done("3"), final(["3"])],
+            False,
+            (("1",), ("3",), ["2", "3"]),
+            id="two run",
+        ),
+        pytest.param(
+            [
+                plan([], "1"),
+                done("1"),
+                {"event": "retry", "revision": "2", "sqlstate": "55P03"},
+                done("2"),
+                final(["2"]),
+            ],
+            False,
+            ((), ("2",), ["1", "2"]),
+            id="tried again",
+        ),
+        pytest.param([plan(["1"], "2", "3")], True, (("1",), ("3",), ["2", "3"]), id="planned"),
+        pytest.param([plan(["1"])], True, (("1",), ("1",), []), id="nothing planned"),
+    ],
+)
+def test_outcome(events: list[dict[str, t.Any]], check: bool, expected: tuple[t.Any, ...]) -> None:
+    result = interpret(events, check=check)
+    assert (result.before, result.after, [one["revision"] for one in result.migrations]) == expected
+
+
+def test_rolled_back_with_a_later_one_is_not_applied() -> None:
+    assert [one["revision"] for one in _alembic.applied([done("1"), done("2"), final(["1"], "2")])] == ["1"]
+
+
+@pytest.mark.parametrize(
+    ("events", "rc", "words"),
+    [
+        pytest.param([], 127, "Install the release first", id="no interpreter"),
+        pytest.param([{"event": "start", "revision": "7"}], 124, "within 9 s, in revision 7", id="time limit"),
+        pytest.param([plan([], "1")], -9, "rc -9: last words", id="killed"),
+        pytest.param([fault("locked", holder={})], 1, "another runner held it", id="lock just gone"),
+        pytest.param(
+            [fault("locked", holder={"pid": 8, "program": "x", "host": "h", "seconds": 252})],
+            1,
+            r'held by pid 8 \("x", from h, connected for 4 min 12 s\)',
+            id="lock held",
+        ),
+        pytest.param([fault("many_heads", heads=["a", "b"])], 1, "2 heads: a, b", id="heads"),
+        pytest.param([fault("ahead", heads=["9"], known=["3"])], 1, "is at 9, .* newer release", id="ahead"),
+        pytest.param(
+            [plan(["1"], "2"), final(["1"], "2"), fault("not_recorded", pending=[step("2")])],
+            1,
+            "nothing of 2",
+            id="lost",
+        ),
+        pytest.param(
+            [
+                plan(["1"], "2"),
+                final(["1"], "2"),
+                fault(
+                    "revision", revision="2", sqlstate="42P01", detail="no such", statement="SELECT\n 1", partial=True
+                ),
+            ],
+            1,
+            r"(?s)revision 2 failed: no such \(SQLSTATE 42P01\), in: SELECT 1.*at 1, and a part of 2 is committed",
+            id="revision",
+        ),
+    ],
+)
+def test_faults(events: list[dict[str, t.Any]], rc: int, words: str) -> None:
+    with pytest.raises(InfraError, match=words):
+        interpret(events, rc)
+
+
+@pytest.mark.parametrize(
+    ("events", "rc", "looked"),
+    [
+        pytest.param([], 127, False, id="release not installed yet"),
+        pytest.param([fault("connect", detail="refused", listens=False)], 1, False, id="no database yet"),
+        pytest.param([plan(["1"])], 0, True, id="both there"),
+    ],
+)
+def test_check_mode_from_a_bare_host(events: list[dict[str, t.Any]], rc: int, looked: bool) -> None:
+    result = interpret(events, rc, check=True)
+    assert result.looked is looked
+    assert bool(result.warnings) is not looked
+    assert "schema of database" in _alembic.as_diff(result, DATABASE)["before_header"]
+
+
+def test_check_mode_does_not_hide_a_wrong_password() -> None:
+    with pytest.raises(InfraError, match="password"):
+        interpret([fault("connect", detail="password authentication failed", listens=True)], 1, check=True)
+
+
+def test_cut_off_last_line_is_left_out() -> None:
+    assert _alembic.read_events('{"event": "plan"}\n{"event": "do') == [{"event": "plan"}]
+
+
+@pytest.mark.parametrize(("seconds", "text"), [(5, "5 s"), (252, "4 min 12 s"), (7500, "2 h 5 min")])
+def test_lasted(seconds: int, text: str) -> None:
+    assert _alembic.lasted(seconds) == text
+
+
+def test_application_name_is_what_the_server_takes() -> None:
+    assert _alembic.application_name("release 1.1.0", "runner-1") == "alembic_upgrade release 1.1.0 on runner-1"
+    assert len(_alembic.application_name("ü'%" * 40, "h")) == 63
+
+
+@pytest.mark.parametrize(
+    ("statement", "name", "table"),
+    [
+        ("CREATE INDEX CONCURRENTLY things_name ON things (name)", "things_name", "things"),
+        ('create unique index concurrently if not exists "A b" ON ONLY public."T" (x)', '"A b"', 'public."T"'),
+        ("CREATE INDEX things_name ON things (name)", None, None),
+    ],
+)
+def test_concurrent_indexes_are_known(statement: str, name: str | None, table: str | None) -> None:
+    found = _alembic_helper.CREATED_INDEX.match(statement)
+    assert (found["name"], found["table"]) == (name, table) if found else name is None
+    assert bool(_alembic_helper.CONCURRENTLY.match(statement)) == (name is not None)
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "shared"),
+    [
+        pytest.param([10], [], False, id="direct"),
+        pytest.param([77, 77, 77, 77, 77, 77, 77, 77, 77, 77, 77], [88] * 5, False, id="pooled by session"),
+        pytest.param([77, 77], [77], True, id="both meet one process"),
+        pytest.param([77, 77, 78], [79], True, id="one meets two processes"),
+    ],
+)
+def test_pooling_is_told_apart(first: list[int], second: list[int], shared: bool) -> None:
+    class Fake:
+        def __init__(self, answers: list[int]) -> None:
+            self.answers = list(answers)
+
+        def value(self, _sql: str) -> int:
+            return self.answers.pop(0)
+
+        def startup_pid(self) -> int:
+            return 10
+
+        def do(self, _sql: str) -> None:
+            pass
+
+    assert _alembic_helper.pooled_by_transaction(t.cast("t.Any", Fake(first)), t.cast("t.Any", Fake(second))) is shared
