@@ -14,7 +14,7 @@ description:
   - Unchanged and skipped tasks are quiet, changed and failed ones take one line each, with their seconds.
   - A task that lasts is named every few seconds, with the hosts that are still waited for.
   - Errors are printed whole, as text.
-  - From C(-v) on it is M(ansible.builtin.default#callback), word for word.
+  - From C(-v) on it is P(ansible.builtin.default#callback), word for word.
   - Plain lines only, so that it reads the same in a terminal, a file and a CI log.
 extends_documentation_fragment:
   - default_callback

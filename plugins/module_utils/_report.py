@@ -82,9 +82,9 @@ def error_text(result: t.Mapping[str, t.Any]) -> str:
 
 
 def stage_of(play_name: str) -> str:
-    """The stage that a play named ``<stage> | what it does`` belongs to; empty where the name has no such form."""
-    stage, bar, _rest = play_name.partition(" | ")
-    return stage.strip() if bar else ""
+    """The stage that a play named ``<Stage> | what it does`` belongs to, in small letters; empty in any other form."""
+    stage, separator, _rest = play_name.partition(" | ")
+    return stage.strip().lower() if separator else ""
 
 
 def duration(seconds: float) -> str:

@@ -44,7 +44,13 @@ def a_failure(host: str = "api-1", message: str = "Cannot x.\nDo y.", stage: str
 
 @pytest.mark.parametrize(
     ("name", "stage"),
-    [("backend | Bring the release out", "backend"), ("Converge", ""), ("a|b", ""), (" migrate | x | y", "migrate")],
+    [
+        ("Backend | Bring the release out", "backend"),
+        ("caches | Flush", "caches"),
+        ("Converge", ""),
+        ("a|b", ""),
+        (" migrate | x | y", "migrate"),
+    ],
 )
 def test_stage_of(name: str, stage: str) -> None:
     assert stage_of(name) == stage

@@ -1,0 +1,270 @@
+"""The steps of `make test`: each shows its progress, is timed, and fails when it has tested nothing."""
+
+from __future__ import annotations
+
+import argparse
+import concurrent.futures
+import dataclasses
+import os
+import re
+import shutil
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+BIN = ROOT / ".venv" / "bin"
+LOGS = ROOT / ".cache" / "tests"
+COLLECTION = ROOT / ".collections" / "ansible_collections" / "nexod" / "infra"
+# What the integration tests talk to: each program and the package that brings it.
+SERVERS = {
+    "/usr/lib/postgresql/15/bin/postgres": "postgresql-15",
+    "redis-server": "redis-server",
+    "haproxy": "haproxy",
+}
+PARALLEL_SCENARIOS = 2
+TALKS = threading.Lock()
+
+
+@dataclasses.dataclass
+class Count:
+    """What a step found: how many tests passed, failed, were skipped, and the names of those that failed."""
+
+    passed: int = 0
+    failed: int = 0
+    skipped: int = 0
+    names: list[str] = dataclasses.field(default_factory=list)
+
+    def __add__(self, other: Count) -> Count:
+        return Count(
+            self.passed + other.passed,
+            self.failed + other.failed,
+            self.skipped + other.skipped,
+            [*self.names, *other.names],
+        )
+
+    def __str__(self) -> str:
+        skipped = f", {self.skipped} skipped" if self.skipped else ""
+        return f"{self.passed} passed, {self.failed} failed{skipped}"
+
+
+def say(text: str) -> None:
+    with TALKS:
+        print(text, flush=True)
+
+
+def environment(**more: str) -> dict[str, str]:
+    """The tests' own settings: nothing of the caller's Ansible configuration reaches them."""
+    kept = {
+        name: value for name, value in os.environ.items() if not name.startswith(("ANSIBLE_", "MOLECULE_", "NEXOD_"))
+    }
+    return {
+        **kept,
+        "ANSIBLE_COLLECTIONS_PATH": str(ROOT / ".collections"),
+        "PATH": f"{BIN}:{os.environ['PATH']}",
+        "PYTHONUNBUFFERED": "1",
+        "LC_ALL": "C.UTF-8",
+        "NO_COLOR": "1",
+        **more,
+    }
+
+
+def call(
+    argv: Sequence[str | Path],
+    label: str,
+    *,
+    quiet: bool = False,
+    limit: float = 1800,
+    env: Mapping[str, str] | None = None,
+) -> tuple[int, str]:
+    """Run a command, each line shown as it comes (`quiet`: only in the log), and return its rc and output."""
+    LOGS.mkdir(parents=True, exist_ok=True)
+    log = LOGS / f"{label.replace(' ', '-').replace('/', '-')}.log"
+    lines: list[str] = []
+    with (
+        log.open("w", encoding="utf-8") as stream,
+        subprocess.Popen(
+            [str(part) for part in argv],
+            cwd=ROOT,
+            env=dict(env or environment()),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            start_new_session=True,
+        ) as process,
+    ):
+        timer = threading.Timer(limit, process.kill)
+        timer.start()
+        assert process.stdout
+        for line in process.stdout:
+            stream.write(line)
+            lines.append(line)
+            if not quiet:
+                say(f"  {label} | {line.rstrip()}")
+        timer.cancel()
+    return process.returncode, "".join(lines)
+
+
+def check(label: str, argv: Sequence[str | Path], must_say: str = "") -> Count:
+    """A tool that passes or fails as a whole; with `must_say`, one that does not say this has tested nothing."""
+    begun = time.monotonic()
+    rc, said = call(argv, label, quiet=True)
+    empty = bool(must_say) and not re.search(must_say, said)
+    if rc or empty:
+        why = "it tested nothing" if empty and not rc else f"rc {rc}"
+        say("\n".join(f"  {label} | {line}" for line in said.splitlines()[-200:]))
+        say(f"  {label:<28} FAILED ({why}, {time.monotonic() - begun:.1f} s)")
+        return Count(failed=1, names=[label])
+    say(f"  {label:<28} passed ({time.monotonic() - begun:.1f} s)")
+    return Count(passed=1)
+
+
+def counted(said: str) -> Count:
+    """What pytest's last line says."""
+    count = Count(names=re.findall(r"^(?:FAILED|ERROR) (\S+)", said, re.M))
+    for number, word in re.findall(r"(\d+) (passed|failed|skipped|errors?)\b", (said.strip().splitlines() or [""])[-1]):
+        if word == "passed":
+            count.passed += int(number)
+        elif word == "skipped":
+            count.skipped += int(number)
+        else:
+            count.failed += int(number)
+    return count
+
+
+def pytest(label: str, *arguments: str, limit: float = 1800) -> Count:
+    rc, said = call([BIN / "pytest", *arguments], label, limit=limit)
+    count = counted(said)
+    if rc and not count.failed:
+        count.failed, count.names = 1, [f"{label}: pytest ended with rc {rc}"]
+    return count
+
+
+# -- the steps
+
+
+def lint() -> Count:
+    return (
+        check("ruff check", [BIN / "ruff", "check", "."])
+        + check("ruff format", [BIN / "ruff", "format", "--check", "."], must_say=r"\d+ files")
+        + check("mypy", [BIN / "mypy", "--cache-dir", ROOT / ".cache" / "mypy"], must_say=r"in \d+ source files")
+        + check("yamllint", [BIN / "yamllint", "--strict", "."])
+        + check(
+            "ansible-lint", [BIN / "ansible-lint", "--offline", "--nocolor"], must_say=r"in [1-9]\d* files processed"
+        )
+        + check("changelog", [BIN / "antsibull-changelog", "lint"])
+    )
+
+
+def sanity() -> Count:
+    rc, said = call([ROOT / "tests" / "sanity.sh"], "sanity")
+    run = re.findall(r'^Running sanity test "?([\w-]+)', said, re.M)
+    # Each failing test is named on a line of its own below this sentence.
+    failing = said.partition("listed below")[2].splitlines()[1:]
+    names = [f"sanity {line}" for line in failing if line in run]
+    failed = max(len(names), 1 if rc else 0)
+    return Count(passed=len(run) - failed if run else 0, failed=failed, names=names or (["sanity"] if rc else []))
+
+
+def unit() -> Count:
+    return pytest("unit", "-n", "2", "tests/unit")
+
+
+def integration() -> Count:
+    missing = [package for program, package in SERVERS.items() if not shutil.which(program)]
+    if missing and os.geteuid() == 0 and shutil.which("apt-get"):
+        # The tests start servers of their own: the distribution's must not run beside them.
+        policy = Path("/usr/sbin/policy-rc.d")
+        made = not policy.exists()
+        if made:
+            policy.write_text("#!/bin/sh\nexit 101\n")
+            policy.chmod(0o755)
+        apt = ["apt-get", "install", "--yes", "--no-install-recommends", *missing]
+        try:
+            env = environment(DEBIAN_FRONTEND="noninteractive")
+            if call(apt, "servers", quiet=True, env=env)[0]:
+                call(["apt-get", "update"], "servers", quiet=True, env=env)
+                call(apt, "servers", quiet=True, env=env)
+        finally:
+            if made:
+                policy.unlink()
+    elif missing:
+        say(f"  not root, so not installed: {' '.join(missing)}; install them, or their tests are skipped")
+    return pytest("integration", "tests/integration")
+
+
+def scenarios() -> list[str]:
+    return sorted(path.parent.name for path in (ROOT / "molecule").glob("*/molecule.yml"))
+
+
+def scenario(name: str) -> Count:
+    """One role's scenario. A deploy of every task's name is in the log; here only how it ended."""
+    begun = time.monotonic()
+    say(f"  molecule {name:<19} begun")
+    # A cache of its own: molecule keeps a scenario's state, and Ansible its sockets, below the home folder.
+    rc, said = call([BIN / "molecule", "test", "-s", name], f"molecule {name}", quiet=True, limit=900)
+    seconds = time.monotonic() - begun
+    if rc == 0 and re.search(r"verify", said, re.I):
+        say(f"  molecule {name:<19} passed ({seconds:.0f} s)")
+        return Count(passed=1)
+    say("\n".join(f"  molecule {name} | {line}" for line in said.splitlines()[-80:]))
+    say(f"  molecule {name:<19} FAILED (rc {rc}, {seconds:.0f} s; all of it: {LOGS}/molecule-{name}.log)")
+    return Count(failed=1, names=[f"molecule {name}"])
+
+
+def molecule() -> Count:
+    with concurrent.futures.ThreadPoolExecutor(PARALLEL_SCENARIOS) as pool:
+        return sum(pool.map(scenario, scenarios()), Count())
+
+
+def lab() -> Count:
+    return pytest("lab", "-x", "-s", "-v", "tests/lab", limit=2400)
+
+
+def archive() -> Count:
+    return pytest("archive", "tests/archive")
+
+
+# Quick ones first. The archive's deploy runs on the lab that the lab step has left standing.
+STEPS: dict[str, Callable[[], Count]] = {
+    "lint": lint,
+    "sanity": sanity,
+    "unit": unit,
+    "integration": integration,
+    "molecule": molecule,
+    "lab": lab,
+    "archive": archive,
+}
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="tests/run", description="Runs all tests, or the steps named.")
+    parser.add_argument("steps", nargs="*", metavar="STEP", help=f"one of: {', '.join(STEPS)}; default: all")
+    wanted = parser.parse_args().steps or list(STEPS)
+    if unknown := [step for step in wanted if step not in STEPS]:
+        parser.error(f"unknown step {', '.join(unknown)}; there are: {', '.join(STEPS)}")
+    total, times = Count(), []
+    for number, step in enumerate(wanted, 1):
+        say(f"== {step} ({number} of {len(wanted)})")
+        begun = time.monotonic()
+        count = STEPS[step]()
+        if count.passed + count.failed == 0:
+            count = Count(failed=1, names=[f"{step} tested nothing"])
+        seconds = time.monotonic() - begun
+        times.append(f"  {step:<14}{seconds:8.1f} s   {count}")
+        say(f"== {step}: {count} in {seconds:.1f} s\n")
+        total += count
+    say("\n".join(["times:", *times]))
+    for name in total.names:
+        say(f"FAILED {name}")
+    say(f"{total.passed} passed, {total.failed} failed" + (f", {total.skipped} skipped" if total.skipped else ""))
+    return 1 if total.failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
