@@ -1,0 +1,191 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, the nexod.infra maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: release
+short_description: Bring a release of a Python application to the host
+version_added: "1.0.0"
+description:
+  - Makes the virtual environment C(ROOT/NAME/VERSION) from one archive on the controller, without a package index.
+  - One module execution where the release is there already; the archive is sent only where it is missing.
+  - A release is complete or counts as not there. What an interrupted run left is built anew.
+  - Older releases are removed, but never one that a file set of M(nexod.infra.file_set) may run or return to, nor
+    one that a process runs from.
+  - Which version runs is not decided here but by the unit in the service's file set.
+options:
+  name:
+    description: Name of the application; names its folder below O(root).
+    type: str
+    required: true
+  version:
+    description:
+      - Version to bring; required with O(state=present).
+      - With O(state=absent) the version to remove; without it all are removed, and their folder.
+    type: str
+  archive:
+    description:
+      - The release on the controller, an absolute path, or one relative to where Ansible runs, or in the role's
+        C(files/); required with O(state=present).
+      - A tar file that begins with C(release.json), which names the C(wheels/) for each Python and their checksums.
+    type: str
+  state:
+    description:
+      - V(present) brings O(version) and removes what O(keep) does not keep.
+      - V(absent) removes; refused for a version in use.
+    type: str
+    choices: [present, absent]
+    default: present
+  keep:
+    description: How many older releases to keep beside the wanted one and those in use.
+    type: int
+    default: 2
+  protect:
+    description: Versions never to remove, beside those found in use.
+    type: list
+    elements: str
+    default: []
+  python:
+    description: Interpreter on the host that the virtual environment is made of.
+    type: path
+    default: /usr/bin/python3
+  root:
+    description: Folder that holds all applications of a host.
+    type: path
+    default: /opt
+  sets_root:
+    description: Folder of the host's file sets, searched for versions in use.
+    type: path
+    default: /etc/nexod
+  description:
+    description: The archive's C(release.json); given by the action plugin.
+    type: str
+  digest:
+    description: The archive's sha256; given by the action plugin.
+    type: str
+  received:
+    description: Where the archive lies on the host once it was sent; given by the action plugin.
+    type: path
+notes:
+  - The host needs Python only, no pip and no package index; pip is run from its wheel in the archive.
+author:
+  - The nexod.infra maintainers (@nexod)
+"""
+
+EXAMPLES = r"""
+- name: install | Bring the release to the host
+  nexod.infra.release:
+    name: api
+    version: 1.1.0
+    archive: dist/api-1.1.0.tar
+  register: __backend_release
+
+- name: remove | Remove all releases of the API
+  nexod.infra.release:
+    name: api
+    state: absent
+"""
+
+RETURN = r"""
+path:
+  description: Folder of the wanted release.
+  returned: when O(version) is given
+  type: str
+  sample: /opt/api/1.1.0
+python:
+  description: The release's own interpreter.
+  returned: when O(version) is given
+  type: str
+  sample: /opt/api/1.1.0/bin/python
+built:
+  description: Whether the release was built by this task.
+  returned: always
+  type: bool
+removed:
+  description: Versions that this task removed.
+  returned: always
+  type: list
+  elements: str
+installed:
+  description: Versions that are on the host after this task, oldest first.
+  returned: always
+  type: list
+  elements: str
+  sample: [1.0.0, 1.1.0]
+needs_archive:
+  description: Asks the action plugin to send the archive; never in the task's result.
+  returned: never
+  type: bool
+"""
+
+import os
+import typing as t
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.nexod.infra.plugins.module_utils._errors import InfraError
+from ansible_collections.nexod.infra.plugins.module_utils._release import (
+    ARGUMENTS,
+    REQUIRED_IF,
+    Description,
+    Releases,
+    as_diff,
+    by_version,
+    plan_absent,
+    plan_present,
+    refuse_bad_names,
+    wheels_for,
+)
+
+
+def bring(module: AnsibleModule) -> dict[str, t.Any]:
+    options = module.params
+    name, version, present = options["name"], options["version"], options["state"] == "present"
+    refuse_bad_names(name, version, options["keep"])
+    releases = Releases(name, options["root"], options["sets_root"])
+    installed = releases.installed()
+    protected = releases.in_use() | set(options["protect"])
+    if present:
+        wanted = Description.parse(options["description"])
+        plan = plan_present(installed, version, wanted.digest, keep=options["keep"], protected=protected)
+        if plan.build:
+            wheels_for(wanted, options["python"])
+            if not module.check_mode and not options["received"]:
+                return {"changed": False, "needs_archive": True}
+    else:
+        plan = plan_absent(installed, version, protected)
+    whole = not present and version is None and releases.home.is_dir()
+    if not module.check_mode and plan.changed:
+        os.umask(0o022)
+        with releases.locked():
+            if plan.build:
+                releases.build(wanted, options["received"], options["digest"], options["python"])
+            releases.remove(plan.remove)
+    if not module.check_mode and whole:
+        releases.remove_home()
+    left = (set(installed) | ({version} if plan.build else set())) - set(plan.remove)
+    where = {"path": f"{releases.path(version)}", "python": f"{releases.path(version)}/bin/python"} if version else {}
+    return {
+        **where,
+        "changed": plan.changed or whole,
+        "built": plan.build,
+        "removed": list(plan.remove),
+        "installed": sorted(left, key=by_version),
+        "diff": as_diff(name, installed, plan, version),
+    }
+
+
+def main() -> None:
+    module = AnsibleModule(argument_spec=ARGUMENTS, required_if=REQUIRED_IF, supports_check_mode=True)
+    try:
+        result = bring(module)
+    except InfraError as error:
+        module.fail_json(**error.report())
+    module.exit_json(**result)
+
+
+if __name__ == "__main__":
+    main()
