@@ -177,7 +177,11 @@ def build(version: str, pythons: Sequence[str], machine: str, folder: Path) -> t
 
 
 def lock(pythons: Sequence[str], machine: str) -> None:
-    """Resolve requirements.in for every Python; all must agree, for they share one lock."""
+    """Resolve requirements.in for every Python; all must agree, for they share one lock.
+
+    pip chooses wheels for the Python asked for, but judges markers (python_version < ...) by the one it runs on:
+    what only the hosts' Python needs is named in requirements.in.
+    """
     pins: dict[str, str] = {}
     for python in pythons:
         with tempfile.TemporaryDirectory() as name:
