@@ -90,9 +90,9 @@ def _misfits_of_dict(value: t.Mapping[object, object], options: Options, where: 
         key = next((alias for alias in (name, *spec.get("aliases", ())) if alias in value), None)
         if key is None:
             if spec.get("required"):
-                found.append(Misfit(where, f'lacks the key "{name}"', f"Add it: {summary(spec)}"))
+                found.append(Misfit(where, f'lacks the key "{name}"', _with_summary("Add it", spec)))
         elif spec.get("required") and is_missing(value[key]):
-            found.append(Misfit(f"{where}.{key}", "is empty", f"Give it a value: {summary(spec)}"))
+            found.append(Misfit(f"{where}.{key}", "is empty", _with_summary("Give it a value", spec)))
         elif value[key] is not None:
             found += misfits(value[key], {**spec, "no_log": secret or is_secret(name, spec)}, f"{where}.{key}")
     return found
@@ -105,9 +105,9 @@ def summary(spec: t.Mapping[str, t.Any]) -> str:
     return re.sub(r"\b(?:[CBIVO]|RV)\(([^)]*)\)", r"\1", text).strip()
 
 
-def plain_names(options: Options, prefix: str = "") -> set[str]:
-    """The names that may begin a variable: options and their aliases."""
-    return {prefix + alias for name, spec in options.items() for alias in (name, *spec.get("aliases", ()))}
+def _with_summary(mend: str, spec: t.Mapping[str, t.Any]) -> str:
+    text = summary(spec)
+    return f"{mend}: {text}" if text else f"{mend}."
 
 
 def _shown(value: object) -> str:
