@@ -1,0 +1,127 @@
+# Copyright: (c) 2026, the nexod.infra maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Every role's specification, defaults and README say the same, and preflight's tables know every role."""
+
+from __future__ import annotations
+
+import pathlib
+import re
+import typing as t
+
+import pytest
+import yaml
+
+from ansible_collections.nexod.infra.plugins.module_utils import _preflight_rules
+from ansible_collections.nexod.infra.plugins.module_utils._preflight import prefix_of
+from ansible_collections.nexod.infra.plugins.module_utils._preflight_tables import ROLE_GROUPS, ROLE_PORTS
+from ansible_collections.nexod.infra.plugins.module_utils._specs import is_secret
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+ROLES = sorted(path for path in (ROOT / "roles").iterdir() if path.is_dir())
+TYPES = {"bool", "dict", "float", "int", "list", "path", "raw", "str"}
+
+of_every_role = pytest.mark.parametrize("role", ROLES, ids=lambda role: role.name)
+
+
+def load(path: pathlib.Path) -> t.Any:
+    return yaml.safe_load(path.read_text()) if path.exists() else None
+
+
+def entries_of(role: pathlib.Path) -> dict[str, t.Any]:
+    return dict((load(role / "meta/argument_specs.yml") or {}).get("argument_specs") or {})
+
+
+def options_of(role: pathlib.Path) -> dict[str, t.Any]:
+    return {name: spec for entry in entries_of(role).values() for name, spec in (entry.get("options") or {}).items()}
+
+
+def walk(options: dict[str, t.Any], above: str = "") -> t.Iterator[tuple[str, dict[str, t.Any]]]:
+    """Every option, those of rows and mappings included."""
+    for name, spec in options.items():
+        yield above + name, spec
+        yield from walk(spec.get("options") or {}, f"{above}{name}.")
+
+
+def test_there_are_roles() -> None:
+    assert ROLES
+
+
+@of_every_role
+def test_has_a_main_entry_point(role: pathlib.Path) -> None:
+    main = entries_of(role).get("main") or {}
+    assert main.get("short_description")
+    assert main.get("description")
+
+
+@of_every_role
+def test_every_option_is_typed_and_described(role: pathlib.Path) -> None:
+    faults = []
+    for name, spec in walk(options_of(role)):
+        if spec.get("type") not in TYPES:
+            faults.append(f"{name}: type {spec.get('type')}")
+        if not spec.get("description"):
+            faults.append(f"{name}: no description")
+        if spec.get("type") == "list" and spec.get("elements") not in TYPES:
+            faults.append(f"{name}: elements {spec.get('elements')}")
+        if spec.get("required") and "default" in spec:
+            faults.append(f"{name}: required, with a default")
+    assert faults == []
+
+
+@of_every_role
+def test_every_name_begins_with_the_role(role: pathlib.Path) -> None:
+    assert [name for name in options_of(role) if not name.startswith(prefix_of(role.name))] == []
+
+
+@of_every_role
+def test_defaults_are_those_of_the_specification(role: pathlib.Path) -> None:
+    specified = {name: spec["default"] for name, spec in options_of(role).items() if "default" in spec}
+    assert (load(role / "defaults/main.yml") or {}) == specified
+
+
+@of_every_role
+def test_secrets_are_marked(role: pathlib.Path) -> None:
+    unmarked = [
+        name
+        for name, spec in walk(options_of(role))
+        if spec.get("type") == "str" and is_secret(name, {}) and not spec.get("no_log")
+    ]
+    assert unmarked == []
+
+
+@of_every_role
+def test_readme_has_a_heading_and_an_example_for_each(role: pathlib.Path) -> None:
+    text = (role / "README.md").read_text()
+    sections = dict(re.findall(r"^#{2,4} `?(\w+)`?[^\n]*\n(.*?)(?=^#{1,4} |\Z)", text, re.MULTILINE | re.DOTALL))
+    missing = [name for name in options_of(role) if name not in sections]
+    bare = [name for name in options_of(role) if name in sections and f"{name}:" not in sections[name]]
+    unknown = [name for name in sections if name.startswith(prefix_of(role.name)) and name not in options_of(role)]
+    assert {"no heading": missing, "no example": bare, "in no specification": unknown} == {
+        "no heading": [],
+        "no example": [],
+        "in no specification": [],
+    }
+
+
+@of_every_role
+def test_preflight_knows_where_it_runs(role: pathlib.Path) -> None:
+    assert role.name in ROLE_GROUPS
+
+
+def known_names() -> set[str]:
+    return {name for role in ROLES for name in options_of(role)}
+
+
+def test_preflight_asks_for_ports_that_are_options() -> None:
+    named = {port.port for role, ports in ROLE_PORTS.items() for port in ports if isinstance(port.port, str)}
+    assert sorted(named - known_names()) == []
+
+
+def test_rules_speak_of_options_that_are() -> None:
+    """A rule about a name that has been renamed would never find anything again."""
+    source = pathlib.Path(_preflight_rules.__file__).read_text()
+    prefixes = "|".join(prefix_of(role.name) for role in ROLES)
+    named = set(re.findall(rf'"((?:{prefixes})[a-z_]*[a-z])"', source))
+    assert named, "no rule names an option"
+    assert sorted(named - known_names()) == []

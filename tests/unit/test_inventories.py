@@ -1,0 +1,145 @@
+# Copyright: (c) 2026, the nexod.infra maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The inventories name only what is specified, state a value once, and their preflight says what is missing."""
+
+from __future__ import annotations
+
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import typing as t
+
+import pytest
+import yaml
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+ENVIRONMENTS = ("lab", "dev", "staging", "production")
+SECRETS = ("DATABASE_OWNER_PASSWORD", "DATABASE_APP_PASSWORD", "DATABASE_MONITOR_PASSWORD", "CACHE_PASSWORD")
+HOSTS = ("pooler-1", "runner-1", "monitoring-1", "grafana-1")
+
+of_every_environment = pytest.mark.parametrize("environment", ENVIRONMENTS)
+of_aws = pytest.mark.parametrize("environment", ["staging", "production"])
+
+
+def load(path: pathlib.Path) -> dict[str, t.Any]:
+    return yaml.safe_load(path.read_text()) or {}
+
+
+def shared() -> dict[str, tuple[str, t.Any]]:
+    files = sorted((ROOT / "inventories/shared").glob("*.yml"))
+    return {name: (path.name, value) for path in files for name, value in load(path).items()}
+
+
+def own(environment: str) -> dict[str, tuple[str, t.Any]]:
+    files = sorted((ROOT / "inventories" / environment / "group_vars/all").glob("*.yml"))
+    return {name: (path.name, value) for path in files for name, value in load(path).items()}
+
+
+@of_every_environment
+def test_sees_what_is_shared(environment: str) -> None:
+    link = ROOT / "inventories" / environment / "group_vars/all/00-shared"
+    assert link.is_symlink()
+    assert link.resolve() == ROOT / "inventories/shared"
+    assert not link.readlink().is_absolute()
+
+
+@of_every_environment
+def test_states_only_differences(environment: str) -> None:
+    common = shared()
+    assert [name for name, (_, value) in own(environment).items() if name in common and common[name][1] == value] == []
+
+
+@of_every_environment
+def test_a_name_has_one_home(environment: str) -> None:
+    files = sorted((ROOT / "inventories" / environment / "group_vars/all").glob("*.yml"))
+    names = [name for path in files for name in load(path)]
+    assert sorted({name for name in names if names.count(name) > 1}) == []
+
+
+def test_a_shared_name_has_one_home() -> None:
+    names = [name for path in (ROOT / "inventories/shared").glob("*.yml") for name in load(path)]
+    assert sorted({name for name in names if names.count(name) > 1}) == []
+
+
+def test_what_staging_and_production_share_stands_in_neither() -> None:
+    staging, production = own("staging"), own("production")
+    same = [name for name in staging if name in production and staging[name][1] == production[name][1]]
+    # Both are on AWS, dev and the lab are not: no shared file can say so.
+    assert sorted(set(same) - {"infra_provider"}) == []
+
+
+def preflight(tmp_path: pathlib.Path, environment: str, *arguments: str, **environ: str) -> dict[str, t.Any]:
+    """The last result of the real stage, run as a user would, with nothing in the environment but `environ`."""
+    cut = ("AWS_", "NEXOD_", "SUPABASE_", "ANSIBLE_")
+    clean = {name: value for name, value in os.environ.items() if not name.startswith(cut)}
+    done = subprocess.run(
+        [
+            str(pathlib.Path(sys.executable).with_name("ansible-playbook")),
+            "-i",
+            f"inventories/{environment}",
+            "playbooks/stages/preflight.yml",
+            *arguments,
+        ],
+        cwd=ROOT,
+        env={
+            **clean,
+            "ANSIBLE_CALLBACKS_ENABLED": "ansible.posix.json",
+            "ANSIBLE_STDOUT_CALLBACK": "ansible.posix.json",
+            "ANSIBLE_COLLECTIONS_PATH": str(ROOT / ".collections"),
+            "HOME": str(tmp_path),
+            **environ,
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert done.stdout, done.stderr
+    run = json.loads(done.stdout[done.stdout.index("{") :])
+    return dict(run["plays"][-1]["tasks"][-1]["hosts"]["localhost"])
+
+
+@of_aws
+def test_without_anything_one_list_of_what_is_missing(tmp_path: pathlib.Path, environment: str) -> None:
+    said = preflight(tmp_path, environment)
+    assert said["asked"] == [], "a host was asked"
+    subjects = [fault["subject"] for fault in said["faults"]]
+    assert subjects == sorted(
+        ["AWS credentials", *(f"host {host}" for host in HOSTS), *(f"infra_{name.lower()}" for name in SECRETS)]
+    )
+    assert said["msg"].startswith(f"Cannot deploy {environment}: 9 things are to be mended first.")
+
+
+def test_dev_says_what_an_engineer_lacks(tmp_path: pathlib.Path) -> None:
+    said = preflight(tmp_path, "dev")
+    assert [fault["subject"] for fault in said["faults"]] == ["Supabase access token", "infra_database_owner_password"]
+
+
+def test_every_mistake_of_a_caller_at_once_and_no_secret(tmp_path: pathlib.Path) -> None:
+    """Credentials are there, hosts have addresses that nobody answers at: inputs and hosts are in one list."""
+    canary = "canary-of-a-secret"
+    given = {f"NEXOD_{name}": canary for name in SECRETS}
+    given |= {f"NEXOD_{host.upper().replace('-', '_')}_ADDRESS": "127.0.0.1" for host in HOSTS}
+    said = preflight(
+        tmp_path,
+        "production",
+        "-e",
+        # Port 9 (discard) on this machine: refused at once, without the network.
+        json.dumps({"ansible_port": 9, "pgbouncer_prot": 1, "infra_api_port": canary, "infra_domain": ""}),
+        AWS_PROFILE="none",
+        **given,
+    )
+    subjects = [fault["subject"] for fault in said["faults"]]
+    assert subjects == sorted([*(f"host {host}" for host in HOSTS), "infra_api_port", "infra_domain", "pgbouncer_prot"])
+    assert canary not in json.dumps(said)
+    assert said["asked"] == sorted(HOSTS)
+
+
+@of_every_environment
+def test_names_only_what_is_specified(tmp_path: pathlib.Path, environment: str) -> None:
+    said = preflight(tmp_path, environment, "-e", "infra_provider=")
+    unknown = [fault for fault in said["faults"] if "specification" in fault["cause"]]
+    assert unknown == []
