@@ -32,7 +32,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         arguments = self._validated()
         archive = ""
         try:
-            refuse_bad_names(arguments["name"], arguments["version"], arguments["keep"])
+            refuse_bad_names(arguments["name"], arguments.get("version"), arguments["keep"])
             if arguments["state"] == "present":
                 archive = self._archive(arguments["archive"])
                 description, digest = read_description(archive, arguments["name"], arguments["version"])

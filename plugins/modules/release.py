@@ -35,7 +35,8 @@ options:
   state:
     description:
       - V(present) brings O(version) and removes what O(keep) does not keep.
-      - V(absent) removes; refused for a version in use.
+      - V(absent) removes; refused for a version in use, except in check mode, where the service that uses it has
+        not been removed.
     type: str
     choices: [present, absent]
     default: present
@@ -147,7 +148,9 @@ def bring(module: AnsibleModule) -> dict[str, t.Any]:
     refuse_bad_names(name, version, options["keep"])
     releases = Releases(name, options["root"], options["sets_root"])
     installed = releases.installed()
-    protected = releases.in_use() | set(options["protect"])
+    # A rehearsal has not stopped the service that the tasks before this one remove.
+    rehearsed_removal = module.check_mode and not present
+    protected = set(options["protect"]) | (set() if rehearsed_removal else releases.in_use())
     if present:
         wanted = Description.parse(options["description"])
         plan = plan_present(installed, version, wanted.digest, keep=options["keep"], protected=protected)
