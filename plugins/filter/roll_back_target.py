@@ -1,0 +1,62 @@
+# Copyright: (c) 2026, the nexod.infra maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible.errors import AnsibleFilterError
+
+from ansible_collections.nexod.infra.plugins.module_utils._errors import InfraError
+from ansible_collections.nexod.infra.plugins.module_utils._roll_back import Instance, Known, choose
+
+DOCUMENTATION = r"""
+name: roll_back_target
+short_description: Choose the one set that all instances are returned to
+version_added: "1.0.0"
+description:
+  - From what M(nexod.infra.file_set_info) found on each instance, chooses the set that every one either runs or ran
+    before, also when a rollout or a roll-back ended halfway.
+  - Fails where there is none.
+options:
+  _input:
+    description: What M(nexod.infra.file_set_info) returned in C(links), by the instance's name.
+    type: dict
+    required: true
+author:
+  - The nexod.infra maintainers (@nexod)
+"""
+
+EXAMPLES = r"""
+- name: Say where a roll-back would go
+  ansible.builtin.debug:
+    msg: "{{ {'api-1': links_of_api_1, 'api-2': links_of_api_2} | nexod.infra.roll_back_target }}"
+"""
+
+RETURN = r"""
+_value:
+  description: C(digest) and C(label) of the set, and C(instances), those that have to be returned to it.
+  type: dict
+"""
+
+
+def roll_back_target(links: dict[str, dict[str, dict[str, str]]]) -> dict[str, t.Any]:
+    instances = [Instance(name, *(_known(found, link) for link in LINKS)) for name, found in links.items()]
+    try:
+        target = choose(instances)
+    except InfraError as error:
+        raise AnsibleFilterError(str(error)) from error
+    return {"digest": target.known.digest, "label": target.known.label, "instances": list(target.instances)}
+
+
+LINKS = ("current", "previous", "returned")
+
+
+def _known(found: dict[str, dict[str, str]], link: str) -> Known | None:
+    return Known(found[link]["digest"], found[link]["content"].strip()) if link in found else None
+
+
+class FilterModule:
+    def filters(self) -> dict[str, t.Callable[..., t.Any]]:
+        return {"roll_back_target": roll_back_target}

@@ -1,0 +1,157 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, the nexod.infra maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: haproxy_server
+short_description: Take one server out of HAProxy without an outage, and put it back
+version_added: "1.0.0"
+description:
+  - Drains a server by the admin socket and waits until its running requests have ended, or puts it back and waits
+    until HAProxy's own checks find it up.
+  - Refuses to drain the last server that serves.
+  - Unlike M(community.general.haproxy) it knows check mode, reports a change only where the administrative state
+    changes, and an open request at the end of the wait is reported, not fatal.
+options:
+  backend:
+    description: Name of the HAProxy backend.
+    type: str
+    required: true
+  name:
+    description: Name of the server in the backend.
+    type: str
+    required: true
+  state:
+    description:
+      - V(drain) sends no new requests to it; those that run go on.
+      - V(ready) lets it serve again as soon as its checks pass.
+    type: str
+    choices: [drain, ready]
+    required: true
+  least_serving:
+    description: How many other servers must serve for V(drain) to be allowed.
+    type: int
+    default: 1
+  timeout:
+    description:
+      - Seconds to wait. For V(drain) until no request runs; what still runs then is in RV(requests).
+      - For V(ready) until it is up; the task fails where it is not. V(0) leaves that to the checks.
+    type: int
+    default: 60
+  socket:
+    description: Path of the admin socket, which must be of level admin.
+    type: path
+    default: /run/haproxy/admin.sock
+author:
+  - The nexod.infra maintainers (@nexod)
+"""
+
+EXAMPLES = r"""
+- name: Take api-1 out
+  nexod.infra.haproxy_server:
+    backend: api
+    name: api-1
+    state: drain
+    timeout: 35
+
+- name: Put api-1 back and wait until it serves
+  nexod.infra.haproxy_server:
+    backend: api
+    name: api-1
+    state: ready
+"""
+
+RETURN = r"""
+status:
+  description: The server's status in HAProxy's words, at the end.
+  returned: always
+  type: str
+  sample: UP
+requests:
+  description: Requests that it was still answering at the end.
+  returned: always
+  type: int
+  sample: 0
+seconds:
+  description: How long that took.
+  returned: always
+  type: float
+  sample: 1.2
+"""
+
+import os
+import time
+import typing as t
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.nexod.infra.plugins.module_utils._errors import InfraError
+from ansible_collections.nexod.infra.plugins.module_utils._haproxy import Haproxy, Server, Wanted, find, plan
+
+ARGUMENTS: dict[str, dict[str, t.Any]] = {
+    "backend": {"type": "str", "required": True},
+    "name": {"type": "str", "required": True},
+    "state": {"type": "str", "choices": ["drain", "ready"], "required": True},
+    "least_serving": {"type": "int", "default": 1},
+    "timeout": {"type": "int", "default": 60},
+    "socket": {"type": "path", "default": "/run/haproxy/admin.sock"},
+}
+
+
+def bring(haproxy: Haproxy, options: dict[str, t.Any], check_mode: bool) -> dict[str, t.Any]:
+    """Bring the server to its state, or in check mode only say what that would take."""
+    wanted = Wanted(options["backend"], options["name"], options["state"], options["least_serving"])
+    if check_mode and not os.path.exists(haproxy.path):
+        # A bare edge: the run that is predicted starts it first, with every server ready.
+        return {
+            "changed": wanted.state == "drain",
+            "status": "not there yet",
+            "requests": 0,
+            "seconds": 0.0,
+            "diff": {},
+        }
+    began = time.monotonic()
+    servers = haproxy.servers(wanted.backend)
+    before = find(servers, wanted.backend, wanted.server)
+    commands = plan(wanted, servers, haproxy.taken_out(wanted.backend))
+    after = before
+    if not check_mode:
+        haproxy.apply(commands)
+        if wanted.state == "drain":
+            after = haproxy.wait(wanted, lambda server: server.requests == 0, options["timeout"])
+        else:
+            after = haproxy.wait(wanted, lambda server: server.proven, options["timeout"])
+            refuse_unproven(wanted, after, options["timeout"])
+    return {
+        "changed": bool(commands),
+        "status": after.status,
+        "requests": after.requests,
+        "seconds": round(time.monotonic() - began, 3),
+        "diff": {"before": f"{before.status}\n", "after": "".join(f"{c}\n" for c in commands)} if commands else {},
+    }
+
+
+def refuse_unproven(wanted: Wanted, server: Server, timeout: int) -> None:
+    if timeout and not server.proven:
+        raise InfraError(
+            "put back the server",
+            f'"{wanted.path}"',
+            f"HAProxy finds it {server.status} after {timeout} s",
+            "Ask its check by hand from the edge; HAProxy's log says what the check answered.",
+        )
+
+
+def main() -> None:
+    module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
+    try:
+        result = bring(Haproxy(module.params["socket"]), module.params, module.check_mode)
+    except InfraError as error:
+        module.fail_json(**error.report())
+    module.exit_json(**result)
+
+
+if __name__ == "__main__":
+    main()
