@@ -27,7 +27,7 @@ from ansible_collections.nexod.infra.plugins.module_utils._preflight import (
     scrub,
 )
 from ansible_collections.nexod.infra.plugins.module_utils._preflight_hosts import check_port_numbers, wants_of
-from ansible_collections.nexod.infra.plugins.module_utils._preflight_rules import check_rules
+from ansible_collections.nexod.infra.plugins.module_utils._preflight_rules import check_files, check_rules
 from ansible_collections.nexod.infra.plugins.module_utils._specs import Options
 
 try:  # Where a value was written is told by a tag that Ansible calls internal: without it, only the place is not named.
@@ -53,7 +53,7 @@ class ActionModule(ActionBase):
             inputs.provider, os.environ, lambda path: pathlib.Path(path).expanduser().exists()
         )
         found = [*_missing_basics(inputs), *credentials, *check_inputs(inputs)]
-        found += [*check_rules(inputs), *check_port_numbers(inputs)]
+        found += [*check_rules(inputs), *check_files(inputs, _exists), *check_port_numbers(inputs)]
         faults = cluster(scrub(found, inputs.secrets))
         closed = bool(credentials) or inputs.lacks_secrets
         asked = {} if closed else {name: wants_of(inputs, host) for name, host in _askable(inputs, faults).items()}
@@ -112,6 +112,10 @@ class ActionModule(ActionBase):
             evaluate=evaluate,
             where=lambda variable: _where(raw[variable]),
         )
+
+
+def _exists(path: str) -> bool:
+    return pathlib.Path(path).expanduser().exists()
 
 
 def _text(host: HostInputs, name: str) -> str:

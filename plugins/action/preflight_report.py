@@ -29,13 +29,15 @@ class ActionModule(ActionBase):
         )
         inputs, hostvars = arguments["inputs"], (task_vars or {})["hostvars"]
         found = from_rows(inputs["faults"])
-        for host, wants in inputs["asked"].items():
-            answer = hostvars.raw_get(host).get(arguments["answer"]) or {}
-            found += judge_answer(host, wants, answer, inputs["provider"])
+        answers = {host: hostvars.raw_get(host).get(arguments["answer"]) for host in inputs["asked"]}
+        # No answer at all: --limit has left the host out of the play that asks.
+        asked = sorted(host for host, answer in answers.items() if answer is not None)
+        for host in asked:
+            found += judge_answer(host, inputs["asked"][host], answers[host], inputs["provider"])
         faults = cluster(found)
-        result = {"changed": False, "faults": as_rows(faults), "asked": sorted(inputs["asked"])}
+        result = {"changed": False, "faults": as_rows(faults), "asked": asked}
         if not faults:
-            return {**result, "msg": f"{len(inputs['asked'])} hosts asked, nothing to mend."}
+            return {**result, "msg": f"{len(asked)} hosts asked, nothing to mend."}
         unasked = len(set(inputs["hosts"]) - set(inputs["asked"]))
-        note = f"{unasked} hosts were not asked yet: that waits for what is missing above." if unasked else ""
+        note = f"Not asked yet, for what is missing above: {unasked} of the hosts." if unasked else ""
         return {**result, "failed": True, "msg": render(inputs["environment"], faults, inputs["hosts"], note)}

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import collections.abc as c
 import dataclasses
+import functools
 import re
 import typing as t
 
@@ -197,9 +198,11 @@ def check_option(inputs: Inputs, host: HostInputs, name: str, spec: t.Mapping[st
         inputs.missing.add(name)
         mend = f"Set it in inventories/{inputs.environment}/group_vars/all/: {summary(spec)}"
         return [Fault(name, "is not set", mend, (host.name,))]
-    raw = host.raw[name]
-    if follows_from(raw, {fault for on, fault in inputs.faulty if on == host.name}):
+    reached = reached_from(name, host.raw)
+    if any((host.name, other) in inputs.faulty for other in reached - {name}):
         inputs.faulty.add((host.name, name))
+        return []
+    if any(asks_somebody(host.raw[other]) for other in reached):
         return []
     found = _check_value(inputs, host, name, spec, bool(required))
     if found:
@@ -239,22 +242,46 @@ def check_credentials(provider: str, environ: t.Mapping[str, str], exists: t.Cal
     ]
 
 
+@functools.lru_cache(maxsize=4096)
+def _words(text: str) -> frozenset[str]:
+    blocks = re.findall(r"{[{%](.*?)[}%]}", text, re.DOTALL)
+    return frozenset(word for block in blocks for word in re.findall(r"\w+", block))
+
+
 def mentions(value: object) -> set[str]:
     """The words of every template inside an unevaluated value."""
+    return {word for text in _texts(value) for word in _words(str(text))}
+
+
+def _texts(value: object) -> t.Iterator[str]:
     if isinstance(value, str):
-        return {
-            word for block in re.findall(r"{[{%](.*?)[}%]}", value, re.DOTALL) for word in re.findall(r"\w+", block)
-        }
-    if isinstance(value, c.Mapping):
-        return {word for below in value.values() for word in mentions(below)}
-    if isinstance(value, (list, tuple)):
-        return {word for below in value for word in mentions(below)}
-    return set()
+        yield value
+    elif isinstance(value, (c.Mapping, list, tuple)):
+        for below in value.values() if isinstance(value, c.Mapping) else value:
+            yield from _texts(below)
 
 
-def follows_from(raw: object, faulty: t.Collection[str]) -> bool:
-    """Whether an unevaluated value refers to a variable that is at fault itself."""
-    return bool(faulty) and not mentions(raw).isdisjoint(faulty)
+def reached_from(name: str, raw: t.Mapping[str, object]) -> set[str]:
+    """A variable and every variable that its template refers to, by however many steps."""
+    found, open_ends = {name}, [name]
+    while open_ends:
+        new = {word for word in mentions(raw[open_ends.pop()]) if word in raw} - found
+        found |= new
+        open_ends += new
+    return found
+
+
+# Lookups that answer from the controller's own files and environment. Preflight evaluates no other: it asks nobody.
+_OWN_LOOKUPS = frozenset(
+    {"config", "dict", "env", "file", "fileglob", "first_found", "ini", "items", "password", "sequence", "template"}
+    | {"unvault", "vars", "varnames", "yaml"}
+)
+_LOOKUP = re.compile(r"\b(?:lookup|query|q)\s*\(\s*['\"]([\w.]+)['\"]")
+
+
+def asks_somebody(value: object) -> bool:
+    """Whether evaluating a value would leave the controller."""
+    return any(plugin.split(".")[-1] not in _OWN_LOOKUPS for text in _texts(value) for plugin in _LOOKUP.findall(text))
 
 
 def secrets_in(value: object, spec: t.Mapping[str, t.Any]) -> set[str]:

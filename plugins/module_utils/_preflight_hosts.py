@@ -39,10 +39,15 @@ def wanted_ports(inputs: Inputs, host: HostInputs) -> list[WantedPort]:
     """The ports that the roles of a host will listen on."""
     found: list[WantedPort] = []
     for role in inputs.roles_of(host):
-        for port, units in ROLE_PORTS.get(role, ()):
-            number = inputs.number(host.name, port) if isinstance(port, str) else port
-            if number is not None and inputs.value(host.name, f"{role}_state") != "absent":
-                found.append({"port": number, "role": role, "option": str(port), "units": list(units)})
+        for port in ROLE_PORTS.get(role, ()):
+            number = inputs.number(host.name, port.option)
+            if number is None or inputs.value(host.name, f"{role}_state") == "absent":
+                continue
+            if port.enabled:
+                chosen = inputs.value(host.name, port.enabled[0])
+                if not isinstance(chosen, list) or port.enabled[1] not in chosen:
+                    continue
+            found.append({"port": number, "role": role, "option": port.option, "units": list(port.units)})
     return found
 
 
@@ -149,7 +154,7 @@ def _judge_port(host: str, want: WantedPort, listeners: t.Sequence[t.Mapping[str
         unit = f" (unit {row['unit']})" if row["unit"] else ""
         stop = f"Stop it there: systemctl disable --now {row['unit']}" if row["unit"] else "Stop it there"
         where = f"port {want['port']}"
-        mend = f"{stop}; or change {want['option']}." if not want["option"].isdigit() else f"{stop}."
+        mend = f"{stop}; or change {want['option']}."
         found.append(Fault(where, f"is wanted by the role {want['role']} and held by {by}{unit}", mend, (host,)))
     return found
 

@@ -15,7 +15,7 @@ import re
 import typing as t
 
 from ansible_collections.nexod.infra.plugins.module_utils._preflight import CONTROLLER, Fault, Inputs
-from ansible_collections.nexod.infra.plugins.module_utils._preflight_tables import NEEDED_SECRETS
+from ansible_collections.nexod.infra.plugins.module_utils._preflight_tables import CONTROLLER_FILES, NEEDED_SECRETS
 
 # Beside the pools: a migration and its lock, what each server's exporter opens, and what PostgreSQL keeps back for
 # its superuser (superuser_reserved_connections).
@@ -151,7 +151,7 @@ def _pooled(inputs: Inputs, host: str) -> int:
     return min(size * len(databases) * len(users), cap)
 
 
-def pooler_values(inputs: Inputs) -> list[Fault]:
+def values_of_pgbouncer(inputs: Inputs) -> list[Fault]:
     """PgBouncer's own values against each other."""
     found = []
     for host in inputs.groups.get("pooler", ()):
@@ -196,7 +196,7 @@ def database_hosts(inputs: Inputs) -> list[Fault]:
     return found
 
 
-def prometheus_values(inputs: Inputs) -> list[Fault]:
+def values_of_prometheus(inputs: Inputs) -> list[Fault]:
     """Prometheus's own values against each other."""
     found = []
     for host in inputs.groups.get("monitoring", ()):
@@ -240,6 +240,101 @@ def rollout_is_no_outage(inputs: Inputs) -> list[Fault]:
     return [Fault("group api", cause, f"Add a second in inventories/{inputs.environment}/hosts.yml.", tuple(instances))]
 
 
+# One fact under two names, each given to a role of its own: (option, on the hosts of a group) twice.
+AGREEING: t.Final[tuple[tuple[tuple[str, str], tuple[str, str]], ...]] = (
+    (("provider_lab_api_port", CONTROLLER), ("backend_port", "api")),
+    (("provider_lab_cache_port", CONTROLLER), ("lab_redis_port", "cache")),
+    (("provider_lab_database_port", CONTROLLER), ("lab_postgresql_port", "database")),
+    (("provider_lab_pooler_port", CONTROLLER), ("pgbouncer_port", "pooler")),
+    (("backend_version", "api"), ("migration_runner_version", "migration_runner")),
+    (("haproxy_static_port", "edge"), ("frontend_port", "edge")),
+)
+
+
+def names_of_one_fact_agree(inputs: Inputs) -> list[Fault]:
+    """What two roles are told of the same thing."""
+    if inputs.provider != "lab":
+        return []
+    found = []
+    for (first, first_group), (second, second_group) in AGREEING:
+        wanted = {str(value) for value in _values(inputs, first_group, first)}
+        for host in inputs.groups.get(second_group, ()):
+            value = inputs.value(host, second)
+            if value is not None and wanted and str(value) not in wanted:
+                cause = f"is {value}, and {first} is {', '.join(sorted(wanted))}: both say the same thing"
+                found.append(Fault(second, cause, "Give both the same value.", (host,)))
+    return found
+
+
+def _values(inputs: Inputs, group: str, name: str) -> list[object]:
+    hosts = [CONTROLLER] if group == CONTROLLER else inputs.groups.get(group, ())
+    return [value for host in hosts if (value := inputs.value(host, name)) is not None]
+
+
+def one_grafana(inputs: Inputs) -> list[Fault]:
+    """One way to Grafana: a URL with its checksum, a file, or (said so) the stand-in."""
+    found = []
+    for host in inputs.groups.get("grafana", ()):
+        url, path, stand_in, checksum = (
+            inputs.value(host, f"grafana_{what}")
+            for what in ("package_url", "package_path", "stand_in", "package_checksum")
+        )
+        ways = [name for name, value in (("package_url", url), ("package_path", path), ("stand_in", stand_in)) if value]
+        if not ways and url is not None and path is not None:
+            mend = "Give grafana_package_url with grafana_package_checksum, or grafana_package_path"
+            by = "NEXOD_GRAFANA_PACKAGE_URL and NEXOD_GRAFANA_PACKAGE_CHECKSUM, or NEXOD_GRAFANA_PACKAGE_PATH"
+            found.append(Fault("Grafana's package", "is named nowhere", f"{mend} (export {by}).", (host,)))
+        if len(ways) > 1:
+            cause = f"is named {len(ways)} times: {', '.join(f'grafana_{way}' for way in ways)}"
+            found.append(Fault("Grafana's package", cause, "Leave one.", (host,)))
+        if url and checksum == "":
+            cause = "is empty, and grafana_package_url is not"
+            found.append(Fault("grafana_package_checksum", cause, "Give it as sha256:...", (host,)))
+    return found
+
+
+def alerts_reach_somebody(inputs: Inputs) -> list[Fault]:
+    """An Alertmanager without a receiver swallows every alert."""
+    names = ("alertmanager_webhook_urls", "alertmanager_slack_webhook_url", "alertmanager_pagerduty_routing_key")
+    found = []
+    for host in inputs.groups.get("monitoring", ()):
+        values = [inputs.value(host, name) for name in names]
+        if all(value is not None for value in values) and not any(values):
+            mend = f"Give one of {', '.join(names)} (export NEXOD_SLACK_WEBHOOK_URL or NEXOD_PAGERDUTY_ROUTING_KEY)."
+            found.append(Fault("alerts", "reach nobody: no receiver is given", mend, (host,)))
+    return found
+
+
+def values_of_rds(inputs: Inputs) -> list[Fault]:
+    """What RDS refuses, and what an environment must never have."""
+    if inputs.provider != "aws":
+        return []
+    storage, most, days, replicas = (
+        inputs.number(CONTROLLER, f"provider_aws_rds_{what}")
+        for what in ("storage_gb", "storage_max_gb", "backup_days", "replicas")
+    )
+    found = []
+    if storage is not None and most is not None and most <= storage:
+        cause = f"is {most}, not above the {storage} of provider_aws_rds_storage_gb"
+        found.append(Fault("provider_aws_rds_storage_max_gb", cause, "Raise it: storage only ever grows."))
+    if days is not None and not 0 <= days <= 35:
+        cause = f"is {days}; RDS keeps backups for 0 to 35 days"
+        found.append(Fault("provider_aws_rds_backup_days", cause, "Give it 1 to 35."))
+    if days == 0 and replicas:
+        cause = f"is {replicas}, and RDS makes replicas from backups, which provider_aws_rds_backup_days switches off"
+        found.append(Fault("provider_aws_rds_replicas", cause, "Keep backups for a day at least."))
+    if replicas is not None and not 0 <= replicas <= 15:
+        found.append(Fault("provider_aws_rds_replicas", f"is {replicas}", "RDS PostgreSQL takes 0 to 15."))
+    if inputs.environment == "production" and _true(inputs.value(CONTROLLER, "provider_aws_rds_public")):
+        cause = "is true; production's database must never be reached from the public internet"
+        found.append(Fault("provider_aws_rds_public", cause, "Set it to false."))
+    return found
+
+
+def _true(value: object) -> bool:
+    return str(value).lower() in ("true", "yes", "on", "1", "y", "t")
+
+
 RULES: t.Final[tuple[t.Callable[[Inputs], list[Fault]], ...]] = (
     environment_fits_provider,
     latency_targets,
@@ -247,12 +342,26 @@ RULES: t.Final[tuple[t.Callable[[Inputs], list[Fault]], ...]] = (
     database_users_differ,
     secrets_are_one_line,
     connection_budget,
-    pooler_values,
+    values_of_pgbouncer,
     database_hosts,
-    prometheus_values,
+    values_of_prometheus,
     calls_live,
     rollout_is_no_outage,
+    names_of_one_fact_agree,
+    one_grafana,
+    alerts_reach_somebody,
+    values_of_rds,
 )
+
+
+def check_files(inputs: Inputs, exists: t.Callable[[str], bool]) -> list[Fault]:
+    """Files that must lie on the controller."""
+    return [
+        Fault(name, f"is {value}, where there is nothing", mend, (host.name,))
+        for host in inputs.hosts.values()
+        for name, mend in CONTROLLER_FILES.items()
+        if isinstance(value := inputs.values.get((host.name, name)), str) and value and not exists(value)
+    ]
 
 
 def check_rules(inputs: Inputs) -> list[Fault]:

@@ -105,22 +105,41 @@ NEEDED_SECRETS: t.Final[dict[str, tuple[str, ...]]] = {
 
 
 class Port(t.NamedTuple):
-    """A port that a role listens on: the option that sets it or the number itself, and the units that may hold it."""
+    """A port that a role listens on: the option that sets it, the units that may hold it, and whether it is wanted.
 
-    port: str | int
+    `enabled` is a list option and the member without which the port is not used.
+    """
+
+    option: str
     units: tuple[str, ...]
+    enabled: tuple[str, str] | None = None
 
 
-# What each role wants to listen on. Debian's own unit of the same program counts as ours: the role replaces it.
+def _exporter(name: str) -> Port:
+    return Port(f"exporters_{name}_port", (f"prometheus-{name}-exporter.service",), ("exporters_enabled", name))
+
+
+# What each role wants to listen on.
 ROLE_PORTS: t.Final[dict[str, tuple[Port, ...]]] = {
-    "alertmanager": (Port("alertmanager_port", ("alertmanager.service", "prometheus-alertmanager.service")),),
+    "alertmanager": (Port("alertmanager_port", ("prometheus-alertmanager.service",)),),
     "backend": (Port("backend_port", ("api.service",)),),
-    "grafana": (Port("grafana_port", ("grafana.service", "grafana-server.service")),),
+    "exporters": tuple(map(_exporter, ("node", "postgres", "redis", "pgbouncer", "blackbox"))),
+    "frontend": (Port("frontend_port", ("nginx.service",)),),
+    "grafana": (Port("grafana_port", ("grafana-server.service",)),),
     "haproxy": (Port("haproxy_port", ("haproxy.service",)), Port("haproxy_metrics_port", ("haproxy.service",))),
     "lab_postgresql": (Port("lab_postgresql_port", ("postgresql@*.service",)),),
-    "lab_redis": (Port("lab_redis_port", ("redis.service", "redis-server.service")),),
+    "lab_redis": (Port("lab_redis_port", ("redis-server.service",)),),
     "pgbouncer": (Port("pgbouncer_port", ("pgbouncer.service",)),),
     "prometheus": (Port("prometheus_port", ("prometheus.service",)),),
+}
+
+# Options that name a file or folder on the controller, each with what brings it there.
+CONTROLLER_FILES: t.Final[dict[str, str]] = {
+    "backend_archive": "Build the release (examples/api/build.py VERSION), or name one that is built.",
+    "frontend_source": "Name the folder of the static files.",
+    "grafana_package_path": "Name Grafana's Debian package, or leave it empty.",
+    "grafana_stand_in_path": "Name the stand-in's program.",
+    "migration_runner_archive": "Build the release (examples/api/build.py VERSION), or name one that is built.",
 }
 
 # Debian releases on which every role is tested.

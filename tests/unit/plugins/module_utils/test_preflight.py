@@ -16,16 +16,17 @@ from ansible_collections.nexod.infra.plugins.module_utils._preflight import (
     HostInputs,
     Inputs,
     as_rows,
+    asks_somebody,
     check_credentials,
     check_inputs,
     cluster,
-    follows_from,
     from_rows,
     mend_evaluation,
+    reached_from,
     render,
     scrub,
 )
-from ansible_collections.nexod.infra.plugins.module_utils._preflight_rules import check_rules
+from ansible_collections.nexod.infra.plugins.module_utils._preflight_rules import check_files, check_rules
 
 SECRET = "correct horse battery"
 SPECS: dict[str, dict[str, dict[str, t.Any]]] = {
@@ -283,6 +284,24 @@ RULE_SPECS: dict[str, t.Any] = {
         "prometheus_scrape_timeout_seconds": 10,
         "prometheus_retention_days": 30,
         "haproxy_longest_call_seconds": 600,
+        "haproxy_static_port": 8081,
+        "frontend_port": 8081,
+        "backend_version": "1.0.0",
+        "migration_runner_version": "1.0.0",
+        "provider_lab_api_port": 8000,
+        "backend_port": 8000,
+        "grafana_package_url": "",
+        "grafana_package_path": "",
+        "grafana_package_checksum": "",
+        "grafana_stand_in": True,
+        "alertmanager_webhook_urls": ["http://x"],
+        "alertmanager_slack_webhook_url": "",
+        "alertmanager_pagerduty_routing_key": "",
+        "provider_aws_rds_storage_gb": 100,
+        "provider_aws_rds_storage_max_gb": 500,
+        "provider_aws_rds_backup_days": 7,
+        "provider_aws_rds_replicas": 2,
+        "provider_aws_rds_public": False,
     }.items()
 }
 RULE_GROUPS = {
@@ -292,7 +311,10 @@ RULE_GROUPS = {
     "monitoring": ["m1"],
     "edge": ["e1"],
     "api": ["api-1", "api-2"],
+    "grafana": ["g1"],
+    "migration_runner": ["p1"],
 }
+AWS = {"environment": "production", "provider": "aws"}
 
 
 @pytest.mark.parametrize(
@@ -449,6 +471,64 @@ RULE_GROUPS = {
             ["infra_provider is aws, which is not for the environment lab"],
             id="the lab on AWS",
         ),
+        pytest.param(
+            {"migration_runner_version": "1.1.0"},
+            {},
+            ["migration_runner_version is 1.1.0, and backend_version is 1.0.0: both say the same thing"],
+            id="two releases at once",
+        ),
+        pytest.param(
+            {"backend_port": 8001},
+            {},
+            ["backend_port is 8001, and provider_lab_api_port is 8000: both say the same thing"],
+            id="two ports of one API",
+        ),
+        pytest.param({"grafana_stand_in": False}, {}, ["Grafana's package is named nowhere"], id="no Grafana"),
+        pytest.param(
+            {"grafana_package_path": "/x.deb"},
+            {},
+            ["Grafana's package is named 2 times: grafana_package_path, grafana_stand_in"],
+            id="Grafana and its stand-in",
+        ),
+        pytest.param(
+            {"grafana_stand_in": False, "grafana_package_url": "https://x"},
+            {},
+            ["grafana_package_checksum is empty, and grafana_package_url is not"],
+            id="a package without checksum",
+        ),
+        pytest.param(
+            {"alertmanager_webhook_urls": []}, {}, ["alerts reach nobody: no receiver is given"], id="no receiver"
+        ),
+        pytest.param(
+            {"provider_aws_rds_public": True},
+            AWS,
+            ["provider_aws_rds_public is true; production's database must never be reached from the public internet"],
+            id="a public database",
+        ),
+        pytest.param(
+            {"provider_aws_rds_storage_max_gb": 100},
+            AWS,
+            ["provider_aws_rds_storage_max_gb is 100, not above the 100 of provider_aws_rds_storage_gb"],
+            id="storage cannot grow",
+        ),
+        pytest.param(
+            {"provider_aws_rds_backup_days": 0},
+            AWS,
+            [
+                "provider_aws_rds_replicas is 2, and RDS makes replicas from backups,"
+                " which provider_aws_rds_backup_days switches off"
+            ],
+            id="replicas without backups",
+        ),
+        pytest.param(
+            {"provider_aws_rds_backup_days": 36, "provider_aws_rds_replicas": 16},
+            AWS,
+            [
+                "provider_aws_rds_backup_days is 36; RDS keeps backups for 0 to 35 days",
+                "provider_aws_rds_replicas is 16",
+            ],
+            id="beyond what RDS takes",
+        ),
     ],
 )
 def test_contradictions(values: dict[t.Any, t.Any], changes: dict[str, t.Any], faults: list[str]) -> None:
@@ -469,22 +549,58 @@ def test_contradictions(values: dict[t.Any, t.Any], changes: dict[str, t.Any], f
     assert [f"{fault.subject} {fault.cause}" for fault in cluster(check_rules(inputs))] == faults
 
 
+def test_a_file_that_is_not_there() -> None:
+    inputs = inputs_of(provider="lab")
+    inputs.values["a", "backend_archive"] = "/there.tar"
+    inputs.values["b", "backend_archive"] = "/gone.tar"
+    (fault,) = check_files(inputs, lambda path: path == "/there.tar")
+    assert (fault.subject, fault.cause, fault.hosts) == (
+        "backend_archive",
+        "is /gone.tar, where there is nothing",
+        ("b",),
+    )
+
+
 def test_rules_pass_over_what_is_missing() -> None:
     assert check_rules(Inputs("lab", "lab", {}, {}, {})) == []
 
 
 @pytest.mark.parametrize(
-    ("raw", "faulty", "follows"),
+    ("raw", "reached"),
     [
-        ("{{ infra_x }}", {"infra_x"}, True),
-        ([{"a": "{{ 'b' ~ infra_x | upper }}"}], {"infra_x"}, True),
-        ("infra_x", {"infra_x"}, False),
-        ("{{ infra_xy }}", {"infra_x"}, False),
-        (7, {"infra_x"}, False),
+        pytest.param({"a": "{{ b }}", "b": 1}, {"a", "b"}, id="one step"),
+        pytest.param(
+            {"a": "{{ b }}", "b": [{"x": "{{ 'y' ~ c | upper }}"}], "c": 1, "d": 1}, {"a", "b", "c"}, id="two"
+        ),
+        pytest.param({"a": "{{ b }}", "b": "{{ a }}"}, {"a", "b"}, id="a circle"),
+        pytest.param({"a": "b", "b": 1}, {"a"}, id="a text, not a template"),
+        pytest.param({"a": "{{ bc }}", "b": 1}, {"a"}, id="a longer name"),
+        pytest.param({"a": 7}, {"a"}, id="a number"),
     ],
 )
-def test_follows_from(raw: object, faulty: set[str], follows: bool) -> None:
-    assert follows_from(raw, faulty) is follows
+def test_reached_from(raw: dict[str, object], reached: set[str]) -> None:
+    assert reached_from("a", raw) == reached
+
+
+@pytest.mark.parametrize(
+    ("value", "asks"),
+    [
+        ("{{ lookup('ansible.builtin.env', 'X') }}", False),
+        ("{{ lookup('password', '/x') | default(q('file', '/y')) }}", False),
+        ("{{ lookup('ansible.builtin.url', 'http://x') }}", True),
+        ([{"x": "{{ query('amazon.aws.secretsmanager_secret', 'x') }}"}], True),
+        ("plain", False),
+        (7, False),
+    ],
+)
+def test_asks_somebody(value: object, asks: bool) -> None:
+    assert asks_somebody(value) is asks
+
+
+def test_what_would_ask_somebody_is_not_evaluated() -> None:
+    inputs = inputs_of(pgbouncer_port="{{ my_own }}", my_own="{{ lookup('ansible.builtin.url', 'http://x') }}")
+    assert check_inputs(inputs) == []
+    assert ("a", "pgbouncer_port") not in inputs.values
 
 
 def test_a_vault_without_its_key() -> None:

@@ -198,6 +198,11 @@ def inputs_of(**values: object) -> Inputs:
     specs = {
         "prometheus": {"prometheus_port": {"default": 9090}, "prometheus_state": {"default": "present"}},
         "alertmanager": {"alertmanager_port": {"default": 9093}},
+        "exporters": {
+            "exporters_enabled": {"default": []},
+            "exporters_node_port": {"default": 9100},
+            "exporters_redis_port": {"default": 9121},
+        },
     }
     host = HostInputs("m", frozenset({"monitoring"}), {}, lambda name: None)
     return Inputs("lab", "lab", specs, {}, {"m": host}, {("m", name): value for name, value in values.items()})
@@ -208,6 +213,7 @@ def inputs_of(**values: object) -> Inputs:
     [
         pytest.param({}, [9093, 9090], id="defaults"),
         pytest.param({"prometheus_port": "19090"}, [9093, 19090], id="given"),
+        pytest.param({"exporters_enabled": ["redis"]}, [9093, 9121, 9090], id="an exporter that runs here"),
         pytest.param({"prometheus_state": "absent"}, [9093], id="a role that is removed wants none"),
     ],
 )
