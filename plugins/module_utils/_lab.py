@@ -210,3 +210,26 @@ def plan_hosts(wanted: t.Sequence[Host], seen: t.Sequence[Container], network: s
         elif not container.answers:
             steps.append(Step("restart", host.name, "it runs, but ssh does not answer"))
     return steps
+
+
+@dataclasses.dataclass(frozen=True)
+class Server:
+    """A server of the lab that runs on this machine itself."""
+
+    name: str
+    argv: tuple[str, ...]
+    port: int
+
+
+def plan_servers(wanted: t.Sequence[Server], running: t.Mapping[str, tuple[str, ...]], started: bool) -> list[Step]:
+    """Steps from `running` (arguments by name) to what is wanted."""
+    steps = []
+    for server in wanted:
+        arguments = running.get(server.name)
+        if not started and arguments is not None:
+            steps.append(Step("stop", server.name, "the lab goes"))
+        elif started and arguments is None:
+            steps.append(Step("start", server.name, "it does not run"))
+        elif started and arguments != server.argv:
+            steps.append(Step("restart", server.name, "its arguments have changed"))
+    return steps

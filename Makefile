@@ -1,0 +1,74 @@
+# The newcomer's commands; `make` alone lists them. Everything else is ansible-playbook (README.md).
+ENV ?= lab
+VERSION ?= 1.0.0
+# Found before .venv is put into the path: it makes .venv.
+PYTHON := $(shell command -v $(or $(PYTHON),python3))
+ARGS ?=
+
+SHELL := /bin/bash -o pipefail
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.PHONY: help deploy plan roll-back destroy distclean test bench lab_up venv prerequisites
+
+ifneq ($(wildcard inventories/$(ENV)/hosts.yml),inventories/$(ENV)/hosts.yml)
+$(error No inventory inventories/$(ENV): ENV is one of $(filter-out shared,$(notdir $(wildcard inventories/*))))
+endif
+
+BIN := .venv/bin
+PLAYBOOK := $(BIN)/ansible-playbook -i inventories/$(ENV)
+DEPLOY = $(PLAYBOOK) playbooks/deploy.yml -e backend_version=$(VERSION) $(ARGS)
+# The tools are found by name too (ansible calls ansible-galaxy, molecule calls ansible-config).
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+
+REQUIREMENTS = $(if $(filter lab,$(ENV)),requirements-lab.txt,requirements.txt)
+
+help: ## this list
+	@echo "make TARGET [ENV=lab|dev|staging|production] [VERSION=1.0.0] [ARGS='--tags x']"
+	@sed -n 's/^\([a-z_-]*\):.*## /  \1\t/p' $(MAKEFILE_LIST) | expand -t 16
+
+deploy: ready ## bring ENV (default: the lab, from nothing) to VERSION: running, migrated, watched, verified
+	@$(DEPLOY)
+
+plan: ready ## say what `make deploy` would do, changing nothing (the lab's hosts are booted for it)
+	@$(DEPLOY) --check --diff
+
+roll-back: ready ## return ENV to the version before
+	@$(PLAYBOOK) playbooks/roll_back.yml $(ARGS)
+
+destroy: ## remove the lab: hosts, network, .lab
+	@$(MAKE) -s venv ENV=lab
+	@$(BIN)/ansible-playbook -i inventories/lab playbooks/lab_down.yml
+
+distclean: ## remove the lab, its images and everything made here
+	@$(MAKE) -s venv ENV=lab
+	@$(BIN)/ansible-playbook -i inventories/lab playbooks/lab_down.yml -e lab_hosts_keep_images=false
+	@rm -rf .venv .cache .ansible .report dist
+
+test: ## pass all tests (sets everything up)
+	@$(PYTHON) tools/prerequisites.py --lab --install
+	@$(MAKE) -s venv REQUIREMENTS=requirements-dev.txt
+	@tests/run $(ARGS)
+
+bench: ## medians of 3: first deploy with the images at hand, second deploy
+	@$(PYTHON) tools/prerequisites.py --lab --install
+	@$(MAKE) -s venv ENV=lab
+	@$(BIN)/python tests/bench/bench_deploy.py $(ARGS)
+
+# --- what the targets above stand on
+
+.PHONY: ready
+ifeq ($(ENV),lab)
+ready: lab_up
+else
+ready: prerequisites venv
+endif
+
+lab_up: prerequisites venv ## boot the lab's hosts
+	@$(BIN)/python examples/api/build.py $(VERSION) -o dist/
+	@$(BIN)/ansible-playbook -i inventories/lab playbooks/lab_up.yml
+
+prerequisites:
+	@$(PYTHON) tools/prerequisites.py $(if $(filter lab,$(ENV)),--lab --install)
+
+venv: ## make .venv, or bring it to what is pinned
+	@$(PYTHON) tools/make_venv.py $(REQUIREMENTS)
