@@ -189,7 +189,7 @@ def test_unfit_archives_are_refused(tmp_path: pathlib.Path, change: dict[str, t.
 
 def test_wheel_that_is_not_what_the_description_says_is_refused(tmp_path: pathlib.Path) -> None:
     archive = write_archive(tmp_path)
-    description, _ = read_description(str(archive), "tiny", "1.0.0")
+    description = read_description(str(archive), "tiny", "1.0.0")[0]
     forged = dict.fromkeys(description.files, "0" * 64)
     with pytest.raises(InfraError, match="checksum"):
         build(Releases("tiny", str(tmp_path / "opt")), write_archive(tmp_path, files=forged))
@@ -197,7 +197,7 @@ def test_wheel_that_is_not_what_the_description_says_is_refused(tmp_path: pathli
 
 def test_archive_that_changed_on_the_way_is_refused(tmp_path: pathlib.Path) -> None:
     archive = write_archive(tmp_path)
-    description, _ = read_description(str(archive), "tiny", "1.0.0")
+    description = read_description(str(archive), "tiny", "1.0.0")[0]
     releases = Releases("tiny", str(tmp_path / "opt"))
     with pytest.raises(InfraError, match="not what the controller sent"), releases.locked():
         releases.build(description, str(archive), "0" * 64, sys.executable)

@@ -69,7 +69,7 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
     try:
         wait_for_port(port, server)
         psql = ["psql", f"postgresql://postgres@127.0.0.1:{port}/postgres", "-qc"]
-        for _ in range(50):
+        for _attempt in range(50):
             if subprocess.run([*psql, "SELECT 1"], capture_output=True, check=False).returncode == 0:
                 break
             time.sleep(0.1)

@@ -66,7 +66,7 @@ def test_session_has_its_lifetime_and_outlives_the_release(server: Server, migra
 def test_entity_is_forgotten_when_it_is_written(server: Server, migrated: Bench) -> None:
     user = server.ask("POST", "/users", {"email": "entity@example.org", "full_name": "Old Name"}).json
     path = f"/users/{user['id']}"
-    assert [server.ask("GET", path).headers["x-cache"] for _ in range(2)] == ["miss", "hit"]
+    assert [server.ask("GET", path).headers["x-cache"] for turn in range(2)] == ["miss", "hit"]
     assert migrated.redis.ask("EXISTS", f"user:{user['id']}") == "1"
     assert server.ask("PATCH", path, {"full_name": "New Name"}).status == 200
     after = server.ask("GET", path)
@@ -99,7 +99,7 @@ def test_old_code_writes_to_the_new_schema(migrated: Bench, old: Release, server
 
 def test_dashboard_is_kept_for_a_minute(server: Server, migrated: Bench) -> None:
     migrated.redis.ask("UNLINK", "query:dashboard:by_user_type")
-    assert [server.ask("GET", "/dashboard").headers["x-cache"] for _ in range(2)] == ["miss", "hit"]
+    assert [server.ask("GET", "/dashboard").headers["x-cache"] for turn in range(2)] == ["miss", "hit"]
     assert 50 < int(migrated.redis.ask("TTL", "query:dashboard:by_user_type")) <= 60
 
 

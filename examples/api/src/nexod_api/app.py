@@ -65,7 +65,7 @@ def begin_at_zero(routers: list[APIRouter]) -> None:
             if getattr(route, "path", None) in NOT_COUNTED:
                 continue
             for method in sorted(getattr(route, "methods", None) or ()):
-                for status in {str(getattr(route, "status_code", None) or 200), "500", "503"}:
+                for status in (str(getattr(route, "status_code", None) or 200), "500", "503"):
                     metrics.REQUESTS.labels(method, route.path, status)
                 metrics.REQUEST_SECONDS.labels(method, route.path)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
 import signal
 import time
 from types import FrameType
@@ -52,7 +53,7 @@ def main() -> None:
     serve.add_argument("--port", type=int, default=8000)
     arguments = parser.parse_args()
 
-    settings = Settings.read()
+    settings = Settings.read(os.environ)
     app = create_app(settings)
     config = uvicorn.Config(
         app,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -51,7 +50,7 @@ class Settings:
     notice_seconds: float
 
     @classmethod
-    def read(cls, environment: Mapping[str, str] = os.environ) -> Settings:
+    def read(cls, environment: Mapping[str, str]) -> Settings:
         return cls(
             database=database_url(environment),
             redis_host=environment.get("API_REDIS_HOST", "127.0.0.1"),
