@@ -143,10 +143,10 @@ def api_panels(rows: t.Sequence[Row], sources: t.Mapping[str, Row]) -> list[Docu
         ),
         panel(
             "Users and tasks",
-            "Users active now, and tasks created a second by kind of user.",
+            "Users active now (every instance says the same number), and tasks created a second by kind of user.",
             "short",
             [
-                Query("sum(active_users)", "active users"),
+                Query("max(active_users)", "active users"),
                 Query(f"sum by (user_type) (rate(tasks_created_total[{RATE}]))", "tasks/s {{user_type}}"),
             ],
         ),
