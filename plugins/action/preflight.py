@@ -5,11 +5,13 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import pathlib
 import typing as t
 
 from ansible.errors import AnsibleError
+from ansible.module_utils.common.yaml import yaml_load
 from ansible.plugins.action import ActionBase
 from ansible.template import Templar
 
@@ -79,10 +81,11 @@ class ActionModule(ActionBase):
             hosts=hosts,
         )
 
-    def _specs(self) -> dict[str, Options]:
+    @staticmethod
+    def _specs() -> dict[str, Options]:
         specs: dict[str, Options] = {}
         for path in sorted(ROLES.glob("*/meta/argument_specs.y*ml")):
-            entries = (self._loader.load_from_file(str(path)) or {}).get("argument_specs") or {}
+            entries = (yaml_load(path.read_text()) or {}).get("argument_specs") or {}
             specs[path.parts[-3]] = {
                 name: spec for entry in entries.values() for name, spec in (entry.get("options") or {}).items()
             }
@@ -148,10 +151,14 @@ def _where(value: object) -> str:
     origin = Origin.get_tag(value) if Origin else None
     if origin is None or not origin.path:
         return ""
-    path = pathlib.Path(origin.path).resolve()
-    here = pathlib.Path.cwd()
-    shown = path.relative_to(here) if path.is_relative_to(here) else path
-    return f"{shown}:{origin.line_num}" if origin.line_num else str(shown)
+    path = _shown_path(origin.path)
+    return f"{path}:{origin.line_num}" if origin.line_num else path
+
+
+@functools.cache
+def _shown_path(path: str) -> str:
+    real, here = pathlib.Path(path).resolve(), pathlib.Path.cwd()
+    return str(real.relative_to(here) if real.is_relative_to(here) else real)
 
 
 def _reason(error: AnsibleError) -> str:

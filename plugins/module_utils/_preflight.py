@@ -73,6 +73,17 @@ class Inputs:
     faulty: set[tuple[str, str]] = dataclasses.field(default_factory=set)
     secrets: set[str] = dataclasses.field(default_factory=set)
     missing: set[str] = dataclasses.field(default_factory=set)
+    evaluated: dict[str, list[tuple[dict[str, object], object]]] = dataclasses.field(default_factory=dict)
+
+    def evaluate(self, host: HostInputs, name: str, reached: t.Iterable[str]) -> object:
+        """The value of a variable; taken from another host where all that it is made of is the same."""
+        parts = {part: host.raw[part] for part in reached}
+        known = self.evaluated.setdefault(name, [])
+        for others, value in known:
+            if others == parts:
+                return value
+        known.append((parts, host.evaluate(name)))
+        return known[-1][1]
 
     @property
     def lacks_secrets(self) -> bool:
@@ -204,22 +215,22 @@ def check_option(inputs: Inputs, host: HostInputs, name: str, spec: t.Mapping[st
         return []
     if any(asks_somebody(host.raw[other]) for other in reached):
         return []
-    found = _check_value(inputs, host, name, spec, bool(required))
+    found = _check_value(inputs, host, name, {**spec, "required": required}, reached)
     if found:
         inputs.faulty.add((host.name, name))
     return found
 
 
 def _check_value(
-    inputs: Inputs, host: HostInputs, name: str, spec: t.Mapping[str, t.Any], required: bool
+    inputs: Inputs, host: HostInputs, name: str, spec: t.Mapping[str, t.Any], reached: t.Iterable[str]
 ) -> list[Fault]:
     raw = host.raw[name]
     hosts, where = (host.name,), host.where(name)
     try:
-        value = host.evaluate(name)
+        value = inputs.evaluate(host, name, reached)
     except EvaluationError as error:
         return [Fault(name, f"cannot be evaluated: {error}", mend_evaluation(str(error), host.raw), hosts, where)]
-    if required and is_missing(value):
+    if spec["required"] and is_missing(value):
         inputs.missing.add(name)
         return [Fault(name, "is empty", mend_missing(raw, name), hosts, where)]
     if value is None:
