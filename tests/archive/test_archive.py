@@ -1,0 +1,176 @@
+"""What users are given: the archive's contents, and that `deploy` works from it alone."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tarfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+BIN = Path(sys.executable).parent
+# First folder or file of a path -> why it must not be shipped.
+FORBIDDEN = {
+    ".ansible": "left behind by tools",
+    ".cache": "left behind by tools",
+    ".ci": "of the checkout",
+    ".collections": "a link to the checkout",
+    ".git": "of the checkout",
+    ".lab": "secrets",
+    ".mypy_cache": "left behind by tools",
+    ".report": "of this machine",
+    ".ruff_cache": "left behind by tools",
+    ".venv": "of this machine",
+    "dist": "built things",
+    "examples": "the lab's application",
+    "inventories": "this product's environments",
+    "molecule": "tests",
+    "tests": "tests",
+}
+NEEDED = [
+    "CHANGELOG.md",
+    "LICENSE",
+    "README.md",
+    "meta/runtime.yml",
+    "playbooks/deploy.yml",
+    "playbooks/roll_back.yml",
+    "playbooks/stages/preflight.yml",
+    "playbooks/stages/verify.yml",
+    "plugins/action/file_set.py",
+    "plugins/callback/summary.py",
+    "plugins/modules/live_service.py",
+    "roles/prometheus/meta/argument_specs.yml",
+]
+SECRETS = re.compile(rb"-----BEGIN [A-Z ]*PRIVATE KEY-----|AKIA[0-9A-Z]{16}|xox[bp]-[0-9]+-")
+
+
+def ansible(*argv: str | Path, cwd: Path, **more: str) -> subprocess.CompletedProcess[str]:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("ANSIBLE_")}
+    return subprocess.run(
+        [str(part) for part in argv],
+        cwd=cwd,
+        env={**kept, "PATH": f"{BIN}:{os.environ['PATH']}", "LC_ALL": "C.UTF-8", **more},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.fixture(scope="session")
+def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("archive")
+    done = ansible(BIN / "ansible-galaxy", "collection", "build", "--output-path", folder, cwd=ROOT)
+    assert done.returncode == 0, done.stdout + done.stderr
+    [built] = folder.glob("nexod-infra-*.tar.gz")
+    return built
+
+
+@pytest.fixture(scope="session")
+def members(archive: Path) -> dict[str, bytes]:
+    with tarfile.open(archive) as opened:
+        return {
+            member.name: stream.read()
+            for member in opened
+            if member.isfile() and (stream := opened.extractfile(member))
+        }
+
+
+def test_it_holds_nothing_of_the_checkout_or_this_machine(members: dict[str, bytes]) -> None:
+    assert {name: FORBIDDEN[top] for name in members if (top := name.split("/")[0]) in FORBIDDEN} == {}
+    assert [name for name in members if name.endswith((".pyc", ".retry", ".tar.gz", ".log", ".whl"))] == []
+
+
+def test_it_holds_nothing_that_git_does_not_know(members: dict[str, bytes]) -> None:
+    if not (ROOT / ".git").exists():
+        pytest.skip("not a git checkout")
+    said = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert sorted(set(members) - set(said.stdout.splitlines()) - {"MANIFEST.json", "FILES.json"}) == []
+
+
+def test_it_holds_what_a_user_runs(members: dict[str, bytes]) -> None:
+    assert [name for name in NEEDED if name not in members] == []
+
+
+def test_it_holds_no_secret(members: dict[str, bytes]) -> None:
+    assert [name for name, body in members.items() if SECRETS.search(body)] == []
+
+
+def test_it_is_small(archive: Path) -> None:
+    assert archive.stat().st_size < 5 * 1024 * 1024
+
+
+@pytest.fixture(scope="session")
+def installed(archive: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder outside the checkout with nothing but the installed collection in its collections path."""
+    home = tmp_path_factory.mktemp("installed")
+    done = ansible(
+        BIN / "ansible-galaxy", "collection", "install", "--offline", archive, "-p", home / "collections", cwd=home
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert (home / "collections/ansible_collections/nexod/infra/MANIFEST.json").exists()
+    return home
+
+
+def settings(home: Path) -> dict[str, str]:
+    """The settings of ansible.cfg that do not name the checkout."""
+    return {
+        "ANSIBLE_COLLECTIONS_PATH": str(home / "collections"),
+        "ANSIBLE_STDOUT_CALLBACK": "nexod.infra.progress",
+        "ANSIBLE_CALLBACKS_ENABLED": "nexod.infra.summary",
+        "ANSIBLE_GATHERING": "explicit",
+        "ANSIBLE_FORKS": "12",
+        "ANSIBLE_PIPELINING": "true",
+        "ANSIBLE_INJECT_FACT_VARS": "false",
+        "ANSIBLE_PYTHON_INTERPRETER": "/usr/bin/python3",
+        "NEXOD_REPORT_DIR": str(home / ".report"),
+    }
+
+
+PLAYBOOKS = ("deploy", "roll_back", "migrate", "flush_cache", "lab_up", "lab_down")
+
+
+@pytest.mark.parametrize("name", PLAYBOOKS)
+def test_its_playbooks_are_found_by_name(installed: Path, name: str) -> None:
+    inventory = ROOT / "inventories" / "lab"
+    done = ansible(
+        BIN / "ansible-playbook",
+        *("-i", inventory, "--syntax-check", f"nexod.infra.{name}"),
+        cwd=installed,
+        **settings(installed),
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def lab_is_up() -> bool:
+    if not shutil.which("podman"):
+        return False
+    running = subprocess.run(["podman", "ps", "--format", "{{.Names}}"], capture_output=True, text=True, check=False)
+    return "nexod-lab-api-1" in running.stdout and (ROOT / ".report" / "deploy.json").exists()
+
+
+def test_its_deploy_finds_nothing_to_do_on_the_lab(installed: Path) -> None:
+    if not lab_is_up():
+        pytest.skip("no lab stands: the step `lab` runs this while its own does")
+    done = ansible(
+        BIN / "ansible-playbook",
+        *("-i", ROOT / "inventories" / "lab", "nexod.infra.deploy"),
+        *(["-e", f"backend_version={os.environ['LAB_VERSION']}"] if "LAB_VERSION" in os.environ else []),
+        cwd=installed,
+        **settings(installed),
+    )
+    said = done.stdout + done.stderr
+    assert done.returncode == 0, said
+    recap = re.findall(r"^\S+ +: ok=\d+ +changed=(\d+)", said, re.M)
+    assert recap, said
+    assert set(recap) == {"0"}, said
