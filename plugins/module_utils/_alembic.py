@@ -304,8 +304,8 @@ def redacted(text: str, secrets: t.Iterable[str]) -> str:
     return text
 
 
-def upgrade(parameters: Facts, *, check: bool, folder: str) -> Outcome:
-    """Run the helper with the application's interpreter, its files in a folder below `folder` that only we can read."""
+def upgrade(parameters: Facts, *, check: bool, folder: str | None = None) -> Outcome:
+    """Run the helper with the application's interpreter, its files in a private folder inside `folder`."""
     check_revision(parameters["revision"])
     database, python = parameters["database"], parameters["python"]
     password = database["password"] or ""

@@ -198,7 +198,7 @@ ARGUMENTS = {
 def main() -> None:
     module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
     try:
-        result = upgrade(module.params, check=module.check_mode, folder=module.tmpdir)
+        result = upgrade(module.params, check=module.check_mode)
     except InfraError as error:
         module.fail_json(**error.report())
     for warning in result.warnings:
