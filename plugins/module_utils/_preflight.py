@@ -368,7 +368,7 @@ def render(environment: str, faults: t.Sequence[Fault], everybody: t.Collection[
     many = f"{len(faults)} things are" if len(faults) != 1 else "one thing is"
     lines = [f"Cannot deploy {environment}: {many} to be mended first. Nothing was changed."]
     for number, fault in enumerate(faults, 1):
-        hosts = "" if set(fault.hosts) >= set(everybody) else _shortened(fault.hosts)
+        hosts = _named(fault, everybody)
         at = "; ".join(part for part in (hosts, fault.where) if part)
         lines += [
             "",
@@ -378,5 +378,10 @@ def render(environment: str, faults: t.Sequence[Fault], everybody: t.Collection[
     return "\n".join([*lines, *(["", note] if note else [])])
 
 
-def _shortened(hosts: t.Sequence[str]) -> str:
-    return ", ".join(hosts) if len(hosts) <= 4 else f"{', '.join(hosts[:3])} and {len(hosts) - 3} more"
+def _named(fault: Fault, everybody: t.Collection[str]) -> str:
+    """The hosts of a fault; where it is everybody's, the file says enough."""
+    if fault.hosts and set(fault.hosts) >= set(everybody):
+        return "" if fault.where else "every host"
+    most = 12
+    names = ", ".join(fault.hosts[:most])
+    return names if len(fault.hosts) <= most else f"{names} and {len(fault.hosts) - most} more"

@@ -82,8 +82,13 @@ def judge_unreachable(host: str, wants: Wants, message: str, provider: str) -> F
     mend = "See that it runs, and that `ssh` to its address works from here with the inventory's user and key."
     if provider == "lab":
         mend = "Boot the lab's hosts: ansible-playbook -i inventories/lab playbooks/lab_up.yml"
-    reason = " ".join(message.split())
-    return Fault(f"host {host}", f"cannot be reached at {wants['address']}: {reason[:200].rstrip('.')}", mend, (host,))
+    return Fault("host", f"cannot be reached: {_reason(message, wants['address'])}", mend, (host,))
+
+
+def _reason(message: str, address: str) -> str:
+    """The last link of ssh's and Ansible's chain of words, without the address: the same reason is the same text."""
+    text = " ".join(message.split()).rpartition("can be reached over ssh: ")[2].removeprefix("Task failed: ")
+    return text.replace(f"connect to host {address}", "connect")[:200].rstrip(".")
 
 
 def judge_answer(host: str, wants: Wants, answer: t.Mapping[str, t.Any], provider: str) -> list[Fault]:
@@ -95,7 +100,7 @@ def judge_answer(host: str, wants: Wants, answer: t.Mapping[str, t.Any], provide
     # Python's own words are at the end: a traceback's last line, or the shell's "not found".
     said = [line for key in ("msg", "module_stderr") for line in str(answer.get(key, "")).splitlines() if line.strip()]
     cause = f"cannot be asked: {said[-1].strip()[:200]}" if said else "did not answer"
-    return [Fault(f"host {host}", cause, "See that python3 is installed there and runs.", (host,))]
+    return [Fault("host", cause, "See that python3 is installed there and runs.", (host,))]
 
 
 def judge(host: str, wants: Wants, probe: t.Mapping[str, t.Any], own_machine: bool = False) -> list[Fault]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import collections
 import itertools
+import posixpath
 import re
 import typing as t
 
@@ -357,7 +358,7 @@ RULES: t.Final[tuple[t.Callable[[Inputs], list[Fault]], ...]] = (
 def check_files(inputs: Inputs, exists: t.Callable[[str], bool]) -> list[Fault]:
     """Files that must lie on the controller."""
     return [
-        Fault(name, f"is {value}, where there is nothing", mend, (host.name,))
+        Fault(name, f"is {posixpath.normpath(value)}, where there is nothing", mend, (host.name,), host.where(name))
         for host in inputs.hosts.values()
         for name, mend in CONTROLLER_FILES.items()
         if isinstance(value := inputs.values.get((host.name, name)), str) and value and not exists(value)

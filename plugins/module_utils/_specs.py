@@ -54,7 +54,7 @@ def misfits(value: object, spec: t.Mapping[str, t.Any], where: str = "") -> list
     fault = _type_fault(value, wanted)
     shown = "" if spec.get("no_log") else _shown(value)
     if fault:
-        return [Misfit(where, f"the value{shown} is {fault}", f"Give it {_A_VALUE_OF.get(wanted, wanted)}.")]
+        return [Misfit(where, f"is{shown} {fault}", f"Give it {_A_VALUE_OF.get(wanted, wanted)}.")]
     if wanted == "list":
         return _misfits_of_list(value, spec, where)
     if wanted == "dict" and spec.get("options") and isinstance(value, c.Mapping):
@@ -68,7 +68,7 @@ def _misfits_of_choice(value: object, spec: t.Mapping[str, t.Any], where: str, s
         return []
     meant = did_you_mean(str(value), [str(choice) for choice in choices])
     mend = f"Did you mean {meant}?" if meant else f"Give it one of: {', '.join(map(str, choices))}."
-    return [Misfit(where, f"the value{shown} is none of its choices ({', '.join(map(str, choices))})", mend)]
+    return [Misfit(where, f"is{shown} none of its choices ({', '.join(map(str, choices))})", mend)]
 
 
 def _misfits_of_list(value: object, spec: t.Mapping[str, t.Any], where: str) -> list[Misfit]:
@@ -115,7 +115,7 @@ def _shown(value: object) -> str:
     if not isinstance(value, (str, int, float)):
         return ""
     text = repr(str(value)) if isinstance(value, str) else str(value)
-    return " " + (text if len(text) <= 60 else text[:57] + "...")
+    return f" {text if len(text) <= 60 else text[:57] + '...'}, which is"
 
 
 def _number(value: object, kind: t.Callable[[str], object]) -> bool:

@@ -41,7 +41,7 @@ def with_changes(**changes: t.Any) -> dict[str, t.Any]:
         pytest.param({"database": None}, ["database: is empty"], id="database null"),
         pytest.param({"pooler": ...}, ['lacks the key "pooler"'], id="pooler left out"),
         pytest.param(
-            {"database__port": "postgres"}, ["database.port: the value 'postgres' is no whole number"], id="port a name"
+            {"database__port": "postgres"}, ["database.port: is 'postgres', which is no whole number"], id="port a name"
         ),
         pytest.param({"cache__port": 70000}, ["cache.port: 70000 is no port"], id="port out of range"),
         pytest.param({"database__host": ""}, ["database.host: is empty"], id="host empty"),
@@ -49,7 +49,7 @@ def with_changes(**changes: t.Any) -> dict[str, t.Any]:
         pytest.param(
             {"database__sslmode": "on"},
             [
-                "database.sslmode: the value 'on' is none of its choices"
+                "database.sslmode: is 'on', which is none of its choices"
                 " (disable, allow, prefer, require, verify-ca, verify-full)"
             ],
             id="not libpq's word",

@@ -109,18 +109,18 @@ def inputs_of(provider: str = "aws", groups: t.Mapping[str, list[str]] = GROUPS,
         pytest.param({"my_own": 1, "__pgbouncer_unit": 1, "infra_endpoints": {}}, [], id="others' names are theirs"),
         pytest.param(
             {"pgbouncer_port": "many"},
-            [("pgbouncer_port", "the value 'many' is no whole number", "Give it a whole number.")],
+            [("pgbouncer_port", "is 'many', which is no whole number", "Give it a whole number.")],
             id="wrong type",
         ),
         pytest.param({"pgbouncer_port": "6432"}, [], id="a number as text is one"),
         pytest.param(
             {"pgbouncer_port": True},
-            [("pgbouncer_port", "the value True is no whole number", "Give it a whole number.")],
+            [("pgbouncer_port", "is True, which is no whole number", "Give it a whole number.")],
             id="a boolean is no number",
         ),
         pytest.param(
             {"pgbouncer_users": "app"},
-            [("pgbouncer_users", "the value 'app' is no list", "Give it a list.")],
+            [("pgbouncer_users", "is 'app', which is no list", "Give it a list.")],
             id="text for a list",
         ),
         pytest.param(
@@ -133,7 +133,7 @@ def inputs_of(provider: str = "aws", groups: t.Mapping[str, list[str]] = GROUPS,
         ),
         pytest.param(
             {"pgbouncer_users": [{"name": "app", "password": ["a", SECRET]}]},
-            [("pgbouncer_users[0].password", "the value is no text", "Give it a text.")],
+            [("pgbouncer_users[0].password", "is no text", "Give it a text.")],
             id="a secret of the wrong type is not shown",
         ),
         pytest.param(
@@ -141,7 +141,7 @@ def inputs_of(provider: str = "aws", groups: t.Mapping[str, list[str]] = GROUPS,
             [
                 (
                     "pgbouncer_pool_mode",
-                    "the value 'transactoin' is none of its choices (transaction, session)",
+                    "is 'transactoin', which is none of its choices (transaction, session)",
                     "Did you mean transaction?",
                 )
             ],
@@ -625,7 +625,7 @@ def test_what_a_person_reads() -> None:
     assert render("lab", faults, ["h1", "h2", "h3", "h4", "h5", "h6"], "A note.") == (
         "Cannot deploy lab: 2 things are to be mended first. Nothing was changed.\n"
         "\n"
-        "  1. a is empty. (h1, h2, h3 and 2 more; f.yml:1)\n"
+        "  1. a is empty. (h1, h2, h3, h4, h5; f.yml:1)\n"
         "     -> Fill it.\n"
         "\n"
         "  2. b is empty. (h1)\n"

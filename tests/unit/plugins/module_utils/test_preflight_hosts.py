@@ -172,8 +172,12 @@ def test_judge(said: dict[str, t.Any], faults: list[tuple[str, str, str]]) -> No
         ),
         pytest.param(
             "h",
-            {"unreachable": True, "msg": "Failed to connect:\n  No route to host."},
-            ["cannot be reached at 10.0.0.9: Failed to connect: No route to host"],
+            {
+                "unreachable": True,
+                "msg": 'Task failed: Data could not be sent to remote host "10.0.0.9". Make sure this host can be'
+                " reached over ssh: ssh: connect to host 10.0.0.9 port 22:\n  No route to host\r\n",
+            },
+            ["cannot be reached: ssh: connect port 22: No route to host"],
             id="unreachable",
         ),
         pytest.param(
