@@ -7,10 +7,14 @@ import concurrent.futures
 import http.client
 import json
 import os
+import shutil
 import signal
 import socket
+import subprocess
+import tempfile
 import time
 import typing as t
+from pathlib import Path
 
 import pytest
 
@@ -166,6 +170,51 @@ def test_not_ready_but_alive_without_database(migrated: Bench, new: Release) -> 
         answer = lonely.ask("GET", "/tasks?user_id=4711")
         assert answer.status == 503
         assert b"127.0.0.1" not in answer.body
+
+
+@pytest.fixture
+def pooler(migrated: Bench) -> t.Iterator[int]:
+    """Port of a PgBouncer in transaction pooling whose two server connections go from hand to hand."""
+    program = shutil.which("pgbouncer", path=f"{os.environ['PATH']}:/usr/sbin")
+    if program is None:
+        pytest.skip("PgBouncer is missing; install it with: apt-get install pgbouncer")
+    folder = Path(tempfile.mkdtemp(prefix="example-api-pgbouncer-"))
+    # It refuses to run as root, and its folder is closed to all others.
+    folder.chmod(0o755)
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    (folder / "users").write_text('"app" ""\n')
+    (folder / "pgbouncer.ini").write_text(
+        f"[databases]\napp = host=127.0.0.1 port={migrated.database_port}\n"
+        f"[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\nunix_socket_dir =\nauth_type = trust\n"
+        f"auth_file = {folder}/users\npool_mode = transaction\ndefault_pool_size = 2\nmax_client_conn = 100\n"
+    )
+    user = {"user": "postgres"} if os.geteuid() == 0 else {}
+    process = subprocess.Popen([program, "-q", folder / "pgbouncer.ini"], cwd="/", stderr=subprocess.DEVNULL, **user)
+    time.sleep(0.5)
+    try:
+        assert process.poll() is None
+        yield port
+    finally:
+        process.terminate()
+        process.wait(10)
+        shutil.rmtree(folder)
+
+
+def test_two_pooled_connections_serve_many_at_once(migrated: Bench, new: Release, pooler: int) -> None:
+    with (
+        migrated.serve(new, API_DATABASE_PORT=str(pooler)) as pooled,
+        concurrent.futures.ThreadPoolExecutor(8) as pool,
+    ):
+        user = pooled.ask("POST", "/users", {"email": "pooled@example.org", "full_name": "P"}).json
+        task = pooled.ask("POST", "/tasks", {"user_id": user["id"], "title": "pooled"}).json
+
+        def write(turn: int) -> int:
+            # Committed: psycopg counts towards a prepared statement only what was not rolled back.
+            return pooled.ask("PATCH", f"/tasks/{task['id']}", {"done": bool(turn % 2)}).status
+
+        assert set(pool.map(write, range(80))) == {200}
 
 
 def open_websocket(port: int) -> socket.socket:
