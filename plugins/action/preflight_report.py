@@ -21,12 +21,8 @@ class ActionModule(ActionBase):
     def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
         """The task's result: nothing but "ok", or every fault."""
         super().run(tmp, task_vars)
-        _, arguments = self.validate_argument_spec(
-            {
-                "inputs": {"type": "dict", "required": True},
-                "answer": {"type": "str", "required": True},
-            }
-        )
+        spec = {"inputs": {"type": "dict", "required": True}, "answer": {"type": "str", "required": True}}
+        arguments = self.validate_argument_spec(spec)[1]
         inputs, hostvars = arguments["inputs"], (task_vars or {})["hostvars"]
         found = from_rows(inputs["faults"])
         answers = {host: hostvars.raw_get(host).get(arguments["answer"]) for host in inputs["asked"]}

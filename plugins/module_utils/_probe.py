@@ -26,8 +26,8 @@ class Listener(t.TypedDict):
 
 def parse_os_release(text: str) -> dict[str, str]:
     """ID, VERSION_ID and so on of /etc/os-release, in lower case and without quotes."""
-    pairs = (line.partition("=") for line in text.splitlines() if "=" in line and not line.startswith("#"))
-    return {key.strip().lower(): value.strip().strip("\"'") for key, _, value in pairs}
+    pairs = (line.split("=", 1) for line in text.splitlines() if "=" in line and not line.startswith("#"))
+    return {key.strip().lower(): value.strip().strip("\"'") for key, value in pairs}
 
 
 def parse_listening(text: str) -> dict[str, int]:
