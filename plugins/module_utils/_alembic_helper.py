@@ -364,13 +364,12 @@ class Run:
 
     # The lock between runners
 
-    def lock(self) -> None:
+    def lock(self, side: Side) -> None:
         """Polled: a waiter in pg_advisory_lock deadlocks with CREATE INDEX CONCURRENTLY."""
-        assert self.side is not None
         until = time.monotonic() + self.request["lock_wait"]
         told = False
-        while not self.side.value(f"SELECT pg_try_advisory_lock({LOCK[0]}, {LOCK[1]})"):
-            found = self.side.rows(HOLDER)
+        while not side.value(f"SELECT pg_try_advisory_lock({LOCK[0]}, {LOCK[1]})"):
+            found = side.rows(HOLDER)
             holder = dict(zip(("pid", "program", "host", "seconds"), found[0], strict=True)) if found else {}
             if not told:
                 self.emit("waiting", holder=holder)
@@ -379,37 +378,39 @@ class Run:
                 raise Fault("locked", holder=holder)
             time.sleep(random.uniform(0.15, 0.45))
 
-    def unlock(self) -> None:
+    def unlock(self, side: Side) -> None:
         try:
-            released = self.side is not None and self.side.value(f"SELECT pg_advisory_unlock({LOCK[0]}, {LOCK[1]})")
+            released = side.value(f"SELECT pg_advisory_unlock({LOCK[0]}, {LOCK[1]})")
         except Exception:
             released = False
         if not released:
             self.emit("lock_lost")
 
-    def look_at_the_server(self) -> None:
+    def connect(self) -> Side:
+        """The connection beside Alembic's, to a server that can be migrated."""
         try:
-            self.side, second = Side(self.url), Side(self.url)
+            side, second = Side(self.url), Side(self.url)
         except ImportError as error:
             raise Fault("no_driver", detail=str(error)) from error
         except Exception as error:
             raise Fault("connect", detail=words_of(error), listens=listens(self.url)) from error
         try:
-            if pooled_by_transaction(self.side, second):
+            if pooled_by_transaction(side, second):
                 raise Fault("pooled")
         finally:
             second.close()
-        if self.side.value("SELECT pg_is_in_recovery()"):
+        if side.value("SELECT pg_is_in_recovery()"):
             raise Fault("replica")
         # The lock's connection idles while revisions run: no limit on idling may end it.
         for name, value in (("idle_session_timeout", "0"), ("application_name", self.request["application_name"])):
-            self.side.rows(
+            side.rows(
                 f"SELECT set_config(name, {literal(value)}, false) FROM pg_settings WHERE name = {literal(name)}"  # noqa: S608
             )
+        return side
 
     def run(self) -> None:
         self.open()
-        self.look_at_the_server()
+        self.side = side = self.connect()
         self.read_only = self.request["check"]
         self.listen()
         if self.request["check"]:
@@ -420,13 +421,13 @@ class Run:
             self.emit("plan", **plan)
             self.emit("final", **plan)
             return
-        self.lock()
+        self.lock(side)
         try:
             # Alembic reads the heads before it calls anything of ours: what counts is the plan under the lock.
             self.emit("plan", **self.plan())
             self.upgrade_with_retries()
         finally:
-            self.unlock()
+            self.unlock(side)
         final = self.plan()
         self.emit("final", **final)
         if final["pending"]:

@@ -12,6 +12,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import typing as t
 from pathlib import Path
@@ -59,18 +60,24 @@ class Postgres:
 
 
 @pytest.fixture(scope="session")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[Postgres]:
+def account_folder() -> t.Iterator[Path]:
+    """A folder of the account `postgres`; not one of pytest's, which every run of pytest closes to other accounts."""
+    folder = Path(tempfile.mkdtemp(prefix="nexod-integration-"))
+    if os.geteuid() == 0:
+        shutil.chown(folder, "postgres", "postgres")
+    yield folder
+    shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="session")
+def postgres(account_folder: Path) -> t.Iterator[Postgres]:
     binaries = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
     initdb, pg_ctl = (program(name, "postgresql-15", *binaries) for name in ("initdb", "pg_ctl"))
-    folder = tmp_path_factory.mktemp("postgres")
     as_account: list[str] = []
     if os.geteuid() == 0:  # PostgreSQL refuses to run as root
         account = pwd.getpwnam("postgres")
-        os.chown(folder, account.pw_uid, account.pw_gid)
-        for parent in folder.parents:
-            if parent.owner() == "root" and parent != Path("/tmp") and parent.is_relative_to("/tmp"):
-                parent.chmod(0o711)
         as_account = ["setpriv", f"--reuid={account.pw_uid}", f"--regid={account.pw_gid}", "--clear-groups"]
+    folder = account_folder
     secret = folder / "password"
     secret.write_text(PASSWORD)
     secret.chmod(0o644)

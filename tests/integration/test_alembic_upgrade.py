@@ -359,9 +359,7 @@ def test_wrong_password_is_not_shown(project: Project) -> None:
     assert "wr0ng" not in str(caught.value.report())
 
 
-def test_pooler_in_transaction_mode_is_refused(
-    project: Project, tmp_path: Path, pgbouncer: t.Callable[[str], int]
-) -> None:
+def test_pooler_in_transaction_mode_is_refused(project: Project, pgbouncer: t.Callable[[str], int]) -> None:
     project.revise(FIRST)
     project.database["port"] = pgbouncer("transaction")
     with pytest.raises(InfraError, match="shares sessions by transaction"):
@@ -371,13 +369,13 @@ def test_pooler_in_transaction_mode_is_refused(
 
 
 @pytest.fixture
-def pgbouncer(postgres: Postgres, tmp_path: Path) -> t.Iterator[t.Callable[[str], int]]:
+def pgbouncer(postgres: Postgres, account_folder: Path) -> t.Iterator[t.Callable[[str], int]]:
     from .conftest import free_port, program  # noqa: PLC0415
 
     running: list[subprocess.Popen[bytes]] = []
 
     def start(mode: str) -> int:
-        port, folder = free_port(), tmp_path / f"pgbouncer-{mode}"
+        port, folder = free_port(), account_folder / f"pgbouncer-{mode}"
         folder.mkdir()
         (folder / "users").write_text(f'"owner" "{postgres.password}"\n')
         (folder / "ini").write_text(
@@ -388,9 +386,6 @@ def pgbouncer(postgres: Postgres, tmp_path: Path) -> t.Iterator[t.Callable[[str]
         argv = [program("pgbouncer", "pgbouncer"), str(folder / "ini")]
         if os.geteuid() == 0:
             shutil.chown(folder, "postgres")
-            for parent in (tmp_path, *tmp_path.parents):
-                if parent.is_relative_to("/tmp") and parent != Path("/tmp"):
-                    parent.chmod(0o711)
             argv += ["-u", "postgres"]
         running.append(subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL))
         for _try in range(100):
