@@ -34,6 +34,12 @@ class ActionModule(ActionBase):
         result = {"changed": False, "faults": as_rows(faults), "asked": asked}
         if not faults:
             return {**result, "msg": f"{len(asked)} hosts asked, nothing to mend."}
-        unasked = len(set(inputs["hosts"]) - set(inputs["asked"]))
-        note = f"Not asked yet, for what is missing above: {unasked} of the hosts." if unasked else ""
-        return {**result, "failed": True, "msg": render(inputs["environment"], faults, inputs["hosts"], note)}
+        error = {
+            "action": "deploy",
+            "object": inputs["environment"],
+            "cause": f"{len(faults)} faults in inputs and hosts",
+            "mend": "Mend what the list names.",
+        }
+        note = "" if inputs["asked"] else "No host was asked: that waits for credentials and secrets."
+        text = render(inputs["environment"], faults, inputs["hosts"], note)
+        return {**result, "failed": True, "error": error, "msg": text}

@@ -1,0 +1,68 @@
+# Copyright: (c) 2026, the nexod.infra maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The role environment, run for real: it needs no host, so it needs no container."""
+
+from __future__ import annotations
+
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import typing as t
+
+from ansible_collections.nexod.infra.plugins.module_utils._endpoints import endpoint_faults
+
+ROOT = pathlib.Path(__file__).resolve().parents[3]
+PLAY = """\
+- name: Environment | Publish on every host of the play, and once only
+  hosts: api:localhost
+  gather_facts: false
+  tasks:
+    - name: Publish
+      ansible.builtin.include_role: {name: nexod.infra.environment}
+    - name: Publish again
+      ansible.builtin.include_role: {name: nexod.infra.environment}
+    - name: Show
+      ansible.builtin.debug: {var: infra_endpoints}
+"""
+
+
+def run(tmp_path: pathlib.Path, *arguments: str) -> list[dict[str, t.Any]]:
+    """The tasks of a run on the lab's inventory; nothing of it leaves the controller."""
+    (tmp_path / "play.yml").write_text(PLAY)
+    done = subprocess.run(
+        [
+            str(pathlib.Path(sys.executable).with_name("ansible-playbook")),
+            *("-i", "inventories/lab", str(tmp_path / "play.yml"), *arguments),
+        ],
+        cwd=ROOT,
+        env={
+            **os.environ,
+            "ANSIBLE_CALLBACKS_ENABLED": "ansible.posix.json",
+            "ANSIBLE_STDOUT_CALLBACK": "ansible.posix.json",
+            "ANSIBLE_COLLECTIONS_PATH": str(ROOT / ".collections"),
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    return list(json.loads(done.stdout[done.stdout.index("{") :])["plays"][0]["tasks"])
+
+
+def test_publishes_what_keeps_the_contract_once_per_host(tmp_path: pathlib.Path) -> None:
+    tasks = run(tmp_path)
+    shown = tasks[-1]["hosts"]
+    assert set(shown) == {"api-1", "api-2", "localhost"}
+    assert all(endpoint_faults(result["infra_endpoints"]) == [] for result in shown.values())
+    asked = [task for task in tasks if "publish | Check" in task["task"]["name"]]
+    assert len(asked) == 1, "the second time asked the provider again"
+
+
+def test_refuses_what_breaks_the_contract(tmp_path: pathlib.Path) -> None:
+    tasks = run(tmp_path, "-e", "provider_lab_cache_port=70000")
+    said = tasks[-1]["hosts"]["api-1"]["msg"]
+    assert "cache.port: 70000 is no port" in said
+    assert "docs/architecture.md" in said
