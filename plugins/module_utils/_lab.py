@@ -16,6 +16,8 @@ from ansible_collections.nexod.infra.plugins.module_utils._errors import InfraEr
 SHAPE = 1
 CAP_SYS_RESOURCE = 24
 
+WATCHERS = 1024  # inotify instances
+
 # A mirror that is a snapshot, or a lab some weeks old, has lists whose week has passed: still signed, still good.
 ANY_AGE = 'Acquire::Check-Valid-Until "false";'
 
@@ -190,6 +192,18 @@ class Step:
 
     def __str__(self) -> str:
         return f"{self.action} {self.host}: {self.reason}"
+
+
+def plan_limits(rootless: bool, watchers: int) -> list[Step]:
+    """The one limit of the machine itself that hosts run into together: all are the same user to the kernel.
+
+    Each systemd holds about 5 inotify instances; without one left, units fail here and there. Raised until the
+    machine restarts. Without root it can't be, and a user has all 128 to himself: enough for ten hosts.
+    """
+    if rootless or watchers >= WATCHERS:
+        return []
+    reason = f"it is {watchers}, too few for many hosts on one machine (until it restarts)"
+    return [Step("raise", f"fs.inotify.max_user_instances to {WATCHERS}", reason)]
 
 
 def plan_hosts(wanted: t.Sequence[Host], seen: t.Sequence[Container], network: str) -> list[Step]:

@@ -27,6 +27,7 @@ from ansible_collections.nexod.infra.plugins.module_utils._processes import Resu
 
 LABEL = "nexod.infra.lab"
 GREETING_SECONDS = 60
+WATCHERS = pathlib.Path("/proc/sys/fs/inotify/max_user_instances")
 SBIN = "/usr/local/sbin:/usr/sbin:/sbin"
 BIG = "/var/tmp"  # noqa: S108  where room for an image is; /tmp may be memory
 
@@ -325,8 +326,11 @@ def bring_up(lab: Lab, hosts: t.Sequence[_lab.Host], check_mode: bool) -> Done:
         alive = dict(zip(addresses, at_once(lambda name: greets(addresses[name], 1), list(addresses), 20), strict=True))
         seen = [dataclasses.replace(c, answers=alive.get(c.host, True)) for c in seen]
         steps = _lab.plan_hosts(hosts, seen, lab.network)
+        limits = _lab.plan_limits(os.getuid() != 0, int(WATCHERS.read_text())) if steps else []
         if check_mode:
-            return Done(bool(steps), steps, addresses, warnings)
+            return Done(bool(steps), [*limits, *steps], addresses, warnings)
+        if limits:
+            WATCHERS.write_text(f"{_lab.WATCHERS}\n")
         changed = make_keys(lab.keys, lab.subnet_pattern)
         changed |= lab.make_network()
         makes = any(step.action in ("create", "recreate") for step in steps)
@@ -334,7 +338,7 @@ def bring_up(lab: Lab, hosts: t.Sequence[_lab.Host], check_mode: bool) -> Done:
         at_once(lambda step: lab.apply(step, by_name.get(step.host), boot), steps)
     touched = [step.host for step in steps if step.action != "remove"]
     addresses |= lab.addresses(touched)
-    silent = [host for host in touched if not greets(addresses[host], 20)]
+    silent = [host for host in touched if not greets(addresses[host], 30)]
     if silent:
         boot = boot or _lab.plan_boot(look_at_machine())
         again = [_lab.Step("recreate", host, "ssh does not answer after a start") for host in silent]
@@ -352,7 +356,7 @@ def bring_up(lab: Lab, hosts: t.Sequence[_lab.Host], check_mode: bool) -> Done:
     for host, failed in zip(touched, at_once(lab.failed_units, touched), strict=True):
         if failed:
             warnings.append(f"{host} has booted, but these units failed: {', '.join(failed)}")
-    return Done(changed or bool(steps), steps, addresses, warnings)
+    return Done(changed or bool(steps), [*limits, *steps], addresses, warnings)
 
 
 def bring_down(lab: Lab, check_mode: bool) -> Done:

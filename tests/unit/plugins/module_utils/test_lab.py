@@ -16,6 +16,7 @@ from ansible_collections.nexod.infra.plugins.module_utils._lab import (
     Server,
     plan_boot,
     plan_hosts,
+    plan_limits,
     plan_servers,
 )
 
@@ -110,6 +111,18 @@ API_RUNS = Container("api-1", "running", API.shape("net"))
 )
 def test_hosts(wanted: list[Host], seen: list[Container], steps: list[str]) -> None:
     assert [f"{step.action} {step.host}" for step in plan_hosts(wanted, seen, "net")] == steps
+
+
+@pytest.mark.parametrize(
+    ("rootless", "watchers", "steps"),
+    [
+        pytest.param(False, 128, ["raise fs.inotify.max_user_instances to 1024"], id="the kernel's default"),
+        pytest.param(False, 8192, [], id="more than enough is left alone"),
+        pytest.param(True, 128, [], id="not ours to raise"),
+    ],
+)
+def test_limits(rootless: bool, watchers: int, steps: list[str]) -> None:
+    assert [f"{step.action} {step.host}" for step in plan_limits(rootless, watchers)] == steps
 
 
 MOTO = Server("moto", ("python", "moto.py"), 5555)
