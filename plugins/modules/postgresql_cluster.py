@@ -66,7 +66,7 @@ options:
   wait:
     description: Seconds to wait for the primary to answer, since it may be set up at the same time.
     type: int
-    default: 300
+    default: 180
 """
 
 EXAMPLES = r"""
@@ -112,7 +112,7 @@ ARGUMENTS = {
     "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
     "upstream": {"type": "dict", "options": UPSTREAM},
     "rebuild": {"type": "bool", "default": False},
-    "wait": {"type": "int", "default": 300},
+    "wait": {"type": "int", "default": 180},
 }
 
 
