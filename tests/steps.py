@@ -209,7 +209,8 @@ def scenario(name: str) -> Count:
     # A cache of its own: molecule keeps a scenario's state, and Ansible its sockets, below the home folder.
     rc, said = call([BIN / "molecule", "test", "-s", name], f"molecule {name}", quiet=True, limit=900)
     seconds = time.monotonic() - begun
-    if rc == 0 and re.search(r"verify", said, re.I):
+    proven = re.search(r"verify: Executed: Successful", re.sub(r"\x1b\[[0-9;]*m", "", said))
+    if rc == 0 and proven:
         say(f"  molecule {name:<19} passed ({seconds:.0f} s)")
         return Count(passed=1)
     say("\n".join(f"  molecule {name} | {line}" for line in said.splitlines()[-80:]))

@@ -1,0 +1,50 @@
+"""A release to verify: alive, ready, with sessions and a histogram. POST /down makes it unready."""
+
+from __future__ import annotations
+
+import http.server
+import json
+
+STATE = {"ready": True, "sessions": 0, "requests": 0}
+METRICS = """# TYPE http_request_duration_seconds histogram
+http_request_duration_seconds_bucket{{endpoint="/",le="0.1"}} {n}
+http_request_duration_seconds_bucket{{endpoint="/",le="0.3"}} {n}
+http_request_duration_seconds_bucket{{endpoint="/",le="+Inf"}} {n}
+http_request_duration_seconds_count{{endpoint="/"}} {n}
+http_request_duration_seconds_sum{{endpoint="/"}} {n}
+"""
+
+
+class Api(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def answer(self, status: int, body: str) -> None:
+        self.send_response(status)
+        self.send_header("Content-Type", "text/plain" if self.path == "/metrics" else "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body.encode())
+
+    def do_GET(self) -> None:
+        if self.path == "/metrics":
+            self.answer(200, METRICS.format(n=STATE["requests"]))
+        elif self.path == "/ready" and not STATE["ready"]:
+            self.answer(503, '{"status": "draining", "version": "1.1.0"}')
+        elif self.path == "/sessions/1":
+            known = STATE["sessions"] > 0
+            self.answer(200 if known else 404, json.dumps({"id": "1", "seconds": 3600}))
+        else:
+            STATE["requests"] += self.path == "/"
+            self.answer(200, '{"status": "ready", "version": "1.1.0"}')
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        if self.path == "/sessions":
+            STATE["sessions"] += 1
+            self.answer(201, json.dumps({"id": "1", "seconds": 3600}))
+        else:
+            STATE["ready"] = self.path != "/down"
+            self.answer(200, "{}")
+
+
+http.server.ThreadingHTTPServer(("127.0.0.1", 8000), Api).serve_forever()
