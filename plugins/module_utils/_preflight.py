@@ -87,7 +87,7 @@ class Inputs:
 
     @property
     def lacks_secrets(self) -> bool:
-        """Whether a secret is not there at all."""
+        """Whether a secret is not there at all, or locked away."""
         specs = {name: spec for options in self.specs.values() for name, spec in options.items()}
         return any(is_secret(name, specs[name]) for name in self.missing)
 
@@ -229,6 +229,7 @@ def _check_value(
     try:
         value = inputs.evaluate(host, name, reached)
     except EvaluationError as error:
+        inputs.missing.add(name)
         return [Fault(name, f"cannot be evaluated: {error}", mend_evaluation(str(error), host.raw), hosts, where)]
     if spec["required"] and is_missing(value):
         inputs.missing.add(name)

@@ -234,6 +234,8 @@ def test_one_line_for_all_hosts() -> None:
         ({"infra_domain": ""}, False),
         ({"infra_cache_password": ""}, True),
         ({"infra_cache_password": ...}, True),
+        ({"infra_cache_password": "{{ infra_nowhere }}"}, True),
+        ({"pgbouncer_port": "{{ infra_nowhere }}"}, False),
     ],
 )
 def test_lacks_secrets(given: dict[str, t.Any], lacks: bool) -> None:
