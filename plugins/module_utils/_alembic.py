@@ -17,6 +17,7 @@ from pathlib import Path
 from urllib.parse import quote, urlencode
 
 from ansible_collections.nexod.infra.plugins.module_utils import _alembic_helper
+from ansible_collections.nexod.infra.plugins.module_utils._alembic_archive import other_interpreter, unpack_tree
 from ansible_collections.nexod.infra.plugins.module_utils._errors import InfraError
 from ansible_collections.nexod.infra.plugins.module_utils._processes import Result, run
 
@@ -313,6 +314,15 @@ def upgrade(parameters: Facts, *, check: bool, folder: str | None = None) -> Out
         helper, events = Path(private, "helper.py"), Path(private, "events")
         helper.write_text(inspect.getsource(_alembic_helper), encoding="utf-8")
         events.touch(0o600)
+        environment = {
+            parameters["url_variable"]: database_url(database, parameters["driver"]),
+            "PYTHONDONTWRITEBYTECODE": "1",
+            "PGCONNECT_TIMEOUT": "10",
+        }
+        other = other_interpreter(python) if check and parameters["tree"] and not Path(python).exists() else None
+        if other:
+            unpack_tree(parameters["tree"], Path(private, "release"))
+            python, environment["PYTHONPATH"] = other, str(Path(private, "release"))
         request = {
             **{name: parameters[name] for name in PASSED_ON},
             "application_name": application_name(parameters["label"] or "", socket.gethostname()),
@@ -322,12 +332,7 @@ def upgrade(parameters: Facts, *, check: bool, folder: str | None = None) -> Out
         done = run(
             [python, str(helper)],
             timeout=parameters["timeout"],
-            environment={
-                parameters["url_variable"]: database_url(database, parameters["driver"]),
-                "PYTHONDONTWRITEBYTECODE": "1",
-                # Of the connection only what was asked for: none of libpq's own variables.
-                "PGCONNECT_TIMEOUT": "10",
-            },
+            environment=environment,
             stdin=json.dumps(request),
             cwd=os.sep,
         )

@@ -34,6 +34,14 @@ options:
       - The application's C(alembic.ini), as a path, or as V(package:alembic.ini) inside a package of O(python).
     type: str
     required: true
+  archive:
+    description:
+      - The release's archive on the controller, as for M(nexod.infra.release). Used in check mode only, to plan with
+        the migrations of a release that is not on the host yet, in the environment of another one that is.
+    type: path
+  tree:
+    description: The migrations of O(archive), given by the action plugin. Not for playbooks.
+    type: str
   chdir:
     description: Folder to run in. Default is the one that holds O(config).
     type: path
@@ -112,6 +120,7 @@ EXAMPLES = r"""
   nexod.infra.alembic_upgrade:
     python: /opt/api/1.1.0/bin/python
     config: nexod_api:alembic.ini
+    archive: dist/api-1.1.0.tar
     database:
       host: 10.213.77.11
       name: app
@@ -181,6 +190,8 @@ DATABASE = {
 ARGUMENTS = {
     "python": {"type": "path", "required": True},
     "config": {"type": "str", "required": True},
+    "archive": {"type": "path"},
+    "tree": {"type": "str"},
     "chdir": {"type": "path"},
     "database": {"type": "dict", "required": True, "options": DATABASE},
     "driver": {"type": "str", "choices": ["psycopg", "psycopg2", "asyncpg"], "default": "psycopg"},

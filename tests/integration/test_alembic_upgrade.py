@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import re
 import shutil
 import signal
 import subprocess
+import tarfile
 import threading
 import time
 import typing as t
+import zipfile
 from pathlib import Path
 
 import pytest
 
 from ansible_collections.nexod.infra.plugins.module_utils import _alembic
+from ansible_collections.nexod.infra.plugins.module_utils._alembic_archive import pack_tree
 from ansible_collections.nexod.infra.plugins.module_utils._errors import InfraError
 
 if t.TYPE_CHECKING:
@@ -98,6 +102,7 @@ class Project:
             "revision": "head",
             "statement_timeout": 0,
             "timeout": 60,
+            "tree": None,
             "url_variable": "DATABASE_URL",
         }
         (folder / "migrations/versions").mkdir(parents=True)
@@ -163,6 +168,34 @@ def test_plan_upgrade_and_nothing_more_to_do(project: Project, driver: str, envi
 
     again = project.upgrade(driver=driver)
     assert (again.migrations, again.before, again.after) == ((), ("0003",), ("0003",))
+
+
+def test_plan_of_a_release_that_is_not_on_the_host_yet(project: Project, tmp_path: Path) -> None:
+    """In check mode nothing is installed: the new release's migrations are read in the old one's environment."""
+    project.revise(FIRST, SECOND)
+    project.upgrade()
+    project.revise(FIRST, SECOND, CONCURRENT)
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as wheel:
+        wheel.writestr("nexod_app/alembic.ini", "[alembic]\nscript_location = nexod_app:migrations\n")
+        for file in sorted((project.folder / "migrations").rglob("*.py")):
+            wheel.writestr(f"nexod_app/{file.relative_to(project.folder)}", file.read_text())
+        wheel.writestr("nexod_app/__init__.py", "")
+        wheel.writestr("nexod_app/migrations/__init__.py", "")
+    with tarfile.open(tmp_path / "app.tar", "w") as archive:
+        member = tarfile.TarInfo("wheels/nexod_app-2-py3-none-any.whl")
+        member.size = len(content.getvalue())
+        archive.addfile(member, io.BytesIO(content.getvalue()))
+    releases = tmp_path / "app"
+    releases.mkdir()
+    (releases / "1").symlink_to(Path(project.parameters["python"]).parents[1])
+
+    config = "nexod_app:alembic.ini"
+    tree = pack_tree(tmp_path / "app.tar", config)
+    planned = project.upgrade(check=True, python=str(releases / "2/bin/python"), config=config, tree=tree)
+    assert [step["revision"] for step in planned.migrations] == ["0003"]
+    assert planned.looked
+    assert project.recorded() == ["0002"]
 
 
 def test_explicit_revision_and_never_back(project: Project) -> None:
