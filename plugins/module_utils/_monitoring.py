@@ -77,6 +77,7 @@ def scrape_config(job: Row) -> Document:
         config["params"] = {"module": [probe["module"]]}
         config["relabel_configs"] = [
             {"source_labels": ["__address__"], "target_label": "__param_target"},
+            {"source_labels": ["__param_target"], "target_label": "instance"},
             {"target_label": "__address__", "replacement": probe["exporter"]},
         ]
     return config
