@@ -15,7 +15,10 @@ $(error No inventory inventories/$(ENV): ENV is one of $(filter-out shared,$(not
 endif
 
 BIN := .venv/bin
-PLAYBOOK := $(BIN)/ansible-playbook -i inventories/$(ENV)
+# Without root, podman's networks live in a namespace of the user's own; what talks to the lab's hosts runs in there.
+INSIDE := $(if $(filter lab,$(ENV)),$(shell [ "$$(id -u)" = 0 ] || echo podman unshare --rootless-netns))
+PLAYBOOK := $(INSIDE) $(BIN)/ansible-playbook -i inventories/$(ENV)
+LAB := $(INSIDE) $(BIN)/ansible-playbook -i inventories/lab
 DEPLOY = $(PLAYBOOK) playbooks/deploy.yml -e backend_version=$(VERSION) $(ARGS)
 # The tools are found by name too (ansible calls ansible-galaxy, molecule calls ansible-config).
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
@@ -37,17 +40,17 @@ roll-back: ready ## return ENV to the version before
 
 destroy: ## remove the lab: hosts, network, .lab
 	@$(MAKE) -s venv ENV=lab
-	@$(BIN)/ansible-playbook -i inventories/lab playbooks/lab_down.yml
+	@$(LAB) playbooks/lab_down.yml
 
 distclean: ## remove the lab, its images and everything made here
 	@$(MAKE) -s venv ENV=lab
-	@$(BIN)/ansible-playbook -i inventories/lab playbooks/lab_down.yml -e lab_hosts_keep_images=false
+	@$(LAB) playbooks/lab_down.yml -e lab_hosts_keep_images=false
 	@rm -rf .venv .cache .ansible .report dist
 
 test: ## pass all tests (sets everything up)
 	@$(PYTHON) tools/prerequisites.py --lab --install
 	@$(MAKE) -s venv REQUIREMENTS=requirements-dev.txt
-	@tests/run $(ARGS)
+	@$(INSIDE) tests/run $(ARGS)
 
 bench: ## medians of 3: first deploy with the images at hand, second deploy
 	@$(PYTHON) tools/prerequisites.py --lab --install
@@ -65,7 +68,7 @@ endif
 
 lab_up: prerequisites venv ## boot the lab's hosts
 	@$(BIN)/python examples/api/build.py $(VERSION) -o dist/
-	@$(BIN)/ansible-playbook -i inventories/lab playbooks/lab_up.yml
+	@$(LAB) playbooks/lab_up.yml
 
 prerequisites:
 	@$(PYTHON) tools/prerequisites.py $(if $(filter lab,$(ENV)),--lab --install)
