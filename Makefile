@@ -1,6 +1,7 @@
 # The newcomer's commands; `make` alone lists them. Everything else is ansible-playbook (README.md).
 ENV ?= lab
-VERSION ?= 1.0.0
+# Which release: the lab begins with 1.0.0, elsewhere the inventory says it unless it is given here.
+VERSION ?= $(if $(filter lab,$(ENV)),1.0.0)
 # Found before .venv is put into the path: it makes .venv.
 PYTHON := $(shell command -v $(or $(PYTHON),python3))
 ARGS ?=
@@ -19,7 +20,7 @@ BIN := .venv/bin
 INSIDE := $(if $(filter lab,$(ENV)),$(shell [ "$$(id -u)" = 0 ] || echo podman unshare --rootless-netns))
 PLAYBOOK := $(INSIDE) $(BIN)/ansible-playbook -i inventories/$(ENV)
 LAB := $(INSIDE) $(BIN)/ansible-playbook -i inventories/lab
-DEPLOY = $(PLAYBOOK) playbooks/deploy.yml -e backend_version=$(VERSION) $(ARGS)
+DEPLOY = $(PLAYBOOK) playbooks/deploy.yml $(if $(VERSION),-e backend_version=$(VERSION)) $(ARGS)
 # The tools are found by name too (ansible calls ansible-galaxy, molecule calls ansible-config).
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
@@ -67,7 +68,7 @@ ready: prerequisites venv
 endif
 
 lab_up: prerequisites venv ## boot the lab's hosts
-	@$(BIN)/python examples/api/build.py $(VERSION) -o dist/
+	@$(BIN)/python examples/api/build.py $(or $(VERSION),1.0.0) -o dist/
 	@$(LAB) playbooks/lab_up.yml
 
 prerequisites:
