@@ -1,7 +1,7 @@
 # The newcomer's commands; `make` alone lists them. Everything else is ansible-playbook (README.md).
 ENV ?= lab
-# Which release: the lab begins with 1.0.0, elsewhere the inventory says it unless it is given here.
-VERSION ?= $(if $(filter lab,$(ENV)),1.0.0)
+# Which release; the inventory says it unless it is given here.
+VERSION ?=
 # Found before .venv is put into the path: it makes .venv.
 PYTHON := $(shell command -v $(or $(PYTHON),python3))
 ARGS ?=
@@ -15,6 +15,7 @@ ifneq ($(wildcard inventories/$(ENV)/hosts.yml),inventories/$(ENV)/hosts.yml)
 $(error No inventory inventories/$(ENV): ENV is one of $(filter-out shared,$(notdir $(wildcard inventories/*))))
 endif
 
+INVENTORY_VERSION = $(shell sed -n 's/^backend_version: *//p' inventories/shared/backend.yml)
 BIN := .venv/bin
 # Without root, podman's networks live in a namespace of the user's own; what talks to the lab's hosts runs in there.
 INSIDE := $(if $(filter lab,$(ENV)),$(shell [ "$$(id -u)" = 0 ] || echo podman unshare --rootless-netns))
@@ -68,7 +69,7 @@ ready: prerequisites venv
 endif
 
 lab_up: prerequisites venv ## boot the lab's hosts
-	@$(BIN)/python examples/api/build.py $(or $(VERSION),1.0.0) -o dist/
+	@$(BIN)/python examples/api/build.py $(or $(VERSION),$(INVENTORY_VERSION)) -o dist/
 	@$(LAB) playbooks/lab_up.yml
 
 prerequisites:
