@@ -115,6 +115,12 @@ def final_failures(run: Run) -> list[Failure]:
     return kept
 
 
+def sentences(told: t.Any) -> list[str]:
+    """What stages tell as a list, or by name: of two lists `set_stats` keeps the last one only, names it merges."""
+    rows = told.values() if isinstance(told, dict) else told or []
+    return [str(row) for row in rows if row]
+
+
 def build(run: Run, told: Facts) -> dict[str, t.Any]:
     """The report: what the run was, merged with what the stages told (`infra_summary`)."""
     failures = final_failures(run)
@@ -134,7 +140,7 @@ def build(run: Run, told: Facts) -> dict[str, t.Any]:
         "cache": {"deleted": told.get("cache_deleted"), "sessions_kept": told.get("cache_sessions_kept")},
         "verdict": told.get("verdict"),
         "urls": dict(told.get("urls") or {}),
-        "stand_ins": list(told.get("stand_ins") or []),
+        "stand_ins": sentences(told.get("stand_ins")),
         "stages": [
             {**dataclasses.asdict(stage), "seconds": round(stage.seconds, 1), "failed": stage.name in failed_stages}
             for stage in run.stages

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import time
 import typing as t
 import urllib.parse
@@ -83,7 +84,7 @@ def queries(target: Facts, source: Facts, window: str) -> tuple[str, str]:
 def first(series: t.Sequence[Series]) -> float | None:
     """A query's single number; None for no series and for NaN, which is Prometheus's word for no traffic."""
     value = series[0][1] if series else None
-    return None if value is None or value != value else value  # noqa: PLR0124 - NaN alone differs from itself
+    return None if value is None or math.isnan(value) else value
 
 
 def describe(name: str, labels: Facts) -> str:

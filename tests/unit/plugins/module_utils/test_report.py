@@ -15,6 +15,7 @@ from ansible_collections.nexod.infra.plugins.module_utils._report import (
     error_text,
     final_failures,
     render,
+    sentences,
     stage_of,
 )
 
@@ -100,6 +101,14 @@ def test_error_text(result: dict[str, t.Any], text: str) -> None:
 )
 def test_final_failures(hosts: dict[str, dict[str, int]], failures: list[Failure], kept: list[str]) -> None:
     assert [failure.message for failure in final_failures(a_run(hosts=hosts, failures=failures))] == kept
+
+
+@pytest.mark.parametrize(
+    ("told", "said"),
+    [(["A.", ""], ["A."]), ({"db": "A.", "grafana": ""}, ["A."]), (None, [])],
+)
+def test_sentences(told: t.Any, said: list[str]) -> None:
+    assert sentences(told) == said
 
 
 def test_a_run_without_what_stages_tell_still_reports() -> None:
