@@ -139,7 +139,7 @@ def staged(folder: pathlib.Path) -> list[str]:
             os.chown(path, account.pw_uid, account.pw_gid)
         with tempfile.TemporaryFile("w+") as log:
             process = subprocess.Popen(
-                ["pgbouncer", "-q", f"{scratch}/pgbouncer.ini"],
+                ["pgbouncer", f"{scratch}/pgbouncer.ini"],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -155,8 +155,8 @@ def staged(folder: pathlib.Path) -> list[str]:
                 process.kill()
                 process.wait()
             log.seek(0)
-            # -q keeps a good start silent: what is left are faults, some of which it would run on with.
-            faults = [line for line in log if re.search(r"ERROR|FATAL|WARNING", line)]
+            # It would run on with some of the faults that it logs.
+            faults = [line for line in log if re.search(r"\] (ERROR|FATAL) ", line)]
         return found + [line.split("] ", 1)[-1].replace(scratch, "").strip() for line in faults]
 
 
