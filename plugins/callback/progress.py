@@ -104,6 +104,7 @@ class CallbackModule(Default):
         super().__init__()
         self._waiting = Waiting()
         self._stage = ""
+        self._heading = ""
         self._over = threading.Event()
         self._watcher: threading.Thread | None = None
 
@@ -144,11 +145,15 @@ class CallbackModule(Default):
         name = play.get_name().strip()
         stage = stage_of(name)
         mode = "  [check mode]" if play.check_mode or context.CLIARGS.get("check") else ""
-        if stage and stage != self._stage:
-            self._display.display("")
-        self._stage = stage
         title = f"[{stage}] {name.partition(' | ')[2]}" if stage else f"[play] {name}"
-        self._display.display(f"{title}{mode}", color=C.COLOR_HIGHLIGHT)
+        self._heading = ("\n" if stage and stage != self._stage else "") + title + mode
+        self._stage = stage
+
+    def _head(self) -> None:
+        """The play's heading, once a task of it starts: one whose hosts have all failed before has none."""
+        if self._heading:
+            self._display.display(self._heading, color=C.COLOR_HIGHLIGHT)
+        self._heading = ""
 
     def v2_runner_on_start(self, host: t.Any, task: t.Any) -> None:
         self._waiting.start(task._uuid, host.get_name(), task_label(task.get_name()), time.monotonic())
@@ -158,6 +163,8 @@ class CallbackModule(Default):
     def _task_start(self, task: t.Any, prefix: str | None = None) -> None:
         if self._detailed:
             super()._task_start(task, prefix=prefix)
+        else:
+            self._head()
 
     def v2_playbook_on_include(self, included_file: t.Any) -> None:
         if self._detailed:

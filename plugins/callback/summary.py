@@ -86,6 +86,7 @@ class CallbackModule(CallbackBase):
         self._play: t.Any = None
         self._stages: dict[str, Stage] = {}
         self._stage: Stage | None = None
+        self._stage_name = ""
         self._stage_begun = 0.0
         self._failures: list[Failure] = []
 
@@ -95,8 +96,12 @@ class CallbackModule(CallbackBase):
     def v2_playbook_on_play_start(self, play: t.Any) -> None:
         self._end_stage()
         self._play = play
-        if name := stage_of(play.get_name()):
-            self._stage = self._stages.setdefault(name, Stage(name))
+        self._stage_name = stage_of(play.get_name())
+
+    def v2_playbook_on_task_start(self, task: t.Any, is_conditional: bool) -> None:
+        """A play whose hosts have all failed before starts no task: its stage did not run."""
+        if self._stage_name and not self._stage:
+            self._stage = self._stages.setdefault(self._stage_name, Stage(self._stage_name))
             self._stage_begun = time.monotonic()
 
     def _end_stage(self) -> None:

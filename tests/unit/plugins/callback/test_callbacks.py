@@ -41,6 +41,12 @@ PLAYBOOK = f"""
     - name: run | Fail
       ansible.builtin.fail: {{msg: "Cannot x: y.\\nDo z."}}
       when: fails | default(false) | bool
+- name: Caches | Never reached by a host that has failed
+  hosts: all
+  gather_facts: false
+  tasks:
+    - name: flush | Last
+      ansible.builtin.assert: {{that: true, quiet: true}}
 """
 INVENTORY = """
 all:
@@ -92,7 +98,7 @@ def test_a_run_reads_well(play, tmp_path: Path) -> None:
     assert "\x1b" not in said
     assert CANARY not in said
     assert (report["outcome"], report["environment"], report["failures"]) == ("ok", "lab", [])
-    assert [stage["name"] for stage in report["stages"]] == ["preflight", "backend"]
+    assert [stage["name"] for stage in report["stages"]] == ["preflight", "backend", "caches"]
     assert report["stages"][0]["seconds"] >= 2.5
     assert ((tmp_path / ".report" / "deploy.json").stat().st_mode & 0o777) == 0o600
 
@@ -105,7 +111,8 @@ def test_a_failure_is_text_and_named_at_the_end(play) -> None:
     assert "failed in stage backend on here: run | Fail" in said
     assert report["outcome"] == "failed"
     assert report["failures"][0]["message"] == "Cannot x: y.\nDo z."
-    assert report["stages"][1]["failed"] is True
+    assert [(stage["name"], stage["failed"]) for stage in report["stages"]] == [("preflight", False), ("backend", True)]
+    assert "Never reached" not in said
 
 
 def test_check_mode_says_would(play, tmp_path: Path) -> None:
