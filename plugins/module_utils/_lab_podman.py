@@ -190,12 +190,11 @@ def make_keys(folder: pathlib.Path, addresses: str) -> bool:
 class Lab:
     """One lab on this machine: a network and the containers that carry its label."""
 
-    def __init__(self, name: str, network: str, subnet: str, keys: pathlib.Path, control_path: str) -> None:
+    def __init__(self, name: str, network: str, subnet: str, keys: pathlib.Path) -> None:
         self.name = name
         self.network = network
         self.subnet = subnet
         self.keys = keys
-        self.control_path = control_path
 
     @property
     def subnet_pattern(self) -> str:
@@ -267,9 +266,7 @@ class Lab:
 
     def _remove(self, host: str, address: str | None) -> None:
         container = self.container(host)
-        # An ssh session kept open to the old container would be used for the new one, and hang.
-        for path in glob.glob(os.path.expanduser(self.control_path.replace("%h", address or "*"))):
-            run(["ssh", "-S", path, "-O", "exit", "lab"], timeout=5)
+        end_sessions(address or self.addresses([host])[host])
         removed = podman("rm", "--force", "--volumes", "--time=0", container)
         must(removed, "remove the container", container, f"See what `podman inspect {container}` says.")
 
@@ -286,6 +283,16 @@ class Lab:
     def last_words(self, host: str) -> str:
         """Why a host may not have come up: the end of its container's log."""
         return podman("logs", "--tail=5", self.container(host)).output
+
+
+def end_sessions(address: str) -> None:
+    """End ssh's kept sessions to `address`: the next host that has it would be spoken to through them, and hang."""
+    if not address:
+        return
+    # The lab's inventory names its sessions nexod-lab-ADDRESS, molecule's ADDRESS-PORT-USER.
+    for pattern in (f"nexod-lab-{address}", f"{address}-*"):
+        for path in glob.glob(os.path.expanduser(f"~/.ansible/cp/{pattern}")):
+            run(["ssh", "-S", path, "-O", "exit", "lab"], timeout=5)
 
 
 def greets(address: str, seconds: float) -> bool:

@@ -59,10 +59,6 @@ options:
     description: Folder for the lab's ssh keys and known_hosts, made where missing.
     type: path
     required: true
-  control_path:
-    description: Where ssh keeps open sessions to the hosts, C(%h) being the address; those to a removed host are ended.
-    type: str
-    default: ~/.ansible/cp/nexod-lab-%h
   state:
     description: V(absent) removes the hosts, and the network when nothing else is on it.
     type: str
@@ -116,7 +112,6 @@ ARGUMENTS = {
     "network": {"type": "str", "required": True},
     "subnet": {"type": "str", "required": True},
     "keys": {"type": "path", "required": True, "no_log": False},
-    "control_path": {"type": "str", "default": "~/.ansible/cp/nexod-lab-%h"},
     "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
 }
 
@@ -125,7 +120,7 @@ def main() -> None:
     module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
     asked = module.params
     keys = pathlib.Path(asked["keys"]).absolute()
-    lab = Lab(asked["name"], asked["network"], asked["subnet"], keys, asked["control_path"])
+    lab = Lab(asked["name"], asked["network"], asked["subnet"], keys)
     images = asked["images"]
     hosts = [
         Host(row["name"], images.get(row["release"], row["release"]), row["address"], tuple(row["publish"]))

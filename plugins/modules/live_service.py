@@ -31,8 +31,24 @@ options:
     type: bool
     default: true
   files:
-    description: What M(nexod.infra.file_set) returned for the service's set.
+    description:
+      - What M(nexod.infra.file_set) returned for the service's set.
+      - Only what is listed here is used; the rest of that result does not leave the controller.
     type: dict
+    suboptions:
+      name:
+        description: Name of the set.
+        type: str
+        required: true
+      root:
+        description: Folder that holds the set.
+        type: str
+        default: /etc/nexod
+      action:
+        description: What the set asks of the service.
+        type: str
+        choices: [none, reload, restart]
+        required: true
   proof:
     description: What must hold, all of it, before the set counts as live. Asked on the host.
     type: list
@@ -140,7 +156,14 @@ ARGUMENTS: dict[str, dict[str, t.Any]] = {
     "name": {"type": "str", "required": True},
     "state": {"type": "str", "choices": ["started", "stopped", "absent"], "default": "started"},
     "enabled": {"type": "bool", "default": True},
-    "files": {"type": "dict"},
+    "files": {
+        "type": "dict",
+        "options": {
+            "name": {"type": "str", "required": True},
+            "root": {"type": "str", "default": "/etc/nexod"},
+            "action": {"type": "str", "choices": ["none", "reload", "restart"], "required": True},
+        },
+    },
     "proof": {
         "type": "list",
         "elements": "dict",
@@ -180,7 +203,7 @@ def keep_live(module: AnsibleModule) -> dict[str, t.Any]:
     steps = service.plan(state, options["enabled"], status, action, proven)
     act = service.taken(steps)
     if not module.check_mode:
-        current = FileSet(files["name"], files["root"]) if files.get("name") else None
+        current = FileSet(files["name"], files["root"]) if files else None
         service.bring(unit, steps, proofs if state == "started" else [], current, timeout)
     return {
         "name": unit,
