@@ -8,9 +8,17 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import time
+import traceback
 import typing as t
 
 from ansible_collections.nexod.infra.plugins.module_utils._errors import InfraError
+
+try:
+    import redis
+except ImportError:
+    MISSING: str | None = traceback.format_exc()
+else:
+    MISSING = None
 
 Facts = t.Mapping[str, t.Any]
 
@@ -168,8 +176,6 @@ class NobodyThereError(InfraError):
 @contextlib.contextmanager
 def opened(parameters: Facts) -> t.Iterator[Client]:
     """A client for the server that `parameters` name; the server's refusals become errors that mend."""
-    import redis  # noqa: PLC0415  the module says what is missing, before it comes here
-
     place = f"{parameters['host']}:{parameters['port']}"
     client = redis.Redis(
         host=parameters["host"],

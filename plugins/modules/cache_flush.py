@@ -103,11 +103,10 @@ sessions_ended:
   sample: 0
 """
 
-import traceback
-
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 
 from ansible_collections.nexod.infra.plugins.module_utils._cache import (
+    MISSING,
     NobodyThereError,
     as_diff,
     check_prefixes,
@@ -116,13 +115,6 @@ from ansible_collections.nexod.infra.plugins.module_utils._cache import (
     warnings_of,
 )
 from ansible_collections.nexod.infra.plugins.module_utils._errors import InfraError
-
-try:
-    import redis  # noqa: F401
-except ImportError:
-    MISSING: str | None = traceback.format_exc()
-else:
-    MISSING = None
 
 ARGUMENTS = {
     "host": {"type": "str", "required": True},
