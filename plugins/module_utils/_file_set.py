@@ -447,9 +447,9 @@ def check_staged(name: str, staged: pathlib.Path, checks: t.Sequence[t.Sequence[
     return complete
 
 
-def rehearse(name: str, entries: t.Sequence[Entry], checks: t.Sequence[t.Sequence[str]], scratch: str) -> bool:
+def rehearse(name: str, entries: t.Sequence[Entry], checks: t.Sequence[t.Sequence[str]]) -> bool:
     """Check `entries` in a scratch folder that is gone afterwards: what check mode does instead of staging."""
-    with tempfile.TemporaryDirectory(dir=scratch, prefix="rehearsal-") as folder:
+    with tempfile.TemporaryDirectory(prefix="nexod-rehearsal-") as folder:
         staged = pathlib.Path(folder) / "set"
         write_tree(staged, entries, must_own=False)
         return check_staged(name, staged, checks, rehearsal=True)

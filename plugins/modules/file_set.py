@@ -202,7 +202,7 @@ def bring(module: AnsibleModule) -> dict[str, t.Any]:
     }
     if changed and options["state"] == "present":
         if module.check_mode:
-            checked = rehearse(options["name"], wanted, options["check"], module.tmpdir)
+            checked = rehearse(options["name"], wanted, options["check"])
         else:
             files.apply(wanted, options["check"])
     elif changed and not module.check_mode:

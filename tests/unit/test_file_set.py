@@ -117,16 +117,19 @@ def test_a_refused_set_leaves_the_running_one_and_no_trace(files: fs.FileSet) ->
     assert sorted(p.name for p in files.home.rglob("*")) == before
 
 
-def test_a_missing_checker_is_an_error_but_not_in_a_rehearsal(files: fs.FileSet, tmp_path: pathlib.Path) -> None:
+def test_a_missing_checker_is_an_error_but_not_in_a_rehearsal(files: fs.FileSet) -> None:
     check = [["no-such-program", "{staged}"]]
-    assert fs.rehearse("a", [entry("f")], check, str(tmp_path)) is False
+    assert fs.rehearse("a", [entry("f")], check) is False
     with pytest.raises(InfraError, match="not on this host"):
         files.apply([entry("f")], check)
 
 
-def test_a_rehearsal_takes_accounts_that_are_not_there_yet_and_leaves_nothing(tmp_path: pathlib.Path) -> None:
+def test_a_rehearsal_takes_accounts_that_are_not_there_yet_and_leaves_nothing(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fs.tempfile, "tempdir", str(tmp_path))
     wanted = [entry("f", owner="not-made-yet", group="not-made-yet")]
-    assert fs.rehearse("a", wanted, [["test", "-s", "{staged}/f"]], str(tmp_path)) is True
+    assert fs.rehearse("a", wanted, [["test", "-s", "{staged}/f"]]) is True
     assert not list(tmp_path.iterdir())
 
 
