@@ -79,9 +79,17 @@ class Step:
         return self.shown or self.sql
 
 
-def check(roles: Sequence[Row], databases: Sequence[Row]) -> None:
+def check(roles: Sequence[Row], databases: Sequence[Row], passwords: Iterable[str] = ()) -> None:
     """Refuse what contradicts itself, before anything is asked of the server."""
     known = {role["name"] for role in roles}
+    strangers = sorted(set(passwords) - known)
+    if strangers:
+        raise InfraError(
+            "set",
+            "passwords",
+            f"they are for roles that are not declared: {', '.join(strangers)}",
+            "Declare them under `roles`, or mend the name.",
+        )
     for database in databases:
         named = [database["owner"], *database["connect"], *database["read_write"]]
         unknown = sorted({name for name in named if name not in known})

@@ -44,9 +44,6 @@ options:
         description: Name of the role.
         type: str
         required: true
-      password:
-        description: Password of the role. Without it, the password is left as it is.
-        type: str
       replication:
         description: Whether the role may replicate.
         type: bool
@@ -64,6 +61,12 @@ options:
         description: Settings of each of the role's sessions. Others that it had are reset.
         type: dict
         default: {}
+  passwords:
+    description:
+      - Passwords of O(roles), by name. Without one, the password is left as it is.
+      - Apart from them because Ansible logs what it masks in a nested option as soon as it holds a backslash or quotes.
+    type: dict
+    default: {}
   databases:
     description: Databases.
     type: list
@@ -102,13 +105,14 @@ EXAMPLES = r"""
     version: 15
     roles:
       - name: app_owner
-        password: "{{ owner_password }}"
       - name: app
-        password: "{{ app_password }}"
         settings: {statement_timeout: 30s}
       - name: monitor
-        password: "{{ monitor_password }}"
         member_of: [pg_monitor]
+    passwords:
+      app_owner: "{{ owner_password }}"
+      app: "{{ app_password }}"
+      monitor: "{{ monitor_password }}"
     databases:
       - name: app
         owner: app_owner
@@ -144,7 +148,6 @@ from ansible_collections.nexod.infra.plugins.module_utils._postgresql_access imp
 
 ROLE = {
     "name": {"type": "str", "required": True},
-    "password": {"type": "str", "no_log": True},
     "replication": {"type": "bool", "default": False},
     "connection_limit": {"type": "int", "default": -1},
     "member_of": {"type": "list", "elements": "str", "default": []},
@@ -163,6 +166,7 @@ ARGUMENTS = {
     "socket_dir": {"type": "path", "default": "/var/run/postgresql"},
     "account": {"type": "str", "default": "postgres"},
     "roles": {"type": "list", "elements": "dict", "options": ROLE, "default": []},
+    "passwords": {"type": "dict", "no_log": True, "default": {}},
     "databases": {"type": "list", "elements": "dict", "options": DATABASE, "default": []},
 }
 
@@ -173,14 +177,15 @@ def main() -> None:
     program = f"/usr/lib/postgresql/{wanted['version']}/bin/psql"
     psql = Psql(program, account=wanted["account"], socket_dir=wanted["socket_dir"], port=wanted["port"])
     try:
-        check(wanted["roles"], wanted["databases"])
+        check(wanted["roles"], wanted["databases"], wanted["passwords"])
         server = NO_SERVER
         # In check mode a server that does not run (yet) has nothing: the tasks before would have started it.
         if not module.check_mode or (os.path.exists(program) and psql.ready().rc == 0):
             server = psql.ask(SERVER_QUERY)
         names = [row["name"] for row in wanted["databases"] if row["name"] in server["databases"]]
         inside = {name: psql.ask(DATABASE_QUERY, name) for name in names}
-        steps = plan(wanted["roles"], wanted["databases"], server=server, inside=inside)
+        roles = [{**role, "password": wanted["passwords"].get(role["name"])} for role in wanted["roles"]]
+        steps = plan(roles, wanted["databases"], server=server, inside=inside)
         if not module.check_mode:
             for database, statements in as_batches(steps):
                 psql.execute(statements, database)

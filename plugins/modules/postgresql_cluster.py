@@ -50,14 +50,15 @@ options:
         description: Role with the attribute REPLICATION.
         type: str
         required: true
-      password:
-        description: Password of O(upstream.user).
-        type: str
-        required: true
       slot:
         description: Name of this replica's replication slot on the primary. Lower case letters, digits and underscores.
         type: str
         required: true
+  upstream_password:
+    description:
+      - Password of O(upstream.user). Needed with O(upstream).
+      - Apart from it because Ansible logs what it masks in a nested option as soon as it holds a backslash or quotes.
+    type: str
   rebuild:
     description:
       - Whether a replica may be copied anew although its data can't follow the primary. What only it holds is lost.
@@ -80,8 +81,8 @@ EXAMPLES = r"""
     upstream:
       host: 192.0.2.11
       user: replication
-      password: "{{ replication_password }}"
       slot: db_2
+    upstream_password: "{{ replication_password }}"
 """
 
 RETURN = r"""
@@ -103,7 +104,6 @@ UPSTREAM = {
     "host": {"type": "str", "required": True},
     "port": {"type": "int", "default": 5432},
     "user": {"type": "str", "required": True},
-    "password": {"type": "str", "required": True, "no_log": True},
     "slot": {"type": "str", "required": True},
 }
 ARGUMENTS = {
@@ -111,24 +111,28 @@ ARGUMENTS = {
     "name": {"type": "str", "default": "main"},
     "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
     "upstream": {"type": "dict", "options": UPSTREAM},
+    "upstream_password": {"type": "str", "no_log": True},
     "rebuild": {"type": "bool", "default": False},
     "wait": {"type": "int", "default": 180},
 }
 
 
 def main() -> None:
-    module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
+    module = AnsibleModule(
+        argument_spec=ARGUMENTS, required_by={"upstream": ["upstream_password"]}, supports_check_mode=True
+    )
     wanted = module.params
     try:
-        host = ClusterHost(wanted["version"], wanted["name"], wanted["upstream"])
+        upstream = wanted["upstream"] and {**wanted["upstream"], "password": wanted["upstream_password"]}
+        host = ClusterHost(wanted["version"], wanted["name"], upstream)
         local = host.look()
         if wanted["state"] == "absent":
-            steps = ["drop"] if local.exists or local.configured else []
+            steps = ["drop"] if local.exists else []
         else:
             # Check mode neither waits nor insists: the primary may be one that the run before us would have made.
-            upstream = host.ask_upstream(wait=0 if module.check_mode else wanted["wait"], must=not module.check_mode)
+            primary = host.ask_upstream(wait=0 if module.check_mode else wanted["wait"], must=not module.check_mode)
             steps = plan(
-                local, host=host.node, replica=bool(wanted["upstream"]), upstream=upstream, rebuild=wanted["rebuild"]
+                local, host=host.node, replica=bool(wanted["upstream"]), upstream=primary, rebuild=wanted["rebuild"]
             )
         if not module.check_mode:
             host.apply(steps)

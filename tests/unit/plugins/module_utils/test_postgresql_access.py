@@ -224,6 +224,12 @@ def test_one_process_for_the_statements_of_one_database_in_turn() -> None:
     assert [(name, len(statements)) for name, statements in as_batches(steps)] == [("postgres", 3), ("app", 2)]
 
 
+def test_a_password_for_a_role_that_nobody_declared_is_refused_without_showing_it() -> None:
+    with pytest.raises(InfraError, match="not declared: ap") as refused:
+        check([role("app")], [], {"ap": "hunter2"})
+    assert "hunter2" not in str(refused.value)
+
+
 def test_a_database_for_roles_that_nobody_declared_is_refused() -> None:
     with pytest.raises(InfraError, match="not declared: app, owner"):
         check([role("monitor")], [database(read_write=["app"], connect=["monitor"])])
