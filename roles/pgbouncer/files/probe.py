@@ -1,4 +1,3 @@
-#!/usr/bin/python3
 # Copyright: (c) 2026, the nexod.infra maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
@@ -116,6 +115,12 @@ def warn_of_version() -> None:
         say(f"warning: {found.group(0)} is below {floor}, the first without CVE-2026-6664 to CVE-2026-6667")
 
 
+def missing_files(settings: dict[str, str]) -> list[str]:
+    """Files of certificates that are not there: PgBouncer would only find out at the first connection."""
+    named = {key: value for key, value in settings.items() if key.endswith("_file") and key != "auth_file"}
+    return [f"{key}: there is no file {value}" for key, value in named.items() if not os.path.isfile(value)]
+
+
 def staged(folder: pathlib.Path) -> list[str]:
     """Let a PgBouncer that nobody can reach load the files."""
     if shutil.which("pgbouncer") is None or shutil.which("psql") is None:
@@ -157,7 +162,8 @@ def staged(folder: pathlib.Path) -> list[str]:
             log.seek(0)
             # It would run on with some of the faults that it logs.
             faults = [line for line in log if re.search(r"\] (ERROR|FATAL) ", line)]
-        return found + [line.split("] ", 1)[-1].replace(scratch, "").strip() for line in faults]
+        found += [line.split("] ", 1)[-1].replace(scratch, "").strip() for line in faults]
+        return found + missing_files(read_files(folder)[0])
 
 
 def wait_and_compare(process: subprocess.Popen[bytes], scratch: str, folder: pathlib.Path) -> list[str]:

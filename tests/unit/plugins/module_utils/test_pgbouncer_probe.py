@@ -56,3 +56,12 @@ def test_sees_differences(
 ) -> None:
     wanted = {"app": {"host": "10.0.0.1", "port": "5432", "dbname": "app"}}
     assert probe.differences({"pool_mode": "transaction"}, wanted, shown, pools) == found
+
+
+def test_misses_certificates(probe: t.Any, tmp_path: pathlib.Path) -> None:
+    (tmp_path / "ca.crt").touch()
+    named = {"auth_file": "/none", "server_tls_ca_file": str(tmp_path / "ca.crt"), "pool_mode": "session"}
+    assert probe.missing_files(named) == []
+    assert probe.missing_files({**named, "server_tls_ca_file": "/none"}) == [
+        "server_tls_ca_file: there is no file /none"
+    ]
