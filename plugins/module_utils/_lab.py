@@ -13,7 +13,7 @@ import typing as t
 from ansible_collections.nexod.infra.plugins.module_utils._errors import InfraError
 
 # Raised when the way in which a container is created changes: containers of an older way are then made anew.
-SHAPE = 1
+SHAPE = 2
 CAP_SYS_RESOURCE = 24
 
 WATCHERS = 1024  # inotify instances
@@ -23,7 +23,11 @@ ANY_AGE = 'Acquire::Check-Valid-Until "false";'
 
 # systemd 258 and newer refuse anything but cgroup v2; a private one laid over /sys/fs/cgroup before init
 # serves every systemd, 252 included.
-INIT_ON_CGROUP_V1 = "umount -R /sys/fs/cgroup; mount -t cgroup2 cgroup2 /sys/fs/cgroup && exec /sbin/init"
+INIT_ON_CGROUP_V1 = "umount -R /sys/fs/cgroup; mount -t cgroup2 cgroup2 /sys/fs/cgroup"
+
+# On a machine systemd shares its mounts with its services; in a container it leaves them as they are, and where they
+# are private no service sees its credentials (LoadCredential).
+SHARED_MOUNTS = "mount --make-rshared /"
 
 # What a container must leave alone (the kernel is the machine's) or would only lose time on.
 MASKED_UNITS = (
@@ -123,7 +127,7 @@ def plan_boot(machine: Machine) -> Boot:
     """What this machine needs so that systemd boots in a container; nothing where nothing is needed."""
     podman: list[str] = []
     run = ["--systemd=always", "--privileged"]
-    command: tuple[str, ...] = ("/sbin/init",)
+    first = [SHARED_MOUNTS]
     if machine.rootless and (machine.cgroups != "v2" or not {"memory", "pids"} <= set(machine.controllers)):
         raise InfraError(
             "boot the lab's hosts",
@@ -143,7 +147,7 @@ def plan_boot(machine: Machine) -> Boot:
             )
         podman += ["--runtime", "runc"]
         run += ["--cgroupns=private"]
-        command = ("/bin/sh", "-c", INIT_ON_CGROUP_V1)
+        first.insert(0, INIT_ON_CGROUP_V1)
     elif not machine.runtimes:
         raise InfraError(
             "boot the lab's hosts", "in containers", "neither crun nor runc is installed", "apt-get install crun."
@@ -154,7 +158,7 @@ def plan_boot(machine: Machine) -> Boot:
         # Without the capability a container can't be given more than this process has itself.
         run += ["--ulimit", f"nofile={machine.open_files}:{machine.open_files}"]
         run += ["--ulimit", f"nproc={machine.processes}:{machine.processes}"]
-    return Boot(tuple(podman), tuple(run), command)
+    return Boot(tuple(podman), tuple(run), ("/bin/sh", "-c", " && ".join([*first, "exec /sbin/init"])))
 
 
 @dataclasses.dataclass(frozen=True)

@@ -9,6 +9,7 @@ import pytest
 from ansible_collections.nexod.infra.plugins.module_utils._errors import InfraError
 from ansible_collections.nexod.infra.plugins.module_utils._lab import (
     INIT_ON_CGROUP_V1,
+    SHARED_MOUNTS,
     Container,
     Host,
     Machine,
@@ -27,29 +28,31 @@ OWN_CGROUP = ("--cgroupns=private",)
 LIMITS = ("--ulimit", "nofile=1024:1024", "--ulimit", "nproc=4096:4096")
 
 
+INIT = ("/bin/sh", "-c", f"{SHARED_MOUNTS} && exec /sbin/init")
+INIT_V1 = ("/bin/sh", "-c", f"{INIT_ON_CGROUP_V1} && {SHARED_MOUNTS} && exec /sbin/init")
+
+
 @pytest.mark.parametrize(
     ("machine", "podman", "run", "command"),
     [
-        pytest.param({}, (), PLAIN, ("/sbin/init",), id="a usual machine needs nothing"),
-        pytest.param({"user": 1000}, (), PLAIN, ("/sbin/init",), id="rootless, delegated"),
-        pytest.param({"runtimes": ("runc",)}, ("--runtime", "runc"), PLAIN, ("/sbin/init",), id="only runc is there"),
+        pytest.param({}, (), PLAIN, INIT, id="a usual machine needs nothing"),
+        pytest.param({"user": 1000}, (), PLAIN, INIT, id="rootless, delegated"),
+        pytest.param({"runtimes": ("runc",)}, ("--runtime", "runc"), PLAIN, INIT, id="only runc is there"),
         pytest.param(
             {"cgroups": "hybrid", "runtimes": ("crun", "runc")},
             ("--runtime", "runc"),
             (*PLAIN, *OWN_CGROUP),
-            ("/bin/sh", "-c", INIT_ON_CGROUP_V1),
+            INIT_V1,
             id="hybrid cgroups: runc and a cgroup v2 of its own",
         ),
         pytest.param(
             {"cgroups": "v1", "runtimes": ("runc",), "runtime": "runc"},
             ("--runtime", "runc"),
             (*PLAIN, *OWN_CGROUP),
-            ("/bin/sh", "-c", INIT_ON_CGROUP_V1),
+            INIT_V1,
             id="cgroup v1",
         ),
-        pytest.param(
-            {"capabilities": ALL & ~(1 << 24)}, (), (*PLAIN, *LIMITS), ("/sbin/init",), id="limits can't be raised"
-        ),
+        pytest.param({"capabilities": ALL & ~(1 << 24)}, (), (*PLAIN, *LIMITS), INIT, id="limits can't be raised"),
     ],
 )
 def test_boot(
