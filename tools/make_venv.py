@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 # ruff: noqa: T201
 """Make .venv hold what a requirements file pins, and link the checkout where Ansible looks for collections.
 

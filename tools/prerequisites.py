@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 # ruff: noqa: T201, UP036, PLC0415
 """Check, before anything is done, that this machine can do what is asked; name every fault at once, with its mend.
 

@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 """How long a deploy of the lab takes: medians of a first one (images at hand, nothing else) and of a second one.
 
 bench_deploy.py [--rounds 3]
