@@ -110,7 +110,7 @@ def faults_of_lab(installs: bool) -> list[tuple[str, str]]:
     """What the lab lacks on this machine."""
     faults = []
     lacking = missing_packages()
-    names = " ".join(package for package, _ in lacking)
+    names = " ".join(package for package, _program in lacking)
     if lacking and installs and may_install():
         wrong = install(names.split())
         if wrong:

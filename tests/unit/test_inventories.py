@@ -49,7 +49,9 @@ def test_sees_what_is_shared(environment: str) -> None:
 @of_every_environment
 def test_states_only_differences(environment: str) -> None:
     common = shared()
-    assert [name for name, (_, value) in own(environment).items() if name in common and common[name][1] == value] == []
+    assert [
+        name for name, (_where, value) in own(environment).items() if name in common and common[name][1] == value
+    ] == []
 
 
 @of_every_environment

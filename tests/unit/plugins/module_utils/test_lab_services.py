@@ -29,7 +29,7 @@ def server(*more: str) -> Server:
 
 
 def names(steps: list[object]) -> list[str]:
-    return [str(step).split(":")[0] for step in steps]
+    return [str(step).partition(":")[0] for step in steps]
 
 
 def test_a_life(tmp_path: Path) -> None:

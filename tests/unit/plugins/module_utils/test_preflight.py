@@ -65,8 +65,9 @@ def evaluate(raw: t.Mapping[str, object], name: str) -> object:
     return "" if isinstance(value, str) and "lookup" in value else value
 
 
-def inputs_of(provider: str = "aws", groups: t.Mapping[str, list[str]] = GROUPS, **given: t.Any) -> Inputs:
+def inputs_of(provider: str = "aws", groups: t.Mapping[str, list[str]] | None = None, **given: t.Any) -> Inputs:
     """Two pooler hosts with the same variables; ... leaves one out."""
+    groups = GROUPS if groups is None else groups
     raw = {name: value for name, value in {**GIVEN, **given}.items() if value is not ...}
     specs = {**SPECS, "environment": {**SPECS["environment"], "infra_database_owner_password": {"no_log": True}}}
     hosts = {
