@@ -66,10 +66,6 @@ options:
         description: Program and its arguments that must end with 0; no shell is involved.
         type: list
         elements: str
-      environment:
-        description: Environment added for O(proof[].command); the place for its secrets.
-        type: dict
-        default: {}
       matches:
         description: Regular expression to be found in the body or the output.
         type: str
@@ -85,6 +81,12 @@ options:
         elements: str
         choices: [start, reload, restart]
         default: []
+  secrets:
+    description:
+      - Environment added for every O(proof[].command), such as a password that must not stand among its arguments.
+      - An option of its own, as what is nested is not kept out of the host's journal reliably.
+    type: dict
+    default: {}
   timeout:
     description: Seconds that the proofs may take after an action, and systemctl itself as well.
     type: int
@@ -146,7 +148,6 @@ PROOF: dict[str, dict[str, t.Any]] = {
     "url": {"type": "str"},
     "status": {"type": "int", "default": 200},
     "command": {"type": "list", "elements": "str"},
-    "environment": {"type": "dict", "default": {}, "no_log": True},
     "matches": {"type": "str"},
     "metrics": {"type": "dict", "default": {}},
     "after": {"type": "list", "elements": "str", "choices": ["start", "reload", "restart"], "default": []},
@@ -172,16 +173,17 @@ ARGUMENTS: dict[str, dict[str, t.Any]] = {
         "mutually_exclusive": [("url", "command")],
         "required_one_of": [("url", "command")],
     },
+    "secrets": {"type": "dict", "default": {}, "no_log": True},
     "timeout": {"type": "int", "default": 60},
 }
 
 
-def as_proof(row: dict[str, t.Any]) -> service.Proof:
+def as_proof(row: dict[str, t.Any], secrets: dict[str, t.Any]) -> service.Proof:
     return service.Proof(
         url=row["url"],
         status=row["status"],
         command=tuple(row["command"] or ()),
-        environment={name: str(value) for name, value in row["environment"].items()},
+        environment={name: str(value) for name, value in secrets.items()},
         matches=row["matches"],
         metrics={name: str(value) for name, value in row["metrics"].items()},
         after=frozenset(row["after"]),
@@ -194,7 +196,7 @@ def keep_live(module: AnsibleModule) -> dict[str, t.Any]:
     unit, state, timeout = options["name"], options["state"], options["timeout"]
     files = options["files"] or {}
     action = files.get("action", "none")
-    proofs = [as_proof(row) for row in options["proof"]]
+    proofs = [as_proof(row, options["secrets"]) for row in options["proof"]]
     status = service.status_of(unit)
     began = time.time()
     proven = True
