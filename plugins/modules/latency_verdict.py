@@ -15,6 +15,7 @@ description:
   - Asks Prometheus, for each row of the latency table, which fraction of the requests was answered within the target.
   - Three verdicts, V(met), V(missed) and V(not enough data), because too little traffic proves nothing.
   - Also returns each series that a condition finds, such as a target that is down.
+  - In check mode asks nobody and says V(not enough data), as a plan brings nothing out that could be judged.
   - Changes nothing. Fails only when Prometheus cannot be asked; what a verdict leads to is the caller's decision.
 options:
   url:
@@ -135,8 +136,12 @@ ARGUMENTS = {
 
 def main() -> None:
     module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
+    asked, query = module.params, prometheus(module.params["url"])
+    if module.check_mode:
+        # A plan brings nothing out, so there is nothing to judge; Prometheus may not even be there yet.
+        asked, query = {**asked, "conditions": [], "expect_samples": 0}, lambda _expression: []
     try:
-        found = verdict(module.params, prometheus(module.params["url"]))
+        found = verdict(asked, query)
     except InfraError as error:
         module.fail_json(**error.report())
     module.exit_json(changed=False, **found)
