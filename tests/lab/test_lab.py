@@ -33,6 +33,24 @@ def changed(counts: dict[str, int]) -> dict[str, int]:
     return {host: number for host, number in counts.items() if number}
 
 
+def installed(host: str) -> str:
+    """What a deploy brings: packages, our files, accounts."""
+    look = "dpkg-query -W; ls -A /etc/nexod /opt /etc/systemd/system 2>&1; cat /etc/passwd"
+    argv = ["podman", "exec", f"nexod-lab-{host}", "sh", "-c", look]
+    return subprocess.run(argv, capture_output=True, text=True, check=True).stdout
+
+
+def test_plan_from_bare_names_every_host_and_writes_nothing(lab) -> None:
+    assert lab("make", "lab_up", report="lab_up").rc == 0
+    before = {host: installed(host) for host in HOSTS}
+    done = lab("make", "plan")
+    assert done.rc == 0, done.said[-5000:]
+    assert set(done.counts("failed").values()) == {0}
+    assert set(changed(done.counts("changed"))) >= HOSTS
+    assert {host: installed(host) for host in HOSTS} == before
+    assert [secret for secret in secrets() if secret in done.said] == []
+
+
 def test_deploy_from_nothing(lab) -> None:
     done = lab("make", "deploy")
     assert done.rc == 0, done.said[-5000:]
