@@ -19,11 +19,12 @@ ROOT = Path(__file__).resolve().parents[1]
 BIN = ROOT / ".venv" / "bin"
 LOGS = ROOT / ".cache" / "tests"
 COLLECTION = ROOT / ".collections" / "ansible_collections" / "nexod" / "infra"
-# What the integration tests talk to: each program and the package that brings it.
+# What the integration and the application's tests talk to: each program and the package that brings it.
 SERVERS = {
     "/usr/lib/postgresql/15/bin/postgres": "postgresql-15",
     "redis-server": "redis-server",
     "haproxy": "haproxy",
+    "pgbouncer": "pgbouncer",
 }
 PARALLEL_SCENARIOS = 2
 TALKS = threading.Lock()
@@ -167,6 +168,9 @@ def sanity() -> Count:
     # Each failing test is named on a line of its own below this sentence.
     failing = said.partition("listed below")[2].splitlines()[1:]
     names = [f"sanity {line}" for line in failing if line in run]
+    # ansible-test only warns where a test's program is missing: that test has tested nothing.
+    lacking = re.findall(r'^WARNING: Required program "([^"]+)" not found', said, re.M)
+    names += [f"sanity: {program} is missing, so its test was not run" for program in dict.fromkeys(lacking)]
     failed = max(len(names), 1 if rc else 0)
     return Count(passed=len(run) - failed if run else 0, failed=failed, names=names or (["sanity"] if rc else []))
 
@@ -175,27 +179,40 @@ def unit() -> Count:
     return pytest("unit", "-n", "2", "tests/unit")
 
 
-def integration() -> Count:
+def install_servers() -> None:
+    """Bring what is missing of SERVERS; the tests start servers of their own, so the distribution's must not run."""
     missing = [package for program, package in SERVERS.items() if not shutil.which(program)]
-    if missing and os.geteuid() == 0 and shutil.which("apt-get"):
-        # The tests start servers of their own: the distribution's must not run beside them.
-        policy = Path("/usr/sbin/policy-rc.d")
-        made = not policy.exists()
-        if made:
-            policy.write_text("#!/bin/sh\nexit 101\n")
-            policy.chmod(0o755)
-        apt = ["apt-get", "install", "--yes", "--no-install-recommends", *missing]
-        try:
-            env = environment(DEBIAN_FRONTEND="noninteractive")
+    if not missing:
+        return
+    if os.geteuid() or not shutil.which("apt-get"):
+        say(f"  cannot install here: {' '.join(missing)}; install them, or their tests are skipped or fail")
+        return
+    policy = Path("/usr/sbin/policy-rc.d")
+    made = not policy.exists()
+    if made:
+        policy.write_text("#!/bin/sh\nexit 101\n")
+        policy.chmod(0o755)
+    apt = ["apt-get", "install", "--yes", "--no-install-recommends", *missing]
+    try:
+        env = environment(DEBIAN_FRONTEND="noninteractive")
+        if call(apt, "servers", quiet=True, env=env)[0]:
+            call(["apt-get", "update"], "servers", quiet=True, env=env)
             if call(apt, "servers", quiet=True, env=env)[0]:
-                call(["apt-get", "update"], "servers", quiet=True, env=env)
-                call(apt, "servers", quiet=True, env=env)
-        finally:
-            if made:
-                policy.unlink()
-    elif missing:
-        say(f"  not root, so not installed: {' '.join(missing)}; install them, or their tests are skipped")
+                say(f"  could not install {' '.join(missing)}: {LOGS}/servers.log says why")
+    finally:
+        if made:
+            policy.unlink()
+
+
+def integration() -> Count:
+    install_servers()
     return pytest("integration", "tests/integration")
+
+
+def app() -> Count:
+    """The example application, each version built and run as on a host."""
+    install_servers()
+    return pytest("app", "examples/api/tests")
 
 
 def scenarios() -> list[str]:
@@ -237,6 +254,7 @@ STEPS: dict[str, Callable[[], Count]] = {
     "sanity": sanity,
     "unit": unit,
     "integration": integration,
+    "app": app,
     "molecule": molecule,
     "lab": lab,
     "archive": archive,
