@@ -113,7 +113,7 @@ faults:
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.nexod.infra.plugins.module_utils._errors import InfraError
-from ansible_collections.nexod.infra.plugins.module_utils._verdict import prometheus, verdict
+from ansible_collections.nexod.infra.plugins.module_utils._verdict import Series, prometheus, verdict
 
 TARGET = {
     "metric": {"type": "str", "required": True},
@@ -134,14 +134,20 @@ ARGUMENTS = {
 }
 
 
+def nobody(expression: str) -> list[Series]:
+    """What is known without asking: nothing."""
+    del expression
+    return []
+
+
 def main() -> None:
     module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
-    asked, query = module.params, prometheus(module.params["url"])
+    asked = module.params
     if module.check_mode:
         # A plan brings nothing out, so there is nothing to judge; Prometheus may not even be there yet.
-        asked, query = {**asked, "conditions": [], "expect_samples": 0}, lambda _expression: []
+        asked = {**asked, "conditions": [], "expect_samples": 0}
     try:
-        found = verdict(asked, query)
+        found = verdict(asked, nobody if module.check_mode else prometheus(asked["url"]))
     except InfraError as error:
         module.fail_json(**error.report())
     module.exit_json(changed=False, **found)
