@@ -24,16 +24,23 @@ from ansible_collections.nexod.infra.plugins.module_utils._processes import Resu
 AT_REST = 5.0
 FIRST_PAUSE, LONGEST_PAUSE = 0.05, 1.0
 LOG_LINES = 20
+#: Restarts by systemd after which waiting longer only keeps people waiting.
+CRASHES = 5
 
 
 @dataclasses.dataclass(frozen=True)
 class Status:
-    """What systemd says of a unit: `known` (it has a unit file), `active`, `enabled`, `stale` (unit file changed)."""
+    """What systemd says of a unit: `known` (it has a unit file), `active`, `enabled`, `stale` (unit file changed).
+
+    `given_up` means that systemd starts it no more; `restarts` counts what it restarted by itself.
+    """
 
     known: bool
     active: bool
     enabled: bool
     stale: bool
+    given_up: bool = False
+    restarts: int = 0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,7 +61,8 @@ class Proof:
 
 
 def status_of(unit: str) -> Status:
-    shown = run(["systemctl", "show", unit, "--property=LoadState,ActiveState,UnitFileState,NeedDaemonReload"])
+    properties = "LoadState,ActiveState,UnitFileState,NeedDaemonReload,NRestarts"
+    shown = run(["systemctl", "show", unit, f"--property={properties}"])
     if shown.rc != 0:
         raise InfraError(
             "ask systemd about",
@@ -69,6 +77,8 @@ def status_of(unit: str) -> Status:
         # A static unit has nothing to enable: whatever needs it pulls it in.
         enabled=facts.get("UnitFileState") in ("enabled", "static", "generated", "alias"),
         stale=facts.get("NeedDaemonReload") == "yes",
+        given_up=facts.get("ActiveState") == "failed",
+        restarts=int(facts.get("NRestarts") or 0),
     )
 
 
@@ -130,14 +140,21 @@ def wait_proven(unit: str, proofs: t.Sequence[Proof], action: str, since: float,
     asked = [p for p in proofs if not p.after or action in p.after]
     deadline = time.monotonic() + timeout
     pause = FIRST_PAUSE
+    first = status_of(unit)
+    status = first
     while True:
-        missing = None if status_of(unit).active else "its unit is not active"
+        missing = None if status.active else "its unit is not active"
         for proof in asked:
             missing = missing or failing(proof, since)
         if missing is None or time.monotonic() >= deadline:
             return missing
+        if status.given_up:
+            return "it ended, and systemd starts it no more"
+        if status.restarts - first.restarts >= CRASHES:
+            return f"it ends as soon as it starts ({CRASHES} times since); last, {missing}"
         time.sleep(min(pause, max(0.0, deadline - time.monotonic())))
         pause = min(pause * 1.6, LONGEST_PAUSE)
+        status = status_of(unit)
 
 
 def failing(proof: Proof, since: float) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import http.server
 import threading
 import typing as t
@@ -123,3 +124,26 @@ def test_proofs(server: str, fields: dict[str, t.Any], missing: str | None) -> N
 
 def test_nobody_there_is_named(server: str) -> None:
     assert "does not answer" in (ls.failing(proof(url="http://127.0.0.1:1/"), since=0) or "")
+
+
+@pytest.mark.parametrize(
+    ("states", "missing"),
+    [
+        pytest.param([RUNNING], None, id="proven at once"),
+        pytest.param([STOPPED, STOPPED, RUNNING], None, id="proven after a while"),
+        pytest.param(
+            [dataclasses.replace(STOPPED, restarts=n) for n in range(9)],
+            "it ends as soon as it starts",
+            id="crash loop",
+        ),
+        pytest.param([dataclasses.replace(STOPPED, given_up=True)], "systemd starts it no more", id="given up"),
+    ],
+)
+def test_waiting_ends_when_it_is_no_use(
+    monkeypatch: pytest.MonkeyPatch, states: list[ls.Status], missing: str | None
+) -> None:
+    left = [*states]
+    monkeypatch.setattr(ls, "status_of", lambda _unit: left.pop(0) if len(left) > 1 else left[0])
+    monkeypatch.setattr(ls.time, "sleep", lambda _seconds: None)
+    said = ls.wait_proven("a", [], "start", since=0, timeout=3600)
+    assert said is None if missing is None else missing in (said or "")
