@@ -82,7 +82,7 @@ def test_deploy_again_changes_nothing(lab) -> None:
 
 def test_the_installed_archive_finds_nothing_to_do_either(lab) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "tests/archive", "-k", "nothing_to_do", "-p", "no:randomly"],
+        [sys.executable, "-m", "pytest", "tests/archive", "-k", "nothing_to_do", "-p", "no:randomly"],
         cwd=ROOT,
         env={**os.environ, "LAB_VERSION": "1.0.0"},
         capture_output=True,
