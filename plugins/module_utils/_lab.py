@@ -114,6 +114,18 @@ class Machine:
         return self.user != 0
 
 
+def mirror_of(sources: t.Iterable[str]) -> str:
+    """The first Debian mirror that apt's lists of sources name (both forms, comments left out); empty without one."""
+    for text in sources:
+        for line in text.splitlines():
+            words = line.split()
+            if words and words[0] in ("deb", "URIs:"):
+                for word in words[1:]:
+                    if word.startswith(("http://", "https://")) and word.rstrip("/").endswith("/debian"):
+                        return word.rstrip("/")
+    return ""
+
+
 @dataclasses.dataclass(frozen=True)
 class Boot:
     """How a container boots here: podman's own options, those of `podman run`, the command inside."""

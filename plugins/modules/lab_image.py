@@ -29,9 +29,11 @@ options:
     type: dict
     default: {}
   mirror:
-    description: The Debian mirror to build from; it stays the hosts' own.
+    description:
+      - The Debian mirror to build from; it stays the hosts' own.
+      - Empty takes the one that this machine's apt uses.
     type: str
-    default: http://deb.debian.org/debian
+    default: ""
   registry_base:
     description: The registry image, without its tag, to build from where mmdebstrap can't run.
     type: str
@@ -70,10 +72,12 @@ built:
   returned: always
 """
 
+import pathlib
+
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.nexod.infra.plugins.module_utils._errors import InfraError
-from ansible_collections.nexod.infra.plugins.module_utils._lab import Recipe
+from ansible_collections.nexod.infra.plugins.module_utils._lab import Recipe, mirror_of
 from ansible_collections.nexod.infra.plugins.module_utils._lab_podman import (
     at_once,
     build_image,
@@ -86,18 +90,37 @@ ARGUMENTS = {
     "releases": {"type": "list", "elements": "str", "default": []},
     "packages": {"type": "list", "elements": "str", "default": []},
     "carried": {"type": "dict", "default": {}},
-    "mirror": {"type": "str", "default": "http://deb.debian.org/debian"},
+    "mirror": {"type": "str", "default": ""},
     "registry_base": {"type": "str", "default": "docker.io/library/debian"},
     "method": {"type": "str", "choices": ["auto", "mmdebstrap", "registry"], "default": "auto"},
     "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
 }
 
 
+def own_mirror() -> str:
+    """The mirror that this machine's apt uses."""
+    apt = pathlib.Path("/etc/apt")
+    lists = [
+        apt / "sources.list",
+        *sorted(apt.glob("sources.list.d/*.list")),
+        *sorted(apt.glob("sources.list.d/*.sources")),
+    ]
+    found = mirror_of(path.read_text(encoding="utf-8", errors="replace") for path in lists if path.is_file())
+    if not found:
+        mend = "Name one: lab_hosts_mirror."
+        raise InfraError("choose a Debian mirror", "for the hosts' images", "this machine's apt names none", mend)
+    return found
+
+
 def main() -> None:
     module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
     asked = module.params
+    try:
+        mirror = asked["mirror"] or own_mirror()
+    except InfraError as error:
+        module.fail_json(**error.report())
     recipes = [
-        Recipe(release, tuple(asked["packages"]), tuple(asked["carried"].get(release, ())), asked["mirror"])
+        Recipe(release, tuple(asked["packages"]), tuple(asked["carried"].get(release, ())), mirror)
         for release in asked["releases"]
     ]
     try:

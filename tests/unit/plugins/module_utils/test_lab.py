@@ -15,6 +15,7 @@ from ansible_collections.nexod.infra.plugins.module_utils._lab import (
     Machine,
     Recipe,
     Server,
+    mirror_of,
     plan_boot,
     plan_hosts,
     plan_limits,
@@ -166,3 +167,24 @@ def test_recipe_carries_packages_without_installing_them() -> None:
     lines = RECIPE.script().splitlines()
     assert [line for line in lines if "haproxy" in line] == ["apt-get -q -y install --download-only haproxy"]
     assert RECIPE.containerfile("docker.io/library/debian").startswith("FROM docker.io/library/debian:trixie\n")
+
+
+@pytest.mark.parametrize(
+    ("sources", "mirror"),
+    [
+        (["deb http://mirror.example/debian bookworm main\n"], "http://mirror.example/debian"),
+        (["deb [signed-by=/k.gpg] https://mirror.example/debian/ trixie main\n"], "https://mirror.example/debian"),
+        (
+            ["Types: deb\n# http://old.example/debian\nURIs: http://mirror.example/debian\n"],
+            "http://mirror.example/debian",
+        ),
+        (["deb cdrom:[Debian]/ bookworm main\n# deb http://x.example/debian bookworm main\n"], ""),
+        (
+            ["deb http://other.example/apt stable main\n", "deb http://m.example/debian sid main\n"],
+            "http://m.example/debian",
+        ),
+        ([], ""),
+    ],
+)
+def test_mirror_of(sources: list[str], mirror: str) -> None:
+    assert mirror_of(sources) == mirror
