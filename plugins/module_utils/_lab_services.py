@@ -25,7 +25,9 @@ def _begun(pid: int) -> str:
         after_name = pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:
         return ""
-    return "" if after_name[0] == "Z" else after_name[19]
+    # A zombie with more than one thread is still ending: those threads hold its sockets open.
+    ended = after_name[0] == "Z" and int(after_name[17]) <= 1
+    return "" if ended else after_name[19]
 
 
 def _running(server: _lab.Server, folder: pathlib.Path) -> tuple[int, tuple[str, ...]] | None:
