@@ -15,6 +15,8 @@ description:
     the time of each stage, the hosts that changed, what is a stand-in, and the URLs to open.
   - When the run failed, it names stage, host and task, with the whole error.
   - Writes the same as JSON to a file named after the playbook (C(deploy.json) for C(deploy.yml)).
+  - In check mode, lists each thing that would change by stage and host, and writes it as JSON and as Markdown
+    (C(deploy-plan.json), C(deploy-plan.md)).
   - Stages hand over what they know by M(ansible.builtin.set_stats) under the key C(infra_summary).
   - Silent for playbooks whose plays belong to no stage (their names lack the form C(<stage> | what it does)).
 options:
@@ -43,6 +45,7 @@ from ansible import constants as C  # noqa: N812 - Ansible's own name for it
 from ansible import context
 from ansible.plugins.callback import CallbackBase
 
+from ansible_collections.nexod.infra.plugins.module_utils._changes import Change, changes_of, from_rows, markdown_of
 from ansible_collections.nexod.infra.plugins.module_utils._report import (
     Failure,
     Run,
@@ -58,13 +61,24 @@ def _now() -> str:
     return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
 
 
-def write_json(folder: Path, name: str, report: t.Mapping[str, t.Any]) -> Path:
-    """Write `report` below `folder` in one rename, readable by its owner only: errors may name internals."""
+def as_json(report: t.Mapping[str, t.Any]) -> str:
+    return json.dumps(report, indent=2, ensure_ascii=False, default=str) + "\n"
+
+
+def as_markdown(report: t.Mapping[str, t.Any]) -> str:
+    """What a pull request shows of a plan."""
+    version = report["version"]["after"]
+    title = f"Plan: {Path(report['playbook']).stem} {report['environment']}{f' to {version}' if version else ''}"
+    faults = [f"{row['stage']} on {row['host']}: {row['message']}" for row in report["failures"]]
+    return markdown_of(title, from_rows(report["changes"]), faults)
+
+
+def write(folder: Path, name: str, text: str) -> Path:
+    """Write below `folder` in one rename, readable by its owner only: errors may name internals."""
     folder.mkdir(parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(dir=folder, prefix=f".{name}.")
     with os.fdopen(handle, "w", encoding="utf-8") as stream:
-        json.dump(report, stream, indent=2, ensure_ascii=False, default=str)
-        stream.write("\n")
+        stream.write(text)
     target = folder / name
     Path(temporary).replace(target)
     return target
@@ -89,6 +103,7 @@ class CallbackModule(CallbackBase):
         self._stage_name = ""
         self._stage_begun = 0.0
         self._failures: list[Failure] = []
+        self._changes: list[Change] = []
 
     def v2_playbook_on_start(self, playbook: t.Any) -> None:
         self._playbook = Path(playbook._file_name).name
@@ -110,8 +125,14 @@ class CallbackModule(CallbackBase):
         self._stage = None
 
     def v2_runner_on_ok(self, result: t.Any) -> None:
-        if self._stage and result.is_changed():
+        if not self._stage:
+            return
+        if result.is_changed():
             self._stage.changed += 1
+        module = str(getattr(result.task, "resolved_action", None) or result.task.action)
+        self._changes += changes_of(
+            self._stage.name, result.host.get_name(), module, result.task_name, dict(result.result)
+        )
 
     def v2_runner_on_failed(self, result: t.Any, ignore_errors: bool = False) -> None:
         if not ignore_errors:
@@ -164,11 +185,17 @@ class CallbackModule(CallbackBase):
             stages=list(self._stages.values()),
             hosts=hosts,
             failures=self._failures,
+            changes=self._changes,
         )
         report = build(run, told)
+        folder, name = Path(self.get_option("report_dir")), Path(self._playbook).stem
+        if run.check_mode:
+            name += "-plan"
         target = ""
         try:
-            target = str(write_json(Path(self.get_option("report_dir")), f"{Path(self._playbook).stem}.json", report))
+            target = str(write(folder, f"{name}.json", as_json(report)))
+            if run.check_mode:
+                write(folder, f"{name}.md", as_markdown(report))
         except OSError as error:
             self._display.warning(
                 f"Cannot write the report: {error}. Make the folder writable, or set NEXOD_REPORT_DIR."

@@ -9,6 +9,8 @@ import dataclasses
 import json
 import typing as t
 
+from ansible_collections.nexod.infra.plugins.module_utils._changes import Change, as_rows, from_rows, lines_of, settled
+
 FORMAT = 1
 COUNTS = ("ok", "changed", "failures", "unreachable", "skipped", "rescued", "ignored")
 
@@ -60,6 +62,7 @@ class Run:
     stages: t.Sequence[Stage]
     hosts: t.Mapping[str, t.Mapping[str, int]]
     failures: t.Sequence[Failure]
+    changes: t.Sequence[Change] = ()
 
 
 def error_text(result: t.Mapping[str, t.Any]) -> str:
@@ -146,6 +149,7 @@ def build(run: Run, told: Facts) -> dict[str, t.Any]:
             for stage in run.stages
         ],
         "hosts": {host: {key: counts.get(key, 0) for key in COUNTS} for host, counts in run.hosts.items()},
+        "changes": as_rows(settled(run.changes)),
         "changed_hosts": sorted(host for host, counts in run.hosts.items() if counts.get("changed", 0)),
         "failures": [dataclasses.asdict(failure) for failure in failures],
     }
@@ -238,4 +242,14 @@ def render(report: Facts, written_to: str = "") -> list[str]:
     for label, values in [*_facts(report), *([("report", [written_to])] if written_to else [])]:
         lines.append(f"  {label:<11}{values[0]}")
         lines += [f"  {'':<11}{value}" for value in values[1:]]
-    return lines + _failures(report)
+    return lines + _planned(report) + _failures(report)
+
+
+def _planned(report: Facts) -> list[str]:
+    """What a plan would change, thing by thing; after a deploy the same list is in the report's files alone."""
+    changes = from_rows(report.get("changes") or ())
+    if not report["check_mode"]:
+        return []
+    if not changes:
+        return ["", "nothing would change"]
+    return ["", "would change, by stage and host:", *(f"  {line}" for line in lines_of(changes))]

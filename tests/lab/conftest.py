@@ -31,8 +31,9 @@ class Done:
         return {host: int(number) for host, number in re.findall(rf"^(\S+) +:.*?\b{key}=(\d+)", recap, re.M)}
 
 
-def run(*argv: str, report: str = "deploy") -> Done:
+def run(*argv: str, report: str = "") -> Done:
     """Run a command in the checkout, show its output as it comes, and read the report that it has left."""
+    report = report or ("deploy-plan" if "plan" in argv else "deploy")
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("ANSIBLE_", "NEXOD_", "MAKE"))}
     path = ROOT / ".report" / f"{report}.json"
     path.unlink(missing_ok=True)

@@ -78,7 +78,8 @@ def play(tmp_path: Path):
             text=True,
             check=False,
         )
-        report = tmp_path / ".report" / "deploy.json"
+        name = "deploy-plan.json" if "--check" in arguments else "deploy.json"
+        report = tmp_path / ".report" / name
         return done.returncode, done.stdout + done.stderr, json.loads(report.read_text())
 
     return run
@@ -122,6 +123,9 @@ def test_check_mode_says_would(play, tmp_path: Path) -> None:
     assert "nothing was changed" in said
     assert report["check_mode"] is True
     assert not (tmp_path / "written").exists()
+    assert f"    + create  file      {tmp_path}/written" in said
+    assert [(row["action"], row["object"]) for row in report["changes"]][-1] == ("create", f"{tmp_path}/written")
+    assert f"+ create file {tmp_path}/written" in (tmp_path / ".report" / "deploy-plan.md").read_text()
 
 
 def test_detail_is_the_default_callbacks(play) -> None:

@@ -6,6 +6,7 @@ import typing as t
 
 import pytest
 
+from ansible_collections.nexod.infra.plugins.module_utils._changes import Change
 from ansible_collections.nexod.infra.plugins.module_utils._report import (
     Failure,
     Run,
@@ -156,12 +157,21 @@ TOLD = {
             id="everything told",
         ),
         pytest.param(
-            {"check_mode": True, "stages": []},
+            {
+                "check_mode": True,
+                "stages": [],
+                "changes": [Change("backend", "api-1", "run", "service", "restart api")],
+            },
             {"version_before": "1.1.0", "version_after": "1.1.0"},
             [
                 "lab: deploy done in 1 min 12 s, check mode: nothing was changed",
                 "  version    1.1.0 (unchanged)",
                 "  to change  1 of 2 hosts: api-1",
+                "",
+                "would change, by stage and host:",
+                "  [backend]",
+                "    api-1",
+                "      > run     service   restart api",
             ],
             id="check mode",
         ),

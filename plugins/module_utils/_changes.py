@@ -1,0 +1,278 @@
+# Copyright: (c) 2026, the nexod.infra maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a run changes, or would change, as a list that says the same in check mode and in earnest.
+
+A task's `changed` says that something happened; a person who is to approve a plan wants to read what. Each module's
+result is translated here, in one place, into items that name the thing and never what only the run can know (how many
+keys, how many seconds): so a plan and the deploy that follows it can be compared item by item.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import typing as t
+
+ACTIONS = ("create", "update", "replace", "remove", "run")
+SIGNS = {"create": "+", "update": "~", "replace": "±", "remove": "-", "run": ">"}
+Result = t.Mapping[str, t.Any]
+
+
+@dataclasses.dataclass(frozen=True, order=True)
+class Change:
+    """One thing that changes: `action` (one of ACTIONS) on `object`, of a `kind` such as file, package or service.
+
+    `fingerprint` tells two changes of the same thing apart (a file's new content); for comparing, not for reading.
+    """
+
+    stage: str
+    host: str
+    action: str
+    kind: str
+    object: str
+    fingerprint: str = ""
+
+    @property
+    def sentence(self) -> str:
+        return f"{self.action} {self.kind} {self.object}"
+
+
+Items = t.Sequence[tuple[str, ...]]  # action, kind, object, and where there is one a fingerprint
+
+
+def _arguments(result: Result) -> Result:
+    found: Result = (result.get("invocation") or {}).get("module_args") or {}
+    return found
+
+
+def _file_set(result: Result) -> Items:
+    base = f"{result['root']}/{result['name']}"
+    words = {"created": "create", "updated": "update", "removed": "remove"}
+    content = str(result.get("digest") or "")
+    return [(words[key], "file", f"{base}/{path}", content) for key in words for path in result.get(key) or ()]
+
+
+def _live_service(result: Result) -> Items:
+    unit = result["name"]
+    # Enabling is not told: a package may have enabled its unit when it was installed, which a plan cannot know.
+    verbs = [step.split()[0] for step in result.get("steps") or ()]
+    return [("run", "service", f"{verb} {unit}") for verb in verbs if verb not in ("daemon-reload", "enable")]
+
+
+def _release(result: Result) -> Items:
+    given = _arguments(result)
+    home = f"{given.get('root') or '/opt'}/{given.get('name')}"
+    made = [("create", "release", str(result["path"]))] if result.get("built") else []
+    return [*made, *(("remove", "release", f"{home}/{version}") for version in result.get("removed") or ())]
+
+
+def _alembic_upgrade(result: Result) -> Items:
+    rows = result.get("migrations") or ()
+    return [("run", "migration", f"{row['revision']} {row.get('doc') or ''}".strip()) for row in rows]
+
+
+def _cache_flush(result: Result) -> Items:
+    return [("run", "cache", " ".join(["flush", *sorted(_arguments(result).get("prefixes") or ())]))]
+
+
+def _haproxy_server(result: Result) -> Items:
+    given = _arguments(result)
+    word = {"drain": "take out", "ready": "put in"}.get(str(given.get("state")), str(given.get("state")))
+    return [("run", "traffic", f"{word} {given.get('backend')}/{given.get('name')}")]
+
+
+SQL_WORDS = {"CREATE": "create", "DROP": "remove"}
+
+
+def _postgresql_access(result: Result) -> Items:
+    items: list[tuple[str, ...]] = []
+    for statement in result.get("statements") or ():
+        verb = statement.partition(": ")[2].split(" ", 1)[0] or statement.split(" ", 1)[0]
+        items.append((SQL_WORDS.get(verb, "update"), "database", statement))
+    return items
+
+
+def _postgresql_cluster(result: Result) -> Items:
+    steps = list(result.get("steps") or ())
+    kept = "replace" if "drop" in steps and len(steps) > 1 else "run"
+    return [("remove" if steps == ["drop"] else kept, "database cluster", step) for step in steps]
+
+
+def _apt(result: Result) -> Items:
+    """What apt-get itself lists, dependencies included: it says the same when it simulates."""
+    text = str(result.get("stdout") or "")
+    blocks = {
+        "create": r"The following NEW packages will be installed:\n((?: .*\n)+)",
+        "update": r"The following packages will be upgraded:\n((?: .*\n)+)",
+        "remove": r"The following packages will be (?:REMOVED|removed):\n((?: .*\n)+)",
+    }
+    items = [
+        (action, "package", name.rstrip("*"))
+        for action, pattern in blocks.items()
+        for found in re.findall(pattern, text)
+        for name in found.split()
+    ]
+    if items or "stdout" in result:
+        return items
+    return [("create", "package", str(name)) for name in _names(_arguments(result))]
+
+
+def _names(arguments: Result) -> list[t.Any]:
+    found = arguments.get("name") or arguments.get("package") or arguments.get("deb") or []
+    return list(found) if isinstance(found, list) else [found]
+
+
+def _bucket(result: Result) -> Items:
+    return [("create", "bucket", str(_arguments(result).get("name")))]
+
+
+def _path(result: Result) -> Items:
+    """A file that a stock module brings: there before or not is all that its diff says for certain."""
+    given = _arguments(result)
+    target = str(result.get("dest") or result.get("path") or given.get("dest") or given.get("path") or "")
+    diff = result.get("diff")
+    before = (diff[0] if isinstance(diff, list) and diff else diff) or {}
+    if given.get("state") == "absent":
+        return [("remove", "file", target)]
+    found = before.get("before") if isinstance(before, dict) else None
+    known = bool(found) and not (isinstance(found, dict) and found.get("state") == "absent")
+    return [("update" if known else "create", "file", target)]
+
+
+# A flush is one whether or not it finds a key: how many there are only the run itself can know.
+WHENEVER_RUN = frozenset({"nexod.infra.cache_flush"})
+TRANSLATED: dict[str, t.Callable[[Result], Items]] = {
+    "nexod.infra.file_set": _file_set,
+    "nexod.infra.live_service": _live_service,
+    "nexod.infra.release": _release,
+    "nexod.infra.alembic_upgrade": _alembic_upgrade,
+    "nexod.infra.cache_flush": _cache_flush,
+    "nexod.infra.haproxy_server": _haproxy_server,
+    "nexod.infra.postgresql_access": _postgresql_access,
+    "nexod.infra.postgresql_cluster": _postgresql_cluster,
+    "ansible.builtin.apt": _apt,
+    "ansible.builtin.copy": _path,
+    "ansible.builtin.file": _path,
+    "ansible.builtin.get_url": _path,
+    "ansible.builtin.template": _path,
+    "amazon.aws.s3_bucket": _bucket,
+}
+
+
+def changes_of(stage: str, host: str, module: str, task: str, result: Result) -> list[Change]:
+    """What one task changed on one host. A module that is not known here is named by its task: never left out."""
+    rows = [row for row in result.get("results") or () if isinstance(row, dict)] if "results" in result else [result]
+    found: list[Change] = []
+    for row in rows:
+        if not row.get("changed") and module not in WHENEVER_RUN:
+            continue
+        translate = TRANSLATED.get(module)
+        try:
+            items = translate(row) if translate and not row.get("censored") else [("run", "task", task)]
+        except (KeyError, TypeError, AttributeError):
+            # A result of another shape than expected is still a change.
+            items = [("run", "task", task)]
+        found += [Change(stage, host, *item) for item in items]
+    return found
+
+
+def settled(changes: t.Iterable[Change]) -> list[Change]:
+    """Each change once, in the order of the run; what is taken out and put in again by the same stage is one thing."""
+    kept = list(dict.fromkeys(changes))
+    taken = {(c.stage, c.host, c.object.removeprefix("take out ")) for c in kept if c.object.startswith("take out ")}
+    return [
+        change
+        for change in kept
+        if not (
+            change.kind == "traffic"
+            and change.object.startswith("put in ")
+            and (change.stage, change.host, change.object.removeprefix("put in ")) in taken
+        )
+    ]
+
+
+def as_rows(changes: t.Iterable[Change]) -> list[dict[str, str]]:
+    return [dataclasses.asdict(change) for change in changes]
+
+
+def from_rows(rows: t.Iterable[t.Mapping[str, t.Any]]) -> list[Change]:
+    names = [field.name for field in dataclasses.fields(Change)]
+    return [Change(**{name: str(row.get(name, "")) for name in names}) for row in rows]
+
+
+def difference(approved: t.Iterable[Change], found: t.Iterable[Change]) -> tuple[list[Change], list[Change]]:
+    """What is new in `found`, and what `approved` has beyond it; the order of hosts within a run says nothing."""
+    before, after = set(approved), set(found)
+    return sorted(after - before), sorted(before - after)
+
+
+def grouped(changes: t.Iterable[Change]) -> dict[str, dict[str, list[tuple[str, str, list[str]]]]]:
+    """stage -> host -> (action, kind, objects): as a person reads it, things of one kind in one place."""
+    stages: dict[str, dict[str, dict[tuple[str, str], list[str]]]] = {}
+    for change in changes:
+        hosts = stages.setdefault(change.stage, {})
+        hosts.setdefault(change.host, {}).setdefault((change.action, change.kind), []).append(change.object)
+    return {
+        stage: {
+            host: [(action, kind, objects) for (action, kind), objects in rows.items()]
+            for host, rows in sorted(hosts.items())
+        }
+        for stage, hosts in stages.items()
+    }
+
+
+def _common(paths: t.Sequence[str]) -> str:
+    """The folder that all `paths` lie in, with its slash; empty where there is none worth saying once."""
+    if len(paths) < 2 or not all(path.startswith("/") for path in paths):
+        return ""
+    folder = paths[0].rpartition("/")[0] + "/"
+    while folder not in ("/", "") and not all(path.startswith(folder) for path in paths):
+        folder = folder.rstrip("/").rpartition("/")[0] + "/"
+    return "" if folder in ("/", "") else folder
+
+
+def listed(kind: str, objects: t.Sequence[str]) -> list[str]:
+    """The objects of one kind as few lines: packages side by side, files by the set that they belong to."""
+    if kind == "package":
+        return [", ".join(objects)]
+    if kind != "file":
+        return list(objects)
+    by_set: dict[str, list[str]] = {}
+    for path in objects:
+        by_set.setdefault("/".join(path.split("/")[:4]), []).append(path)
+    lines = []
+    for paths in by_set.values():
+        folder = _common(paths)
+        lines.append(f"{folder}: {', '.join(path.removeprefix(folder) for path in paths)}" if folder else paths[0])
+    return lines
+
+
+def lines_of(changes: t.Sequence[Change]) -> list[str]:
+    """The list for a terminal: stage, host, then a sign, an action, a kind and what it is about."""
+    lines: list[str] = []
+    for stage, hosts in grouped(changes).items():
+        lines.append(f"[{stage or 'no stage'}]")
+        for host, rows in hosts.items():
+            lines.append(f"  {host}")
+            for action, kind, objects in rows:
+                lines += [f"    {SIGNS[action]} {action:<8}{kind:<10}{text}" for text in listed(kind, objects)]
+    return lines
+
+
+def markdown_of(title: str, changes: t.Sequence[Change], failures: t.Sequence[str] = ()) -> str:
+    """The list as Markdown, for a pull request."""
+    counts = [f"{sum(c.action == action for c in changes)} to {action}" for action in ACTIONS]
+    lines = [f"## {title}", "", ", ".join(counts) if changes else "Nothing to change.", ""]
+    lines += [f"- **failed:** {text}" for text in failures] + ([""] if failures else [])
+    for stage, hosts in grouped(changes).items():
+        number = sum(len(objects) for rows in hosts.values() for _action, _kind, objects in rows)
+        lines += ["<details open>", f"<summary><b>{stage or 'no stage'}</b> ({number})</summary>", ""]
+        for host, rows in hosts.items():
+            lines += [f"**{host}**", "", "```diff"]
+            for action, kind, objects in rows:
+                sign = {"create": "+", "remove": "-"}.get(action, "!")
+                lines += [f"{sign} {action} {kind} {text}" for text in listed(kind, objects)]
+            lines += ["```", ""]
+        lines += ["</details>", ""]
+    return "\n".join(lines)
