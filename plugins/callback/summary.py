@@ -36,6 +36,7 @@ requirements:
 import datetime
 import json
 import os
+import sys
 import tempfile
 import time
 import typing as t
@@ -46,6 +47,8 @@ from ansible import context
 from ansible.plugins.callback import CallbackBase
 
 from ansible_collections.nexod.infra.plugins.module_utils._changes import Change, changes_of, from_rows, markdown_of
+from ansible_collections.nexod.infra.plugins.module_utils._deploy_lock import RUN_VARIABLE
+from ansible_collections.nexod.infra.plugins.module_utils._processes import run as run_process
 from ansible_collections.nexod.infra.plugins.module_utils._report import (
     Failure,
     Run,
@@ -84,6 +87,30 @@ def write(folder: Path, name: str, text: str) -> Path:
     return target
 
 
+def give_back_command(lock: t.Mapping[str, t.Any], given: t.Mapping[str, t.Any]) -> list[str]:
+    """`ansible` as this run was called: the same inventory, secrets and way to the host."""
+    argv = [sys.executable, "-m", "ansible", "adhoc", str(lock["host"]), "--module-name", "nexod.infra.deploy_lock"]
+    argv += ["--args", json.dumps({"environment": lock["environment"], "state": "released"})]
+    listed = {
+        "inventory": "--inventory",
+        "extra_vars": "--extra-vars",
+        "vault_ids": "--vault-id",
+        "vault_password_files": "--vault-password-file",
+    }
+    for name, option in listed.items():
+        argv += [word for value in given.get(name) or () for word in (option, str(value))]
+    single = {"remote_user": "--user", "private_key_file": "--private-key", "become_method": "--become-method"}
+    argv += [word for name, option in single.items() if given.get(name) for word in (option, str(given[name]))]
+    return [*argv, *(["--become"] if given.get("become") else [])]
+
+
+def give_back(lock: t.Mapping[str, t.Any], given: t.Mapping[str, t.Any]) -> str:
+    """Give the lock back; returns why it could not be, or nothing."""
+    environment = {**os.environ, RUN_VARIABLE: str(lock["run"])}
+    done = run_process(give_back_command(lock, given), environment=environment, timeout=60)
+    return "" if done.rc == 0 else (done.output.splitlines() or [f"rc {done.rc}"])[-1]
+
+
 class CallbackModule(CallbackBase):
     """Gathers while the run lasts, speaks once at its end."""
 
@@ -104,6 +131,7 @@ class CallbackModule(CallbackBase):
         self._stage_begun = 0.0
         self._failures: list[Failure] = []
         self._changes: list[Change] = []
+        self._lock: dict[str, t.Any] = {}
 
     def v2_playbook_on_start(self, playbook: t.Any) -> None:
         self._playbook = Path(playbook._file_name).name
@@ -130,6 +158,8 @@ class CallbackModule(CallbackBase):
         if result.is_changed():
             self._stage.changed += 1
         module = str(getattr(result.task, "resolved_action", None) or result.task.action)
+        if result.result.get("became") in ("take", "take over"):
+            self._lock = dict(result.result.get("lock") or {})
         self._changes += changes_of(
             self._stage.name, result.host.get_name(), module, result.task_name, dict(result.result)
         )
@@ -169,8 +199,21 @@ class CallbackModule(CallbackBase):
         sources = [str(source).rstrip("/,") for source in context.CLIARGS.get("inventory") or ()]
         return Path(sources[0]).name if sources else ""
 
+    def _give_back(self) -> None:
+        """Give the environment's lock back. Here, because a playbook that fails has no last task."""
+        lock, self._lock = self._lock, {}
+        if not lock or context.CLIARGS.get("check"):
+            return
+        told = give_back(lock, context.CLIARGS)
+        if told:
+            self._display.warning(
+                f"The lock of {lock['environment']} on {lock['host']} was not given back ({told}). "
+                "The next run on this machine takes it over; from another one, wait for its lease to end."
+            )
+
     def v2_playbook_on_stats(self, stats: t.Any) -> None:
         self._end_stage()
+        self._give_back()
         told = stats.custom.get("_run", {}).get("infra_summary") or {}
         if not told and not self._stages:
             return

@@ -17,7 +17,11 @@ from pathlib import Path
 from urllib.parse import quote, urlencode
 
 from ansible_collections.nexod.infra.plugins.module_utils import _alembic_helper
-from ansible_collections.nexod.infra.plugins.module_utils._alembic_archive import other_interpreter, unpack_tree
+from ansible_collections.nexod.infra.plugins.module_utils._alembic_archive import (
+    history,
+    other_interpreter,
+    unpack_tree,
+)
 from ansible_collections.nexod.infra.plugins.module_utils._errors import InfraError
 from ansible_collections.nexod.infra.plugins.module_utils._processes import Result, run
 
@@ -26,13 +30,17 @@ Facts = t.Mapping[str, t.Any]
 
 @dataclasses.dataclass(frozen=True)
 class Outcome:
-    """What a run of the helper came to. `looked` is false where check mode found nothing to ask yet."""
+    """What a run of the helper came to. `looked` is false where check mode found nothing to ask yet.
+
+    `absent`: nothing listens at the database's address, so that the run that is planned makes it first, empty.
+    """
 
     before: tuple[str, ...] = ()
     after: tuple[str, ...] = ()
     migrations: tuple[dict[str, t.Any], ...] = ()
     warnings: tuple[str, ...] = ()
     looked: bool = True
+    absent: bool = False
 
 
 def database_url(database: Facts, driver: str) -> str:
@@ -137,7 +145,7 @@ def outcome(events: t.Sequence[Facts], *, check: bool) -> Outcome:
 def as_diff(result: Outcome, database: Facts) -> dict[str, str]:
     steps = "".join(f"  {step['revision']} {step['doc']}".rstrip() + "\n" for step in result.migrations)
     header = f"schema of database {place(database)}"
-    after = f"at {revisions(result.after)}\n" if result.looked else "at the release's head (not to be seen yet)\n"
+    after = f"at {revisions(result.after)}\n" if result.looked else "at the release's head\n"
     before = f"at {revisions(result.before)}\n" if result.looked else "not to be seen yet\n"
     return {"before_header": header, "after_header": header, "before": before, "after": after + steps}
 
@@ -269,7 +277,9 @@ def interpret(
     if check and (done.rc == 127 or nobody):
         why = told["detail"] if told else f"{python} is not there"
         return Outcome(
-            looked=False, warnings=(f"Cannot yet see which revisions of {place(database)} are pending: {why}.",)
+            looked=False,
+            absent=nobody or not listens(database["host"], database["port"]),
+            warnings=(f"Cannot yet see which revisions of {place(database)} are pending: {why}.",),
         )
     if told:
         raise fault(told, events, database, python)
@@ -338,9 +348,21 @@ def upgrade(parameters: Facts, *, check: bool, folder: str | None = None) -> Out
         )
         told = redacted(events.read_text(encoding="utf-8"), (password, quote(password, safe="")))
     done = dataclasses.replace(done, stderr=redacted(done.stderr, (password, quote(password, safe=""))), stdout="")
-    return interpret(
+    came = interpret(
         done, read_events(told), check=check, database=database, python=python, timeout=parameters["timeout"]
     )
+    if came.absent and parameters["tree"]:
+        # A database that the same run makes first is empty: every revision is pending.
+        return dataclasses.replace(came, migrations=tuple(history(parameters["tree"])), warnings=())
+    return came
+
+
+def listens(host: str, port: int) -> bool:
+    try:
+        with socket.create_connection((host, port), timeout=3):
+            return True
+    except OSError:
+        return False
 
 
 PASSED_ON = (

@@ -5,9 +5,12 @@
 
 from __future__ import annotations
 
+import ast
 import base64
+import graphlib
 import io
 import tarfile
+import typing as t
 import zipfile
 from pathlib import Path
 
@@ -55,3 +58,44 @@ def other_interpreter(python: str) -> str | None:
     home = Path(python).parent.parent.parent
     found = [path for path in home.glob("*/bin/python") if path.exists()]
     return str(max(found, key=lambda path: path.lstat().st_mtime)) if found else None
+
+
+def history(tree: str) -> list[dict[str, t.Any]]:
+    """Every revision of the tree, from the first on, as an upgrade of an empty database runs them.
+
+    Read without Alembic, from each file's own text: a plan needs it where nothing is installed yet.
+    """
+    found: dict[str, tuple[set[str], str]] = {}
+    with zipfile.ZipFile(io.BytesIO(base64.b64decode(tree))) as small:
+        for name in sorted(small.namelist()):
+            if name.endswith(".py") and "/versions/" in name:
+                found.update(revision_in(small.read(name).decode(errors="replace")))
+    known = {revision: {name for name in before if name in found} for revision, (before, _doc) in found.items()}
+    order = graphlib.TopologicalSorter(known).static_order()
+    return [{"revision": revision, "doc": found[revision][1], "seconds": None} for revision in order]
+
+
+def revision_in(source: str) -> dict[str, tuple[set[str], str]]:
+    """Identifier -> (what it stands on, first line of its description), where the file is a revision's."""
+    try:
+        module = ast.parse(source)
+    except SyntaxError:
+        return {}
+    names: dict[str, t.Any] = {}
+    for node in module.body:
+        targets = (
+            node.targets if isinstance(node, ast.Assign) else [node.target] if isinstance(node, ast.AnnAssign) else []
+        )
+        for target in targets:
+            if isinstance(target, ast.Name) and isinstance(node, (ast.Assign, ast.AnnAssign)) and node.value:
+                try:
+                    names[target.id] = ast.literal_eval(node.value)
+                except ValueError:
+                    continue
+    if not isinstance(names.get("revision"), str):
+        return {}
+    before: set[str] = set()
+    for key in ("down_revision", "depends_on"):
+        value = names.get(key) or ()
+        before |= {value} if isinstance(value, str) else set(value)
+    return {names["revision"]: (before, (ast.get_docstring(module) or "").partition("\n")[0].strip())}

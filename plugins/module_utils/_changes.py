@@ -96,7 +96,7 @@ def _postgresql_access(result: Result) -> Items:
 def _postgresql_cluster(result: Result) -> Items:
     steps = list(result.get("steps") or ())
     kept = "replace" if "drop" in steps and len(steps) > 1 else "run"
-    return [("remove" if steps == ["drop"] else kept, "database cluster", step) for step in steps]
+    return [("remove" if steps == ["drop"] else kept, "cluster", step) for step in steps]
 
 
 def _apt(result: Result) -> Items:
@@ -157,6 +157,8 @@ TRANSLATED: dict[str, t.Callable[[Result], Items]] = {
     "ansible.builtin.get_url": _path,
     "ansible.builtin.template": _path,
     "amazon.aws.s3_bucket": _bucket,
+    # The question stands for the answer: s3_bucket has no check mode.
+    "amazon.aws.s3_bucket_info": _bucket,
 }
 
 
@@ -178,8 +180,19 @@ def changes_of(stage: str, host: str, module: str, task: str, result: Result) ->
 
 
 def settled(changes: t.Iterable[Change]) -> list[Change]:
-    """Each change once, in the order of the run; what is taken out and put in again by the same stage is one thing."""
-    kept = list(dict.fromkeys(changes))
+    """Each change once, in the order of the run.
+
+    What is taken out and put in again by the same stage is one thing. So is a package that two roles of a host stand
+    on: a plan, in which nothing gets installed, finds it missing twice.
+    """
+    kept: list[Change] = []
+    seen: set[tuple[str, ...]] = set()
+    for change in changes:
+        stage = "" if change.kind == "package" else change.stage
+        key = (stage, change.host, change.action, change.kind, change.object)
+        if key not in seen:
+            seen.add(key)
+            kept.append(change)
     taken = {(c.stage, c.host, c.object.removeprefix("take out ")) for c in kept if c.object.startswith("take out ")}
     return [
         change

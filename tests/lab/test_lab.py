@@ -14,7 +14,10 @@ EDGE = "http://10.213.77.61"
 HOSTS = {
     *("api-1", "api-2", "cache-1", "db-1", "db-2", "db-3", "edge-1", "grafana-1", "monitoring-1", "pooler-1"),
 }
-STAGES = ["preflight", "infrastructure", "monitoring", "pooler", "migrate", "backend", "caches", "frontend", "verify"]
+STAGES = [
+    *("preflight", "lock", "infrastructure", "monitoring", "pooler", "migrate", "backend", "caches", "frontend"),
+    "verify",
+]
 
 
 def get(path: str) -> dict:

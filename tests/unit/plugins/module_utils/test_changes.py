@@ -103,7 +103,7 @@ Inst libfoo (1 Debian)
         pytest.param(
             "nexod.infra.postgresql_cluster",
             {"changed": True, "steps": ["drop", "copy"]},
-            [("replace", "database cluster", "drop", ""), ("replace", "database cluster", "copy", "")],
+            [("replace", "cluster", "drop", ""), ("replace", "cluster", "copy", "")],
             id="a cluster made anew",
         ),
         pytest.param(
@@ -169,6 +169,11 @@ OUT, IN = (
         pytest.param([OUT, IN], [OUT], id="out and in again is one thing"),
         pytest.param([IN], [IN], id="put in after a killed run"),
         pytest.param([OUT, OUT], [OUT], id="told once"),
+        pytest.param(
+            [Change("a", "h", "create", "package", "perl"), Change("b", "h", "create", "package", "perl")],
+            [Change("a", "h", "create", "package", "perl")],
+            id="a package that two stages need",
+        ),
     ],
 )
 def test_settled(changes: list[Change], kept: list[Change]) -> None:

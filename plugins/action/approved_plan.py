@@ -1,0 +1,72 @@
+# Copyright: (c) 2026, the nexod.infra maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Make a plan of the run that is under way, and compare it with the one that was approved."""
+
+from __future__ import annotations
+
+import json
+import os
+import pathlib
+import sys
+import tempfile
+import typing as t
+
+from ansible import context
+from ansible.plugins.action import ActionBase
+
+from ansible_collections.nexod.infra.plugins.module_utils._approved_plan import (
+    ACTION,
+    INNER_VARIABLE,
+    compare,
+    read_plan,
+)
+from ansible_collections.nexod.infra.plugins.module_utils._changes import Change, from_rows
+from ansible_collections.nexod.infra.plugins.module_utils._deploy_lock import RUN_VARIABLE, run_name
+from ansible_collections.nexod.infra.plugins.module_utils._errors import InfraError
+from ansible_collections.nexod.infra.plugins.module_utils._processes import run as run_process
+
+
+class ActionModule(ActionBase):  # type: ignore[misc]
+    """Runs on the controller alone."""
+
+    TRANSFERS_FILES = False
+    _supports_check_mode = True
+    _supports_async = False
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
+        result: dict[str, t.Any] = super().run(tmp, task_vars)
+        spec = {"plan": {"type": "path", "required": True}, "timeout": {"type": "int", "default": 1800}}
+        given = self.validate_argument_spec(spec)[1]
+        if self._task.check_mode or os.environ.get(INNER_VARIABLE):
+            return {**result, "changed": False}
+        environment = str(self._templar.template((task_vars or {}).get("infra_environment") or ""))
+        try:
+            approved = read_plan(given["plan"], environment)
+            compare(given["plan"], approved, self._new_plan(given["timeout"]))
+        except InfraError as error:
+            return {**result, "failed": True, **error.report()}
+        return {**result, "changed": False, "changes": len(approved)}
+
+    @staticmethod
+    def _new_plan(timeout: int) -> list[Change]:
+        """What the command that is running now would change."""
+        with tempfile.TemporaryDirectory(prefix="nexod-plan-") as folder:
+            environment = {
+                INNER_VARIABLE: "1",
+                RUN_VARIABLE: os.environ.get(RUN_VARIABLE) or run_name(os.getppid()),
+                "NEXOD_REPORT_DIR": folder,
+                "ANSIBLE_CALLBACKS_ENABLED": "nexod.infra.summary",
+            }
+            done = run_process([sys.executable, *sys.argv, "--check"], environment=environment, timeout=timeout)
+            name = pathlib.Path(str((context.CLIARGS.get("args") or ["deploy.yml"])[0]).rpartition(".infra.")[2]).stem
+            report = pathlib.Path(folder, f"{name}-plan.json")
+            if done.rc or not report.exists():
+                raise InfraError(
+                    ACTION,
+                    "by a new one",
+                    f"the new plan ended with rc {done.rc}",
+                    "Mend what its last words say; `--check` shows the whole of it.",
+                    detail="\n".join(done.output.splitlines()[-20:]),
+                )
+            return from_rows(json.loads(report.read_text(encoding="utf-8"))["changes"])

@@ -1,0 +1,80 @@
+# Copyright: (c) 2026, the nexod.infra maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Controller's half of nexod.infra.deploy_lock: says which run asks, and sees whether the one that holds it lives."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import socket
+import typing as t
+from pathlib import Path
+
+from ansible import context
+from ansible.plugins.action import ActionBase
+
+from ansible_collections.nexod.infra.plugins.module_utils._deploy_lock import (
+    RUN_VARIABLE,
+    Holder,
+    lives,
+    machine,
+    run_name,
+)
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        # An execution environment may run under a number without a name.
+        return f"user {os.getuid()}"
+
+
+class ActionModule(ActionBase):  # type: ignore[misc]
+    """One module execution; a second one where the first met the lock of a run that has ended."""
+
+    _supports_check_mode = True
+    _supports_async = False
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
+        result: dict[str, t.Any] = super().run(tmp, task_vars)
+        variables = task_vars or {}
+        # This plugin runs in a worker: the run is the process that has started it.
+        pid = os.getppid()
+        holder = {
+            "run": os.environ.get(RUN_VARIABLE) or run_name(pid),
+            "machine": machine(),
+            "pid": pid,
+            "user": str(variables.get("awx_user_name") or _user()),
+            "host": str(socket.gethostname()),
+        }
+        if job := variables.get("awx_job_id"):
+            holder["host"] = f"AWX job {job}"
+        playbooks = ", ".join(Path(str(name)).stem for name in context.CLIARGS.get("args") or ())
+        arguments = {"what": playbooks or "a run", **self._task.args, "holder": holder}
+        answer = self._ask(arguments, variables)
+        held = answer.get("held_by")
+        refused = answer.get("failed") or answer.get("became") == "refuse"
+        if held and refused and lives(Holder(**held)) is False:
+            answer = self._ask({**arguments, "dead": held["run"]}, variables)
+        if answer.get("became") == "take over":
+            self._display.warning(
+                f"Took over the environment's lock: {held['user']} on {held['host']} left it behind "
+                f"(process {held['pid']}, {held['what']}), which has ended or whose time was over."
+                if held
+                else "Took over the environment's lock."
+            )
+        # By these the summary gives it back.
+        answer["lock"] = {
+            "run": holder["run"],
+            "environment": arguments.get("environment"),
+            "host": self._task.delegate_to or variables.get("inventory_hostname"),
+        }
+        return {**result, **answer}
+
+    def _ask(self, arguments: dict[str, t.Any], variables: dict[str, t.Any]) -> dict[str, t.Any]:
+        answer: dict[str, t.Any] = self._execute_module(
+            module_name="nexod.infra.deploy_lock", module_args=arguments, task_vars=variables
+        )
+        return answer
