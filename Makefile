@@ -9,7 +9,7 @@ ARGS ?=
 SHELL := /bin/bash -o pipefail
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help deploy plan roll-back destroy distclean test bench lab_up venv prerequisites
+.PHONY: help deploy plan roll-back destroy distclean test test-faults bench lab_up venv prerequisites
 
 ifneq ($(wildcard inventories/$(ENV)/hosts.yml),inventories/$(ENV)/hosts.yml)
 $(error No inventory inventories/$(ENV): ENV is one of $(filter-out shared,$(notdir $(wildcard inventories/*))))
@@ -53,6 +53,11 @@ test: ## pass all tests (sets everything up)
 	@$(PYTHON) tools/prerequisites.py --lab --install
 	@$(MAKE) -s venv REQUIREMENTS=requirements-dev.txt
 	@$(INSIDE) tests/run $(ARGS)
+
+test-faults: ## every fault and round on the lab (hours; `make test` runs a selection). ARGS='-k seed-7' picks
+	@$(PYTHON) tools/prerequisites.py --lab --install
+	@$(MAKE) -s venv REQUIREMENTS=requirements-dev.txt
+	@$(INSIDE) $(BIN)/pytest -v -s tests/lab/faults $(ARGS)
 
 bench: ## medians of 3: first deploy with the images at hand, second deploy
 	@$(PYTHON) tools/prerequisites.py --lab --install

@@ -2,55 +2,36 @@
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
-import urllib.request
-from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
-EDGE = "http://10.213.77.61"
-HOSTS = {
-    *("api-1", "api-2", "cache-1", "db-1", "db-2", "db-3", "edge-1", "grafana-1", "monitoring-1", "pooler-1"),
-}
+from ansible_collections.nexod.infra.tests.lab.support import HOSTS, ROOT, difference, get, secrets, snapshot
+
 STAGES = [
     *("preflight", "lock", "infrastructure", "monitoring", "pooler", "migrate", "backend", "caches", "frontend"),
     "verify",
 ]
-
-
-def get(path: str) -> dict:
-    """What the edge answers to a user."""
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    with opener.open(f"{EDGE}{path}", timeout=10) as answer:
-        return json.loads(answer.read())
-
-
-def secrets() -> list[str]:
-    """Every secret that the lab has made."""
-    return [path.read_text().split()[0] for path in (ROOT / ".lab" / "secrets").rglob("*") if path.is_file()]
+# What the plans said, kept for the deploys that follow them.
+PLANNED: dict[str, list[str]] = {}
+APPROVED = ROOT / ".cache" / "approved-plan.json"
 
 
 def changed(counts: dict[str, int]) -> dict[str, int]:
     return {host: number for host, number in counts.items() if number}
 
 
-def installed(host: str) -> str:
-    """What a deploy brings: packages, our files, accounts."""
-    look = "dpkg-query -W; ls -A /etc/nexod /opt /etc/systemd/system 2>&1; cat /etc/passwd"
-    argv = ["podman", "exec", f"nexod-lab-{host}", "sh", "-c", look]
-    return subprocess.run(argv, capture_output=True, text=True, check=True).stdout
-
-
 def test_plan_from_bare_names_every_host_and_writes_nothing(lab) -> None:
     assert lab("make", "lab_up", report="lab_up").rc == 0
-    before = {host: installed(host) for host in HOSTS}
+    before = snapshot()
     done = lab("make", "plan")
     assert done.rc == 0, done.said[-5000:]
     assert set(done.counts("failed").values()) == {0}
     assert set(changed(done.counts("changed"))) >= HOSTS
-    assert {host: installed(host) for host in HOSTS} == before
+    assert difference(before, snapshot()) == []
+    PLANNED["1.0.0"] = done.changes()
+    assert "+ create  package   " in done.said
+
     assert [secret for secret in secrets() if secret in done.said] == []
 
 
@@ -70,6 +51,8 @@ def test_deploy_from_nothing(lab) -> None:
     assert done.report["verdict"]["faults"] == []
     assert get("/health")["version"] == "1.0.0"
     assert get("/ready")["status"] == "ready"
+    # What the plan said of the bare hosts is what happened, thing by thing.
+    assert done.changes() == PLANNED["1.0.0"]
     assert [secret for secret in secrets() if secret in done.said] == []
 
 
@@ -97,18 +80,32 @@ def test_the_installed_archive_finds_nothing_to_do_either(lab) -> None:
 
 
 def test_plan_says_the_upgrade_and_does_not_do_it(lab) -> None:
+    before = snapshot()
     done = lab("make", "plan", "VERSION=1.1.0")
     assert done.rc == 0, done.said[-5000:]
     assert done.report["check_mode"] is True
     assert "api-1" in changed(done.counts("changed"))
     assert get("/health")["version"] == "1.0.0"
+    assert difference(before, snapshot()) == []
+    PLANNED["1.1.0"] = done.changes()
+    APPROVED.write_text((ROOT / ".report" / "deploy-plan.json").read_text())
     assert [secret for secret in secrets() if secret in done.said] == []
 
 
+def test_another_deploy_than_the_approved_one_is_refused(lab) -> None:
+    before = snapshot()
+    done = lab("make", "deploy", f"ARGS=-e plan_approved={APPROVED}")
+    assert done.rc != 0
+    assert "this deploy would do something else. Nothing was changed" in done.said
+    assert "- migrate, pooler-1: create release /opt/api/1.1.0" in done.said
+    assert difference(before, snapshot()) == []
+
+
 def test_upgrade(lab) -> None:
-    done = lab("make", "deploy", "VERSION=1.1.0")
+    done = lab("make", "deploy", "VERSION=1.1.0", f"ARGS=-e plan_approved={APPROVED}")
     assert done.rc == 0, done.said[-5000:]
     assert done.report["version"] == {"before": "1.0.0", "after": "1.1.0"}
+    assert done.changes() == PLANNED["1.1.0"]
     assert done.report["revision"]["before"] != done.report["revision"]["after"]
     assert done.report["migrations"]
     assert done.report["cache"]["deleted"] is not None
@@ -121,13 +118,3 @@ def test_roll_back_returns_the_version_and_leaves_the_schema(lab) -> None:
     assert done.rc == 0, done.said[-5000:]
     assert get("/health")["version"] == "1.0.0"
     assert get("/ready")["status"] == "ready"
-
-
-def test_destroy_leaves_nothing(lab) -> None:
-    done = lab("make", "destroy")
-    assert done.rc == 0, done.said[-3000:]
-    names = subprocess.run(
-        ["podman", "ps", "--all", "--format", "{{.Names}}"], capture_output=True, text=True, check=True
-    )
-    assert [name for name in names.stdout.split() if name.startswith("nexod-lab")] == []
-    assert not (ROOT / ".lab").exists()

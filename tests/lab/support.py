@@ -1,0 +1,222 @@
+"""The lab's own commands, as a newcomer types them, and what can be seen of the lab from outside."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import hashlib
+import json
+import os
+import re
+import subprocess
+import sys
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+EDGE = "http://10.213.77.61"
+HOSTS = {
+    *("api-1", "api-2", "cache-1", "db-1", "db-2", "db-3", "edge-1", "grafana-1", "monitoring-1", "pooler-1"),
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Done:
+    """How a command ended: its rc, everything it said, and the report it left."""
+
+    rc: int
+    said: str
+    report: dict
+    seconds: float
+
+    def counts(self, key: str) -> dict[str, int]:
+        """A column of Ansible's recap by host, from the last recap said: what Ansible counted, not what we report."""
+        recap = self.said.rpartition("PLAY RECAP")[2]
+        return {host: int(number) for host, number in re.findall(rf"^(\S+) +:.*?\b{key}=(\d+)", recap, re.M)}
+
+    def changes(self) -> list[str]:
+        """What changed, or would, as comparable sentences."""
+        return sorted(
+            " ".join(row[key] for key in ("stage", "host", "action", "kind", "object", "fingerprint"))
+            for row in self.report["changes"]
+        )
+
+
+def run(*argv: str, report: str = "", quiet: bool = False, **environment: str) -> Done:
+    """Run a command in the checkout, show its output as it comes, and read the report that it has left."""
+    report = report or ("deploy-plan" if "plan" in argv else "deploy")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("ANSIBLE_", "NEXOD_", "MAKE"))}
+    path = ROOT / ".report" / f"{report}.json"
+    path.unlink(missing_ok=True)
+    begun, lines = time.monotonic(), []
+    with subprocess.Popen(
+        argv,
+        cwd=ROOT,
+        env={**kept, "PYTHONUNBUFFERED": "1", **environment},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        stdin=subprocess.DEVNULL,
+        text=True,
+        errors="replace",
+        start_new_session=True,
+    ) as process:
+        assert process.stdout
+        for line in process.stdout:
+            if not quiet:
+                sys.stdout.write(f"    {line}")
+                sys.stdout.flush()
+            lines.append(line)
+    found = json.loads(path.read_text()) if path.exists() else {}
+    return Done(process.returncode, "".join(lines), found, time.monotonic() - begun)
+
+
+def interrupted(at: str, what: str, after: float = 0.0) -> dict[str, str]:
+    """The environment in which a run is interrupted at a task or stage (callbacks/interrupt.py)."""
+    return {
+        "ANSIBLE_CALLBACK_PLUGINS": str(ROOT / "tests" / "lab" / "callbacks"),
+        "ANSIBLE_CALLBACKS_ENABLED": "nexod.infra.summary,interrupt",
+        "INTERRUPT_AT": at,
+        "INTERRUPT_WITH": what,
+        "INTERRUPT_AFTER": str(after),
+    }
+
+
+def on(host: str, command: str) -> str:
+    """What a shell command on a host of the lab says."""
+    argv = ["podman", "exec", f"nexod-lab-{host}", "sh", "-c", command]
+    return subprocess.run(argv, capture_output=True, text=True, check=True, errors="replace").stdout
+
+
+def get(path: str, base: str = EDGE) -> dict:
+    """What the edge answers to a user."""
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    with opener.open(f"{base}{path}", timeout=10) as answer:
+        return json.loads(answer.read())
+
+
+def secrets() -> list[str]:
+    """Every secret that the lab has made."""
+    return [path.read_text().split()[0] for path in (ROOT / ".lab" / "secrets").rglob("*") if path.is_file()]
+
+
+# Everything that a deploy could write, with size, mode, owner and content; what runs by itself writes elsewhere.
+FILES = (
+    "find /etc /opt /root /usr/local /home /srv -xdev ! -path '*/.ansible/*' ! -name '.ansible' ! -path /etc/hosts"
+    " ! -path '/etc/resolv.conf' ! -name '*.pyc' ! -name '__pycache__' ! -path '/root' -printf '%p %s %m %U %l %T@\\n'"
+    " | sort"
+)
+ABOUT = "dpkg-query -W; cat /etc/passwd; systemctl list-unit-files --no-legend --no-pager; systemctl list-units --no-legend --no-pager --plain --type=service --state=active | awk '{print $1}' | grep -v '^user@\\|session'"  # noqa: E501
+DATABASE = (
+    "test -x /usr/bin/pg_dumpall && runuser -u postgres -- pg_dumpall 2>/dev/null | grep -v '^.restrict\\|^.unrestrict'"
+    " || true"
+)
+REDIS = r"""test -x /usr/bin/redis-cli && REDISCLI_AUTH=$(cat) redis-cli --no-auth-warning --scan | sort || true"""
+
+
+def snapshot() -> dict[str, str]:
+    """The lab as it is: files, packages, accounts, units, database, Redis, and calls that changed something in AWS."""
+    seen = {}
+    for host in sorted(HOSTS):
+        seen[f"{host} files"] = on(host, FILES)
+        seen[f"{host} about"] = on(host, ABOUT)
+    seen["database"] = hashlib.sha256(on("db-1", DATABASE).encode()).hexdigest()
+    password = (
+        (ROOT / ".lab" / "secrets" / "cache").read_text().split()[0] if (ROOT / ".lab/secrets/cache").exists() else ""
+    )
+    argv = ["podman", "exec", "-i", "nexod-lab-cache-1", "sh", "-c", REDIS]
+    keys = subprocess.run(argv, input=password, capture_output=True, text=True, check=True).stdout
+    # A lifetime runs out by itself; that nothing new came is what can be said of the caches.
+    seen["sessions"] = "\n".join(key for key in keys.splitlines() if key.startswith("session:"))
+    log = ROOT / ".lab" / "services" / "moto.log"
+    calls = log.read_text(errors="replace") if log.exists() else ""
+    seen["AWS calls that change"] = str(len(re.findall(r'"(?:PUT|POST|DELETE|PATCH) ', calls)))
+    return seen
+
+
+def difference(before: dict[str, str], after: dict[str, str]) -> list[str]:
+    """Lines that only one of two snapshots has, each behind the name of what it belongs to."""
+    found = []
+    for name, text in before.items():
+        old, new = set(text.splitlines()), set(after[name].splitlines())
+        found += [f"{name}: - {line}" for line in sorted(old - new)] + [
+            f"{name}: + {line}" for line in sorted(new - old)
+        ]
+    return found
+
+
+# What a deploy brings: what services read (not the number of the generation, nor when), what runs, what is stored.
+STATE = """
+for set in /etc/nexod/*/; do
+  cd "$set" && find -L current -type f -printf '%p %m %U\\n' -exec sha256sum {} + | sort
+  readlink current live | cut -d- -f2
+done
+ls /opt/api 2>/dev/null
+systemctl is-active $(ls /etc/nexod/*/current/*.service 2>/dev/null | xargs -rn1 basename | grep -v exporter) 2>&1
+find /etc/systemd/system -lname '/etc/nexod/*' | sort
+ls -A /etc/nexod/*/generations | grep staging
+true
+"""
+SCHEMA = """
+cd / && runuser -u postgres -- pg_dump --schema-only app | grep -v '^.restrict\\|^.unrestrict'
+runuser -u postgres -- psql -Atc 'select version_num from alembic_version' app
+"""
+EDGE_STATE = """python3 -c "
+import socket
+talk = socket.socket(socket.AF_UNIX)
+talk.connect('/run/haproxy/admin.sock')
+talk.send(b'show stat api 4 -1\\n')
+for row in talk.makefile().read().splitlines():
+    if ',' in row:
+        print(row.split(',')[1], row.split(',')[17])
+"
+"""
+
+
+def state() -> dict[str, str]:
+    """What two labs that were deployed alike have in common."""
+    seen = {host: on(host, STATE) for host in sorted(HOSTS)}
+    return {**seen, "schema": on("db-1", SCHEMA), "edge": on("edge-1", EDGE_STATE)}
+
+
+@dataclasses.dataclass
+class Served:
+    """What users at the edge were told meanwhile."""
+
+    answers: int = 0
+    failures: list[str] = dataclasses.field(default_factory=list)
+    versions: set[str] = dataclasses.field(default_factory=set)
+    longest_stall: float = 0.0
+
+
+@contextlib.contextmanager
+def users(paths: Sequence[str] = ("/health", "/dashboard"), every: float = 0.1) -> Iterator[Served]:
+    """Ask the edge all the while, ten times a second, and keep what went wrong."""
+    served, over = Served(), threading.Event()
+
+    def ask() -> None:
+        number, good = 0, time.monotonic()
+        while not over.wait(every):
+            path = paths[number % len(paths)]
+            number += 1
+            try:
+                said = get(path)
+            except (OSError, ValueError) as error:
+                served.failures.append(f"{time.strftime('%X')} {path}: {error}")
+                continue
+            served.answers += 1
+            if isinstance(said, dict) and "version" in said:
+                served.versions.add(said["version"])
+            served.longest_stall = max(served.longest_stall, time.monotonic() - good)
+            good = time.monotonic()
+
+    thread = threading.Thread(target=ask, daemon=True)
+    thread.start()
+    try:
+        yield served
+    finally:
+        over.set()
+        thread.join()
