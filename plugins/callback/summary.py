@@ -7,19 +7,20 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 name: summary
 type: aggregate
-short_description: Says at the end of a run what it did, and writes it as JSON
+short_description: Says at the end of a run what it did, and writes it as a page and as JSON
 version_added: "1.0.0"
 author: The nexod.infra maintainers (@nexod)
 description:
   - Prints environment, version and revision before and after, keys flushed and sessions kept, the latency verdict,
     the time of each stage, the hosts that changed, what is a stand-in, and the URLs to open.
   - When the run failed, it names stage, host and task, with the whole error.
-  - Writes the same as JSON to a file named after the playbook (C(deploy.json) for C(deploy.yml)).
+  - Writes the same to two files named after the playbook, as JSON for programs and as one page for people
+    (C(deploy.json) and C(deploy.html) for C(deploy.yml)).
   - Stages hand over what they know by M(ansible.builtin.set_stats) under the key C(infra_summary).
   - Silent for playbooks whose plays belong to no stage (their names lack the form C(<stage> | what it does)).
 options:
   report_dir:
-    description: Folder the JSON goes to, made when it is missing. Relative to the folder the command was typed in.
+    description: Folder the two files go to, made when it is missing. Relative to the folder the command was typed in.
     type: path
     default: .report
     env:
@@ -52,22 +53,30 @@ from ansible_collections.nexod.infra.plugins.module_utils._report import (
     render,
     stage_of,
 )
+from ansible_collections.nexod.infra.plugins.module_utils._report_html import page
+from ansible_collections.nexod.infra.plugins.module_utils._timeline import CHANGED, FAILED, OK, UNREACHABLE, Timeline
 
 
 def _now() -> str:
     return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
 
 
-def write_json(folder: Path, name: str, report: t.Mapping[str, t.Any]) -> Path:
-    """Write `report` below `folder` in one rename, readable by its owner only: errors may name internals."""
+def write(folder: Path, name: str, text: str) -> Path:
+    """Write `text` below `folder` in one rename, readable by its owner only: errors may name internals."""
     folder.mkdir(parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(dir=folder, prefix=f".{name}.")
-    with os.fdopen(handle, "w", encoding="utf-8") as stream:
-        json.dump(report, stream, indent=2, ensure_ascii=False, default=str)
-        stream.write("\n")
+    # Half a surrogate pair, as a file's name can hold one, becomes its escape: in JSON that is the same character.
+    with os.fdopen(handle, "w", encoding="utf-8", errors="backslashreplace") as stream:
+        stream.write(text)
     target = folder / name
     Path(temporary).replace(target)
     return target
+
+
+def write_report(folder: Path, name: str, report: t.Mapping[str, t.Any]) -> list[Path]:
+    """Write the report for people and for programs; the files' names differ in their suffix alone."""
+    told = write(folder, f"{name}.json", json.dumps(report, indent=2, ensure_ascii=False, default=str) + "\n")
+    return [write(folder, f"{name}.html", page(report)), told]
 
 
 class CallbackModule(CallbackBase):
@@ -89,6 +98,7 @@ class CallbackModule(CallbackBase):
         self._stage_name = ""
         self._stage_begun = 0.0
         self._failures: list[Failure] = []
+        self._timeline = Timeline(self._begun)
 
     def v2_playbook_on_start(self, playbook: t.Any) -> None:
         self._playbook = Path(playbook._file_name).name
@@ -101,23 +111,36 @@ class CallbackModule(CallbackBase):
     def v2_playbook_on_task_start(self, task: t.Any, is_conditional: bool) -> None:
         """A play whose hosts have all failed before starts no task: its stage did not run."""
         if self._stage_name and not self._stage:
-            self._stage = self._stages.setdefault(self._stage_name, Stage(self._stage_name))
             self._stage_begun = time.monotonic()
+            new = Stage(self._stage_name, begun=self._stage_begun - self._begun)
+            self._stage = self._stages.setdefault(self._stage_name, new)
 
     def _end_stage(self) -> None:
         if self._stage:
             self._stage.seconds += time.monotonic() - self._stage_begun
         self._stage = None
 
+    def v2_runner_on_start(self, host: t.Any, task: t.Any) -> None:
+        self._timeline.start(task._uuid, host.get_name(), time.monotonic())
+
+    def _ended(self, result: t.Any, outcome: str) -> None:
+        task, host = result.task, result.host.get_name()
+        self._timeline.end(
+            task._uuid, host, time.monotonic(), stage=self._stage_name, task=result.task_name, outcome=outcome
+        )
+
     def v2_runner_on_ok(self, result: t.Any) -> None:
+        self._ended(result, CHANGED if result.is_changed() else OK)
         if self._stage and result.is_changed():
             self._stage.changed += 1
 
     def v2_runner_on_failed(self, result: t.Any, ignore_errors: bool = False) -> None:
+        self._ended(result, OK if ignore_errors else FAILED)
         if not ignore_errors:
             self._fail(result)
 
     def v2_runner_on_unreachable(self, result: t.Any) -> None:
+        self._ended(result, UNREACHABLE)
         if not result.task.ignore_unreachable:
             self._fail(result)
 
@@ -164,14 +187,15 @@ class CallbackModule(CallbackBase):
             stages=list(self._stages.values()),
             hosts=hosts,
             failures=self._failures,
+            timeline=self._timeline.rows(),
         )
         report = build(run, told)
-        target = ""
+        written: list[Path] = []
         try:
-            target = str(write_json(Path(self.get_option("report_dir")), f"{Path(self._playbook).stem}.json", report))
+            written = write_report(Path(self.get_option("report_dir")), Path(self._playbook).stem, report)
         except OSError as error:
             self._display.warning(
                 f"Cannot write the report: {error}. Make the folder writable, or set NEXOD_REPORT_DIR."
             )
         color = C.COLOR_OK if report["outcome"] == "ok" else C.COLOR_ERROR
-        self._display.display("\n".join(render(report, target)) + "\n", color=color)
+        self._display.display("\n".join(render(report, [str(path) for path in written])) + "\n", color=color)
