@@ -206,10 +206,12 @@ def step(pair: Facts | None) -> tuple[Child, str]:
     ], ""
 
 
-def _fact(label: str, value: Child, note: str = "") -> Child:
+def _fact(label: str, value: Child, note: str = "", kind: str | None = None) -> Child:
     if not value:
         return None
-    return el("div", None, el("dt", None, label), el("dd", None, value), el("dd", None, note) if note else None)
+    return el(
+        "div", {"class": kind}, el("dt", None, label), el("dd", None, value), el("dd", None, note) if note else None
+    )
 
 
 def _cache(cache: Facts) -> tuple[str, str]:
@@ -239,7 +241,7 @@ def _facts(report: Facts) -> Child:
     kind = VERDICTS.get(word, "muted")
     cards = [
         _fact("Version", version, version_note),
-        _fact("Database revision", revision, revision_note),
+        _fact("Database revision", revision, revision_note, kind="long"),
         _fact("Cache", cache, cache_note),
         _fact(
             "Verdict",
@@ -309,12 +311,12 @@ def _row(row: Facts) -> list[Child]:
     samples = str(row.get("samples") if row.get("samples") is not None else "")
     if word not in VERDICTS and row.get("needed"):
         samples = f"{samples} of {row['needed']} needed"
-    bar = [found[0], meter(kind, found[1], found[2], str(row.get("says") or ""))] if found else "not measured"
+    shown = [found[0], meter(kind, found[1], found[2], str(row.get("says") or ""))] if found else "not measured"
     return [
         row.get("metric") or "",
         _monitoring.percentile(number(row.get("quantile"))),
         f"within {number(row.get('target_seconds')):g} s",
-        el("div", {"class": "num" if found else "muted"}, bar),
+        el("div", {"class": "num" if found else "muted"}, shown),
         el("span", {"class": "num"}, samples),
         badge(kind, word),
     ]
@@ -371,7 +373,7 @@ def stages_with_begin(stages: t.Iterable[Facts]) -> list[tuple[Facts, float]]:
     return found
 
 
-def bar(kind: str, begun: float, seconds: float, total: float, label: str) -> Markup:
+def stretch(kind: str, begun: float, seconds: float, total: float, label: str) -> Markup:
     left = min(begun / total, 1.0)
     style = f"left:{left:.3%};width:{min(seconds / total, 1.0 - left):.3%}"
     return el("i", {"class": kind, "style": style, "title": label})
@@ -407,14 +409,14 @@ def _bars(kind: str, name: str, track: Child, end: str, end_kind: str = "") -> M
 
 def _stage_row(stage: Facts, begun: float, total: float) -> Markup:
     name, seconds, failed = str(stage.get("name")), number(stage.get("seconds")), bool(stage.get("failed"))
-    mark = bar("broke" if failed else "stage", begun, seconds, total, f"{name}: {duration(seconds)}")
+    mark = stretch("broke" if failed else "stage", begun, seconds, total, f"{name}: {duration(seconds)}")
     return _bars("", name, mark, f"{'✕ ' if failed else ''}{duration(seconds)}", "bad" if failed else "")
 
 
 def _host_row(host: str, spans: t.Iterable[Facts], report: Facts, total: float) -> Markup:
     kinds = {_timeline.OK: "idle", _timeline.CHANGED: "did"}
     marks = [
-        bar(
+        stretch(
             kinds.get(str(span.get("outcome")), "broke"),
             number(span.get("begun")),
             number(span.get("seconds")),

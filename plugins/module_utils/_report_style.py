@@ -161,6 +161,7 @@ footer { color: var(--muted); font-size: .8125rem; padding: .5rem .25rem; }
   .seal { width: 2.5rem; height: 2.5rem; font-size: 1.25rem; }
   .facts { gap: .6rem; }
   .facts > div { padding: .8rem .9rem; }
+  .facts > .long { order: 1; }
   .facts dd { font-size: 1rem; }
   .row { grid-template: "name end" auto "track track" auto / minmax(0, 1fr) auto; row-gap: .1rem; padding: .25rem 0; }
   .row > .track { grid-area: track; }
