@@ -26,6 +26,7 @@ SERVERS = {
     "haproxy": "haproxy",
     "pgbouncer": "pgbouncer",
 }
+BROWSER = {"chromium": "chromium"}
 PARALLEL_SCENARIOS = 2
 # Begun first, so that none of them is left running alone at the end.
 LONGEST_SCENARIOS = ("lab_postgresql", "backend", "lab_redis", "exporters")
@@ -181,9 +182,9 @@ def unit() -> Count:
     return pytest("unit", "-n", "2", "tests/unit")
 
 
-def install_servers() -> None:
-    """Bring what is missing of SERVERS; the tests start servers of their own, so the distribution's must not run."""
-    missing = [package for program, package in SERVERS.items() if not shutil.which(program)]
+def install(programs: Mapping[str, str]) -> None:
+    """Bring the packages of missing programs; the tests start servers of their own, the distribution's must not run."""
+    missing = [package for program, package in programs.items() if not shutil.which(program)]
     if not missing:
         return
     if os.geteuid() or not shutil.which("apt-get"):
@@ -197,24 +198,30 @@ def install_servers() -> None:
     apt = ["apt-get", "install", "--yes", "--no-install-recommends", *missing]
     try:
         env = environment(DEBIAN_FRONTEND="noninteractive")
-        if call(apt, "servers", quiet=True, env=env)[0]:
-            call(["apt-get", "update"], "servers", quiet=True, env=env)
-            if call(apt, "servers", quiet=True, env=env)[0]:
-                say(f"  could not install {' '.join(missing)}: {LOGS}/servers.log says why")
+        if call(apt, "install", quiet=True, env=env)[0]:
+            call(["apt-get", "update"], "install", quiet=True, env=env)
+            if call(apt, "install", quiet=True, env=env)[0]:
+                say(f"  could not install {' '.join(missing)}: {LOGS}/install.log says why")
     finally:
         if made:
             policy.unlink()
 
 
 def integration() -> Count:
-    install_servers()
+    install(SERVERS)
     return pytest("integration", "tests/integration")
 
 
 def app() -> Count:
     """The example application, each version built and run as on a host."""
-    install_servers()
+    install(SERVERS)
     return pytest("app", "examples/api/tests")
+
+
+def browser() -> Count:
+    """The page of a run, in Chromium; its screenshots stay in .cache/tests/screenshots."""
+    install(BROWSER)
+    return pytest("browser", "-n", "2", "tests/browser")
 
 
 def scenarios() -> list[str]:
@@ -259,6 +266,7 @@ STEPS: dict[str, Callable[[], Count]] = {
     "unit": unit,
     "integration": integration,
     "app": app,
+    "browser": browser,
     "molecule": molecule,
     "lab": lab,
     "archive": archive,

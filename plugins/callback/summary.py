@@ -7,21 +7,22 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 name: summary
 type: aggregate
-short_description: Says at the end of a run what it did, and writes it as JSON
+short_description: Says at the end of a run what it did, and writes it as a page and as JSON
 version_added: "1.0.0"
 author: The nexod.infra maintainers (@nexod)
 description:
   - Prints environment, version and revision before and after, keys flushed and sessions kept, the latency verdict,
     the time of each stage, the hosts that changed, what is a stand-in, and the URLs to open.
   - When the run failed, it names stage, host and task, with the whole error.
-  - Writes the same as JSON to a file named after the playbook (C(deploy.json) for C(deploy.yml)).
-  - In check mode, lists each thing that would change by stage and host, and writes it as JSON and as Markdown
-    (C(deploy-plan.json), C(deploy-plan.md)).
+  - Writes the same to two files named after the playbook, as JSON for programs and as one page for people
+    (C(deploy.json) and C(deploy.html) for C(deploy.yml)).
+  - In check mode, lists each thing that would change by stage and host, and writes it as Markdown too
+    (C(deploy-plan.json), C(deploy-plan.html), C(deploy-plan.md)).
   - Stages hand over what they know by M(ansible.builtin.set_stats) under the key C(infra_summary).
   - Silent for playbooks whose plays belong to no stage (their names lack the form C(<stage> | what it does)).
 options:
   report_dir:
-    description: Folder the JSON goes to, made when it is missing. Relative to the folder the command was typed in.
+    description: Folder the two files go to, made when it is missing. Relative to the folder the command was typed in.
     type: path
     default: .report
     env:
@@ -58,14 +59,12 @@ from ansible_collections.nexod.infra.plugins.module_utils._report import (
     render,
     stage_of,
 )
+from ansible_collections.nexod.infra.plugins.module_utils._report_html import page
+from ansible_collections.nexod.infra.plugins.module_utils._timeline import CHANGED, FAILED, OK, UNREACHABLE, Timeline
 
 
 def _now() -> str:
     return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-
-
-def as_json(report: t.Mapping[str, t.Any]) -> str:
-    return json.dumps(report, indent=2, ensure_ascii=False, default=str) + "\n"
 
 
 def as_markdown(report: t.Mapping[str, t.Any]) -> str:
@@ -77,10 +76,11 @@ def as_markdown(report: t.Mapping[str, t.Any]) -> str:
 
 
 def write(folder: Path, name: str, text: str) -> Path:
-    """Write below `folder` in one rename, readable by its owner only: errors may name internals."""
+    """Write `text` below `folder` in one rename, readable by its owner only: errors may name internals."""
     folder.mkdir(parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(dir=folder, prefix=f".{name}.")
-    with os.fdopen(handle, "w", encoding="utf-8") as stream:
+    # Half a surrogate pair, as a file's name can hold one, becomes its escape: in JSON that is the same character.
+    with os.fdopen(handle, "w", encoding="utf-8", errors="backslashreplace") as stream:
         stream.write(text)
     target = folder / name
     Path(temporary).replace(target)
@@ -111,6 +111,13 @@ def give_back(lock: t.Mapping[str, t.Any], given: t.Mapping[str, t.Any]) -> str:
     return "" if done.rc == 0 else (done.output.splitlines() or [f"rc {done.rc}"])[-1]
 
 
+def write_report(folder: Path, name: str, report: t.Mapping[str, t.Any]) -> list[Path]:
+    """Write the report for people and for programs; the files' names differ in their suffix alone."""
+    told = write(folder, f"{name}.json", json.dumps(report, indent=2, ensure_ascii=False, default=str) + "\n")
+    shown = [write(folder, f"{name}.html", page(report)), told]
+    return [*shown, write(folder, f"{name}.md", as_markdown(report))] if report["check_mode"] else shown
+
+
 class CallbackModule(CallbackBase):
     """Gathers while the run lasts, speaks once at its end."""
 
@@ -132,6 +139,7 @@ class CallbackModule(CallbackBase):
         self._failures: list[Failure] = []
         self._changes: list[Change] = []
         self._lock: dict[str, t.Any] = {}
+        self._timeline = Timeline(self._begun)
 
     def v2_playbook_on_start(self, playbook: t.Any) -> None:
         self._playbook = Path(playbook._file_name).name
@@ -144,15 +152,26 @@ class CallbackModule(CallbackBase):
     def v2_playbook_on_task_start(self, task: t.Any, is_conditional: bool) -> None:
         """A play whose hosts have all failed before starts no task: its stage did not run."""
         if self._stage_name and not self._stage:
-            self._stage = self._stages.setdefault(self._stage_name, Stage(self._stage_name))
             self._stage_begun = time.monotonic()
+            new = Stage(self._stage_name, begun=self._stage_begun - self._begun)
+            self._stage = self._stages.setdefault(self._stage_name, new)
 
     def _end_stage(self) -> None:
         if self._stage:
             self._stage.seconds += time.monotonic() - self._stage_begun
         self._stage = None
 
+    def v2_runner_on_start(self, host: t.Any, task: t.Any) -> None:
+        self._timeline.start(task._uuid, host.get_name(), time.monotonic())
+
+    def _ended(self, result: t.Any, outcome: str) -> None:
+        task, host = result.task, result.host.get_name()
+        self._timeline.end(
+            task._uuid, host, time.monotonic(), stage=self._stage_name, task=result.task_name, outcome=outcome
+        )
+
     def v2_runner_on_ok(self, result: t.Any) -> None:
+        self._ended(result, CHANGED if result.is_changed() else OK)
         if not self._stage:
             return
         if result.is_changed():
@@ -165,10 +184,12 @@ class CallbackModule(CallbackBase):
         )
 
     def v2_runner_on_failed(self, result: t.Any, ignore_errors: bool = False) -> None:
+        self._ended(result, OK if ignore_errors else FAILED)
         if not ignore_errors:
             self._fail(result)
 
     def v2_runner_on_unreachable(self, result: t.Any) -> None:
+        self._ended(result, UNREACHABLE)
         if not result.task.ignore_unreachable:
             self._fail(result)
 
@@ -229,19 +250,16 @@ class CallbackModule(CallbackBase):
             hosts=hosts,
             failures=self._failures,
             changes=self._changes,
+            timeline=self._timeline.rows(),
         )
         report = build(run, told)
-        folder, name = Path(self.get_option("report_dir")), Path(self._playbook).stem
-        if run.check_mode:
-            name += "-plan"
-        target = ""
+        name = Path(self._playbook).stem + ("-plan" if run.check_mode else "")
+        written: list[Path] = []
         try:
-            target = str(write(folder, f"{name}.json", as_json(report)))
-            if run.check_mode:
-                write(folder, f"{name}.md", as_markdown(report))
+            written = write_report(Path(self.get_option("report_dir")), name, report)
         except OSError as error:
             self._display.warning(
                 f"Cannot write the report: {error}. Make the folder writable, or set NEXOD_REPORT_DIR."
             )
         color = C.COLOR_OK if report["outcome"] == "ok" else C.COLOR_ERROR
-        self._display.display("\n".join(render(report, target)) + "\n", color=color)
+        self._display.display("\n".join(render(report, [str(path) for path in written])) + "\n", color=color)

@@ -35,6 +35,7 @@ class Stage:
     name: str
     seconds: float = 0.0
     changed: int = 0
+    begun: float = 0.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,6 +64,7 @@ class Run:
     hosts: t.Mapping[str, t.Mapping[str, int]]
     failures: t.Sequence[Failure]
     changes: t.Sequence[Change] = ()
+    timeline: t.Sequence[Facts] = ()
 
 
 def error_text(result: t.Mapping[str, t.Any]) -> str:
@@ -145,9 +147,15 @@ def build(run: Run, told: Facts) -> dict[str, t.Any]:
         "urls": dict(told.get("urls") or {}),
         "stand_ins": sentences(told.get("stand_ins")),
         "stages": [
-            {**dataclasses.asdict(stage), "seconds": round(stage.seconds, 1), "failed": stage.name in failed_stages}
+            {
+                **dataclasses.asdict(stage),
+                "begun": round(stage.begun, 1),
+                "seconds": round(stage.seconds, 1),
+                "failed": stage.name in failed_stages,
+            }
             for stage in run.stages
         ],
+        "timeline": list(run.timeline),
         "hosts": {host: {key: counts.get(key, 0) for key in COUNTS} for host, counts in run.hosts.items()},
         "changes": as_rows(settled(run.changes)),
         "changed_hosts": sorted(host for host, counts in run.hosts.items() if counts.get("changed", 0)),
@@ -194,7 +202,8 @@ def _changed(report: Facts) -> str:
     return f"{len(changed)} of {len(report['hosts'])} hosts{names}"
 
 
-def _headline(report: Facts) -> str:
+def headline(report: Facts) -> str:
+    """One sentence: where, what, how it ended and how long it took."""
     what = report["playbook"].removesuffix(".yml").removesuffix(".yaml")
     where = report["environment"] or "unnamed environment"
     end = "done" if report["outcome"] == "ok" else "FAILED"
@@ -236,10 +245,10 @@ def _failures(report: Facts) -> list[str]:
     return lines
 
 
-def render(report: Facts, written_to: str = "") -> list[str]:
+def render(report: Facts, written_to: t.Sequence[str] = ()) -> list[str]:
     """The report as lines for a terminal: plain text, no control characters."""
-    lines = [_headline(report)]
-    for label, values in [*_facts(report), *([("report", [written_to])] if written_to else [])]:
+    lines = [headline(report)]
+    for label, values in [*_facts(report), *([("report", list(written_to))] if written_to else [])]:
         lines.append(f"  {label:<11}{values[0]}")
         lines += [f"  {'':<11}{value}" for value in values[1:]]
     return lines + _planned(report) + _failures(report)

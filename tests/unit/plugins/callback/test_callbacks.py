@@ -101,7 +101,27 @@ def test_a_run_reads_well(play, tmp_path: Path) -> None:
     assert (report["outcome"], report["environment"], report["failures"]) == ("ok", "lab", [])
     assert [stage["name"] for stage in report["stages"]] == ["preflight", "backend", "caches"]
     assert report["stages"][0]["seconds"] >= 2.5
-    assert ((tmp_path / ".report" / "deploy.json").stat().st_mode & 0o777) == 0o600
+    folder = tmp_path / ".report"
+    assert f"  report     {folder}/deploy.html\n             {folder}/deploy.json\n" in said
+    for name in ("deploy.json", "deploy.html"):
+        assert ((tmp_path / ".report" / name).stat().st_mode & 0o777) == 0o600
+    assert sorted(path.name for path in (tmp_path / ".report").iterdir()) == ["deploy.html", "deploy.json"]
+    page = (tmp_path / ".report" / "deploy.html").read_text()
+    assert "<h1>lab: deploy done</h1>" in page
+    assert CANARY not in page
+
+
+def test_the_time_line_is_of_the_tasks_that_lasted_or_changed(play) -> None:
+    _rc, _said, report = play("-e", "fails=true")
+    line = {span["task"]: span for span in report["timeline"]}
+    slow, secret, failed = line["look | Slow"], line["look | Secret"], line["run | Fail"]
+    assert (slow["stage"], slow["host"], slow["outcome"]) == ("preflight", "here", "ok")
+    assert (secret["outcome"], failed["outcome"]) == ("changed", "failed")
+    assert 2.4 < slow["seconds"] < 10
+    assert 0 < secret["begun"] < slow["begun"] < failed["begun"] <= report["seconds"]
+    first, second = report["stages"]
+    assert first["begun"] <= secret["begun"]
+    assert second["begun"] >= slow["begun"] + 2.4
 
 
 def test_a_failure_is_text_and_named_at_the_end(play) -> None:

@@ -117,7 +117,7 @@ def test_a_run_without_what_stages_tell_still_reports() -> None:
     assert report["outcome"] == "ok"
     assert report["version"] == {"before": None, "after": None}
     assert report["changed_hosts"] == ["api-1"]
-    assert report["stages"][0] == {"name": "preflight", "seconds": 3.0, "changed": 0, "failed": False}
+    assert report["stages"][0] == {"name": "preflight", "seconds": 3.0, "changed": 0, "begun": 0.0, "failed": False}
     assert report["hosts"]["db-1"]["rescued"] == 0
 
 
