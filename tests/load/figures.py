@@ -49,11 +49,15 @@ def longest_stall(good: t.Sequence[float], begin: float, end: float) -> float:
 
 @dataclasses.dataclass(frozen=True)
 class Request:
-    """A request: when it was due, when its answer was there. Between them lies what its user has waited."""
+    """A request: when it was due, when its answer was there. Between them lies what its user has waited.
+
+    `late` is the part of it that the load itself is to blame for: how long after `due` the request was begun.
+    """
 
     due: float
     done: float
     good: bool
+    late: float
 
 
 @dataclasses.dataclass
@@ -87,8 +91,8 @@ class Book:
             at = round(now - self.began, 3)
             self.failures.append({"at": at, "phase": self.phases[-1][0], "method": method, "path": path, "what": what})
 
-    def answered(self, due: float, now: float, method: str, path: str, fault: str | None) -> None:
-        self.requests.append(Request(due, now, fault is None))
+    def answered(self, due: float, now: float, method: str, path: str, fault: str | None, late: float = 0) -> None:
+        self.requests.append(Request(due, now, fault is None, late))
         if fault is not None:
             self.failed += 1
             self.fail(now, method, path, fault)
@@ -112,6 +116,7 @@ class Book:
             "failed": sum(not request.good for request in ours),
             **{name: percentile(waited, share) for name, share in shares.items()},
             "longest_stall": round(longest_stall(self.good, begin, end), 3),
+            "latest": round(max((request.late for request in ours), default=0.0), 4),
         }
 
     @property
@@ -179,10 +184,10 @@ def table(report: t.Mapping[str, t.Any]) -> str:
         return "-" if seconds is None else f"{seconds * 1000:.0f} ms"
 
     head = f"{'phase':<12}{'s':>7}{'requests':>10}{'a second':>10}{'failed':>8}"
-    lines = [head + "".join(f"{name:>10}" for name in ("p50", "p95", "p99", "max", "stall"))]
+    lines = [head + "".join(f"{name:>10}" for name in ("p50", "p95", "p99", "max", "stall", "late"))]
     for row in [*report["phases"], {"name": "all", **report["total"]}]:
         numbers = f"{row['seconds']:>7.0f}{row['requests']:>10}{row['per_second'] or 0:>10.1f}{row['failed']:>8}"
-        times = "".join(f"{ms(row[name]):>10}" for name in ("p50", "p95", "p99", "max", "longest_stall"))
+        times = "".join(f"{ms(row[name]):>10}" for name in ("p50", "p95", "p99", "max", "longest_stall", "latest"))
         lines.append(f"{row['name']:<12}{numbers}{times}")
     slow, sockets, sessions = report["slow_calls"], report["websockets"], report["sessions"]
     closed = ", ".join(f"{number} with {code}" for code, number in sockets["closed"].items()) or "none"

@@ -102,7 +102,7 @@ class Visitor(locust.HttpUser):
 
     def ask(self, due: float, method: str, path: str, wanted: int, name: str = "", body: object = None) -> t.Any:
         """The answer's JSON (None where it is none), or None after a failure; the book has noted it either way."""
-        fault, found = None, None
+        fault, found, late = None, None, time.monotonic() - due
         with self.client.request(
             method,
             path,
@@ -119,7 +119,7 @@ class Visitor(locust.HttpUser):
                 answer.success()
                 found = answer.json() if "json" in answer.headers.get("Content-Type", "") else None
             self.status = answer.status_code
-        Plan.book.answered(due, time.monotonic(), method, name or path, fault)
+        Plan.book.answered(due, time.monotonic(), method, name or path, fault, late)
         return found
 
     def sign_in(self, due: float) -> None:

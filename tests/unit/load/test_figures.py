@@ -87,8 +87,9 @@ def test_report_of_a_clean_load() -> None:
 
 def test_latency_counts_from_when_the_request_was_due() -> None:
     book = clean()
-    book.answered(112.0, 114.0, "GET", "/", None)
-    assert book.report(125.0)["phases"][1]["max"] == 2.0
+    book.answered(112.0, 114.0, "GET", "/", None, late=0.5)
+    during = book.report(125.0)["phases"][1]
+    assert (during["max"], during["latest"]) == (2.0, 0.5)
 
 
 @pytest.mark.parametrize(
