@@ -252,6 +252,11 @@ def test_sigterm_lets_running_requests_end_and_tells_who_waits(migrated: Bench, 
         kept.request("GET", "/ready")
         answer = kept.getresponse()
         assert (answer.status, json.loads(answer.read())["status"]) == (503, "draining")
+        # Not yet told to go: its client would come straight back.
+        socket_open.settimeout(0.05)
+        with pytest.raises(TimeoutError):
+            socket_open.recv(1)
+        socket_open.settimeout(5)
         closing = socket_open.recv(100)
         assert (closing[0], int.from_bytes(closing[2:4], "big")) == (0x88, 1012)
         # The client's answer to the close, as every WebSocket library gives it.

@@ -41,7 +41,7 @@ def test_killed_and_typed_again(standing, tmp_path: Path, seed: int) -> None:
     with users() as served:
         killed = run(*UPGRADE, quiet=True, **interrupted(str(at), "KILL", after))
         assert killed.rc != 0, "the run ended before it was killed"
-        assert "PLAY RECAP" not in killed.said
+        assert "lab: deploy" not in killed.said, "it still had a last word"
         again = run(*UPGRADE, quiet=True)
     assert again.rc == 0, f"seed {seed}, task {at}:\n{again.said[-5000:]}"
     assert difference(wanted, state()) == []

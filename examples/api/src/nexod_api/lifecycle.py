@@ -1,4 +1,8 @@
-"""Whether the process is on its way out, for all who need to know: /ready, open WebSockets."""
+"""Whether the process is on its way out, for all who need to know: /ready, open WebSockets.
+
+Draining comes first: /ready says no, and the load balancer hears of it. Only then are WebSockets told to go: a client
+connects anew at once, and before that it would come back here, again and again.
+"""
 
 from __future__ import annotations
 
@@ -7,14 +11,14 @@ import asyncio
 
 class Lifecycle:
     def __init__(self) -> None:
-        self._draining = asyncio.Event()
-
-    @property
-    def draining(self) -> bool:
-        return self._draining.is_set()
+        self.draining = False
+        self._leaving = asyncio.Event()
 
     def begin_draining(self) -> None:
-        self._draining.set()
+        self.draining = True
 
-    async def until_draining(self) -> None:
-        await self._draining.wait()
+    def begin_leaving(self) -> None:
+        self._leaving.set()
+
+    async def until_leaving(self) -> None:
+        await self._leaving.wait()

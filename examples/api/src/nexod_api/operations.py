@@ -68,7 +68,7 @@ async def slow(seconds: Annotated[float, Query(ge=0, le=600)] = 30) -> dict[str,
 async def echo(socket: WebSocket) -> None:
     """Says everything back. On its way out the process closes with 1012 (service restart): clients connect anew."""
     await socket.accept()
-    leaving = asyncio.ensure_future(socket.app.state.lifecycle.until_draining())
+    leaving = asyncio.ensure_future(socket.app.state.lifecycle.until_leaving())
     try:
         while True:
             heard = asyncio.ensure_future(socket.receive_text())

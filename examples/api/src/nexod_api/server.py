@@ -16,11 +16,14 @@ from nexod_api.app import create_app
 from nexod_api.lifecycle import Lifecycle
 from nexod_api.settings import Settings
 
+# From the WebSockets' close frames to the closed port: time for their clients to answer, so that no frame is lost.
+GOODBYE_SECONDS = 0.3
+
 log = logging.getLogger("uvicorn.error")
 
 
 class DrainingServer(uvicorn.Server):
-    """SIGTERM: /ready says no for a moment, then the port closes, running requests end, the process exits with 0."""
+    """SIGTERM: /ready says no for a moment, WebSockets and the port close, running requests end, it exits with 0."""
 
     def __init__(self, config: uvicorn.Config, lifecycle: Lifecycle, notice_seconds: float) -> None:
         super().__init__(config)
@@ -39,7 +42,10 @@ class DrainingServer(uvicorn.Server):
             if not self.lifecycle.draining:
                 log.info("draining: %d requests are running", len(self.server_state.tasks))
                 self.lifecycle.begin_draining()
-            if time.monotonic() - self.asked_to_leave_at >= self.notice_seconds:
+            noticed = time.monotonic() - self.asked_to_leave_at - self.notice_seconds
+            if noticed >= 0:
+                self.lifecycle.begin_leaving()
+            if noticed >= GOODBYE_SECONDS:
                 self.should_exit = True
         return await super().on_tick(counter)
 

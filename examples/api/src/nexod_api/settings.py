@@ -46,7 +46,8 @@ class Settings:
     environment: str
     # Longest that a running request may take after SIGTERM; longer than the 30 s calls.
     drain_seconds: int
-    # How long /ready says no before the port closes, so that a load balancer hears of it in time.
+    # How long /ready says no before WebSockets and the port close. The entry point asks every second, and once more
+    # half a second after the first no: 1.5 s at most.
     notice_seconds: float
 
     @classmethod
@@ -61,5 +62,5 @@ class Settings:
             sentry_dsn=secret(environment, "SENTRY_DSN", "sentry-dsn"),
             environment=environment.get("API_ENVIRONMENT", "development"),
             drain_seconds=int(environment.get("API_DRAIN_SECONDS", "45")),
-            notice_seconds=float(environment.get("API_NOTICE_SECONDS", "1")),
+            notice_seconds=float(environment.get("API_NOTICE_SECONDS", "2")),
         )
