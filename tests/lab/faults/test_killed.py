@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.nexod.infra.tests.lab.support import ROOT, difference, get, interrupted, on, run, state, users
+from ansible_collections.nexod.infra.tests.lab.faults.steps import back_to_the_start
+from ansible_collections.nexod.infra.tests.lab.support import ROOT, difference, interrupted, on, run, state, users
 
 UPGRADE = ("make", "deploy", "VERSION=1.1.0")
 # Kept, so that a round that failed can be had again: pytest -k 'seed-7'.
@@ -18,27 +19,6 @@ SEEDS = [
     pytest.param(seed, id=f"seed-{seed}", marks=[] if seed in QUICK else pytest.mark.long)
     for seed in sorted(ALL, key=lambda seed: (seed not in QUICK, seed))
 ]
-OWNER_URL = (
-    'DATABASE_URL="postgresql+psycopg://app_owner:$(cat)@10.213.77.11/app?sslmode=prefer"'
-    " /opt/api/1.1.0/bin/python -m alembic -c $(/opt/api/1.1.0/bin/python -m nexod_api.migrations)"
-)
-
-
-def back_to_the_start() -> None:
-    """1.0.0 at its own revision, as before the upgrade; the way down is a test's, no playbook of ours goes it."""
-    if get("/health")["version"] != "1.0.0":
-        done = run("make", "roll-back", report="roll_back", quiet=True)
-        assert done.rc == 0, done.said[-4000:]
-    downgrade("0008_contract_name")
-
-
-def downgrade(revision: str) -> None:
-    password = (ROOT / ".lab" / "secrets" / "database-owner").read_text().split()[0]
-    argv = ["podman", "exec", "-i", "nexod-lab-pooler-1", "sh", "-c", f"{OWNER_URL} downgrade {revision}"]
-    done = subprocess.run(argv, input=password, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr[-2000:]
-
-
 KNOWN: list[tuple[int, dict[str, str]]] = []
 
 

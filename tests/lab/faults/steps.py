@@ -1,0 +1,29 @@
+"""What tests of faults do to a lab before and after."""
+
+from __future__ import annotations
+
+import subprocess
+
+from ansible_collections.nexod.infra.tests.lab.support import ROOT, get, on, run
+
+FIRST_REVISION = "0008_contract_name"
+ALEMBIC = (
+    'DATABASE_URL="postgresql+psycopg://app_owner:$(cat)@10.213.77.11/app?sslmode=prefer"'
+    " /opt/api/1.1.0/bin/python -m alembic -c $(/opt/api/1.1.0/bin/python -m nexod_api.migrations)"
+)
+
+
+def back_to_the_start() -> None:
+    """1.0.0 at its own revision, as before the upgrade; the way down is a test's, no playbook of ours goes it."""
+    if get("/health")["version"] != "1.0.0":
+        done = run("make", "roll-back", report="roll_back", quiet=True)
+        assert done.rc == 0, done.said[-4000:]
+    if "1.1.0" in on("pooler-1", "ls /opt/api"):
+        downgrade(FIRST_REVISION)
+
+
+def downgrade(revision: str) -> None:
+    password = (ROOT / ".lab" / "secrets" / "database-owner").read_text().split()[0]
+    argv = ["podman", "exec", "-i", "nexod-lab-pooler-1", "sh", "-c", f"{ALEMBIC} downgrade {revision}"]
+    done = subprocess.run(argv, input=password, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]

@@ -1,0 +1,43 @@
+"""Single edits of the inventory: what the plan names is what the deploy then changes, and nothing else."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from ansible_collections.nexod.infra.tests.lab.support import run
+
+QUICK = "haproxy_max_connections"
+EDITS: dict[str, object] = {
+    "haproxy_max_connections": 2001,
+    "prometheus_retention_days": 31,
+    "backend_drain_seconds": 44,
+    "pgbouncer_pool_size": 79,
+    "frontend_cache_control": "public, max-age=60",
+    "alertmanager_group_wait_seconds": 6,
+    "lab_redis_memory_mb": 200,
+    "lab_postgresql_settings": {"log_min_duration_statement": "2s"},
+    "grafana_scrape_interval_seconds": 6,
+    "exporters_memory_max_mb": 120,
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [pytest.param(*edit, id=edit[0], marks=[] if edit[0] == QUICK else pytest.mark.long) for edit in EDITS.items()],
+)
+def test_the_plan_of_an_edit_is_what_happens(standing, name: str, value: object) -> None:
+    # By itself: what an edit before this one changed is changed back first.
+    assert run("make", "deploy", quiet=True).rc == 0
+    edit = f"ARGS=-e '{json.dumps({name: value})}'"
+    plan = run("make", "plan", edit, quiet=True)
+    assert plan.rc == 0, plan.said[-4000:]
+    assert plan.changes() != []
+    done = run("make", "deploy", edit, quiet=True)
+    assert done.rc == 0, done.said[-4000:]
+    assert done.changes() == plan.changes()
+    again = run("make", "plan", edit, quiet=True)
+    assert again.changes() == []
+    if name == QUICK:
+        assert run("make", "deploy", quiet=True).rc == 0
