@@ -5,8 +5,13 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 
-from ansible_collections.nexod.infra.tests.lab.support import HOSTS, ROOT, difference, get, secrets, snapshot
+import pytest
+
+from ansible_collections.nexod.infra.tests.lab.support import EDGE, HOSTS, ROOT, difference, get, secrets, snapshot
+from ansible_collections.nexod.infra.tests.load.driver import Load
+from ansible_collections.nexod.infra.tests.load.figures import faults, table
 
 STAGES = [
     *("preflight", "lock", "infrastructure", "monitoring", "pooler", "migrate", "backend", "caches", "frontend"),
@@ -15,6 +20,14 @@ STAGES = [
 # What the plans said, kept for the deploys that follow them.
 PLANNED: dict[str, list[str]] = {}
 APPROVED = ROOT / ".cache" / "approved-plan.json"
+
+
+@pytest.fixture(scope="module")
+def load() -> Iterator[Load]:
+    """What users bring, held from the upgrade to the end of the roll-back (docs/zero-downtime.md)."""
+    with Load(EDGE, ROOT / ".report" / "load.json", rate=70, sessions=500, slow_seconds=30) as held:
+        held.until_ready()
+        yield held
 
 
 def changed(counts: dict[str, int]) -> dict[str, int]:
@@ -101,7 +114,8 @@ def test_another_deploy_than_the_approved_one_is_refused(lab) -> None:
     assert difference(before, snapshot()) == []
 
 
-def test_upgrade(lab) -> None:
+def test_upgrade(lab, load: Load) -> None:
+    load.mark("upgrade")
     done = lab("make", "deploy", "VERSION=1.1.0", f"ARGS=-e plan_approved={APPROVED}")
     assert done.rc == 0, done.said[-5000:]
     assert done.report["version"] == {"before": "1.0.0", "after": "1.1.0"}
@@ -113,8 +127,17 @@ def test_upgrade(lab) -> None:
     assert get("/health")["version"] == "1.1.0"
 
 
-def test_roll_back_returns_the_version_and_leaves_the_schema(lab) -> None:
+def test_roll_back_returns_the_version_and_leaves_the_schema(lab, load: Load) -> None:
+    load.mark("roll-back")
     done = lab("make", "roll-back", report="roll_back")
     assert done.rc == 0, done.said[-5000:]
     assert get("/health")["version"] == "1.0.0"
     assert get("/ready")["status"] == "ready"
+
+
+def test_no_user_noticed_the_upgrade_or_the_roll_back(lab, load: Load) -> None:
+    found = load.end()
+    print(table(found))
+    assert faults(found) == []
+    assert found["sessions"]["created"] == 500
+    assert set(found["slow_calls"]["versions"]) == {"1.0.0", "1.1.0"}
