@@ -54,7 +54,7 @@ def _instance(name: str, found: dict[str, dict[str, str]]) -> Instance:
     current, previous, live, returned = (_known(found, link) for link in ("current", "previous", "live", "returned"))
     # A rollout that was killed while the current set stood its trial: what ran before it is what is still marked live.
     on_trial = live is not None and current is not None and live != current and returned is None
-    return Instance(name, current, live if on_trial else previous, returned)
+    return Instance(name, current, live if on_trial else previous, returned, settled=live == current)
 
 
 def _known(found: dict[str, dict[str, str]], link: str) -> Known | None:
