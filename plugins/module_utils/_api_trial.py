@@ -180,6 +180,22 @@ def _anonymous(status: pathlib.Path) -> int:
     return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("RssAnon:")), 0)
 
 
+def started(unit: str) -> float | None:
+    """When systemd started the unit, as Unix time."""
+    shown = run(["systemctl", "show", unit, "--property=ActiveEnterTimestamp", "--timestamp=unix"], timeout=10)
+    _, _, said = shown.stdout.strip().partition("=@")
+    return float(said) if said.isdigit() else None
+
+
+def figures(found: Facts) -> str:
+    """The trial in one line, for people."""
+    times = ", ".join(f"{name} {found[name]:.3g} s" for name in ("p50", "p95", "p99") if found[name] is not None)
+    return (
+        f"After {found['seconds']:.0f} s: {found['requests']} requests{f', {times}' if times else ''}; restarted"
+        f" {found['restarts']} times; memory grew by {found['memory_growth_mb'] or 0:g} MiB."
+    )
+
+
 def request(options: Facts, number: int, asked: Ask) -> Asked:
     """The request of this number, timed. A GET: whatever it finds, it is safe to ask."""
     path = options["paths"][number % len(options["paths"])]
@@ -228,7 +244,9 @@ def stand(
 
 def trial(options: Facts) -> dict[str, t.Any]:
     """Everything the module returns; raises with all that was wrong and the instance's last log lines."""
-    since = time.time()
+    began = time.time()
+    # What it logged when it started belongs to it as well.
+    since = started(options["unit"]) or began
     asked, looks = stand(options)
     times = [one.seconds for one in asked if one.fault is None]
     p50, p95, p99 = (
@@ -243,7 +261,7 @@ def trial(options: Facts) -> dict[str, t.Any]:
         "rows": [dataclasses.asdict(row) for row in judge(options["targets"], asked, options["requests"])],
         "memory_growth_mb": memory_growth(looks),
         "restarts": looks[-1].restarts - looks[0].restarts,
-        "seconds": round(time.time() - since, 3),
+        "seconds": round(time.time() - began, 3),
     }
     wrong = faults(options, asked, looks)
     if wrong:
@@ -252,7 +270,7 @@ def trial(options: Facts) -> dict[str, t.Any]:
             options["url"],
             "; ".join(wrong),
             "Mend the release, or what it needs, and deploy again.",
-            detail=f"Its last log lines:\n{last_words(options['unit'], since)}",
+            detail=f"{figures(result)}\nIts last log lines:\n{last_words(options['unit'], since)}",
             faults=wrong,
             **result,
         )

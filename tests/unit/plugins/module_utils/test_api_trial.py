@@ -219,6 +219,16 @@ def test_a_bad_one_fails_before_its_time_is_over(
     assert caught.value.facts["requests"] < 20  # type: ignore[operator]
 
 
+def test_figures_are_one_line() -> None:
+    found = {"seconds": 9.2, "requests": 8, "p50": 3.0495, "p95": 3.1, "p99": 3.1, "restarts": 0}
+    assert trial.figures({**found, "memory_growth_mb": None}) == (
+        "After 9 s: 8 requests, p50 3.05 s, p95 3.1 s, p99 3.1 s; restarted 0 times; memory grew by 0 MiB."
+    )
+    assert trial.figures({**found, "p50": None, "p95": None, "p99": None, "memory_growth_mb": 2.5}) == (
+        "After 9 s: 8 requests; restarted 0 times; memory grew by 2.5 MiB."
+    )
+
+
 def test_only_watching_asks_no_paths(url: str) -> None:
     trial.trial({**OPTIONS, "url": url, "requests": 0})
     assert set(Instance.counts) == {"/health", "/ready"}
