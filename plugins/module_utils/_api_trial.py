@@ -145,8 +145,8 @@ def look_at(options: Facts, began: float, asked: Ask = ask) -> Look:
     properties = "ActiveState,NRestarts,ControlGroup"
     shown = run(["systemctl", "show", options["unit"], f"--property={properties}"], timeout=10)
     facts = dict(line.split("=", 1) for line in shown.stdout.splitlines() if "=" in line)
-    urls = [options["url"].rstrip("/") + options[path] for path in ("health_path", "ready_path") if options[path]]
-    wrong = [fault for url in urls if (fault := fault_of(url, asked(url, timeout=5), None))]
+    base, paths = options["url"].rstrip("/"), filter(None, (options["health_path"], options["ready_path"]))
+    wrong = [fault for path in paths if (fault := fault_of(path, asked(base + path, timeout=5), None))]
     return Look(
         time.monotonic() - began,
         facts.get("ActiveState") in ("active", "reloading", "refreshing"),
