@@ -2,6 +2,7 @@
 """Build a release of the example application: one archive that installs on every host without an index.
 
     ./build.py 1.1.0 -o dist/       dist/api-1.1.0.tar
+    ./build.py 1.1.1 --fault slow   a release that is made to fail, to see what a deploy does with it
     ./build.py --lock               resolve requirements.in into requirements.lock
 
 The archive holds release.json and wheels/: the application's own wheel and, pinned by requirements.lock, all that it
@@ -28,11 +29,26 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 SOURCES = HERE / "src" / "nexod_api"
+FAULTS = HERE / "faults"
 LOCK = HERE / "requirements.lock"
 CACHE = HERE.parents[1] / ".cache" / "example-api"
 NAME = "api"
 # What the installed release must be able to import: proof on the host that it is whole, and its byte code is made.
 IMPORTS = ["nexod_api.server", "nexod_api.migrations", "alembic.config"]
+# What a release with a fault has at the end of its app.py. A sound one holds nothing of it.
+PLANT = b"""
+
+# Planted by build.py --fault: this release is made to fail.
+from nexod_api.fault import Fault  # noqa: E402
+
+create_sound_app = create_app
+
+
+def create_app(settings: Settings) -> FastAPI:
+    app = create_sound_app(settings)
+    app.add_middleware(Fault)
+    return app
+"""
 # Debian 12 and 13.
 PYTHONS = ["3.11", "3.13"]
 # 1980: the earliest that a zip file can say. A build depends on its sources, not on the hour.
@@ -56,8 +72,12 @@ def left_out(version: str) -> set[str]:
     return {file for first, what in since.items() if number(version) < number(first) for file in what["files"]}
 
 
-def source_files(version: str) -> Iterator[tuple[str, bytes]]:
-    """The source tree of `version`: path below the project, content."""
+def faults() -> list[str]:
+    return sorted(file.stem.replace("_", "-") for file in FAULTS.glob("*.py"))
+
+
+def source_files(version: str, fault: str | None = None) -> Iterator[tuple[str, bytes]]:
+    """The source tree of `version`: path below the project, content; with `fault` planted into it."""
     yield "pyproject.toml", (HERE / "pyproject.toml").read_bytes()
     missing = left_out(version)
     for file in sorted(SOURCES.rglob("*")):
@@ -65,7 +85,9 @@ def source_files(version: str) -> Iterator[tuple[str, bytes]]:
         if file.is_dir() or "__pycache__" in file.parts or path in missing:
             continue
         content = f'__version__ = "{version}"\n'.encode() if path == "_version.py" else file.read_bytes()
-        yield f"src/nexod_api/{path}", content
+        yield f"src/nexod_api/{path}", content + (PLANT if fault and path == "app.py" else b"")
+    if fault:
+        yield "src/nexod_api/fault.py", (FAULTS / f"{fault.replace('-', '_')}.py").read_bytes()
 
 
 def digest(parts: Iterable[bytes]) -> str:
@@ -75,9 +97,9 @@ def digest(parts: Iterable[bytes]) -> str:
     return total.hexdigest()
 
 
-def build_key(version: str, pythons: Sequence[str], machine: str) -> str:
+def build_key(version: str, pythons: Sequence[str], machine: str, fault: str | None = None) -> str:
     """Names everything that the archive depends on."""
-    sources = (part for path, content in source_files(version) for part in (path.encode(), content))
+    sources = (part for path, content in source_files(version, fault) for part in (path.encode(), content))
     asked = json.dumps([version, list(pythons), machine]).encode()
     return digest([asked, LOCK.read_bytes(), Path(__file__).read_bytes(), *sources])
 
@@ -114,9 +136,9 @@ def wheelhouse(python: str, machine: str) -> Path:
     return folder
 
 
-def own_wheel(version: str, scratch: Path) -> Path:
+def own_wheel(version: str, scratch: Path, fault: str | None) -> Path:
     tree = scratch / "source"
-    for path, content in source_files(version):
+    for path, content in source_files(version, fault):
         target = tree / path
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(content)
@@ -140,18 +162,20 @@ def write_archive(target: Path, release: dict[str, object], files: dict[str, Pat
                 archive.addfile(entry(path, file.stat().st_size), stream)
 
 
-def build(version: str, pythons: Sequence[str], machine: str, folder: Path) -> tuple[Path, bool]:
+def build(
+    version: str, pythons: Sequence[str], machine: str, folder: Path, fault: str | None = None
+) -> tuple[Path, bool]:
     """Path of the release's archive, and whether it had to be built."""
     number(version)
     archive = folder / f"{NAME}-{version}.tar"
     stamp = folder / f".{archive.name}.key"
-    key = build_key(version, pythons, machine)
+    key = build_key(version, pythons, machine, fault)
     if archive.is_file() and stamp.is_file() and stamp.read_text(encoding="utf-8") == key:
         return archive, False
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder) as name, concurrent.futures.ThreadPoolExecutor() as pool:
         scratch = Path(name)
-        ours = pool.submit(own_wheel, version, scratch)
+        ours = pool.submit(own_wheel, version, scratch, fault)
         houses = dict(zip(pythons, pool.map(lambda python: wheelhouse(python, machine), pythons), strict=True))
         own = f"wheels/{ours.result().name}"
         files = {own: ours.result()}
@@ -168,6 +192,7 @@ def build(version: str, pythons: Sequence[str], machine: str, folder: Path) -> t
             "pythons": needed,
             "imports": IMPORTS,
             "files": {path: hashlib.sha256(file.read_bytes()).hexdigest() for path, file in sorted(files.items())},
+            **({"fault": fault} if fault else {}),
         }
         write_archive(scratch / archive.name, release, files)
         stamp.unlink(missing_ok=True)
@@ -204,6 +229,7 @@ def main() -> int:
     parser.add_argument("--python", action="append", dest="pythons", help=f"default: {' and '.join(PYTHONS)}")
     parser.add_argument("--machine", default=platform.machine(), help="the hosts' architecture (default: this one's)")
     parser.add_argument("-o", "--output", type=Path, default=Path("dist"), help="folder of the archive (default: dist)")
+    parser.add_argument("--fault", choices=faults(), help="plant this fault (faults/), for a release that must fail")
     parser.add_argument("--lock", action="store_true", help="write requirements.lock anew")
     arguments = parser.parse_args()
     pythons = arguments.pythons or PYTHONS
@@ -214,7 +240,7 @@ def main() -> int:
         elif not arguments.version:
             parser.error("which version?")
         else:
-            archive, built = build(arguments.version, pythons, arguments.machine, arguments.output)
+            archive, built = build(arguments.version, pythons, arguments.machine, arguments.output, arguments.fault)
             sys.stdout.write(f"{archive} {'built' if built else 'is up to date'}\n")
     except BuildError as error:
         sys.stderr.write(f"{error}\n")

@@ -42,7 +42,7 @@ _value:
 
 
 def roll_back_target(links: dict[str, dict[str, dict[str, str]]]) -> dict[str, t.Any]:
-    instances = [Instance(name, *(_known(found, link) for link in LINKS)) for name, found in links.items()]
+    instances = [_instance(name, found) for name, found in links.items()]
     try:
         target = choose(instances)
     except InfraError as error:
@@ -50,7 +50,11 @@ def roll_back_target(links: dict[str, dict[str, dict[str, str]]]) -> dict[str, t
     return {"digest": target.known.digest, "label": target.known.label, "instances": list(target.instances)}
 
 
-LINKS = ("current", "previous", "returned")
+def _instance(name: str, found: dict[str, dict[str, str]]) -> Instance:
+    current, previous, live, returned = (_known(found, link) for link in ("current", "previous", "live", "returned"))
+    # A rollout that was killed while the current set stood its trial: what ran before it is what is still marked live.
+    on_trial = live is not None and current is not None and live != current and returned is None
+    return Instance(name, current, live if on_trial else previous, returned, settled=live == current)
 
 
 def _known(found: dict[str, dict[str, str]], link: str) -> Known | None:

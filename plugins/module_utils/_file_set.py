@@ -173,7 +173,10 @@ class FileSet:
     def previous(self) -> str:
         """The generation that `state: previous` means: the one before, or the current one where that return is done."""
         found = self.generation("previous")
-        if found is None and self.generation("returned") is not None:
+        if self._on_trial():
+            # The current set never got so far as to be live: before it was what is.
+            found = self.generation("live")
+        elif found is None and self.generation("returned") is not None:
             found = self.generation("current")
         if found is None:
             raise InfraError(
@@ -213,7 +216,9 @@ class FileSet:
         """What separates the service as last proven live from `wanted` (or, without, from the current set)."""
         live = self.tree(self.generation("live"))
         if wanted is not None:
-            return plan(live, wanted).action
+            # A run that was killed before it marked the current set leaves open which of the two the service runs.
+            runs = [live, self.tree(self.generation("current"))] if self._on_trial() else [live]
+            return strongest(plan(tree, wanted).action for tree in runs)
         current = self.generation("current")
         if current is None or current == self.generation("live"):
             return "none"
@@ -253,6 +258,11 @@ class FileSet:
                 }
             )
         return rows
+
+    def _on_trial(self) -> bool:
+        """Whether the current set was swapped in and then neither marked live nor taken back."""
+        current, live = self.generation("current"), self.generation("live")
+        return live is not None and current not in (None, live) and self.generation("returned") is None
 
     def _content(self, generation: str | None, path: str) -> bytes:
         try:

@@ -213,11 +213,20 @@ def last_words(unit: str, since: float) -> str:
     return logged.stdout.strip() or "(it logged nothing)"
 
 
-def bring(unit: str, steps: t.Sequence[str], proofs: t.Sequence[Proof], files: FileSet | None, timeout: float) -> None:
+def bring(
+    unit: str,
+    steps: t.Sequence[str],
+    proofs: t.Sequence[Proof],
+    files: FileSet | None,
+    timeout: float,
+    *,
+    settle: bool = True,
+) -> None:
     """Carry out `steps`, prove the service, mark its set live; return to the set before where that fails.
 
-    `proofs` is empty for a service that is not to run. Raises InfraError, with the previous set serving again
-    where there was one, when a step fails or a proof does not come within `timeout` seconds.
+    `proofs` is empty for a service that is not to run. Without `settle` a proven set is not marked: a trial follows.
+    Raises InfraError, with the previous set serving again where there was one, when a step fails or a proof does
+    not come within `timeout` seconds.
     """
     began = time.time()
     result = perform(unit, steps, timeout)
@@ -229,20 +238,20 @@ def bring(unit: str, steps: t.Sequence[str], proofs: t.Sequence[Proof], files: F
     else:
         missing = None
     if missing is None:
-        if files is not None and act != "stop":
+        if files is not None and act != "stop" and settle:
             files.mark_live()
         return
     words = last_words(unit, began)
     raise InfraError(
         act if act != "none" else "change",
         f'the service "{unit}"',
-        f"{missing}. {_returned(unit, act, proofs, files, timeout)}",
+        f"{missing}. {take_back(unit, act, proofs, files, timeout)}",
         f"Correct what it complains of and run again; `journalctl -u {unit}` has more.",
         detail=f"Its last log lines:\n{words}",
     )
 
 
-def _returned(unit: str, act: str, proofs: t.Sequence[Proof], files: FileSet | None, timeout: float) -> str:
+def take_back(unit: str, act: str, proofs: t.Sequence[Proof], files: FileSet | None, timeout: float) -> str:
     """Take the unproven set back, if one was proven before, and say what runs now."""
     if files is None:
         return "It has no file set to return to"

@@ -21,12 +21,16 @@ class Known:
 
 @dataclasses.dataclass(frozen=True)
 class Instance:
-    """What an instance runs, ran before, and was returned from, each None where there is no such set."""
+    """What an instance runs, ran before, and was returned from, each None where there is no such set.
+
+    `settled` False: its links say so, but a run was killed before its service was proven with it.
+    """
 
     name: str
     current: Known | None
     previous: Known | None
     returned: Known | None
+    settled: bool = True
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,7 +52,7 @@ def choose(instances: t.Sequence[Instance]) -> Target:
     for known in dict.fromkeys(known for known in candidates if known):
         if not all(known.digest in _digests(instance) for instance in instances):
             continue
-        behind = tuple(i.name for i in instances if i.current is None or i.current.digest != known.digest)
+        behind = tuple(i.name for i in instances if not (i.settled and i.current and i.current.digest == known.digest))
         if behind or any(i.returned for i in instances):
             return Target(known, behind)
     said = "; ".join(f"{i.name} runs {_label(i.current)}, before {_label(i.previous)}" for i in instances)

@@ -14,6 +14,8 @@ description:
     the new set, and only then marks that set as live.
   - When the proof does not come, the file set returns to the one that was last live, the service is restarted with it
     and proven, and the task fails with the service's last log lines.
+  - Where a trial follows the proof, such as M(nexod.infra.api_trial), O(settle=false) leaves the set unmarked until
+    V(settled) or V(returned) ends it; a run that is killed meanwhile is followed by one that does all of it again.
   - A service that is active but does not prove itself, with nothing to change, is restarted once.
   - In check mode only asks; a unit that is not there yet is predicted to be enabled and started.
 options:
@@ -22,10 +24,17 @@ options:
     type: str
     required: true
   state:
-    description: V(started) runs and proves it, V(stopped) ends it, V(absent) ends and disables it, unit missing or not.
+    description:
+      - V(started) runs and proves it, V(stopped) ends it, V(absent) ends and disables it, unit missing or not.
+      - V(settled) marks the set that it was started with as live; nothing is done to the service.
+      - V(returned) takes a set that is not marked live back, and starts and proves the service with the one that is.
     type: str
-    choices: [started, stopped, absent]
+    choices: [started, stopped, absent, settled, returned]
     default: started
+  settle:
+    description: Whether a proven set counts as live at once. V(false) leaves that to a later O(state=settled).
+    type: bool
+    default: true
   enabled:
     description: Whether it starts at boot.
     type: bool
@@ -109,6 +118,14 @@ EXAMPLES = r"""
           prometheus_config_last_reload_successful: "1"
           prometheus_config_last_reload_success_timestamp_seconds: since
         after: [start, reload, restart]
+
+- name: Take back what failed its trial
+  nexod.infra.live_service:
+    name: api
+    state: returned
+    files: "{{ api_files }}"
+    proof:
+      - url: http://127.0.0.1:8000/ready
 """
 
 RETURN = r"""
@@ -133,6 +150,15 @@ seconds:
   returned: always
   type: float
   sample: 0.41
+live:
+  description: Whether the current set is the one that is marked live; a first deploy has none to be returned to.
+  returned: when O(files) is given and O(state) is V(settled) or V(returned)
+  type: bool
+says:
+  description: What was found or done, in a sentence.
+  returned: when O(state) is V(returned)
+  type: str
+  sample: It was returned to its previous set (0002-9c1185a5c5e9), which serves again
 """
 
 import time
@@ -155,7 +181,12 @@ PROOF: dict[str, dict[str, t.Any]] = {
 
 ARGUMENTS: dict[str, dict[str, t.Any]] = {
     "name": {"type": "str", "required": True},
-    "state": {"type": "str", "choices": ["started", "stopped", "absent"], "default": "started"},
+    "state": {
+        "type": "str",
+        "choices": ["started", "stopped", "absent", "settled", "returned"],
+        "default": "started",
+    },
+    "settle": {"type": "bool", "default": True},
     "enabled": {"type": "bool", "default": True},
     "files": {
         "type": "dict",
@@ -206,7 +237,7 @@ def keep_live(module: AnsibleModule) -> dict[str, t.Any]:
     act = service.taken(steps)
     if not module.check_mode:
         current = FileSet(files["name"], files["root"]) if files else None
-        service.bring(unit, steps, proofs if state == "started" else [], current, timeout)
+        service.bring(unit, steps, proofs if state == "started" else [], current, timeout, settle=options["settle"])
     return {
         "name": unit,
         "changed": service.changes(steps),
@@ -217,10 +248,34 @@ def keep_live(module: AnsibleModule) -> dict[str, t.Any]:
     }
 
 
+def end_trial(module: AnsibleModule) -> dict[str, t.Any]:
+    """Mark the set that stood its trial, or take it back. In check mode there was none to end."""
+    options = module.params
+    files = FileSet(options["files"]["name"], options["files"]["root"])
+    began, changed, says = time.time(), False, ""
+    if options["state"] == "settled" and not module.check_mode:
+        # Not a change of its own: what it marks was one when it was swapped in.
+        files.mark_live()
+    elif not module.check_mode:
+        changed = files.generation("live") not in (None, files.generation("current"))
+        proofs = [as_proof(row, options["secrets"]) for row in options["proof"]]
+        says = service.take_back(options["name"], "restart", proofs, files, options["timeout"])
+    return {
+        "name": options["name"],
+        "changed": changed,
+        "action": "restart" if changed else "none",
+        "steps": ["daemon-reload", "restart"] if changed else [],
+        "seconds": round(time.time() - began, 3),
+        "live": files.generation("live") is not None and files.generation("live") == files.generation("current"),
+        "says": says,
+    }
+
+
 def main() -> None:
-    module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
+    ending = [("state", "settled", ["files"]), ("state", "returned", ["files"])]
+    module = AnsibleModule(argument_spec=ARGUMENTS, required_if=ending, supports_check_mode=True)
     try:
-        result = keep_live(module)
+        result = end_trial(module) if module.params["state"] in ("settled", "returned") else keep_live(module)
     except InfraError as error:
         module.fail_json(**error.report())
     module.exit_json(**result)

@@ -182,6 +182,56 @@ def test_return_to_previous_once_and_then_nothing(files: fs.FileSet) -> None:
     assert (read(files, "f"), read(files, "f", "previous")) == ("3", "1")
 
 
+def deployed(files: fs.FileSet, *contents: str) -> None:
+    for content in contents:
+        files.apply([entry("f", content)], [])
+        files.mark_live()
+
+
+def test_after_a_failed_trial_all_is_as_it_was(files: fs.FileSet) -> None:
+    deployed(files, "1", "2")
+    files.apply([entry("f", "bad")], [])
+    assert read(files, "f", "live") == "2", "proven, but on trial: nobody has marked it"
+    files.point_to("live")
+    assert [read(files, "f", link) for link in ("current", "live", "previous")] == ["2", "2", "1"]
+    assert files.action([entry("f", "2")]) == "none"
+    files.apply([entry("f", "3")], [])
+    files.mark_live()
+    assert [read(files, "f", link) for link in ("current", "live", "previous")] == ["3", "3", "2"]
+    files.point_to("previous")
+    files.mark_live()
+    assert read(files, "f") == "2", "never the bad one"
+
+
+def test_a_roll_back_after_a_failed_trial_goes_to_what_was_before_the_good_one(files: fs.FileSet) -> None:
+    deployed(files, "1", "2")
+    files.apply([entry("f", "bad")], [])
+    files.point_to("live")
+    files.point_to("previous")
+    files.mark_live()
+    assert (read(files, "f"), read(files, "f", "live")) == ("1", "1")
+
+
+def test_a_roll_back_of_a_run_killed_in_its_trial_goes_to_what_is_live(files: fs.FileSet) -> None:
+    deployed(files, "1", "2")
+    files.apply([entry("f", "bad")], [])
+    assert files.action([entry("f", "bad")]) == "restart", "the next run replaces it anew, and tries it"
+    assert files.action([entry("f", "2")]) == "restart", "it runs the bad one, whatever is marked live"
+    for _again in range(2):
+        assert (files.generation("live")) == files.previous()
+        files.point_to("previous")
+        files.mark_live()
+        assert (read(files, "f"), read(files, "f", "live")) == ("2", "2")
+
+
+def test_a_first_set_that_fails_its_trial_has_nothing_to_return_to(files: fs.FileSet) -> None:
+    files.apply([entry("f", "bad")], [])
+    with pytest.raises(InfraError, match="ever proven live"):
+        files.point_to("live")
+    with pytest.raises(InfraError, match="no set was live before"):
+        files.previous()
+
+
 def test_no_previous_set_is_a_clear_error(files: fs.FileSet) -> None:
     files.apply([entry("f", "1")], [])
     files.mark_live()

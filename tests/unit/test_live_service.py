@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
+import grp
 import http.server
+import os
+import pathlib
+import pwd
 import threading
 import typing as t
 
 import pytest
 
 from ansible_collections.nexod.infra.plugins.module_utils import _live_service as ls
+from ansible_collections.nexod.infra.plugins.module_utils._file_set import Entry, FileSet
+from ansible_collections.nexod.infra.plugins.module_utils._processes import Result
 
 ABSENT = ls.Status(known=False, active=False, enabled=False, stale=False)
 RUNNING = ls.Status(known=True, active=True, enabled=True, stale=False)
@@ -147,3 +153,34 @@ def test_waiting_ends_when_it_is_no_use(
     monkeypatch.setattr(ls.time, "sleep", lambda _seconds: None)
     said = ls.wait_proven("a", [], "start", since=0, timeout=3600)
     assert said is None if missing is None else missing in (said or "")
+
+
+@pytest.fixture
+def on_trial(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> FileSet:
+    """A set that was live, and one that was proven without being settled; systemd does as it is told."""
+    monkeypatch.setattr(ls, "status_of", lambda _unit: RUNNING)
+    monkeypatch.setattr(ls, "perform", lambda *_: Result(0, "", ""))
+    monkeypatch.setattr(ls, "last_words", lambda *_: "")
+    files = FileSet("a", str(tmp_path))
+    for content in ("good", "bad"):
+        files.apply([entry(content)], [])
+        ls.bring("a", ["restart"], [], files, 1, settle=content == "good")
+    return files
+
+
+def entry(content: str) -> Entry:
+    owner, group = pwd.getpwuid(os.getuid()).pw_name, grp.getgrgid(os.getgid()).gr_name
+    return Entry("f", content.encode(), "0644", owner, group, "restart", None, False)
+
+
+def test_a_set_on_trial_is_not_live_and_is_taken_back(on_trial: FileSet) -> None:
+    assert on_trial.generation("live") != on_trial.generation("current")
+    assert "returned to its previous set" in ls.take_back("a", "restart", [], on_trial, 1)
+    assert on_trial.generation("live") == on_trial.generation("current")
+    assert "was live before, which has not changed" in ls.take_back("a", "restart", [], on_trial, 1), "asked again"
+
+
+def test_a_set_that_stood_its_trial_is_live(on_trial: FileSet) -> None:
+    before = on_trial.generation("live")
+    assert on_trial.mark_live()
+    assert on_trial.generation("previous") == before
