@@ -183,7 +183,7 @@ def _anonymous(status: pathlib.Path) -> int:
 def started(unit: str) -> float | None:
     """When systemd started the unit, as Unix time."""
     shown = run(["systemctl", "show", unit, "--property=ActiveEnterTimestamp", "--timestamp=unix"], timeout=10)
-    _, _, said = shown.stdout.strip().partition("=@")
+    said = shown.stdout.strip().rpartition("=@")[2]
     return float(said) if said.isdigit() else None
 
 
@@ -216,7 +216,7 @@ def stand(
     done: list[Asked] = []
     pause = options["seconds"] / max(1, options["requests"])
     # The first of each path finds nothing ready yet, no connection and no plan: it must be right, but may be slow.
-    first = [request(options, number, asked) for number, _ in enumerate(options["paths"]) if options["requests"]]
+    first = [request(options, number, asked) for number in range(len(options["paths"]) if options["requests"] else 0)]
     done += [one for one in first if one.fault]
 
     def one(number: int) -> None:
