@@ -9,7 +9,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: api_trial
 short_description: Put an instance of an API on trial before users reach it
-version_added: "1.1.0"
+version_added: "1.0.0"
 author: The nexod.infra maintainers (@nexod)
 description:
   - Sends an instance requests of its own, spread over some seconds, and watches its health, its unit and its memory
