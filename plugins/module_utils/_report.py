@@ -178,7 +178,8 @@ def _migrations(report: Facts) -> str:
     if not steps:
         return ""
     seconds = sum(float(step.get("seconds") or 0) for step in steps)
-    return f", {len(steps)} {'migration' if len(steps) == 1 else 'migrations'} in {duration(seconds)}"
+    ending = "pending" if report["check_mode"] else f"in {duration(seconds)}"
+    return f", {len(steps)} {'migration' if len(steps) == 1 else 'migrations'} {ending}"
 
 
 def _cache(cache: Facts) -> str:
@@ -222,7 +223,8 @@ def _facts(report: Facts) -> list[tuple[str, list[str]]]:
         ("version", [version]),
         ("revision", [revision + _migrations(report) if revision else ""]),
         ("cache", [_cache(report["cache"])]),
-        ("verdict", _verdict(report["verdict"])),
+        # A plan brings nothing out that could be judged.
+        ("verdict", [] if report["check_mode"] else _verdict(report["verdict"])),
         ("to change" if report["check_mode"] else "changed", [_changed(report)]),
         ("stages", stages),
         ("stand-ins", [str(sentence) for sentence in report["stand_ins"]]),

@@ -214,11 +214,12 @@ def _fact(label: str, value: Child, note: str = "", kind: str | None = None) -> 
     )
 
 
-def _cache(cache: Facts) -> tuple[str, str]:
+def _cache(cache: Facts, planned: bool) -> tuple[str, str]:
     deleted, kept = cache.get("deleted"), cache.get("sessions_kept")
     if deleted is None and kept is None:
         return "", ""
-    return f"{count(int(number(deleted)), 'key')} flushed", f"{count(int(number(kept)), 'session')} kept"
+    flushed = "to be flushed, as of now" if planned else "flushed"
+    return f"{count(int(number(deleted)), 'key')} {flushed}", f"{count(int(number(kept)), 'session')} kept"
 
 
 def _rows(verdict: Facts | None) -> list[Facts]:
@@ -226,18 +227,20 @@ def _rows(verdict: Facts | None) -> list[Facts]:
 
 
 def _facts(report: Facts) -> Child:
+    planned = bool(report.get("check_mode"))
     version, version_note = step(report.get("version"))
     revision, revision_note = step(report.get("revision"))
     steps = report.get("migrations") or []
     if steps:
         took = duration(sum(number(row.get("seconds")) for row in steps))
-        revision_note = f"{count(len(steps), 'migration')} in {took}"
-    cache, cache_note = _cache(report.get("cache") or {})
-    verdict, rows = report.get("verdict") or {}, _rows(report.get("verdict"))
+        revision_note = f"{count(len(steps), 'migration')} {'pending' if planned else f'in {took}'}"
+    cache, cache_note = _cache(report.get("cache") or {}, planned)
+    # A plan brings nothing out that could be judged.
+    verdict, rows = ({}, []) if planned else (report.get("verdict") or {}, _rows(report.get("verdict")))
     word = str(verdict.get("verdict") or "")
     met = sum(row.get("verdict") == "met" for row in rows)
     hosts, changed = report.get("hosts") or {}, report.get("changed_hosts") or []
-    mode = "Hosts that would change" if report.get("check_mode") else "Hosts changed"
+    mode = "Hosts that would change" if planned else "Hosts changed"
     kind = VERDICTS.get(word, "muted")
     cards = [
         _fact("Version", version, version_note),
@@ -272,6 +275,9 @@ def _migrations(report: Facts) -> Child:
     steps = report.get("migrations") or []
     if not steps:
         return None
+    if report.get("check_mode"):
+        pending = [(el("code", None, row.get("revision")), row.get("doc") or "") for row in steps]
+        return section("Migrations", table(["Revision", "What it would do"], pending, "Migrations, in their order"))
     longest = max(number(row.get("seconds")) for row in steps) or 1
     rows = [
         (
@@ -324,7 +330,7 @@ def _row(row: Facts) -> list[Child]:
 
 def _verdict(report: Facts) -> Child:
     verdict, rows = report.get("verdict"), _rows(report.get("verdict"))
-    if not verdict:
+    if not verdict or report.get("check_mode"):
         return None
     heads = ["Metric", "Quantile", "Target", "Measured", "Samples", "Verdict"]
     faults = [str(fault) for fault in verdict.get("faults") or ()]
@@ -618,7 +624,11 @@ def page(report: Facts) -> str:
         el("title", None, headline(known)),
         el("style", None, Markup(STYLE)),
     )
-    parts = (_head, _errors, _facts, _verdict, _migrations, _time_line, _changes, _stand_ins, _links)
+    # Of a plan one wants to read what it would do; of a run first whether it was good.
+    middle = (
+        (_changes, _migrations, _time_line) if known["check_mode"] else (_verdict, _migrations, _time_line, _changes)
+    )
+    parts = (_head, _errors, _facts, *middle, _stand_ins, _links)
     foot = [f"{report.get('playbook') or 'run'}", f", ended {moment(finished)}" if finished else ""]
     body = el(
         "body",

@@ -120,7 +120,7 @@ def test_it_is_well_formed_alone_and_always_the_same(report: dict[str, t.Any]) -
     [
         ("good", ["lab: deploy done", *HEADINGS[1:5], *HEADINGS[6:]]),
         ("failed", ["lab: deploy FAILED", "What went wrong", *HEADINGS[2:5], *HEADINGS[6:]]),
-        ("plan", ["staging: plan of deploy", "Time line", "What would change"]),
+        ("plan", ["staging: plan of deploy", "What would change", "Time line"]),
         ("empty", ["unnamed environment: deploy done"]),
     ],
 )
