@@ -34,6 +34,9 @@ POINTERS = ("current", "previous", "live")
 # A unit or an environment file is far smaller; what is larger names no program.
 LARGEST_UNIT = 256 * 1024
 
+#: A release is built beside the one that serves: that one goes first. (nice is of coreutils, on every Debian.)
+PATIENTLY = ("nice", "-n", "19")
+
 ARGUMENTS: dict[str, t.Any] = {
     "name": {"type": "str", "required": True},
     "version": {"type": "str"},
@@ -338,7 +341,7 @@ def make_environment(target: pathlib.Path, wheels: t.Sequence[str], python: str,
     options = "--isolated --no-index --no-deps --no-compile --no-input --no-cache-dir --disable-pip-version-check"
     packages = [wheel for wheel in wheels if wheel not in pips]
     installed = run(
-        [interpreter, f"{pips[0]}/pip", "install", "--quiet", *options.split(), *packages],
+        [*PATIENTLY, interpreter, f"{pips[0]}/pip", "install", "--quiet", *options.split(), *packages],
         timeout=600,
         environment={"PIP_CONFIG_FILE": os.devnull},
     )
@@ -348,6 +351,8 @@ def make_environment(target: pathlib.Path, wheels: t.Sequence[str], python: str,
     # Proof that the release is whole. It also leaves byte code for exactly what is used, which the service,
     # running as nobody who may write here, could never keep: 0.8 s instead of 2.6 s a start.
     statement = "".join(f"import {name}\n" for name in imports)
-    proven = run([interpreter, "-c", statement], timeout=120, environment={"PYTHONDONTWRITEBYTECODE": ""}, cwd="/")
+    proven = run(
+        [*PATIENTLY, interpreter, "-c", statement], timeout=120, environment={"PYTHONDONTWRITEBYTECODE": ""}, cwd="/"
+    )
     if proven.rc != 0:
         raise InfraError("import from", what, proven.output[-2000:], "Mend the release's code or its requirements.")
