@@ -173,7 +173,7 @@ def _error(failure: Facts, hosts: t.Sequence[str]) -> Markup:
         "article",
         {"class": "error"},
         el("h3", None, first),
-        el("p", {"class": "small where"}, where, el("span", {"class": "muted"}, f", task “{task_of(failure)}”")),
+        el("p", {"class": "small where"}, where, el("span", {"class": "muted"}, f', task "{task_of(failure)}"')),
         el("pre", None, rest.strip("\n")) if rest.strip() else None,
         el("p", {"class": "mend"}, el("strong", None, "What to do next"), el("span", None, ticked(mend)))
         if mend
@@ -485,8 +485,8 @@ def _figures(stages: t.Sequence[tuple[Facts, float]], spans: t.Sequence[Facts], 
         el(
             "details",
             None,
-            el("summary", None, f"The hosts’ tasks as a table ({len(span_rows)} rows)"),
-            table(["Host", "Stage", "Task", "Began after", "Took", "Outcome"], span_rows, "The hosts’ tasks"),
+            el("summary", None, f"The tasks of the hosts as a table ({len(span_rows)} rows)"),
+            table(["Host", "Stage", "Task", "Began after", "Took", "Outcome"], span_rows, "The tasks of the hosts"),
         )
         if span_rows
         else None,

@@ -83,7 +83,6 @@ import time
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.nexod.infra.plugins.module_utils._deploy_lock import Holder, Lock, decide, refusal
-from ansible_collections.nexod.infra.plugins.module_utils._errors import InfraError
 
 ARGUMENTS = {
     "environment": {"type": "str", "required": True},
@@ -101,22 +100,19 @@ def main() -> None:
     given = module.params
     lock, now = Lock(given["environment"], given["folder"] or ""), time.time()
     me = Holder(**given["holder"], what=given["what"] or "a run", since=now, until=now + given["lease_seconds"])
-    try:
-        if given["state"] == "released":
-            released = not module.check_mode and lock.release(me.run)
-            module.exit_json(changed=False, became="release" if released else "none", file=str(lock.path))
-        if module.check_mode:
-            held = lock.read()
-            became = decide(held, me, given["dead"])
-        else:
-            became, held = lock.take(me, given["dead"])
-        before = {"held_by": dataclasses.asdict(held)} if held else {}
-        if became == "refuse" and held:
-            if not module.check_mode:
-                raise refusal(held, now, str(lock.path))
-            module.warn(f"Another run is changing {given['environment']}, so this plan may be wrong: {held.said(now)}.")
-    except InfraError as error:
-        module.fail_json(**{**error.report(), "file": str(lock.path), **before})
+    if given["state"] == "released":
+        released = not module.check_mode and lock.release(me.run)
+        module.exit_json(changed=False, became="release" if released else "none", file=str(lock.path))
+    if module.check_mode:
+        held = lock.read()
+        became = decide(held, me, given["dead"])
+    else:
+        became, held = lock.take(me, given["dead"])
+    before = {"held_by": dataclasses.asdict(held)} if held else {}
+    if became == "refuse" and held:
+        if not module.check_mode:
+            module.fail_json(**{**refusal(held, now, str(lock.path)).report(), "file": str(lock.path), **before})
+        module.warn(f"Another run is changing {given['environment']}, so this plan may be wrong: {held.said(now)}.")
     module.exit_json(changed=False, became=became, file=str(lock.path), **before)
 
 

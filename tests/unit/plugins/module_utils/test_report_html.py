@@ -144,7 +144,7 @@ def test_sections_are_there_by_content(name: str, heads: list[str]) -> None:
             "failed",
             [
                 "What to do next Correct what it complains of and run again; journalctl -u api has more.",
-                "backend on api-1, task “backend : run | Prove it live”",
+                'backend on api-1, task "backend : run | Prove it live"',
                 "SQLSTATE 28P01",
                 "failed here",
                 "✕ failed",
