@@ -9,7 +9,7 @@ from ansible_collections.nexod.infra.tests.lab.support import ROOT, get, on, run
 FIRST_REVISION = "0008_contract_name"
 ALEMBIC = (
     'DATABASE_URL="postgresql+psycopg://app_owner:$(cat)@10.213.77.11/app?sslmode=prefer"'
-    " /opt/api/1.1.0/bin/python -m alembic -c $(/opt/api/1.1.0/bin/python -m nexod_api.migrations)"
+    " {python} -m alembic -c $({python} -m nexod_api.migrations)"
 )
 
 
@@ -18,12 +18,14 @@ def back_to_the_start() -> None:
     if get("/health")["version"] != "1.0.0":
         done = run("make", "roll-back", report="roll_back", quiet=True)
         assert done.rc == 0, done.said[-4000:]
-    if "1.1.0" in on("pooler-1", "ls /opt/api"):
-        downgrade(FIRST_REVISION)
+    release = next((name for name in on("pooler-1", "ls -r /opt/api").split() if name.startswith("1.1.")), "")
+    if release:
+        downgrade(release, FIRST_REVISION)
 
 
-def downgrade(revision: str) -> None:
+def downgrade(release: str, revision: str) -> None:
     password = (ROOT / ".lab" / "secrets" / "database-owner").read_text().split()[0]
-    argv = ["podman", "exec", "-i", "nexod-lab-pooler-1", "sh", "-c", f"{ALEMBIC} downgrade {revision}"]
+    alembic = ALEMBIC.format(python=f"/opt/api/{release}/bin/python")
+    argv = ["podman", "exec", "-i", "nexod-lab-pooler-1", "sh", "-c", f"{alembic} downgrade {revision}"]
     done = subprocess.run(argv, input=password, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
