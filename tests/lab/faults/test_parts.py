@@ -6,7 +6,6 @@ import subprocess
 
 import pytest
 
-from ansible_collections.nexod.infra.tests.lab.faults.steps import back_to_the_start
 from ansible_collections.nexod.infra.tests.lab.support import get, interrupted, run, users
 
 PLAYBOOK = (".venv/bin/ansible-playbook", "-i", "inventories/lab", "playbooks/deploy.yml")
@@ -59,7 +58,6 @@ def test_stopped_before(standing, host: str) -> None:
 )
 def test_stopped_in_the_middle(standing, host: str, at: str, stages: set[str], says: str, serves: bool) -> None:
     """The stage that needs it fails and says so, what is left serves, and the next run converges."""
-    back_to_the_start()
     command = f"podman stop --time 0 nexod-lab-{host}"
     with users() as served:
         done = run(*UPGRADE, quiet=True, **interrupted(at, command))
@@ -75,4 +73,3 @@ def test_stopped_in_the_middle(standing, host: str, at: str, stages: set[str], s
     assert again.rc == 0, again.said[-5000:]
     assert get("/health")["version"] == "1.1.0"
     assert get("/ready")["status"] == "ready"
-    back_to_the_start()

@@ -7,7 +7,6 @@ import sys
 
 import pytest
 
-from ansible_collections.nexod.infra.tests.lab.faults.steps import back_to_the_start
 from ansible_collections.nexod.infra.tests.lab.support import ROOT, get, on, run, users
 
 RUNNING = "systemctl show api --property=MainPID --value; readlink /etc/nexod/api/current /etc/nexod/api/live"
@@ -49,4 +48,3 @@ def test_a_bad_release_goes_back_by_itself(standing, version: str, fault: str, s
     again = run("make", "deploy", "VERSION=1.1.0", quiet=True)
     assert again.rc == 0, again.said[-5000:]
     assert get("/health")["version"] == "1.1.0"
-    back_to_the_start()
