@@ -82,6 +82,7 @@ seconds:
   sample: 1.2
 """
 
+import dataclasses
 import os
 import time
 import typing as t
@@ -116,7 +117,9 @@ def bring(haproxy: Haproxy, options: dict[str, t.Any], check_mode: bool) -> dict
     began = time.monotonic()
     servers = haproxy.servers(wanted.backend)
     before = find(servers, wanted.backend, wanted.server)
-    commands = plan(wanted, servers, haproxy.taken_out(wanted.backend))
+    # Who serves now says little of a plan: a run puts each instance in before it takes the next one out.
+    least = 0 if check_mode else wanted.least
+    commands = plan(dataclasses.replace(wanted, least=least), servers, haproxy.taken_out(wanted.backend))
     after = before
     if not check_mode:
         haproxy.apply(commands)
