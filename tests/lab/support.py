@@ -182,6 +182,15 @@ def state() -> dict[str, str]:
     return {**seen, "schema": on("db-1", SCHEMA), "edge": on("edge-1", EDGE_STATE)}
 
 
+# Of an upgrade that nothing disturbed: how many tasks it had, and the state that it led to.
+UNDISTURBED: list[tuple[int, dict[str, str]]] = []
+
+
+def remember_undisturbed(count: Path) -> None:
+    """Keep what later tests compare with; `count` is what the run wrote its number of tasks to."""
+    UNDISTURBED[:] = [(int(count.read_text()), state())]
+
+
 @dataclasses.dataclass
 class Served:
     """What users at the edge were told meanwhile."""

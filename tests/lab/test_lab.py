@@ -6,10 +6,21 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
-from ansible_collections.nexod.infra.tests.lab.support import EDGE, HOSTS, ROOT, difference, get, secrets, snapshot
+from ansible_collections.nexod.infra.tests.lab.support import (
+    EDGE,
+    HOSTS,
+    ROOT,
+    difference,
+    get,
+    interrupted,
+    remember_undisturbed,
+    secrets,
+    snapshot,
+)
 from ansible_collections.nexod.infra.tests.load.driver import Load
 from ansible_collections.nexod.infra.tests.load.figures import faults, table
 
@@ -118,9 +129,13 @@ def test_another_deploy_than_the_approved_one_is_refused(lab) -> None:
 UNHURRIED = """-e '{"verify_latency_targets": [], "backend_trial_latency_targets": []}'"""
 
 
-def test_upgrade(lab, load: Load) -> None:
+def test_upgrade(lab, load: Load, tmp_path: Path) -> None:
+    count = tmp_path / "tasks"
     load.mark("upgrade")
-    done = lab("make", "deploy", "VERSION=1.1.0", f"ARGS=-e plan_approved={APPROVED} {UNHURRIED}")
+    done = lab(
+        *("make", "deploy", "VERSION=1.1.0", f"ARGS=-e plan_approved={APPROVED} {UNHURRIED}"),
+        **{"INTERRUPT_COUNT": str(count), **interrupted("never", "true")},
+    )
     assert done.rc == 0, done.said[-5000:]
     assert done.report["version"] == {"before": "1.0.0", "after": "1.1.0"}
     assert done.changes() == PLANNED["1.1.0"]
@@ -129,6 +144,7 @@ def test_upgrade(lab, load: Load) -> None:
     assert done.report["cache"]["deleted"] is not None
     assert done.report["verdict"]["session"] == "kept"
     assert get("/health")["version"] == "1.1.0"
+    remember_undisturbed(count)
 
 
 def test_roll_back_returns_the_version_and_leaves_the_schema(lab, load: Load) -> None:

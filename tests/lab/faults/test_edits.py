@@ -8,7 +8,6 @@ import pytest
 
 from ansible_collections.nexod.infra.tests.lab.support import run
 
-QUICK = "haproxy_max_connections"
 EDITS: dict[str, object] = {
     "haproxy_max_connections": 2001,
     "prometheus_retention_days": 31,
@@ -25,10 +24,9 @@ EDITS: dict[str, object] = {
 EDITED: list[str] = []
 
 
-@pytest.mark.parametrize(
-    ("name", "value"),
-    [pytest.param(*edit, id=edit[0], marks=[] if edit[0] == QUICK else pytest.mark.long) for edit in EDITS.items()],
-)
+# tests/lab/test_lab.py compares the two largest plans, from bare hosts and of an upgrade, in every run.
+@pytest.mark.long
+@pytest.mark.parametrize(("name", "value"), [pytest.param(*edit, id=edit[0]) for edit in EDITS.items()])
 def test_the_plan_of_an_edit_is_what_happens(standing, name: str, value: object) -> None:
     if EDITED:
         # By itself: what the edit before this one changed is changed back first.

@@ -10,7 +10,17 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.nexod.infra.tests.lab.faults.steps import back_to_the_start
-from ansible_collections.nexod.infra.tests.lab.support import ROOT, difference, interrupted, on, run, state, users
+from ansible_collections.nexod.infra.tests.lab.support import (
+    ROOT,
+    UNDISTURBED,
+    difference,
+    interrupted,
+    on,
+    remember_undisturbed,
+    run,
+    state,
+    users,
+)
 
 UPGRADE = ("make", "deploy", "VERSION=1.1.0")
 # Kept, so that a round that failed can be had again: pytest -k 'seed-7'.
@@ -19,16 +29,15 @@ SEEDS = [
     pytest.param(seed, id=f"seed-{seed}", marks=[] if seed in QUICK else pytest.mark.long)
     for seed in sorted(ALL, key=lambda seed: (seed not in QUICK, seed))
 ]
-KNOWN: list[tuple[int, dict[str, str]]] = []
 
 
 def undisturbed(count: Path) -> tuple[int, dict[str, str]]:
-    """How many tasks an upgrade has, and the state that it leads to; found out once."""
-    if not KNOWN:
+    """How many tasks an upgrade has, and the state that it leads to: of this session's upgrade, or of one made here."""
+    if not UNDISTURBED:
         done = run(*UPGRADE, quiet=True, INTERRUPT_COUNT=str(count), **interrupted("never", "true"))
         assert done.rc == 0, done.said[-4000:]
-        KNOWN.append((int(count.read_text()), state()))
-    return KNOWN[0]
+        remember_undisturbed(count)
+    return UNDISTURBED[0]
 
 
 @pytest.mark.parametrize("seed", SEEDS)

@@ -23,7 +23,7 @@ def long(*values: object, id: str) -> object:
 @pytest.mark.parametrize(
     "host",
     [
-        pytest.param("api-2", id="an instance"),
+        long("api-2", id="an instance"),
         long("cache-1", id="the cache"),
         long("db-2", id="a replica"),
         long("db-1", id="the primary"),
