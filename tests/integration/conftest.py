@@ -8,6 +8,7 @@ import fcntl
 import hashlib
 import os
 import pwd
+import re
 import shutil
 import socket
 import subprocess
@@ -20,6 +21,8 @@ from pathlib import Path
 import psycopg2
 import pytest
 import redis
+
+from .alembic_project import Project
 
 ROOT = Path(__file__).resolve().parents[2]
 PASSWORD = "o'wner:p@ss%w/rd"  # all that a URL has to escape
@@ -162,3 +165,38 @@ def cache(redis_server: RedisServer) -> RedisServer:
     """The Redis server, emptied."""
     redis_server.client.flushdb()
     return redis_server
+
+
+@pytest.fixture
+def project(tmp_path: Path, postgres: Postgres, database: str, application_python: str) -> Project:
+    return Project(tmp_path, postgres, database, application_python)
+
+
+@pytest.fixture
+def pgbouncer(postgres: Postgres, account_folder: Path) -> t.Iterator[t.Callable[[str], int]]:
+    running: list[subprocess.Popen[bytes]] = []
+
+    def start(mode: str) -> int:
+        port, folder = free_port(), account_folder / f"pgbouncer-{mode}"
+        folder.mkdir()
+        (folder / "users").write_text(f'"owner" "{postgres.password}"\n')
+        (folder / "ini").write_text(
+            f"[databases]\n* = host={postgres.host} port={postgres.port}\n[pgbouncer]\nlisten_addr = 127.0.0.1\n"
+            f"listen_port = {port}\nauth_type = scram-sha-256\nauth_file = {folder}/users\npool_mode = {mode}\n"
+            f"unix_socket_dir =\nlogfile = {folder}/log\n"
+        )
+        argv = [program("pgbouncer", "pgbouncer"), str(folder / "ini")]
+        if os.geteuid() == 0:
+            shutil.chown(folder, "postgres")
+            argv += ["-u", "postgres"]
+        running.append(subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL))
+        for _try in range(100):
+            if (folder / "log").exists() and re.search("listening on", (folder / "log").read_text()):
+                return port
+            time.sleep(0.05)
+        pytest.fail(f"pgbouncer did not come up: {(folder / 'log').read_text()}")
+
+    yield start
+    for process in running:
+        process.kill()
+        process.wait()

@@ -7,7 +7,7 @@ import zipfile
 
 import pytest
 
-from ansible_collections.nexod.infra.plugins.module_utils import _alembic, _alembic_helper
+from ansible_collections.nexod.infra.plugins.module_utils import _alembic, _alembic_faults, _alembic_helper
 from ansible_collections.nexod.infra.plugins.module_utils._alembic_archive import history
 from ansible_collections.nexod.infra.plugins.module_utils._errors import InfraError
 from ansible_collections.nexod.infra.plugins.module_utils._processes import Result
@@ -20,7 +20,8 @@ def step(revision: str, **more: t.Any) -> dict[str, t.Any]:
 
 
 def plan(heads: list[str], *pending: str) -> dict[str, t.Any]:
-    return {"event": "plan", "heads": heads, "pending": [step(one) for one in pending]}
+    after = list(pending[-1:]) or heads
+    return {"event": "plan", "heads": heads, "after": after, "pending": [step(one) for one in pending]}
 
 
 def final(heads: list[str], *pending: str) -> dict[str, t.Any]:
@@ -174,7 +175,7 @@ def test_cut_off_last_line_is_left_out() -> None:
 
 @pytest.mark.parametrize(("seconds", "text"), [(5, "5 s"), (252, "4 min 12 s"), (7500, "2 h 5 min")])
 def test_lasted(seconds: int, text: str) -> None:
-    assert _alembic.lasted(seconds) == text
+    assert _alembic_faults.lasted(seconds) == text
 
 
 def test_application_name_is_what_the_server_takes() -> None:
