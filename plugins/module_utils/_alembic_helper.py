@@ -27,6 +27,7 @@ import time
 import typing as t
 from pathlib import Path
 
+OURS = "nexod_side"  # marks connections that Alembic has nothing to do with
 URL_VARIABLE = "NEXOD_ALEMBIC_URL"
 # "nexo", "alem": one lock for all runners on a database, whatever their release.
 LOCK = (0x6E65786F, 0x616C656D)
@@ -128,7 +129,7 @@ class Side:
             named = {"server_settings": named}
         options: dict[str, t.Any] = {
             "isolation_level": "AUTOCOMMIT",
-            "execution_options": {"no_parameters": True},  # a `%` is one
+            "execution_options": {"no_parameters": True, OURS: True},  # a `%` would be a parameter
             "poolclass": sa.pool.NullPool,
             "connect_args": named if dialect.driver in ("psycopg", "psycopg_async", "psycopg2", "asyncpg") else {},
         }
@@ -283,24 +284,19 @@ def statements_in(sql: str) -> list[tuple[int, str]]:
 class Watcher:
     """Sees who blocks a statement that waits: once the server gave up waiting, nobody can say any more."""
 
-    def __init__(self, url: str, application_name: str, patience: float) -> None:
-        self._open: t.Callable[[], Side] = lambda: Side(url, application_name)
+    def __init__(self, side: Side, patience: float) -> None:
+        self._side = side
         self._patience = patience
         self._wake = threading.Event()
         self._watched: tuple[int, int] | None = None  # number of the statement, server's process
         self._count = 0
-        self._thread: threading.Thread | None = None
         self.blockers: list[dict[str, t.Any]] = []
+        threading.Thread(target=self._watch, daemon=True).start()
 
     def begin(self, process: int | None) -> None:
-        self.blockers = []
-        if process is None:
-            return
         self._count += 1
-        self._watched = (self._count, process)
-        if self._thread is None:
-            self._thread = threading.Thread(target=self._watch, daemon=True)
-            self._thread.start()
+        self.blockers = []
+        self._watched = (self._count, process) if process is not None else None
         self._wake.set()
 
     def end(self) -> None:
@@ -308,7 +304,6 @@ class Watcher:
         self._wake.clear()
 
     def _watch(self) -> None:
-        side: Side | None = None
         while True:
             self._wake.wait()
             watched = self._watched
@@ -316,12 +311,10 @@ class Watcher:
             if watched is None or watched != self._watched:
                 continue
             try:
-                side = side or self._open()
-                rows = side.rows(BLOCKERS.format(pid=watched[1]))
+                rows = self._side.rows(BLOCKERS.format(pid=watched[1]))
             except Exception:
-                side = None
-                continue
-            if rows and watched == self._watched:
+                return
+            if rows and watched[0] == self._count:
                 self.blockers = [dict(zip(BLOCKER_NAMES, row)) for row in rows]  # noqa: B905  Python 3.9
 
 
@@ -348,8 +341,7 @@ class Run:
         self.told_settings = False
         self.server = 0
         self.blockers: list[dict[str, t.Any]] = []
-        limit = request["lock_timeout"] or 3000
-        self.watcher = Watcher(url, request["application_name"], min(max(limit / 4000, 0.02), 0.25))
+        self.watcher: Watcher | None = None
 
     def emit(self, event: str, **facts: t.Any) -> None:
         with Path(self.request["events"]).open("a", encoding="utf-8") as stream:
@@ -426,22 +418,24 @@ class Run:
     def before_statement(
         self, connection: t.Any, cursor: t.Any, statement: str, _values: t.Any, _context: t.Any, _many: t.Any
     ) -> None:
-        if self.revision is None:
+        if self.revision is None or connection.get_execution_options().get(OURS):
             return
         self.statement = statement
         if autocommitted(connection) and CONCURRENTLY.match(statement):
             self.drop_invalid_index(statement)
             # It waits without standing in anybody's way, and stopped in between it leaves an invalid index.
             self.set_timeouts(cursor, "0", "0")
-        self.watcher.begin(connection.info.get("nexod_process"))
+        if self.watcher:
+            self.watcher.begin(connection.info.get("nexod_process"))
         self.began = time.monotonic()
 
     def after_statement(
         self, connection: t.Any, cursor: t.Any, statement: str, _values: t.Any, _context: t.Any, _many: t.Any
     ) -> None:
-        if self.revision is None:
+        if self.revision is None or connection.get_execution_options().get(OURS):
             return
-        self.watcher.end()
+        if self.watcher:
+            self.watcher.end()
         if self.version_table not in statement:
             self.count += 1
             if len(self.statements) < KEPT_STATEMENTS:
@@ -631,7 +625,7 @@ class Run:
                 found = (found - below) | {step.revision.revision}
             else:
                 found = (found - {step.revision.revision}) | below
-        if not any(step.is_upgrade for step in steps):
+        if steps and not steps[0].is_upgrade:
             # One of two lines that is taken back to their fork stands on what the other one holds anyway.
             below_others = {
                 one.revision
@@ -724,13 +718,16 @@ class Run:
         self.in_environment(go, self.command)
 
     def run_with_retries(self) -> None:
+        patience = min(max(self.request["lock_timeout"] / 5000, 0.005), 0.25)
+        self.watcher = Watcher(Side(self.url, self.request["application_name"]), patience)
         for left in range(self.request["lock_retries"], -1, -1):
             try:
                 return self.run_revisions()
             except Exception as error:
                 state = state_of(error)
-                self.watcher.end()
-                self.blockers = self.watcher.blockers
+                if self.watcher:
+                    self.watcher.end()
+                    self.blockers = self.watcher.blockers
                 if state not in RETRIED or self.partial or not left:
                     raise
                 self.emit("retry", revision=self.revision, sqlstate=state, left=left, blockers=self.blockers)

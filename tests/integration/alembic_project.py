@@ -116,6 +116,12 @@ class Project:
             text = REVISION.format(doc=f"Step {number}", name=f"{number:04}", down=down, body=body)
             (self.folder / f"migrations/versions/{number:04}.py").write_text(text)
 
+    def undo(self, name: str, body: str) -> None:
+        """Write the downgrade of a revision."""
+        file = self.folder / f"migrations/versions/{name}.py"
+        text = file.read_text()
+        file.write_text(f"{text[: text.index('def downgrade')]}def downgrade():\n{body}\n")
+
     def upgrade(self, *, check: bool = False, **changed: t.Any) -> _alembic.Outcome:
         return _alembic.upgrade({**self.parameters, **changed}, check=check, folder=str(self.folder))
 
