@@ -9,12 +9,23 @@ twice: it plans, what it would run is looked at here, and then it runs what was 
 
 from __future__ import annotations
 
+import contextlib
+import secrets
+import shlex
+import threading
+import time
 import typing as t
 from pathlib import Path
 
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.nexod.infra.plugins.module_utils._alembic import duration, read_url, with_sql
+from ansible_collections.nexod.infra.plugins.module_utils._alembic import (
+    duration,
+    progress,
+    read_events,
+    read_url,
+    with_sql,
+)
 from ansible_collections.nexod.infra.plugins.module_utils._alembic_archive import pack_tree
 from ansible_collections.nexod.infra.plugins.module_utils._alembic_faults import place
 from ansible_collections.nexod.infra.plugins.module_utils._alembic_lint import (
@@ -28,6 +39,7 @@ from ansible_collections.nexod.infra.plugins.module_utils._alembic_lint import (
 from ansible_collections.nexod.infra.plugins.module_utils._errors import InfraError
 
 Answer = dict[str, t.Any]
+EVERY_SECONDS = 3
 NO_SQUAWK = "squawk is not on the controller, only a part of the lint was done: pip install squawk-cli"
 
 
@@ -40,26 +52,29 @@ class ActionModule(ActionBase):  # type: ignore[misc]
     def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> Answer:
         result: Answer = super().run(tmp, task_vars)
         arguments = dict(self._task.args)
-        arguments.pop("linted", None)
+        for name in ("linted", "progress_file"):
+            arguments.pop(name, None)
         # YAML reads `off` as false.
         policy = {"False": "off", "None": "error"}.get(str(arguments.get("lint")), str(arguments.get("lint")))
         check = self._task.check_mode
 
-        def execute(more: dict[str, t.Any], *, background: bool) -> Answer:
-            answer: Answer = self._execute_module(
-                module_name="nexod.infra.alembic_upgrade",
-                module_args={**arguments, **more},
-                task_vars=task_vars,
-                wrap_async=self._task.async_val if background else 0,
-            )
+        def execute(more: dict[str, t.Any], *, migrate: bool) -> Answer:
+            background = self._task.async_val if migrate else 0
+            with self.watched(show=migrate and not background) as file:
+                answer: Answer = self._execute_module(
+                    module_name="nexod.infra.alembic_upgrade",
+                    module_args={**arguments, **more, **({"progress_file": file} if file else {})},
+                    task_vars=task_vars,
+                    wrap_async=background,
+                )
             return answer
 
         try:
             if check and arguments.get("archive") and isinstance(arguments.get("config"), str):
                 arguments["tree"] = pack_tree(Path(arguments["archive"]).expanduser(), arguments["config"])
             if policy == "off" and not check:
-                return {**result, **execute({}, background=True)}
-            plan = execute({}, background=False)
+                return {**result, **execute({}, migrate=True)}
+            plan = execute({}, migrate=False)
             pending = plan.pop("pending", None)
             facts = {
                 "tables": plan.pop("tables", {}),
@@ -80,10 +95,38 @@ class ActionModule(ActionBase):  # type: ignore[misc]
             if check:
                 plan["pending"] = pending or []
             return {**result, **plan, **added(plan, shown)}
-        done = execute({"linted": [step["revision"] for step in pending]}, background=True)
+        done = execute({"linted": [step["revision"] for step in pending]}, migrate=True)
         if "diff" in done:
             done["diff"] = with_sql(done["diff"], shown)
         return {**result, **done, **added(done, shown)}
+
+    @contextlib.contextmanager
+    def watched(self, *, show: bool) -> t.Iterator[str | None]:
+        """Says meanwhile how far the run is; gives the file in which the run leaves that, on the host."""
+        if not show:
+            yield None
+            return
+        # Not to be guessed, and the module makes it only where it is not there yet.
+        file = f"/tmp/.nexod-alembic-{secrets.token_hex(16)}"  # noqa: S108
+        over = threading.Event()
+        watcher = threading.Thread(target=self.watch, args=(file, over), daemon=True)
+        watcher.start()
+        try:
+            yield file
+        finally:
+            over.set()
+            watcher.join(timeout=EVERY_SECONDS)
+
+    def watch(self, file: str, over: threading.Event) -> None:
+        host, began = self._task.delegate_to or self._connection._play_context.remote_addr, time.monotonic()
+        while not over.wait(EVERY_SECONDS):
+            try:
+                answer = self._low_level_execute_command(f"cat {shlex.quote(file)}")
+            except Exception:
+                return  # what is only said meanwhile must not end what is done
+            said = progress(read_events(answer.get("stdout") or "")) if answer.get("rc") == 0 else ""
+            if said and not over.is_set():
+                self._display.display(f"[{host}] alembic: {said}, {round(time.monotonic() - began)} s")
 
 
 def look(arguments: dict[str, t.Any], policy: str, pending: list[dict[str, t.Any]], facts: dict[str, t.Any]) -> Answer:

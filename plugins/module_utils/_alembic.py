@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import inspect
 import json
@@ -83,6 +84,7 @@ PLAIN: dict[str, t.Any] = {
     "render": False,
     "stop_at_plan": False,
     "transaction": "per_revision",
+    "x_args": {},
 }
 PASSED_ON = (
     *("chdir", "config", "name", "x_args", "url_option", "url_env", "revision", "label", "via_pooler", "transaction"),
@@ -279,6 +281,21 @@ def warnings_of(events: t.Sequence[Facts]) -> t.Iterator[str]:
         yield "Drift cannot be seen: env.py gives no target_metadata."
 
 
+def progress(events: t.Sequence[Facts]) -> str:
+    """What a run does now, for a person who waits for it; empty where there is nothing to say yet."""
+    for event in reversed(events):
+        if event["event"] == "start":
+            return f"revision {event['number']} of {event['of']}: {event['revision']} {event['doc']}".strip()
+        if event["event"] == "retry":
+            return f"revision {event['revision']} waits for its table, {event['left']} tries are left"
+        if event["event"] == "waiting":
+            holder = event["holder"]
+            return f"waits for another runner, pid {holder['pid']} ({holder['program']})" if holder else ""
+        if event["event"] == "final":
+            return "verifies"
+    return ""
+
+
 def facts_of(events: t.Sequence[Facts]) -> dict[str, t.Any]:
     """What a run tells beside the heads: of use whether it ended well or not."""
     plan, final = last(events, "plan") or {}, last(events, "final")
@@ -426,10 +443,14 @@ def ask_helper(
     timeout = duration(wanted["timeout"], "timeout") / 1000
     check_table(wanted["audit_table"])
     secrets = secrets_of(url)
-    with tempfile.TemporaryDirectory(prefix="alembic-", dir=folder) as private:
+    with tempfile.TemporaryDirectory(prefix="alembic-", dir=folder) as private, contextlib.ExitStack() as opened:
         helper, events = Path(private, "helper.py"), Path(private, "events")
         helper.write_text(inspect.getsource(_alembic_helper), encoding="utf-8")
-        events.touch(0o600)
+        if wanted.get("progress_file"):
+            # Whoever waits reads it meanwhile. The name is a secret of the two; it must not be there yet.
+            events = Path(wanted["progress_file"])
+            opened.callback(events.unlink, missing_ok=True)
+        os.close(os.open(events, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
         environment = {
             **{str(name): str(value) for name, value in (wanted.get("environment") or {}).items()},
             _alembic_helper.URL_VARIABLE: url,
@@ -585,7 +606,7 @@ def hide(module: t.Any) -> None:
 
     All of `environment` is no_log, to stay out of the journal; but "1" or "prod" in there would blank half the result.
     """
-    short = {str(value) for value in module.params["environment"].values() if len(str(value)) < SHORTEST_SECRET}
+    short = {str(value) for value in (module.params["environment"] or {}).values() if len(str(value)) < SHORTEST_SECRET}
     module.no_log_values -= short
     module.no_log_values |= {text for text in secrets_of(module.params["url"]) if len(text) >= SHORTEST_SECRET}
 

@@ -21,6 +21,7 @@ description:
     Alembic said.
   - A run that was killed leaves nothing to clear away, the next one goes on where the database is. An invalid index
     that a killed C(CREATE INDEX CONCURRENTLY) left is dropped and built anew by the revision that makes it.
+  - A run that lasts says every few seconds which revision it is at, and for how long it has run.
   - Never downgrades. A database that is ahead of the release is refused.
   - In check mode the pending revisions and their SQL are shown from a read-only connection; not even Alembic's own
     table is made. To render a revision its C(upgrade()) is called with a connection that only writes down.
@@ -46,6 +47,9 @@ options:
     description: The revisions that the action plugin has looked at. Not for playbooks.
     type: list
     elements: str
+  progress_file:
+    description: Where the action plugin reads how far the run is. Not for playbooks.
+    type: path
   revision:
     description: V(head), V(heads), or the identifier of a revision of the release. Relative ones are refused.
     type: str
@@ -336,6 +340,7 @@ ARGUMENTS = {
     "archive": {"type": "path"},
     "tree": {"type": "str"},
     "linted": {"type": "list", "elements": "str"},
+    "progress_file": {"type": "path"},
     "revision": {"type": "str", "default": "head"},
     "transaction": {"type": "str", "choices": ["as_env", "per_revision"], "default": "as_env"},
     "lint": {"type": "str", "choices": ["error", "warn", "off"], "default": "error"},

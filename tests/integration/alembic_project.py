@@ -84,6 +84,7 @@ class Project:
         self.folder = folder
         self.postgres = postgres
         self.name = database
+        self.said = ""  # what a person saw while it ran
         self.parameters: dict[str, t.Any] = {
             **of(alembic_upgrade),
             "config": str(folder / "alembic.ini"),

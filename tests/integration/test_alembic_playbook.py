@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import tempfile
 import typing as t
 from pathlib import Path
 
 import pytest
 
+from ansible_collections.nexod.infra.plugins.module_utils._alembic import secrets_of
+
 from .alembic_project import FIRST, Project
-from .conftest import PASSWORD, ROOT, program
+from .conftest import ROOT, program
 
 BINARIES = ROOT / ".venv/bin"
 LATER = ["0009_task_priority.py", "0010_urgent_titles.py", "0011_index_open_tasks.py", "0012_task_comments.py"]
@@ -48,11 +51,12 @@ def task(project: Project, *flags: str, **arguments: t.Any) -> dict[str, t.Any]:
         text=True,
         check=False,
     )
-    assert PASSWORD not in done.stdout + done.stderr
-    assert project.url() not in done.stdout + done.stderr
+    for secret in secrets_of(project.url()):
+        assert secret not in done.stdout + done.stderr
     begin = done.stdout.find('{\n    "custom_stats"')
     assert begin >= 0, done.stdout[-3000:] + done.stderr[-3000:]
     text = done.stdout[begin:]
+    project.said = done.stdout[:begin]
     result: dict[str, t.Any] = json.loads(text)["plays"][0]["tasks"][0]["hosts"]["localhost"]
     return result
 
@@ -86,16 +90,13 @@ def test_the_example_passes_the_lint_from_nothing_and_upgrades(project: Project,
     done = task(project, **given, transaction="per_revision")
     assert done["after"] == ["0012_task_comments"], done
     assert [step["revision"] for step in done["applied"]] == [name.removesuffix(".py") for name in LATER]
-    again = task(project, **given)
-    assert again["changed"] is False
-    assert again["lint"] == []
 
 
 def test_what_blocks_is_refused_waived_and_only_told(project: Project) -> None:
     project.revise(FIRST)
     project.upgrade()
     project.rows("INSERT INTO things SELECT n, 'thing' FROM generate_series(1, 20000) AS n; ANALYZE things")
-    project.revise(FIRST, "    op.execute('CREATE INDEX things_name ON things (name)')")
+    project.revise(FIRST, "    op.execute('CREATE INDEX things_name ON things (name)'); time.sleep(5)")
 
     refused = task(project)
     assert refused["failed"] is True
@@ -109,12 +110,11 @@ def test_what_blocks_is_refused_waived_and_only_told(project: Project) -> None:
     )
     assert "CONCURRENTLY" in refused["msg"]
     assert project.recorded() == ["0001"]
-    assert task(project, "--check")["failed"] is True
-
-    small = task(project, "--check", small_table=50000)
-    assert small["lint"][0]["weighed"] == "the table has about 20000 rows"
     unused = {"rule": "renaming-column", "revision": "0002", "reason": "no more"}
     waiver = {"rule": "require-concurrent-index-creation", "revision": "0002", "reason": "nobody writes it"}
     done = task(project, lint_waivers=[waiver, unused])
     assert (done["after"], done["unused_waivers"]) == (["0002"], [unused])
     assert done["lint"][0]["waived"] == "nobody writes it"
+    # It took a while, so it said how far it was; and left nothing behind.
+    assert "alembic: revision 1 of 1: 0002 Step 2, " in project.said
+    assert list(Path(tempfile.gettempdir()).glob(".nexod-alembic-*")) == []

@@ -335,3 +335,24 @@ def test_tables_for_the_audit(name: str) -> None:
 def test_what_is_no_table_is_refused(name: str) -> None:
     with pytest.raises(InfraError, match="no plain name"):
         _alembic.check_table(name)
+
+
+@pytest.mark.parametrize(
+    ("events", "said"),
+    [
+        ([], ""),
+        ([plan([], "1")], ""),
+        (
+            [{"event": "waiting", "holder": {"pid": 7, "program": "alembic_upgrade x"}}],
+            "waits for another runner, pid 7 (alembic_upgrade x)",
+        ),
+        ([{"event": "start", **step("1"), "number": 1, "of": 3}], "revision 1 of 3: 1 doc 1"),
+        (
+            [{"event": "start", **step("1"), "number": 1, "of": 3}, {"event": "retry", "revision": "1", "left": 4}],
+            "revision 1 waits for its table, 4 tries are left",
+        ),
+        ([{"event": "start", **step("1"), "number": 1, "of": 1}, done("1"), final(["1"])], "verifies"),
+    ],
+)
+def test_progress(events: list[dict[str, t.Any]], said: str) -> None:
+    assert _alembic.progress(events) == said
