@@ -1,37 +1,176 @@
 # Copyright: (c) 2026, the nexod.infra maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Controller's half of nexod.infra.alembic_upgrade: check mode gets the migrations of a release not there yet."""
+"""Controller's half of nexod.infra.alembic_upgrade: the lint, and in check mode the migrations of a release not there.
+
+The lint runs here, for hosts have no package index to get it from. So where revisions are pending the module runs
+twice: it plans, what it would run is looked at here, and then it runs what was looked at and nothing else.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import secrets
+import shlex
+import threading
+import time
 import typing as t
 from pathlib import Path
 
 from ansible.plugins.action import ActionBase
 
+from ansible_collections.nexod.infra.plugins.module_utils._alembic import (
+    duration,
+    progress,
+    read_events,
+    read_url,
+    with_sql,
+)
 from ansible_collections.nexod.infra.plugins.module_utils._alembic_archive import pack_tree
+from ansible_collections.nexod.infra.plugins.module_utils._alembic_faults import place
+from ansible_collections.nexod.infra.plugins.module_utils._alembic_lint import (
+    Verdict,
+    ask_squawk,
+    judge,
+    refusal,
+    sentence,
+    squawk_program,
+)
 from ansible_collections.nexod.infra.plugins.module_utils._errors import InfraError
+
+Answer = dict[str, t.Any]
+EVERY_SECONDS = 3
+NO_SQUAWK = "squawk is not on the controller, only a part of the lint was done: pip install squawk-cli"
 
 
 class ActionModule(ActionBase):  # type: ignore[misc]
-    """One module execution, in check mode with the release's migrations beside it."""
+    """A plan that is looked at, and the run of it."""
 
     _supports_check_mode = True
     _supports_async = True
 
-    def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
-        result: dict[str, t.Any] = super().run(tmp, task_vars)
+    def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> Answer:
+        result: Answer = super().run(tmp, task_vars)
         arguments = dict(self._task.args)
-        if self._task.check_mode and arguments.get("archive") and isinstance(arguments.get("config"), str):
-            try:
+        for name in ("linted", "progress_file"):
+            arguments.pop(name, None)
+        # YAML reads `off` as false.
+        policy = {"False": "off", "None": "error"}.get(str(arguments.get("lint")), str(arguments.get("lint")))
+        check = self._task.check_mode
+
+        def execute(more: dict[str, t.Any], *, migrate: bool) -> Answer:
+            background = self._task.async_val if migrate else 0
+            with self.watched(show=migrate and not background) as file:
+                answer: Answer = self._execute_module(
+                    module_name="nexod.infra.alembic_upgrade",
+                    module_args={**arguments, **more, **({"progress_file": file} if file else {})},
+                    task_vars=task_vars,
+                    wrap_async=background,
+                )
+            return answer
+
+        try:
+            if check and arguments.get("archive") and isinstance(arguments.get("config"), str):
                 arguments["tree"] = pack_tree(Path(arguments["archive"]).expanduser(), arguments["config"])
-            except InfraError as error:
-                return {**result, "failed": True, **error.report()}
-        answer = self._execute_module(
-            module_name="nexod.infra.alembic_upgrade",
-            module_args=arguments,
-            task_vars=task_vars,
-            wrap_async=self._task.async_val,
+            if policy == "off" and not check:
+                return {**result, **execute({}, migrate=True)}
+            plan = execute({}, migrate=False)
+            pending = plan.pop("pending", None)
+            facts = {
+                "tables": plan.pop("tables", {}),
+                "server": plan.pop("server", None) or 0,
+                "sql": plan.get("sql") or {},
+            }
+            if plan.get("failed") or (pending is None and policy == "off"):
+                return {**result, **plan}
+            looked_at = look(arguments, policy, pending or [], facts)
+        except InfraError as error:
+            return {**result, "failed": True, **error.report()}
+        # What the plan shows of each revision: its SQL, and what the lint says.
+        shown: Answer = {**looked_at, **{name: plan[name] for name in ("sql", "not_rendered") if name in plan}}
+        if looked_at.get("failed"):
+            known: Answer = {name: plan.get(name) for name in ("before", "revision_before", "diff")}
+            return {**result, **known, **shown, "pending": pending, "migrations": []}
+        if check or not pending:
+            if check:
+                plan["pending"] = pending or []
+            return {**result, **plan, **added(plan, shown)}
+        done = execute({"linted": [step["revision"] for step in pending]}, migrate=True)
+        if "diff" in done:
+            done["diff"] = with_sql(done["diff"], shown)
+        return {**result, **done, **added(done, shown)}
+
+    @contextlib.contextmanager
+    def watched(self, *, show: bool) -> t.Iterator[str | None]:
+        """Says meanwhile how far the run is; gives the file in which the run leaves that, on the host."""
+        if not show:
+            yield None
+            return
+        # Not to be guessed, and the module makes it only where it is not there yet.
+        file = f"/tmp/.nexod-alembic-{secrets.token_hex(16)}"  # noqa: S108
+        over = threading.Event()
+        watcher = threading.Thread(target=self.watch, args=(file, over), daemon=True)
+        watcher.start()
+        try:
+            yield file
+        finally:
+            over.set()
+            watcher.join(timeout=EVERY_SECONDS)
+
+    def watch(self, file: str, over: threading.Event) -> None:
+        host, began = self._task.delegate_to or self._connection._play_context.remote_addr, time.monotonic()
+        while not over.wait(EVERY_SECONDS):
+            try:
+                answer = self._low_level_execute_command(f"cat {shlex.quote(file)}")
+            except Exception:
+                return  # what is only said meanwhile must not end what is done
+            said = progress(read_events(answer.get("stdout") or "")) if answer.get("rc") == 0 else ""
+            if said and not over.is_set():
+                self._display.display(f"[{host}] alembic: {said}, {round(time.monotonic() - began)} s")
+
+
+def look(arguments: dict[str, t.Any], policy: str, pending: list[dict[str, t.Any]], facts: dict[str, t.Any]) -> Answer:
+    """The lint's part of the result; `failed` where the policy says so."""
+    if policy == "off":
+        return {}
+    sql, program, where = facts["sql"], squawk_program(), place(read_url(str(arguments["url"])))
+    warnings = []
+    said: list[dict[str, t.Any]] = []
+    if program and sql:
+        limit = duration(arguments.get("lock_timeout", "200ms"), "lock_timeout")
+        said = ask_squawk(program, sql, server=facts["server"], lock_timeout=limit)
+    elif sql and policy == "error":
+        raise InfraError(
+            "lint the pending revisions of",
+            where,
+            "squawk is not on the controller",
+            "Install it beside Ansible (pip install squawk-cli), or set `lint: warn` or `lint: off`.",
         )
-        return {**result, **answer}
+    elif sql:
+        warnings.append(NO_SQUAWK)
+    verdict = judge(
+        sql,
+        said,
+        facts["tables"],
+        contracts={step["revision"] for step in pending if step.get("contract")},
+        small=int(arguments.get("small_table", 10000)),
+        waivers=arguments.get("lint_waivers") or [],
+    )
+    told = {"lint": verdict.findings, "unused_waivers": list(verdict.unused)}
+    if verdict.stopping and policy == "error":
+        return {**refusal(verdict, where).report(), **told, "failed": True, "changed": False}
+    return {**told, "warnings": warnings + lint_warnings(verdict, ran=bool(sql))}
+
+
+def lint_warnings(verdict: Verdict, *, ran: bool) -> list[str]:
+    """What a person should know though it stops nothing. A waiver outlives its revision's run: then it is no news."""
+    unused = [
+        f"No finding meets the waiver of {one['rule']} in {one['revision']}: take it out." for one in verdict.unused
+    ]
+    return [sentence(one) for one in verdict.stopping] + (unused if ran else [])
+
+
+def added(answer: Answer, shown: Answer) -> Answer:
+    """`shown`, its warnings beside those of the module."""
+    warnings = [*(answer.get("warnings") or []), *(shown.get("warnings") or [])]
+    return {**shown, **({"warnings": warnings} if warnings else {})}

@@ -8,6 +8,7 @@ import fcntl
 import hashlib
 import os
 import pwd
+import re
 import shutil
 import socket
 import subprocess
@@ -20,6 +21,8 @@ from pathlib import Path
 import psycopg2
 import pytest
 import redis
+
+from .alembic_project import Project
 
 ROOT = Path(__file__).resolve().parents[2]
 PASSWORD = "o'wner:p@ss%w/rd"  # all that a URL has to escape
@@ -99,6 +102,29 @@ def postgres(account_folder: Path) -> t.Iterator[Postgres]:
         run(pg_ctl, "-D", str(data), "-m", "immediate", "stop")
 
 
+@pytest.fixture(scope="session")
+def replica(postgres: Postgres, account_folder: Path) -> t.Iterator[int]:
+    """The port of a hot standby of `postgres`."""
+    binaries = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
+    pg_basebackup, pg_ctl = (program(name, "postgresql-15", *binaries) for name in ("pg_basebackup", "pg_ctl"))
+    folder, port = account_folder / "replica", free_port()
+    account: list[str] = []
+    if os.geteuid() == 0:
+        who = pwd.getpwnam("postgres")
+        account = ["setpriv", f"--reuid={who.pw_uid}", f"--regid={who.pw_gid}", "--clear-groups"]
+    primary = ["-h", postgres.host, "-p", str(postgres.port), "-U", "postgres"]
+    copy = [pg_basebackup, *primary, "-D", str(folder), "-R", "-X", "stream", "-c", "fast", "--no-sync"]
+    settings = f"-p {port} -c fsync=off -c listen_addresses=127.0.0.1 -c unix_socket_directories="
+    start = [pg_ctl, "-D", str(folder), "-o", settings, "-l", str(account_folder / "replica.log"), "-w", "start"]
+    for argv in (copy, start):
+        environment = {**os.environ, "PGPASSWORD": postgres.password}
+        subprocess.run([*account, *argv], cwd=account_folder, env=environment, check=True, capture_output=True)
+    try:
+        yield port
+    finally:
+        subprocess.run([*account, pg_ctl, "-D", str(folder), "-m", "immediate", "stop"], cwd=account_folder, check=True)
+
+
 @pytest.fixture
 def database(postgres: Postgres, request: pytest.FixtureRequest) -> t.Iterator[str]:
     """An empty database of this test's own."""
@@ -162,3 +188,37 @@ def cache(redis_server: RedisServer) -> RedisServer:
     """The Redis server, emptied."""
     redis_server.client.flushdb()
     return redis_server
+
+
+@pytest.fixture
+def project(tmp_path: Path, postgres: Postgres, database: str, application_python: str) -> Project:
+    return Project(tmp_path, postgres, database, application_python)
+
+
+@pytest.fixture
+def pgbouncer(postgres: Postgres, account_folder: Path) -> t.Iterator[t.Callable[[str], int]]:
+    running: list[subprocess.Popen[bytes]] = []
+
+    def start(mode: str) -> int:
+        port, folder = free_port(), Path(tempfile.mkdtemp(prefix="pgbouncer-", dir=account_folder))
+        (folder / "users").write_text(f'"owner" "{postgres.password}"\n')
+        (folder / "ini").write_text(
+            f"[databases]\n* = host={postgres.host} port={postgres.port}\n[pgbouncer]\nlisten_addr = 127.0.0.1\n"
+            f"listen_port = {port}\nauth_type = scram-sha-256\nauth_file = {folder}/users\npool_mode = {mode}\n"
+            f"unix_socket_dir =\nlogfile = {folder}/log\n"
+        )
+        argv = [program("pgbouncer", "pgbouncer"), str(folder / "ini")]
+        if os.geteuid() == 0:
+            shutil.chown(folder, "postgres")
+            argv += ["-u", "postgres"]
+        running.append(subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL))
+        for _try in range(100):
+            if (folder / "log").exists() and re.search("listening on", (folder / "log").read_text()):
+                return port
+            time.sleep(0.05)
+        pytest.fail(f"pgbouncer did not come up: {(folder / 'log').read_text()}")
+
+    yield start
+    for process in running:
+        process.kill()
+        process.wait()

@@ -4,11 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import io
-import os
-import re
-import shutil
-import signal
-import subprocess
 import tarfile
 import threading
 import time
@@ -22,120 +17,17 @@ from ansible_collections.nexod.infra.plugins.module_utils import _alembic
 from ansible_collections.nexod.infra.plugins.module_utils._alembic_archive import pack_tree
 from ansible_collections.nexod.infra.plugins.module_utils._errors import InfraError
 
-if t.TYPE_CHECKING:
-    from .conftest import Postgres
-
-SYNC_ENV = """
-import os
-from alembic import context
-from sqlalchemy import create_engine, pool
-
-engine = create_engine(os.environ["DATABASE_URL"], poolclass=pool.NullPool)
-with engine.connect() as connection:
-    context.configure(connection=connection, target_metadata=None%(options)s)
-    with context.begin_transaction():
-        context.run_migrations()
-"""
-ASYNC_ENV = """
-import asyncio, os
-from alembic import context
-from sqlalchemy import pool
-from sqlalchemy.ext.asyncio import create_async_engine
-
-def migrate(connection):
-    context.configure(connection=connection, target_metadata=None)
-    with context.begin_transaction():
-        context.run_migrations()
-
-async def main():
-    engine = create_async_engine(os.environ["DATABASE_URL"], poolclass=pool.NullPool)
-    async with engine.connect() as connection:
-        await connection.run_sync(migrate)
-    await engine.dispose()
-
-print("env.py prints")
-asyncio.run(main())
-"""
-REVISION = '''"""{doc}"""
-import time
-from alembic import op
-revision = "{name}"
-down_revision = {down}
-
-def upgrade():
-{body}
-
-def downgrade():
-    raise RuntimeError("nobody asked for the way back")
-'''
-CONCURRENT = """    with op.get_context().autocommit_block():
-        op.execute("CREATE INDEX CONCURRENTLY IF NOT EXISTS things_name ON things (name)")"""
-FIRST = "    op.execute('CREATE TABLE things (id int PRIMARY KEY, name text)')"
-SECOND = "    op.execute(\"INSERT INTO things SELECT n, 'thing ' || n FROM generate_series(1, 100) AS n\")"
-
-
-class Project:
-    """An application's Alembic tree and the parameters to run it."""
-
-    def __init__(self, folder: Path, postgres: Postgres, database: str, python: str) -> None:
-        self.folder = folder
-        self.postgres = postgres
-        self.name = database
-        self.database: dict[str, t.Any] = {
-            "host": postgres.host,
-            "port": postgres.port,
-            "name": database,
-            "user": postgres.user,
-            "password": postgres.password,
-            "sslmode": "prefer",
-        }
-        self.parameters: dict[str, t.Any] = {
-            "chdir": None,
-            "config": str(folder / "alembic.ini"),
-            "database": self.database,
-            "driver": "psycopg",
-            "label": "release 1.1.0",
-            "lock_retries": 3,
-            "lock_timeout": 200,
-            "lock_wait": 20,
-            "python": python,
-            "revision": "head",
-            "statement_timeout": 0,
-            "timeout": 60,
-            "tree": None,
-            "url_variable": "DATABASE_URL",
-        }
-        (folder / "migrations/versions").mkdir(parents=True)
-        (folder / "alembic.ini").write_text("[alembic]\nscript_location = %(here)s/migrations\n")
-        self.environment(SYNC_ENV % {"options": ""})
-
-    def environment(self, text: str) -> None:
-        (self.folder / "migrations/env.py").write_text(text)
-
-    def revise(self, *bodies: str) -> None:
-        """Write revisions 0001, 0002, ... that stand on each other."""
-        for number, body in enumerate(bodies, start=1):
-            down = f'"{number - 1:04}"' if number > 1 else None
-            text = REVISION.format(doc=f"Step {number}", name=f"{number:04}", down=down, body=body)
-            (self.folder / f"migrations/versions/{number:04}.py").write_text(text)
-
-    def upgrade(self, *, check: bool = False, **changed: t.Any) -> _alembic.Outcome:
-        return _alembic.upgrade({**self.parameters, **changed}, check=check, folder=str(self.folder))
-
-    def upgrade_that_is_killed(self) -> None:
-        with pytest.raises(InfraError, match="rc -9"):
-            self.upgrade()
-
-    def rows(self, sql: str) -> list[tuple[t.Any, ...]]:
-        return self.postgres.rows(sql, self.name)
-
-    def recorded(self) -> list[str]:
-        return [row[0] for row in self.rows("SELECT version_num FROM alembic_version")]
-
-
-@pytest.fixture
-def project(tmp_path: Path, postgres: Postgres, database: str, application_python: str) -> Project:
-    return Project(tmp_path, postgres, database, application_python)
+from .alembic_project import (
+    ASYNC_ENV,
+    CONCURRENT,
+    FIRST,
+    REVISION,
+    SECOND,
+    SYNC_ENV,
+    Project,
+    kill_the_helper_once,
+    wait_for,
+)
 
 
 @pytest.mark.parametrize(
@@ -150,14 +42,14 @@ def test_plan_upgrade_and_nothing_more_to_do(project: Project, driver: str, envi
     project.environment(environment)
     project.revise(FIRST, SECOND, CONCURRENT)
 
-    planned = project.upgrade(check=True, driver=driver)
+    planned = project.upgrade(check=True, url=project.url(driver))
     assert [step["revision"] for step in planned.migrations] == ["0001", "0002", "0003"]
     assert (planned.before, planned.after) == ((), ("0003",))
     assert project.rows("SELECT to_regclass('alembic_version') IS NULL, to_regclass('things') IS NULL") == [
         (True, True)
     ]
 
-    done = project.upgrade(driver=driver)
+    done = project.upgrade(url=project.url(driver))
     assert [(step["revision"], step["doc"]) for step in done.migrations] == [
         ("0001", "Step 1"),
         ("0002", "Step 2"),
@@ -166,7 +58,7 @@ def test_plan_upgrade_and_nothing_more_to_do(project: Project, driver: str, envi
     assert all(step["seconds"] >= 0 for step in done.migrations)
     assert (done.before, done.after, project.recorded()) == ((), ("0003",), ["0003"])
 
-    again = project.upgrade(driver=driver)
+    again = project.upgrade(url=project.url(driver))
     assert (again.migrations, again.before, again.after) == ((), ("0003",), ("0003",))
 
 
@@ -255,10 +147,16 @@ def test_lock_held_names_the_holder(project: Project) -> None:
         first, second = _alembic._alembic_helper.LOCK
         cursor.execute(f"SET application_name = 'somebody'; SELECT pg_advisory_lock({first}, {second})")
         with pytest.raises(InfraError) as caught:
-            project.upgrade(lock_wait=0)
+            project.upgrade(runner_lock_wait=0)
         pid = other.info.backend_pid
     assert f'held by pid {pid} ("somebody", from 127.0.0.1' in str(caught.value)
     assert f"SELECT pg_terminate_backend({pid});" in str(caught.value)
+
+
+def leave_when_waited_for(project: Project, reader: t.Any) -> None:
+    wait_for(project, "SELECT count(*) > 0 FROM pg_stat_activity WHERE wait_event_type = 'Lock'")
+    time.sleep(0.4)
+    reader.rollback()
 
 
 def test_a_busy_table_is_tried_again_and_readers_do_not_queue(project: Project) -> None:
@@ -271,8 +169,10 @@ def test_a_busy_table_is_tried_again_and_readers_do_not_queue(project: Project) 
 
     with pytest.raises(InfraError, match=r"(?s)55P03.*The database is at 0001"):
         project.upgrade(lock_retries=0)
-    threading.Timer(1.5, reader.rollback).start()
+    leaving = threading.Thread(target=leave_when_waited_for, args=(project, reader))
+    leaving.start()
     done = project.upgrade(lock_retries=20)
+    leaving.join()
     reader.close()
     assert done.after == ("0002",)
     assert "tried again" in done.warnings[0]
@@ -328,27 +228,6 @@ def test_killed_concurrent_index_is_built_anew(project: Project) -> None:
     assert project.rows("SELECT indisvalid FROM pg_index WHERE indexrelid = 'things_name'::regclass") == [(True,)]
 
 
-def wait_for(project: Project, question: str) -> None:
-    for _try in range(200):
-        if project.rows(question) == [(True,)]:
-            return
-        time.sleep(0.05)
-    pytest.fail(f"never came true: {question}")
-
-
-def kill_the_helper_once(project: Project, statement: str) -> None:
-    """SIGKILL to the helper of this test while the server runs `statement` for it."""
-    wait_for(
-        project,
-        "SELECT count(*) > 0 FROM pg_stat_activity WHERE datname = current_database() AND state = 'active' "
-        f"AND pid <> pg_backend_pid() AND query LIKE '%{statement}%'",
-    )
-    for process in Path("/proc").glob("[0-9]*"):
-        with contextlib.suppress(OSError):
-            if str(project.folder).encode() in (process / "cmdline").read_bytes():
-                os.kill(int(process.name), signal.SIGKILL)
-
-
 @pytest.mark.parametrize(
     ("prepare", "changed", "words"),
     [
@@ -385,49 +264,14 @@ def test_two_heads(project: Project) -> None:
 
 def test_wrong_password_is_not_shown(project: Project) -> None:
     project.revise(FIRST)
-    project.database["password"] = "wr0ng%secret"
     with pytest.raises(InfraError) as caught:
-        project.upgrade(check=True)
+        project.upgrade(check=True, url=project.url(password="wr0ng%secret"))
     assert "password authentication failed" in str(caught.value)
     assert "wr0ng" not in str(caught.value.report())
 
 
 def test_pooler_in_transaction_mode_is_refused(project: Project, pgbouncer: t.Callable[[str], int]) -> None:
     project.revise(FIRST)
-    project.database["port"] = pgbouncer("transaction")
     with pytest.raises(InfraError, match="shares sessions by transaction"):
-        project.upgrade()
-    project.database["port"] = pgbouncer("session")
-    assert project.upgrade().after == ("0001",)
-
-
-@pytest.fixture
-def pgbouncer(postgres: Postgres, account_folder: Path) -> t.Iterator[t.Callable[[str], int]]:
-    from .conftest import free_port, program  # noqa: PLC0415
-
-    running: list[subprocess.Popen[bytes]] = []
-
-    def start(mode: str) -> int:
-        port, folder = free_port(), account_folder / f"pgbouncer-{mode}"
-        folder.mkdir()
-        (folder / "users").write_text(f'"owner" "{postgres.password}"\n')
-        (folder / "ini").write_text(
-            f"[databases]\n* = host={postgres.host} port={postgres.port}\n[pgbouncer]\nlisten_addr = 127.0.0.1\n"
-            f"listen_port = {port}\nauth_type = scram-sha-256\nauth_file = {folder}/users\npool_mode = {mode}\n"
-            f"unix_socket_dir =\nlogfile = {folder}/log\n"
-        )
-        argv = [program("pgbouncer", "pgbouncer"), str(folder / "ini")]
-        if os.geteuid() == 0:
-            shutil.chown(folder, "postgres")
-            argv += ["-u", "postgres"]
-        running.append(subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL))
-        for _try in range(100):
-            if (folder / "log").exists() and re.search("listening on", (folder / "log").read_text()):
-                return port
-            time.sleep(0.05)
-        pytest.fail(f"pgbouncer did not come up: {(folder / 'log').read_text()}")
-
-    yield start
-    for process in running:
-        process.kill()
-        process.wait()
+        project.upgrade(url=project.url(port=pgbouncer("transaction")))
+    assert project.upgrade(url=project.url(port=pgbouncer("session"))).after == ("0001",)

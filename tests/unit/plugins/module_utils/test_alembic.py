@@ -1,13 +1,15 @@
 from __future__ import annotations
 
+import ast
 import base64
+import inspect
 import io
 import typing as t
 import zipfile
 
 import pytest
 
-from ansible_collections.nexod.infra.plugins.module_utils import _alembic, _alembic_helper
+from ansible_collections.nexod.infra.plugins.module_utils import _alembic, _alembic_faults, _alembic_helper
 from ansible_collections.nexod.infra.plugins.module_utils._alembic_archive import history
 from ansible_collections.nexod.infra.plugins.module_utils._errors import InfraError
 from ansible_collections.nexod.infra.plugins.module_utils._processes import Result
@@ -20,7 +22,8 @@ def step(revision: str, **more: t.Any) -> dict[str, t.Any]:
 
 
 def plan(heads: list[str], *pending: str) -> dict[str, t.Any]:
-    return {"event": "plan", "heads": heads, "pending": [step(one) for one in pending]}
+    after = list(pending[-1:]) or heads
+    return {"event": "plan", "heads": heads, "after": after, "pending": [step(one) for one in pending]}
 
 
 def final(heads: list[str], *pending: str) -> dict[str, t.Any]:
@@ -174,7 +177,7 @@ def test_cut_off_last_line_is_left_out() -> None:
 
 @pytest.mark.parametrize(("seconds", "text"), [(5, "5 s"), (252, "4 min 12 s"), (7500, "2 h 5 min")])
 def test_lasted(seconds: int, text: str) -> None:
-    assert _alembic.lasted(seconds) == text
+    assert _alembic_faults.lasted(seconds) == text
 
 
 def test_application_name_is_what_the_server_takes() -> None:
@@ -244,3 +247,112 @@ def test_the_history_of_a_release_is_read_without_alembic() -> None:
         ("b", "B."),
         ("c", "Join."),
     ]
+
+
+@pytest.mark.parametrize(
+    ("text", "ms"),
+    [
+        ("200ms", 200),
+        ("60s", 60_000),
+        ("1.5 s", 1500),
+        ("5min", 300_000),
+        ("1h", 3_600_000),
+        ("0", 0),
+        (0, 0),
+        ("0s", 0),
+    ],
+)
+def test_durations(text: str | int, ms: int) -> None:
+    assert _alembic.duration(text, "lock_timeout") == ms
+
+
+@pytest.mark.parametrize("text", ["200", "", "1 week", "-5s", "soon"])
+def test_durations_without_a_unit_are_refused(text: str) -> None:
+    with pytest.raises(InfraError, match="lock_timeout"):
+        _alembic.duration(text, "lock_timeout")
+
+
+@pytest.mark.parametrize(
+    ("url", "place"),
+    [
+        ("postgresql+psycopg://owner:p%40%2Fw@db:6000/app?sslmode=prefer", ("db", 6000, "app")),
+        ("postgresql://owner:sl/ash@db/app", ("db", 5432, "app")),
+        ("postgresql+asyncpg://owner@[::1]:5433/a%20b", ("::1", 5433, "a b")),
+        ("postgresql:///app?host=/run/postgresql", ("/run/postgresql", 5432, "app")),
+        ("postgres://owner@db", ("db", 5432, "owner")),
+    ],
+)
+def test_urls_are_read_as_sqlalchemy_does(url: str, place: tuple[str, int, str]) -> None:
+    found = _alembic.read_url(url)
+    assert (found["host"], found["port"], found["name"]) == place
+
+
+@pytest.mark.parametrize("url", ["s3cret", "mysql://owner:s3cret@db/app", "postgresql:/owner:s3cret@db"])
+def test_what_is_no_url_is_refused_and_not_shown(url: str) -> None:
+    with pytest.raises(InfraError) as caught:
+        _alembic.read_url(url)
+    assert "s3cret" not in str(caught.value.report())
+
+
+def test_every_form_of_the_password_is_blanked_and_names_stay() -> None:
+    url = "postgresql://owner:p%40ss@db/app"
+    secrets = _alembic.secrets_of(url)
+    told = {"detail": f"at {url}: p@ss, p%40ss, p%%40ss", "revision": "p@ss", "statements": [{"sql": "x p@ss"}]}
+    assert _alembic.redacted(told, secrets) == {
+        "detail": "at ********: ********, ********, ********",
+        "revision": "p@ss",
+        "statements": [{"sql": "x ********"}],
+    }
+
+
+def test_the_helper_runs_on_python_3_9() -> None:
+    ast.parse(inspect.getsource(_alembic_helper), feature_version=(3, 9))
+
+
+def test_metrics_are_what_the_node_exporter_reads() -> None:
+    text = _alembic.metrics('a"b', 10.0, 12.5, {"migrations": [1, 2], "retries": 3, "invalid_indexes": ["x"]}, ok=True)
+    assert 'nexod_alembic_last_run_success{database="a\\"b"} 1\n' in text
+    assert "# TYPE nexod_alembic_last_run_revisions gauge\n" in text
+    assert 'nexod_alembic_last_run_duration_seconds{database="a\\"b"} 2.5\n' in text
+
+
+def test_short_words_of_the_environment_are_not_blanked() -> None:
+    class Module:
+        params = {"environment": {"STAGE": "prod", "N": 1, "KEY": "a-long-secret"}, "url": "postgresql://o:pw@h/app"}
+        no_log_values = {"prod", "1", "a-long-secret", "postgresql://o:pw@h/app"}
+
+    module = Module()
+    _alembic.hide(module)
+    assert module.no_log_values == {"a-long-secret", "postgresql://o:pw@h/app"}
+
+
+@pytest.mark.parametrize("name", ["audit", "ops.audit"])
+def test_tables_for_the_audit(name: str) -> None:
+    _alembic.check_table(name)
+
+
+@pytest.mark.parametrize("name", ["a b", "x; DROP TABLE y", "a.b.c", '"x"'])
+def test_what_is_no_table_is_refused(name: str) -> None:
+    with pytest.raises(InfraError, match="no plain name"):
+        _alembic.check_table(name)
+
+
+@pytest.mark.parametrize(
+    ("events", "said"),
+    [
+        ([], ""),
+        ([plan([], "1")], ""),
+        (
+            [{"event": "waiting", "holder": {"pid": 7, "program": "alembic_upgrade x"}}],
+            "waits for another runner, pid 7 (alembic_upgrade x)",
+        ),
+        ([{"event": "start", **step("1"), "number": 1, "of": 3}], "revision 1 of 3: 1 doc 1"),
+        (
+            [{"event": "start", **step("1"), "number": 1, "of": 3}, {"event": "retry", "revision": "1", "left": 4}],
+            "revision 1 waits for its table, 4 tries are left",
+        ),
+        ([{"event": "start", **step("1"), "number": 1, "of": 1}, done("1"), final(["1"])], "verifies"),
+    ],
+)
+def test_progress(events: list[dict[str, t.Any]], said: str) -> None:
+    assert _alembic.progress(events) == said
