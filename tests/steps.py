@@ -209,7 +209,7 @@ def install(programs: Mapping[str, str]) -> None:
 
 def integration() -> Count:
     install(SERVERS)
-    return pytest("integration", "tests/integration")
+    return pytest("integration", "-m", "not long", "tests/integration")
 
 
 def app() -> Count:
