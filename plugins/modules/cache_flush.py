@@ -244,7 +244,8 @@ def main() -> None:
             not_yet(module, f"{MISSING_NAME} is not installed here yet")
         if MISSING:
             module.fail_json(msg=missing_required_lib(MISSING_NAME), exception=MISSING)
-        module.no_log_values.add(target.password or "")
+        if target.password:
+            module.no_log_values.add(target.password)  # it may have stood in the URL
         cache = Cache(target)
         with mended(ACTION, target, lambda: rights(cache, asked)):
             flushed = Flush(cache, asked, limits, check=module.check_mode, tell=module.log).run()
