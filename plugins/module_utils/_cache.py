@@ -117,13 +117,15 @@ class Guard:
     def _watch(self) -> None:
         ping = packed(b"PING")
         with contextlib.suppress(Away, Refused):  # the walk itself meets what is wrong, and tells it
-            while not self._over.wait(0.002):
+            while True:
                 begun = time.perf_counter()
                 self._wire.send(ping)
                 self._wire.answer()
                 took = (time.perf_counter() - begun) * 1000
                 self.seen.add(took)
                 self.count = next_count(self.count, took, self._limit)
+                if self._over.wait(0.002):
+                    return
 
     def close(self) -> None:
         self._over.set()

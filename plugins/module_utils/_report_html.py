@@ -218,7 +218,9 @@ def _cache(cache: Facts) -> tuple[str, str]:
     deleted, kept = cache.get("deleted"), cache.get("sessions_kept")
     if deleted is None and kept is None:
         return "", ""
-    return f"{count(int(number(deleted)), 'key')} flushed", f"{count(int(number(kept)), 'session')} kept"
+    rows = [row for row in cache.get("warmed") or () if isinstance(row, dict)]
+    warmed = f", {count(len(rows), 'page')} warmed" if rows else ""
+    return f"{count(int(number(deleted)), 'key')} flushed", f"{count(int(number(kept)), 'session')} kept{warmed}"
 
 
 def _rows(verdict: Facts | None) -> list[Facts]:
