@@ -1,217 +1,573 @@
 # Copyright: (c) 2026, the nexod.infra maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the module ``cache_flush`` decides and does: prefixes, protected ones, and the walk over the keys."""
+"""What the module ``cache_flush`` does: walk the keys of every primary at the same time, and unlink what was asked for.
+
+A walk that was disturbed (a connection cut, a failover, slots that moved) begins anew on the primary that is there
+then: SCAN promises to name every key only within one walk, and to unlink a key twice does no harm.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import dataclasses
+import math
+import re
+import sys
+import threading
 import time
-import traceback
 import typing as t
 
+from ansible_collections.nexod.infra.plugins.module_utils._cache_globs import Asked, escaped, sorted_out
+from ansible_collections.nexod.infra.plugins.module_utils._cache_server import (
+    PASSING,
+    Away,
+    Cache,
+    Node,
+    Refused,
+    Wire,
+    fault,
+    info,
+    packed,
+    rights_of,
+)
 from ansible_collections.nexod.infra.plugins.module_utils._errors import InfraError
 
-try:
-    import redis
-except ImportError:
-    MISSING: str | None = traceback.format_exc()
-else:
-    MISSING = None
-
-Facts = t.Mapping[str, t.Any]
-
-
-class Client(t.Protocol):
-    """What is used of redis-py's client; keys are bytes, for a key may hold any byte."""
-
-    def scan(self, cursor: int, match: bytes, count: int) -> tuple[int, list[bytes]]: ...
-    def unlink(self, *keys: bytes) -> int: ...
-    def pipeline(self, transaction: bool) -> t.Any: ...
+# Keys to look at in one call: from so few that nobody notices, to so many that more is no quicker. Under a guard half
+# as many: they are unlinked in one stretch with the next ones being looked for.
+LEAST, FIRST, MOST_GUARDED, MOST = 10, 100, 500, 1000
+# Keys that are told apart exactly, of those that are only counted: beyond, a key that SCAN names twice counts twice.
+EXACT = 1_000_000
+COMMANDS = "+scan +unlink +info +dbsize +ping +hello"
+ACTION = "flush the cache at"
+UNITS = {"": 1.0, "ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 
 @dataclasses.dataclass(frozen=True)
-class Kept:
-    """The protected keys at one moment: their lifetimes in milliseconds, None for a key without one."""
+class Limits:
+    max_latency_ms: float = 5.0
+    max_keys_per_second: int = 0
+    deadline: float = 300.0
+    max_keys: int = 0
+    patience: float = 60.0
 
-    lifetimes: t.Mapping[bytes, int | None]
-    taken: float
+
+def seconds(text: str) -> float:
+    """``300s``, ``5m``, ``1h`` or a number of seconds."""
+    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(ms|s|m|h|)\s*", str(text))
+    if not found:
+        raise InfraError(
+            "read the time", f'"{text}"', "it is not a number with a unit", "Write for example 300s, 5m or 1h."
+        )
+    return float(found[1]) * UNITS[found[2]]
+
+
+class Latency:
+    """How long answers took, in steps of 5 percent: as large after an hour as after a second."""
+
+    STEP = math.log(1.05)
+
+    def __init__(self) -> None:
+        self.steps: dict[int, int] = {}
+        self.longest = 0.0
+
+    def add(self, milliseconds: float) -> None:
+        step = math.ceil(math.log(max(milliseconds, 0.001)) / self.STEP)
+        self.steps[step] = self.steps.get(step, 0) + 1
+        self.longest = max(self.longest, milliseconds)
+
+    def merge(self, other: Latency) -> None:
+        for step, count in other.steps.items():
+            self.steps[step] = self.steps.get(step, 0) + count
+        self.longest = max(self.longest, other.longest)
+
+    def quantile(self, part: float) -> float | None:
+        left = part * sum(self.steps.values())
+        for step, count in sorted(self.steps.items()):
+            left -= count
+            if left <= 0:
+                return min(round(math.exp(step * self.STEP), 3), round(self.longest, 3))
+        return None
+
+    def report(self) -> dict[str, float | None] | None:
+        if not self.steps:
+            return None
+        return {"p50": self.quantile(0.5), "p99": self.quantile(0.99), "max": round(self.longest, 3)}
+
+
+def next_count(count: int, milliseconds: float, limit: float) -> int:
+    """How many keys to look at in the next call, after a PING took so long: fewer at once, more bit by bit."""
+    if milliseconds > limit:
+        return max(LEAST, count // 2)
+    if milliseconds < limit / 3:
+        return min(MOST_GUARDED, count + max(1, count // 40))
+    return count
+
+
+class Guard:
+    """Asks the server again and again how quickly it answers, on a connection of its own, and sets COUNT by that."""
+
+    def __init__(self, wire: Wire, limit: float) -> None:
+        self.count, self.seen = FIRST, Latency()
+        self._wire, self._limit = wire, limit
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._watch, name="guard", daemon=True)
+        self._thread.start()
+
+    def _watch(self) -> None:
+        ping = packed(b"PING")
+        with contextlib.suppress(Away, Refused):  # the walk itself meets what is wrong, and tells it
+            while True:
+                begun = time.perf_counter()
+                self._wire.send(ping)
+                self._wire.answer()
+                took = (time.perf_counter() - begun) * 1000
+                self.seen.add(took)
+                self.count = next_count(self.count, took, self._limit)
+                if self._over.wait(0.002):
+                    return
+
+    def close(self) -> None:
+        self._over.set()
+        self._thread.join()
+        self._wire.close()
+
+
+class Unguarded:
+    count, seen = MOST, Latency()
+
+    def close(self) -> None:
+        pass
+
+
+class DeadlineError(Exception):
+    pass
+
+
+class Budget:
+    """What all walks share: the time that is left, and how many keys may still go."""
+
+    def __init__(self, limits: Limits, nodes: int = 1) -> None:
+        self.ends = time.monotonic() + limits.deadline if limits.deadline else math.inf
+        self.rate = limits.max_keys_per_second / nodes
+        self._limited, self._left = limits.max_keys > 0, limits.max_keys
+        self._lock = threading.Lock()
+
+    def check(self) -> None:
+        if time.monotonic() > self.ends:
+            raise DeadlineError
+
+    def take(self, wanted: int) -> int:
+        if not self._limited:
+            return wanted
+        with self._lock:
+            given = min(wanted, self._left)
+            self._left -= given
+            return given
+
+    def give_back(self, count: int) -> None:
+        if self._limited:
+            with self._lock:
+                self._left += count
 
     @property
-    def without_lifetime(self) -> int:
-        return sum(lifetime is None for lifetime in self.lifetimes.values())
+    def used_up(self) -> bool:
+        return self._limited and self._left <= 0
+
+
+class Distinct:
+    """How many different keys there were."""
+
+    def __init__(self) -> None:
+        self._seen: set[int] = set()
+        self._beyond = 0
+
+    def new(self, keys: t.Iterable[bytes]) -> int:
+        before = len(self)
+        if len(self._seen) < EXACT:
+            self._seen.update(map(hash, keys))
+        else:
+            self._beyond += sum(hash(key) not in self._seen for key in keys)
+        return len(self) - before
+
+    def __len__(self) -> int:
+        return len(self._seen) + self._beyond
+
+
+@dataclasses.dataclass
+class Tally:
+    """What was seen and done on one primary."""
+
+    node: Node
+    scanned: int = 0
+    matched: int = 0
+    deleted: list[int] = dataclasses.field(default_factory=list)  # of each thing that was asked for
+    protected: int = 0
+    walks: int = 0
+    complete: bool = False
+    strays: int = 0  # keys whose slot had moved away, or was about to
+    seconds: float = 0.0
+    latency: Latency = dataclasses.field(default_factory=Latency)
+    memory: list[int | None] = dataclasses.field(default_factory=lambda: [None, None])
+    keys: list[int | None] = dataclasses.field(default_factory=lambda: [None, None])
+
+    def report(self) -> dict[str, t.Any]:
+        return {
+            "node": self.node.name,
+            "walks": self.walks,
+            "scanned": self.scanned,
+            "matched": self.matched,
+            "deleted": sum(self.deleted),
+            "protected": self.protected,
+            "ms": round(self.seconds * 1000),
+            "keys_per_second": round(sum(self.deleted) / self.seconds) if self.seconds else 0,
+            "latency_ms": self.latency.report(),
+            "memory_before": self.memory[0],
+            "memory_after": self.memory[1],
+            "dbsize_before": self.keys[0],
+            "dbsize_after": self.keys[1],
+        }
 
 
 @dataclasses.dataclass(frozen=True)
 class Flushed:
     deleted: t.Mapping[str, int]
+    nodes: t.Sequence[Tally]
+    seconds: float
     kept: int
-    without_lifetime: int
-    ended: int  # protected keys that were there before, are not any more, and had lifetime left
+    complete: bool
 
     @property
     def total(self) -> int:
         return sum(self.deleted.values())
 
+    def totals(self) -> dict[str, t.Any]:
+        latency = Latency()
+        for tally in self.nodes:
+            latency.merge(tally.latency)
+        rows = [tally.report() for tally in self.nodes]
+        summed = ("scanned", "matched", "protected", "memory_before", "memory_after", "dbsize_before", "dbsize_after")
+        return {
+            **{key: None if any(row[key] is None for row in rows) else sum(row[key] for row in rows) for key in summed},
+            "deleted": self.total,
+            "ms": round(self.seconds * 1000),
+            "keys_per_second": round(self.total / self.seconds) if self.seconds else 0,
+            "latency_ms": latency.report(),
+        }
 
-def check_prefixes(prefixes: t.Sequence[str], protected: t.Sequence[str]) -> None:
-    """Refuse a prefix that is empty, or through which a protected key could be reached."""
-    for prefix in prefixes:
-        if not prefix:
+
+Take = t.Callable[[list[bytes]], tuple[int, t.Callable[[], object]]]
+
+
+def sweep(
+    wire: Wire,
+    match: bytes,
+    guard: Guard | Unguarded,
+    budget: Budget,
+    take: Take,
+) -> None:
+    """Walk the keys once. While the server looks for the next ones, those it has named are sorted and unlinked.
+
+    `take` sends what is to be done with some keys; it returns for how many, and what reads the answers.
+    """
+    owed: t.Callable[[], object] = int
+    begun, done = time.monotonic(), 0
+    wire.send(packed(b"SCAN", b"0", b"MATCH", match, b"COUNT", b"%d" % guard.count))
+    more = True
+    while more:
+        cursor, keys = wire.answer()
+        more = cursor != b"0" and not budget.used_up
+        budget.check()
+        if more:
+            if budget.rate:
+                while (ahead := done / budget.rate - (time.monotonic() - begun)) > 0:
+                    budget.check()
+                    time.sleep(min(ahead, 0.2))
+            count = guard.count if not budget.rate else max(1, min(guard.count, int(budget.rate / 10)))
+            wire.send(packed(b"SCAN", cursor, b"MATCH", match, b"COUNT", b"%d" % count))
+        owed()
+        sent, owed = take(keys)
+        done += sent
+    owed()
+
+
+class Walk:
+    """The flush of one primary, once from its first key to its last."""
+
+    def __init__(self, cache: Cache, asked: Asked, tally: Tally, budget: Budget, *, limit: float, check: bool) -> None:
+        self.cache, self.asked, self.tally, self.budget = cache, asked, tally, budget
+        self.limit, self.check = limit, check
+        self.found = [Distinct() for _want in asked.wants]
+
+    def run(self) -> None:
+        begun = time.monotonic()
+        try:
+            with contextlib.ExitStack() as stack:
+                self._run(stack)
+        finally:
+            self.tally.seconds += time.monotonic() - begun
+
+    def _run(self, stack: contextlib.ExitStack) -> None:
+        tally = self.tally
+        tally.walks += 1
+        tally.complete, tally.strays = False, 0
+        if self.check:
+            tally.scanned, tally.matched, tally.deleted = 0, 0, [0] * len(self.asked.wants)
+        self.wire = stack.enter_context(contextlib.closing(self.cache.wire(tally.node)))
+        guard: Guard | Unguarded = Unguarded()
+        if self.limit:
+            guard = Guard(self.cache.wire(tally.node), self.limit)
+        stack.callback(lambda: tally.latency.merge(guard.seen))
+        stack.callback(guard.close)
+        self._measure(0)
+        if self.asked.wants:
+            sweep(self.wire, self.asked.scan, guard, self.budget, self._counted if self.check else self._taken)
+        tally.protected = self._protected(guard)
+        self._measure(1)
+        tally.complete = not self.budget.used_up
+
+    def _measure(self, when: int) -> None:
+        if self.tally.memory[0] is not None and not when:
+            return  # a walk that begins anew: what was before is known
+        memory = (info(self.wire, b"memory") or {}).get("used_memory")
+        self.tally.memory[when] = int(memory) if memory else None
+        with contextlib.suppress(Refused):
+            self.tally.keys[when] = int(self.wire.ask(b"DBSIZE"))
+
+    def _sorted(self, keys: list[bytes]) -> list[list[bytes]]:
+        groups = sorted_out(keys, self.asked.wants)
+        self.tally.scanned += len(keys)
+        self.tally.matched += sum(map(len, groups))
+        shields = self.asked.shields
+        if shields and any(key.startswith(shields) for keys in groups for key in keys):
             raise InfraError(
-                "flush prefix",
-                '""',
-                "an empty prefix is every key",
-                "Name the prefixes that may go, for example api: and user:.",
-            )
-        for shield in protected:
-            if prefix.startswith(shield) or shield.startswith(prefix):
-                raise InfraError(
-                    "flush prefix",
-                    f'"{prefix}"',
-                    f'it reaches keys under the protected "{shield}"',
-                    "Name a longer prefix beside it, or take it from the prefixes; nothing was deleted.",
-                )
-    if not all(protected):
-        raise InfraError(
-            "protect prefix", '""', "an empty prefix is every key", "Name the prefixes whose keys must stay."
-        )
-
-
-def pattern(prefix: str) -> bytes:
-    r"""The glob that matches exactly the keys beginning with `prefix`; unescaped, ``cache[1]:`` would match none."""
-    escaped = "".join("\\" + letter if letter in "\\*?[]^-" else letter for letter in prefix)
-    return (escaped + "*").encode()
-
-
-def batches(client: Client, prefix: str, batch: int) -> t.Iterator[list[bytes]]:
-    """The keys under `prefix`, as the server hands them out: a key may come twice, a batch may be empty."""
-    cursor = 0
-    while True:
-        cursor, keys = client.scan(cursor, match=pattern(prefix), count=batch)
-        if keys:
-            yield keys
-        if int(cursor) == 0:
-            return
-
-
-def protected_keys(client: Client, protected: t.Sequence[str], batch: int) -> Kept:
-    lifetimes: dict[bytes, int | None] = {}
-    for prefix in protected:
-        for keys in batches(client, prefix, batch):
-            asked = client.pipeline(transaction=False)
-            for key in keys:
-                asked.pttl(key)
-            for key, left in zip(keys, asked.execute(), strict=True):
-                if left != -2:  # -2: gone since the scan; -1: without a lifetime
-                    lifetimes[key] = None if left == -1 else left
-    return Kept(lifetimes, time.monotonic())
-
-
-def delete(client: Client, prefix: str, protected: t.Sequence[bytes], batch: int) -> int:
-    """Unlink the keys under `prefix`; counted is what the server says it unlinked."""
-    deleted = 0
-    for keys in batches(client, prefix, batch):
-        if any(key.startswith(shield) for key in keys for shield in protected):
-            raise InfraError(
-                "flush prefix",
-                f'"{prefix}"',
-                "the server answered with a protected key",
+                ACTION,
+                self.tally.node.name,
+                "a protected key was about to be deleted",
                 "Report this: it must not happen. Nothing of that batch was deleted.",
             )
-        deleted += int(client.unlink(*keys))
-    return deleted
+        return groups
+
+    def _counted(self, keys: list[bytes]) -> tuple[int, t.Callable[[], object]]:
+        for place, (found, group) in enumerate(zip(self.found, self._sorted(keys), strict=True)):
+            self.tally.deleted[place] += found.new(group)
+        self.tally.matched = sum(self.tally.deleted)
+        return 0, int
+
+    def _taken(self, keys: list[bytes]) -> tuple[int, t.Callable[[], object]]:
+        groups = self._sorted(keys)
+        owed: list[tuple[int, int, int]] = []
+        parts: list[bytes] = []
+        for place, group in enumerate(groups):
+            may = self.budget.take(len(group))
+            gone = group[:may] if may < len(group) else group
+            if not gone:
+                continue
+            if self.cache.clustered:
+                # Keys of several slots in one UNLINK are refused: CROSSSLOT.
+                parts += [b"*2\r\n$6\r\nUNLINK\r\n$%d\r\n%b\r\n" % (len(key), key) for key in gone]
+                owed.append((place, len(gone), len(gone)))
+            else:
+                parts.append(packed(b"UNLINK", *gone))
+                owed.append((place, 1, len(gone)))
+        if parts:
+            self.wire.send(b"".join(parts))
+        return sum(sent for _place, _answers, sent in owed), lambda: self._settled(owed)
+
+    def _settled(self, owed: t.Sequence[tuple[int, int, int]]) -> None:
+        """Read the answers to UNLINK, all of them: what was deleted counts even where another one was refused."""
+        fault_said: Refused | None = None
+        read = self.wire.read
+        for place, answers, sent in owed:
+            gone = 0
+            for _answer in range(answers):
+                answer = read()
+                if not isinstance(answer, Refused):
+                    gone += answer
+                elif answer.word in ("MOVED", "ASK", "TRYAGAIN"):
+                    self.tally.strays += 1
+                else:
+                    fault_said = fault_said or answer
+            self.tally.deleted[place] += gone
+            self.budget.give_back(sent - gone)
+        if fault_said:
+            raise fault_said
+
+    def _protected(self, guard: Guard | Unguarded) -> int:
+        """How many protected keys are there: asked for by themselves, each counted once."""
+        found = Distinct()
+
+        def count(keys: list[bytes]) -> tuple[int, t.Callable[[], object]]:
+            found.new(keys)
+            return 0, int
+
+        for shield in self.asked.shields:
+            sweep(self.wire, escaped(shield) + b"*", guard, Budget(Limits(deadline=0)), count)
+        return len(found)
 
 
-def ended(before: Kept, after: Kept) -> int:
-    """Protected keys that are gone though their lifetime had not run out: logged out, or deleted by somebody else."""
-    passed = (after.taken - before.taken) * 1000
-    return sum(
-        lifetime is None or lifetime > passed
-        for key, lifetime in before.lifetimes.items()
-        if key not in after.lifetimes
-    )
+class Flush:
+    """The flush of the whole cache: rounds of walks, until each primary that there is has been walked in peace."""
+
+    def __init__(
+        self, cache: Cache, asked: Asked, limits: Limits, *, check: bool, tell: t.Callable[[str], object] | None = None
+    ) -> None:
+        self.cache, self.asked, self.limits, self.check = cache, asked, limits, check
+        self.tell = tell or len
+        self.tallies: dict[str, Tally] = {}
+        self.said: dict[str, str] = {}
+        self.errors: list[BaseException] = []
+
+    def run(self) -> Flushed:
+        begun = time.monotonic()
+        # Threads that wait for Python's lock for long would take it for the server's latency.
+        switch = sys.getswitchinterval()
+        sys.setswitchinterval(0.0005)
+        try:
+            nodes = self._rounds()
+        finally:
+            sys.setswitchinterval(switch)
+        counts = [
+            sum(tally.deleted[place] for tally in self.tallies.values()) for place in range(len(self.asked.wants))
+        ]
+        deleted: dict[str, int] = {}
+        for want, count in zip(self.asked.wants, counts, strict=True):
+            deleted[want.name] = deleted.get(want.name, 0) + count
+        now = [self.tallies[node.name] for node in nodes]
+        kept = sum(tally.protected for tally in now)
+        complete = all(tally.complete for tally in now)
+        return Flushed(deleted, list(self.tallies.values()), time.monotonic() - begun, kept, complete)
+
+    def _rounds(self) -> list[Node]:
+        nodes = self.cache.primaries()
+        budget = Budget(self.limits, len(nodes))
+        quiet = time.monotonic()  # since when nothing has come of it
+        while todo := [node for node in nodes if not self._walked(node)]:
+            before = self._deleted()
+            self._walk_all(todo, budget)
+            if self.errors:
+                raise self._ended(self.errors[0])
+            if budget.used_up:
+                return [node for node in nodes if node.name in self.tallies]
+            if self._deleted() > before:
+                quiet = time.monotonic()
+            nodes = self._again(quiet, budget, nodes)
+        return nodes
+
+    def _again(self, quiet: float, budget: Budget, nodes: list[Node]) -> list[Node]:
+        """The primaries after a round; where something is amiss, after a moment."""
+        if not self.cache.clustered and not self.cache.target.sentinels and not self.said:
+            return nodes
+        while True:
+            amiss = "; ".join(f"{name}: {text}" for name, text in self.said.items())
+            if self.said:
+                if time.monotonic() - quiet > self.limits.patience:
+                    raise self._ended(Away(amiss))
+                self.tell(f"waits: {amiss}")
+                time.sleep(0.3)
+            if time.monotonic() > budget.ends:
+                raise self._ended(DeadlineError())
+            try:
+                return self.cache.primaries()
+            except Away as away:
+                self.said["the cache"] = str(away)
+            except Refused as refused:
+                if refused.word not in PASSING:
+                    raise
+                self.said["the cache"] = str(refused)
+
+    def _walked(self, node: Node) -> bool:
+        tally = self.tallies.get(node.name)
+        return bool(
+            tally and tally.complete and not tally.strays and (tally.node.slots or set()) >= (node.slots or set())
+        )
+
+    def _deleted(self) -> int:
+        return sum(sum(tally.deleted) for tally in self.tallies.values())
+
+    def _walk_all(self, nodes: t.Sequence[Node], budget: Budget) -> None:
+        self.said = {}
+        threads = []
+        for node in nodes:
+            tally = self.tallies.setdefault(node.name, Tally(node, deleted=[0] * len(self.asked.wants)))
+            tally.node = node
+            walk = Walk(self.cache, self.asked, tally, budget, limit=self.limits.max_latency_ms, check=self.check)
+            threads.append(threading.Thread(target=self._walk, args=(walk,), name=node.name, daemon=True))
+        for thread in threads:
+            thread.start()
+        told = time.monotonic()
+        for thread in threads:
+            while thread.is_alive():
+                thread.join(0.2)
+                if time.monotonic() - told > 2:
+                    told = time.monotonic()
+                    self.tell(self._progress())
+
+    def _walk(self, walk: Walk) -> None:
+        name = walk.tally.node.name
+        try:
+            walk.run()
+            if walk.tally.strays:
+                self.said[name] = f"{walk.tally.strays} keys were on their way to another node"
+        except Away as away:
+            self.said[name] = str(away)
+        except Refused as refused:
+            if refused.word in PASSING:
+                self.said[name] = str(refused)
+            else:
+                self.errors.append(refused)
+        except Exception as error:  # a thread's fault is the main one's to raise
+            self.errors.append(error)
+
+    def _progress(self) -> str:
+        scanned = sum(tally.scanned for tally in self.tallies.values())
+        of = sum(tally.keys[0] or 0 for tally in self.tallies.values())
+        return f"{self._deleted()} keys {'would go' if self.check else 'deleted'}, {scanned} matched of {of} there"
+
+    def _ended(self, error: BaseException) -> BaseException:
+        """`error` as what leaves the module: with what was done, and what is left."""
+        left = [name for name, tally in self.tallies.items() if not tally.complete or tally.strays]
+        facts: dict[str, t.Any] = {
+            "deleted_total": self._deleted(),
+            "nodes": [tally.report() for tally in self.tallies.values()],
+            "left": left,
+        }
+        name = self.cache.target.name
+        done = f"{facts['deleted_total']} keys are gone; not walked to the end: {', '.join(left) or 'nothing'}"
+        if isinstance(error, DeadlineError):
+            return InfraError(
+                ACTION,
+                name,
+                f"the deadline of {self.limits.deadline:g} s is over",
+                f"{done}. Run it again, with a longer deadline or a higher max_latency_ms.",
+                **facts,
+            )
+        if isinstance(error, Away):
+            return InfraError(ACTION, name, str(error).rstrip("."), f"{done}. Run it again once it answers.", **facts)
+        if isinstance(error, Refused):
+            found = fault(ACTION, self.cache.target, error, lambda: rights(self.cache, self.asked))
+            found.facts = {**found.facts, **facts}
+            return found
+        return error
 
 
-def flush(client: Client, prefixes: t.Sequence[str], protected: t.Sequence[str], *, batch: int, check: bool) -> Flushed:
-    check_prefixes(prefixes, protected)
-    before = protected_keys(client, protected, batch)
-    if check:
-        counts: dict[str, int] = {}
-        counted: set[bytes] = set()  # a key under two of the prefixes goes once
-        for prefix in prefixes:
-            new = {key for keys in batches(client, prefix, batch) for key in keys} - counted
-            counts[prefix] = len(new)
-            counted |= new
-        return Flushed(counts, len(before.lifetimes), before.without_lifetime, 0)
-    shields = [shield.encode() for shield in protected]
-    deleted = {prefix: delete(client, prefix, shields, batch) for prefix in prefixes}
-    after = protected_keys(client, protected, batch)
-    return Flushed(deleted, len(after.lifetimes), after.without_lifetime, ended(before, after))
+def rights(cache: Cache, asked: Asked) -> str:
+    return rights_of(cache.target, [want.text for want in asked.wants], COMMANDS, clustered=cache.clustered)
 
 
-def warnings_of(flushed: Flushed, protected: t.Sequence[str]) -> list[str]:
-    under = ", ".join(protected)
+def warnings_of(flushed: Flushed, limits: Limits) -> list[str]:
     told = []
-    if flushed.without_lifetime:
-        told.append(f"{flushed.without_lifetime} keys under {under} have no lifetime: they stay for ever.")
-    if flushed.ended:
+    if not flushed.complete:
+        told.append(f"max_keys ({limits.max_keys}) ended the flush: there may be more keys to delete.")
+    median = (flushed.totals()["latency_ms"] or {}).get("p50") or 0
+    if limits.max_latency_ms and median > limits.max_latency_ms:
         told.append(
-            f"{flushed.ended} keys under {under} ended during the flush with lifetime left. This module did not delete "
-            "them: users logged out, or the server is short of memory and evicts."
+            f"Half of all PINGs took longer than {median} ms, over max_latency_ms ({limits.max_latency_ms:g}): the "
+            "flush went as slowly as it can. Is the network that slow, or the server busy with something else?"
         )
     return told
 
 
 def as_diff(flushed: Flushed, place: str) -> dict[str, str]:
-    lines = [f"{prefix}* {count} keys\n" for prefix, count in flushed.deleted.items() if count]
-    return {"before_header": place, "after_header": place, "before": "".join(lines), "after": ""}
-
-
-class NobodyThereError(InfraError):
-    """Nothing listens at the cache's address: check mode before the cache is installed."""
-
-
-@contextlib.contextmanager
-def opened(parameters: Facts) -> t.Iterator[Client]:
-    """A client for the server that `parameters` name; the server's refusals become errors that mend."""
-    place = f"{parameters['host']}:{parameters['port']}"
-    client = redis.Redis(
-        host=parameters["host"],
-        port=parameters["port"],
-        db=parameters["db"],
-        username=parameters["username"],
-        password=parameters["password"],
-        socket_timeout=parameters["timeout"],
-        socket_connect_timeout=min(10, parameters["timeout"]),
-        **({"ssl": True, "ssl_ca_certs": parameters["ca_cert"]} if parameters["tls"] else {}),
-    )
-    what = "flush the cache at"
-    try:
-        client.ping()
-        yield client
-    except redis.exceptions.TimeoutError as error:
-        raise NobodyThereError(
-            what, place, f"no answer within {parameters['timeout']} s", "Check the address and the network."
-        ) from error
-    except (redis.exceptions.AuthenticationError, redis.exceptions.AuthorizationError) as error:
-        raise InfraError(what, place, f"it refuses the account: {error}", "Check username and password.") from error
-    except redis.exceptions.NoPermissionError as error:
-        raise InfraError(
-            what,
-            place,
-            f"the account lacks a right: {error}",
-            "It needs +scan +unlink +pttl +ping, on the prefixes to flush and the protected ones.",
-        ) from error
-    except redis.exceptions.ConnectionError as error:
-        fault = InfraError if isinstance(error.__cause__, OSError) and parameters["tls"] else NobodyThereError
-        raise fault(
-            what, place, str(error).rstrip("."), "Check that it is up, lets this host in, and whether it wants TLS."
-        ) from error
-    except redis.exceptions.ResponseError as error:
-        clustered = str(error).startswith(("MOVED", "CROSSSLOT", "ASK"))
-        mend = "Give the address of a server that is not a cluster." if clustered else "Check the account's rights."
-        raise InfraError(what, place, f"it answered: {error}", mend) from error
-    finally:
-        client.close()
+    texts = [f"{name} {count} keys\n" for name, count in flushed.deleted.items() if count]
+    return {"before_header": place, "after_header": place, "before": "".join(texts), "after": ""}

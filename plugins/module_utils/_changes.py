@@ -73,7 +73,18 @@ def _alembic_upgrade(result: Result) -> Items:
 
 
 def _cache_flush(result: Result) -> Items:
-    return [("run", "cache", " ".join(["flush", *sorted(_arguments(result).get("prefixes") or ())]))]
+    given = _arguments(result)
+    return [
+        ("run", "cache", " ".join(["flush", *sorted([*(given.get("prefixes") or ()), *(given.get("patterns") or ())])]))
+    ]
+
+
+def _cache_namespace(result: Result) -> Items:
+    return [("run", "cache", f"bump {_arguments(result).get('namespace')}")]
+
+
+def _cloudfront_invalidation(result: Result) -> Items:
+    return [("run", "cache", " ".join(["invalidate", *result["items"]]))]
 
 
 def _haproxy_server(result: Result) -> Items:
@@ -148,6 +159,8 @@ TRANSLATED: dict[str, t.Callable[[Result], Items]] = {
     "nexod.infra.release": _release,
     "nexod.infra.alembic_upgrade": _alembic_upgrade,
     "nexod.infra.cache_flush": _cache_flush,
+    "nexod.infra.cache_namespace": _cache_namespace,
+    "nexod.infra.cloudfront_invalidation": _cloudfront_invalidation,
     "nexod.infra.haproxy_server": _haproxy_server,
     "nexod.infra.postgresql_access": _postgresql_access,
     "nexod.infra.postgresql_cluster": _postgresql_cluster,

@@ -142,7 +142,11 @@ def build(run: Run, told: Facts) -> dict[str, t.Any]:
         "version": {"before": told.get("version_before"), "after": told.get("version_after")},
         "revision": {"before": told.get("revision_before"), "after": told.get("revision_after")},
         "migrations": list(told.get("migrations") or []),
-        "cache": {"deleted": told.get("cache_deleted"), "sessions_kept": told.get("cache_sessions_kept")},
+        "cache": {
+            "deleted": told.get("cache_deleted"),
+            "sessions_kept": told.get("cache_sessions_kept"),
+            "warmed": list(told.get("cache_warmed") or []),
+        },
         "verdict": told.get("verdict"),
         "urls": dict(told.get("urls") or {}),
         "stand_ins": sentences(told.get("stand_ins")),
@@ -185,7 +189,9 @@ def _migrations(report: Facts) -> str:
 def _cache(cache: Facts) -> str:
     if cache["deleted"] is None and cache["sessions_kept"] is None:
         return ""
-    return f"{cache['deleted'] or 0} keys flushed, {cache['sessions_kept'] or 0} sessions kept"
+    warmed = [f"{row['url']} HTTP {row['status'] or 'none'} in {row['ms']} ms" for row in cache.get("warmed") or ()]
+    flushed = f"{cache['deleted'] or 0} keys flushed, {cache['sessions_kept'] or 0} sessions kept"
+    return f"{flushed}; warmed: {', '.join(warmed)}" if warmed else flushed
 
 
 def _verdict(verdict: Facts | None) -> list[str]:

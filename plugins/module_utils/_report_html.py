@@ -218,8 +218,10 @@ def _cache(cache: Facts, planned: bool) -> tuple[str, str]:
     deleted, kept = cache.get("deleted"), cache.get("sessions_kept")
     if deleted is None and kept is None:
         return "", ""
+    rows = [row for row in cache.get("warmed") or () if isinstance(row, dict)]
+    warmed = f", {count(len(rows), 'page')} warmed" if rows else ""
     flushed = "to be flushed, as of now" if planned else "flushed"
-    return f"{count(int(number(deleted)), 'key')} {flushed}", f"{count(int(number(kept)), 'session')} kept"
+    return f"{count(int(number(deleted)), 'key')} {flushed}", f"{count(int(number(kept)), 'session')} kept{warmed}"
 
 
 def _rows(verdict: Facts | None) -> list[Facts]:

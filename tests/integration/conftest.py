@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import fcntl
 import hashlib
+import importlib.util
 import os
 import pwd
 import re
@@ -158,29 +159,105 @@ class RedisServer:
     port: int
     password: str
     client: t.Any
+    process: subprocess.Popen[bytes] | None = None
 
 
-@pytest.fixture(scope="session")
-def redis_server(tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[RedisServer]:
-    server = program("redis-server", "redis-server")
-    folder, port, password = tmp_path_factory.mktemp("redis"), free_port(), "cache:p@ss"
-    configuration = f'port {port}\nbind 127.0.0.1\nsave ""\ndir {folder}\nrequirepass {password}\n'
-    process = subprocess.Popen([server, "-"], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
-    assert process.stdin is not None
-    process.stdin.write(configuration)
-    process.stdin.close()
-    client = redis.Redis(host="127.0.0.1", port=port, password=password)
-    try:
-        for _try in range(100):
+def _engines() -> t.Any:
+    """tests/fixtures/cache_engines.py; loaded by its path, since tests are no package."""
+    path = ROOT / "tests/fixtures/cache_engines.py"
+    spec = importlib.util.spec_from_file_location("cache_engines", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def until(holds: t.Callable[[], object], seconds: float = 30) -> None:
+    """Wait until `holds`; what it cannot tell yet is not so yet."""
+    ends = time.monotonic() + seconds
+    while True:
+        with contextlib.suppress(redis.RedisError):
+            if holds():
+                return
+        assert time.monotonic() < ends, "it did not come about"
+        time.sleep(0.05)
+
+
+class Servers:
+    """Starts Redis and Valkey servers on free ports of the loopback, and ends them all."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.processes: list[subprocess.Popen[bytes]] = []
+        self.engine: t.Callable[[str], list[str]] = _engines().engine
+
+    def start(self, *settings: str, engine: str = "redis7", password: str = "", sentinel: bool = False) -> RedisServer:
+        port = free_port()
+        while port > 55000:  # a cluster's nodes talk with one another 10000 ports above
+            port = free_port()
+        folder = self.folder / str(port)
+        folder.mkdir()
+        lines = [f"port {port}", "bind 127.0.0.1", f"dir {folder}", f"logfile {folder}/log", *settings]
+        lines += [] if sentinel else ['save ""', *([f"requirepass {password}"] if password else [])]
+        configuration = folder / "server.conf"
+        configuration.write_text("\n".join(lines) + "\n")
+        argv = [*self.engine(engine), str(configuration), *(["--sentinel"] if sentinel else [])]
+        process = subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        self.processes.append(process)
+        client = redis.Redis(host="127.0.0.1", port=port, password=password or None)
+        for _try in range(200):
             with contextlib.suppress(redis.ConnectionError):
                 client.ping()
                 break
             time.sleep(0.05)
-        yield RedisServer("127.0.0.1", port, password, client)
-    finally:
-        client.close()
-        process.kill()
-        process.wait()
+        else:
+            pytest.fail(f"{argv[0]} does not answer: {(folder / 'log').read_text()[-2000:]}")
+        return RedisServer("127.0.0.1", port, password, client, process)
+
+    def cluster(self, engine: str = "redis7") -> list[RedisServer]:
+        """Three primaries and then their three replicas."""
+        nodes = [self.start("cluster-enabled yes", "cluster-node-timeout 1500", engine=engine) for _node in range(6)]
+        for number, node in enumerate(nodes[:3]):
+            first, last = number * 16384 // 3, (number + 1) * 16384 // 3 - 1
+            node.client.execute_command("CLUSTER ADDSLOTSRANGE", first, last)
+            node.client.execute_command("CLUSTER SET-CONFIG-EPOCH", number + 1)
+        for node in nodes[1:]:
+            nodes[0].client.execute_command("CLUSTER MEET", "127.0.0.1", node.port)
+        until(lambda: all(int(facts(node)["cluster_known_nodes"]) == 6 for node in nodes))
+        for primary, replica in zip(nodes[:3], nodes[3:], strict=True):
+            name = primary.client.execute_command("CLUSTER MYID").decode()
+            until(lambda node=replica, name=name: node.client.execute_command("CLUSTER REPLICATE", name))
+        until(lambda: all(facts(node)["cluster_state"] == "ok" for node in nodes))
+        until(lambda: all(node.client.info("replication").get("master_link_status") == "up" for node in nodes[3:]))
+        return nodes
+
+    until = staticmethod(until)
+
+    def stop(self) -> None:
+        for process in self.processes:
+            process.kill()
+        for process in self.processes:
+            process.wait()
+
+
+def facts(node: RedisServer) -> dict[str, str]:
+    found = node.client.execute_command("CLUSTER INFO")
+    if isinstance(found, dict):
+        return {str(name): str(value) for name, value in found.items()}
+    return dict(line.split(":", 1) for line in found.decode().split())
+
+
+@pytest.fixture(scope="session")
+def servers(tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[Servers]:
+    started = Servers(tmp_path_factory.mktemp("servers"))
+    yield started
+    started.stop()
+
+
+@pytest.fixture(scope="session")
+def redis_server(servers: Servers) -> RedisServer:
+    return servers.start(password="cache:p@ss")
 
 
 @pytest.fixture

@@ -1,94 +1,344 @@
-"""cache_flush on a real Redis: hostile names, sessions that survive, refusals that mend."""
+"""cache_flush on real servers: hostile names, sessions that survive, disturbances, refusals that mend."""
 
 from __future__ import annotations
 
+import contextlib
+import os
+import subprocess
+import threading
+import time
 import typing as t
 
 import pytest
+import redis
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
-from ansible_collections.nexod.infra.plugins.module_utils import _cache
+from ansible_collections.nexod.infra.plugins.module_utils import _cache, _cache_globs, _cache_server
 from ansible_collections.nexod.infra.plugins.module_utils._errors import InfraError
 
 if t.TYPE_CHECKING:
-    from .conftest import RedisServer
+    from pathlib import Path
 
-PREFIXES = ["api:", "user:", "cache[1]:"]
+    from .conftest import RedisServer, Servers
+
+PREFIXES = ("api:", "user:", "cache[1]:")
 HOSTILE = [
     b"api:x session:1",
     b"api:line\nsession:1",
+    b"api:\r\n$7\r\nsession\r\n",
     b"api:'\"`$(reboot)",
     b"api:\xff\x00\xfe",
     b"api:*",
+    b"api:{session:1}",
     b"cache[1]:a",
 ]
+NEIGHBOURS = [b"session:a b", b"session:\n", b"session:api:1", b"session:\xff", b"cache1:other", b"apix", b"other"]
+MINIMAL = ["+scan", "+unlink", "+info", "+dbsize", "+ping", "+hello"]
 
 
-def flush(server: RedisServer, *, check: bool = False, batch: int = 100, **changed: t.Any) -> _cache.Flushed:
-    parameters: dict[str, t.Any] = {
+def flush(
+    server: RedisServer,
+    prefixes: t.Sequence[str] = PREFIXES,
+    *,
+    patterns: t.Sequence[str] = (),
+    check: bool = False,
+    limits: t.Mapping[str, t.Any] | None = None,
+    **target: t.Any,
+) -> _cache.Flushed:
+    """As the module does it."""
+    asked = _cache_globs.read_asked(prefixes, patterns, ["session:"], waived=False)
+    given: dict[str, t.Any] = {
         "host": server.host,
         "port": server.port,
+        "password": server.password or None,
         "db": 0,
-        "username": None,
-        "password": server.password,
         "tls": False,
-        "ca_cert": None,
         "timeout": 5,
-        "prefixes": PREFIXES,
-        **changed,
     }
-    with _cache.opened(parameters) as client:
-        return _cache.flush(client, parameters["prefixes"], ["session:"], batch=batch, check=check)
+    aim = _cache_server.target_of({**given, **target})
+    cache = _cache_server.Cache(aim)
+    with _cache_server.mended(_cache.ACTION, aim, lambda: _cache.rights(cache, asked)):
+        return _cache.Flush(cache, asked, _cache.Limits(**(limits or {})), check=check).run()
 
 
-def fill(server: RedisServer) -> None:
-    client = server.client.pipeline(transaction=False)
-    for number in range(3000):
-        client.set(f"api:{number}", "x", ex=300)
-        client.set(f"session:{number}", "somebody", ex=3600)
-    for key in HOSTILE:
-        client.set(key, "x")
+def fill(client: t.Any, count: int, sessions: int) -> None:
+    """`count` keys to go, `sessions` to stay, and the hostile ones."""
+    for begin in range(0, max(count, sessions), 5000):
+        # A cluster's pipeline has no such word; it never is a transaction.
+        batch = client.pipeline() if isinstance(client, redis.RedisCluster) else client.pipeline(transaction=False)
+        for number in range(begin, begin + 5000):
+            if number < count:
+                batch.set(f"api:{number}", "x" * 100, ex=300)
+            if number < sessions:
+                batch.set(f"session:{number}", f"somebody {number}", ex=3600)
+        batch.execute()
+    for key in (*HOSTILE, *NEIGHBOURS):
+        client.set(key, b"\x00" + key, ex=3600)
     client.hset("user:1", mapping={"name": "Jane"})
-    for key in ("session:a b", "session:\n", "session:api:1", "cache1:other", "apix", "other"):
-        client.set(key, "x", ex=3600)
-    client.execute()
 
 
-def test_sessions_survive_and_all_else_asked_for_goes(cache: RedisServer) -> None:
-    fill(cache)
-    planned = flush(cache, check=True)
-    assert planned.deleted == {"api:": 3005, "user:": 1, "cache[1]:": 1}
-    assert cache.client.dbsize() == 6000 + len(HOSTILE) + 7
+def sessions_of(client: t.Any) -> dict[bytes, tuple[bytes, bool]]:
+    """Each session byte for byte, and whether its lifetime is what was left of it."""
+    keys = list(client.scan_iter(match="session:*", count=1000))
+    batch = client.pipeline() if isinstance(client, redis.RedisCluster) else client.pipeline(transaction=False)
+    for key in keys:
+        batch.get(key)
+        batch.ttl(key)
+    answers = batch.execute()
+    return {key: (answers[2 * at], 3300 < answers[2 * at + 1] <= 3600) for at, key in enumerate(keys)}
 
-    done = flush(cache)
+
+@pytest.mark.parametrize("engine", ["redis7", "redis8", "valkey"])
+def test_sessions_survive_and_all_else_asked_for_goes(servers: Servers, engine: str) -> None:
+    server = servers.start(engine=engine)
+    fill(server.client, 20_000, 1_000)
+    before = sessions_of(server.client)
+    planned = flush(server, check=True)
+    assert planned.deleted == {"api:": 20_007, "user:": 1, "cache[1]:": 1}
+    assert server.client.dbsize() == 20_009 + 1_000 + len(NEIGHBOURS)
+
+    done = flush(server)
     assert done.deleted == planned.deleted
-    assert (done.kept, done.without_lifetime, done.ended) == (3003, 0, 0)
-    assert cache.client.dbsize() == 3003 + 3
-    assert all(cache.client.exists(key) for key in ("session:a b", "session:\n", "session:api:1", "cache1:other"))
+    assert (done.kept, done.complete) == (1_004, True)
+    assert server.client.dbsize() == 1_000 + len(NEIGHBOURS)
+    after = sessions_of(server.client)
+    assert after == before
+    assert all(lives for _value, lives in after.values())
+    assert all(server.client.exists(key) for key in NEIGHBOURS)
+    (row,) = [tally.report() for tally in done.nodes]
+    assert row["memory_after"] < row["memory_before"]
+    assert row["latency_ms"]["max"] > 0
 
-    assert flush(cache).total == 0
+    assert flush(server).total == 0
 
 
-def test_a_session_without_lifetime_is_reported(cache: RedisServer) -> None:
-    cache.client.set("session:for ever", "x")
-    flushed = flush(cache)
-    assert flushed.without_lifetime == 1
-    assert "1 keys under session: have no lifetime" in _cache.warnings_of(flushed, ["session:"])[0]
+@pytest.mark.long
+@pytest.mark.parametrize("engine", ["redis7", "redis8", "valkey"])
+def test_a_million_keys_beside_fifty_thousand_sessions(servers: Servers, engine: str) -> None:
+    server = servers.start(engine=engine)
+    fill(server.client, 1_000_000, 50_000)
+    before = sessions_of(server.client)
+    assert flush(server).deleted["api:"] == 1_000_007
+    assert sessions_of(server.client) == before
 
 
-def test_the_least_rights_suffice(cache: RedisServer) -> None:
-    cache.client.set("api:1", "x")
-    cache.client.acl_setuser(
-        "flusher",
-        enabled=True,
-        reset=True,
-        passwords=["+secret"],
-        keys=["api:*", "session:*"],
-        commands=["+scan", "+unlink", "+pttl", "+ping"],
+def test_keys_that_are_written_all_the_while(cache: RedisServer) -> None:
+    fill(cache.client, 20_000, 500)
+    over = threading.Event()
+    written: list[str] = []
+
+    def write() -> None:
+        client = redis.Redis(host=cache.host, port=cache.port, password=cache.password)
+        while not over.is_set():
+            name = f"new:{len(written)}"
+            client.set(f"session:{name}", name)
+            client.set(f"api:{name}", name)
+            written.append(name)
+        client.close()
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        done = flush(cache)
+    finally:
+        over.set()
+        writer.join()
+    assert done.deleted["api:"] >= 20_007
+    assert cache.client.mget([f"session:{name}" for name in written]) == [name.encode() for name in written]
+    assert not cache.client.exists(*(f"api:{number}" for number in range(20_000)))
+
+
+@pytest.mark.parametrize("fields", [200_000, pytest.param(1_000_000, marks=pytest.mark.long)])
+def test_a_large_hash_stalls_nobody(cache: RedisServer, fields: int) -> None:
+    script = "for i = 1, tonumber(ARGV[1]) do redis.call('HSET', KEYS[1], i, i) end"
+    cache.client.eval(script, 1, "api:large", fields)
+    cache.client.config_set("slowlog-log-slower-than", 20_000)
+    cache.client.slowlog_reset()
+    assert flush(cache).total == 1
+    assert cache.client.slowlog_get() == []
+
+
+def test_a_full_memory_is_no_hindrance(servers: Servers) -> None:
+    server = servers.start()
+    fill(server.client, 5_000, 100)
+    server.client.config_set("maxmemory", server.client.info("memory")["used_memory"] - 1000)
+    with pytest.raises(redis.exceptions.OutOfMemoryError):
+        server.client.set("another", "x")
+    assert flush(server).deleted["api:"] == 5_007
+
+
+def test_bounds(cache: RedisServer) -> None:
+    fill(cache.client, 3_000, 10)
+    done = flush(cache, limits={"max_keys": 1_000})
+    assert (done.total, done.complete) == (1_000, False)
+    begun = time.monotonic()
+    done = flush(cache, limits={"max_keys_per_second": 2_000})
+    assert done.total == 2_009
+    assert 0.8 < time.monotonic() - begun < 5
+    fill(cache.client, 3_000, 10)
+    with pytest.raises(InfraError, match=r"the deadline of 0\.5 s is over") as caught:
+        flush(cache, limits={"max_keys_per_second": 500, "deadline": 0.5})
+    assert 0 < t.cast("int", caught.value.facts["deleted_total"]) < 1_000
+
+
+def during(flush_it: t.Callable[[], _cache.Flushed], disturb: t.Callable[[], object]) -> _cache.Flushed:
+    """The flush, disturbed half a second after it has begun."""
+    timer = threading.Timer(0.5, disturb)
+    timer.start()
+    try:
+        return flush_it()
+    finally:
+        timer.join()
+
+
+def test_a_connection_that_is_cut(cache: RedisServer) -> None:
+    fill(cache.client, 10_000, 100)
+    cut = ["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"]
+    done = during(
+        lambda: flush(cache, limits={"max_keys_per_second": 8_000}), lambda: cache.client.execute_command(*cut)
     )
-    assert flush(cache, username="flusher", password="secret", prefixes=["api:"]).total == 1
-    cache.client.set("user:1", "x")
-    with pytest.raises(InfraError, match="lacks a right"):
-        flush(cache, username="flusher", password="secret", prefixes=["user:"])
+    assert done.nodes[0].walks == 2
+    assert (done.kept, cache.client.dbsize()) == (104, 100 + len(NEIGHBOURS))
+
+
+def test_a_server_that_goes_away_for_good_is_told_with_what_is_left(servers: Servers) -> None:
+    server = servers.start()
+    fill(server.client, 10_000, 100)
+    assert server.process is not None
+    with pytest.raises(
+        InfraError, match=r"keys are gone; not walked to the end: 127.0.0.1:\d+. Run it again"
+    ) as caught:
+        during(lambda: flush(server, limits={"max_keys_per_second": 8_000, "patience": 1}), server.process.kill)
+    assert 1_000 < t.cast("int", caught.value.facts["deleted_total"]) < 10_000
+
+
+@pytest.fixture(scope="module", params=["redis7", "redis8", pytest.param("valkey", marks=pytest.mark.long)])
+def cluster(servers: Servers, request: pytest.FixtureRequest) -> list[RedisServer]:
+    return servers.cluster(request.param)
+
+
+@contextlib.contextmanager
+def opened(cluster: list[RedisServer]) -> t.Iterator[t.Any]:
+    client = redis.RedisCluster(host="127.0.0.1", port=cluster[1].port)
+    yield client
+    client.close()
+
+
+def test_cluster(cluster: list[RedisServer]) -> None:
+    with opened(cluster) as client:
+        fill(client, 20_000, 1_000)
+        before = sessions_of(client)
+        assert flush(cluster[4], check=True).deleted == {"api:": 20_007, "user:": 1, "cache[1]:": 1}
+        done = flush(cluster[4])  # a replica of the cluster knows the primaries
+        assert done.deleted == {"api:": 20_007, "user:": 1, "cache[1]:": 1}
+        assert sorted(tally.node.port for tally in done.nodes) == sorted(node.port for node in cluster[:3])
+        assert all(sum(tally.deleted) > 5_000 for tally in done.nodes)
+        assert done.kept == 1_004
+        assert sessions_of(client) == before
+
+
+def test_slots_that_move_meanwhile(cluster: list[RedisServer]) -> None:
+    """A slot on its way from one primary to the next: what was moved before it was seen is found there."""
+    with opened(cluster) as client:
+        fill(client, 6_000, 100)
+        before = sessions_of(client)
+        source, target = cluster[0].client, cluster[1].client
+        names = [node.execute_command("CLUSTER MYID").decode() for node in (source, target)]
+
+        def move() -> None:
+            for slot in range(40):
+                target.execute_command("CLUSTER SETSLOT", slot, "IMPORTING", names[0])
+                source.execute_command("CLUSTER SETSLOT", slot, "MIGRATING", names[1])
+                while keys := source.execute_command("CLUSTER GETKEYSINSLOT", slot, 100):
+                    source.execute_command("MIGRATE", "127.0.0.1", cluster[1].port, "", 0, 5000, "KEYS", *keys)
+                for node in (target, source):
+                    node.execute_command("CLUSTER SETSLOT", slot, "NODE", names[1])
+
+        during(lambda: flush(cluster[2], limits={"max_keys_per_second": 6_000}), move)
+        client.nodes_manager.initialize()
+        assert not [key for key in client.scan_iter(count=1000) if key.startswith((b"api:", b"user:"))]
+        assert sessions_of(client) == before
+
+
+def test_a_primary_of_the_cluster_that_fails_over(cluster: list[RedisServer]) -> None:
+    with opened(cluster) as client:
+        fill(client, 9_000, 300)
+        before = sessions_of(client)
+    for node in cluster[:3]:
+        node.client.wait(1, 5000)
+    victim = cluster[0].process
+    assert victim is not None
+    done = during(lambda: flush(cluster[1], limits={"max_keys_per_second": 4_000}), victim.kill)
+    with opened(cluster) as client:
+        assert not [key for key in client.scan_iter(count=1000) if key.startswith((b"api:", b"user:"))]
+        assert sessions_of(client) == before
+    assert cluster[3].port in {tally.node.port for tally in done.nodes}
+    assert done.kept == len(before)
+
+
+def test_sentinel_and_a_failover(servers: Servers) -> None:
+    primary = servers.start()
+    replica = servers.start(f"replicaof 127.0.0.1 {primary.port}")
+    watch = [
+        f"sentinel monitor cache 127.0.0.1 {primary.port} 2",
+        "sentinel down-after-milliseconds cache 700",
+        "sentinel failover-timeout cache 4000",
+    ]
+    sentinels = [servers.start(*watch, sentinel=True) for _one in range(3)]
+    ports = [one.port for one in sentinels]
+    for one in sentinels:
+        # Until they have found one another and the replica.
+        servers.until(lambda one=one: len(one.client.sentinel_sentinels("cache")) == 2)
+        servers.until(lambda one=one: len(one.client.sentinel_slaves("cache")) == 1)
+    fill(primary.client, 8_000, 200)
+    before = sessions_of(primary.client)
+    primary.client.wait(1, 5000)
+    addresses = ["127.0.0.1:1", *(f"127.0.0.1:{port}" for port in ports)]
+    through: dict[str, t.Any] = {"host": None, "sentinels": addresses, "sentinel_service": "cache"}
+    assert flush(primary, check=True, **through).deleted["api:"] == 8_007
+    with pytest.raises(InfraError, match="knows no service of that name"):
+        flush(primary, **{**through, "sentinel_service": "other"})
+    assert primary.process is not None
+    done = during(lambda: flush(primary, limits={"max_keys_per_second": 4_000}, **through), primary.process.kill)
+    assert [tally.node.port for tally in done.nodes] == [primary.port, replica.port]
+    assert not list(replica.client.scan_iter(match="api:*"))
+    assert sessions_of(replica.client) == before
+
+
+def test_a_read_only_replica_is_refused(servers: Servers, cache: RedisServer) -> None:
+    replica = servers.start(f"replicaof 127.0.0.1 {cache.port}", f"masterauth {cache.password}")
+    for check in (False, True):
+        with pytest.raises(InfraError, match=f"read-only replica.\nGive its primary: 127.0.0.1:{cache.port}"):
+            flush(replica, check=check)
+
+
+@pytest.mark.parametrize("engine", ["redis7", "valkey"])
+def test_the_rights_that_the_error_names_suffice(servers: Servers, engine: str) -> None:
+    server = servers.start(engine=engine)
+    account = {"username": "flusher", "password": "secret"}
+    keys = ["api:1", "cache[1]:x y", 'a "b:1']
+    prefixes = ["api:", "cache[1]:", 'a "b:']
+
+    def refill() -> None:
+        for key in (*keys, "session:1"):
+            server.client.set(key, "x")
+
+    server.client.execute_command(
+        "ACL", "SETUSER", "flusher", "on", ">secret", "resetkeys", "~session:*", "-@all", "+ping"
+    )
+    refill()
+    for more, missing in (("+scan", "'scan'"), ("+unlink", "'unlink'"), ("+info", "key")):
+        with pytest.raises(InfraError, match=r"(?is)lacks a right.*This suffices: ACL SETUSER flusher") as caught:
+            flush(server, prefixes, **account)
+        assert missing in caught.value.cause
+        server.client.execute_command("ACL", "SETUSER", "flusher", more)
+    line = caught.value.mend.removeprefix("This suffices: ")
+    subprocess.run(["redis-cli", "-p", str(server.port)], input=line + "\n", text=True, check=True, capture_output=True)
+    assert sorted(server.client.acl_getuser("flusher")["commands"]) == sorted(MINIMAL)
+    refill()
+    assert flush(server, prefixes, **account).total == 3
+    assert server.client.keys() == [b"session:1"]
 
 
 @pytest.mark.parametrize(
@@ -97,10 +347,70 @@ def test_the_least_rights_suffice(cache: RedisServer) -> None:
         pytest.param({"password": "wr0ng"}, "refuses the account", id="wrong password"),
         pytest.param({"password": None}, "refuses the account", id="no password"),
         pytest.param({"port": 1}, "Check that it is up", id="nobody there"),
+        pytest.param({"tls": True, "timeout": 1}, "whether it wants TLS", id="no TLS there"),
         pytest.param({"prefixes": ["s"]}, "reaches keys under the protected", id="prefix of a protected one"),
+        pytest.param({"patterns": ["[r-t]*"]}, "reaches keys under the protected", id="class of a protected one"),
     ],
 )
 def test_refused(cache: RedisServer, changed: dict[str, t.Any], words: str) -> None:
+    cache.client.set("session:1", "x")
     with pytest.raises(InfraError, match=words) as caught:
         flush(cache, **changed)
     assert "wr0ng" not in str(caught.value)
+    assert cache.client.dbsize() == 1
+
+
+def test_tls_and_whose_certificate(servers: Servers, tmp_path: Path) -> None:
+    def openssl(*words: str) -> None:
+        subprocess.run(["openssl", *words], cwd=tmp_path, check=True, capture_output=True)
+
+    for name in ("right", "wrong"):
+        openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "1",
+                "-subj", f"/CN={name}", "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", f"{name}.key",
+                "-out", f"{name}.crt")  # fmt: skip
+    os.chmod(tmp_path / "right.key", 0o644)
+    plain = servers.start()
+    secure = servers.start(
+        f"tls-port {plain.port + 1}", f"tls-cert-file {tmp_path}/right.crt", f"tls-key-file {tmp_path}/right.key",
+        f"tls-ca-cert-file {tmp_path}/right.crt", "tls-auth-clients no",
+    )  # fmt: skip
+    secure.client.set("api:1", "x")
+    url = {"host": None, "url": f"rediss://127.0.0.1:{plain.port + 1}/0"}
+    with pytest.raises(InfraError, match="its certificate is not trusted"):
+        flush(secure, ca_cert=str(tmp_path / "wrong.crt"), **url)
+    assert flush(secure, ca_cert=str(tmp_path / "right.crt"), **url).total == 1
+
+
+LETTERS = "ab:[]^-\\*?{} '\"\n\r\x00ü"
+words = st.text(alphabet=LETTERS, max_size=6)
+
+
+@settings(max_examples=80, deadline=None, suppress_health_check=list(HealthCheck))
+@given(
+    prefixes=st.lists(words, max_size=2),
+    patterns=st.lists(words, max_size=2),
+    protect=st.lists(words.filter(bool), min_size=1, max_size=2),
+    keys=st.lists(st.one_of(words.map(str.encode), st.binary(max_size=6)), min_size=1, max_size=12),
+    ends=st.lists(words.map(str.encode), max_size=4),
+)
+def test_nothing_ever_deletes_a_protected_key(
+    cache: RedisServer,
+    prefixes: list[str],
+    patterns: list[str],
+    protect: list[str],
+    keys: list[bytes],
+    ends: list[bytes],
+) -> None:
+    try:
+        asked = _cache_globs.read_asked(prefixes, patterns, protect, waived=False)
+    except InfraError:
+        return
+    cache.client.flushdb()
+    there = {*keys, *(shield + end for shield in asked.shields for end in (*ends, *keys))}
+    cache.client.mset(dict.fromkeys(there, b"x"))
+    target = _cache_server.Target(cache.host, cache.port, password=cache.password)
+    _cache.Flush(_cache_server.Cache(target), asked, _cache.Limits(max_latency_ms=0), check=False).run()
+    left = set(cache.client.keys())
+    assert {key for key in there if key.startswith(asked.shields)} <= left
+    # And what was asked for is gone: by the server's own reading of the same globs.
+    assert not [key for want in asked.wants for key in cache.client.keys(want.text)]

@@ -1,105 +1,277 @@
+"""The flush against a server that is a dictionary: what goes, what stays, what is told, and how it ends."""
+
 from __future__ import annotations
 
+import collections
 import typing as t
 
 import pytest
 
-from ansible_collections.nexod.infra.plugins.module_utils import _cache
+from ansible_collections.nexod.infra.plugins.module_utils import _cache, _cache_globs
+from ansible_collections.nexod.infra.plugins.module_utils import _cache_server as server
+from ansible_collections.nexod.infra.plugins.module_utils._cache_globs import read_asked
 from ansible_collections.nexod.infra.plugins.module_utils._errors import InfraError
 
-SESSIONS = ("session:",)
+KEYS = {b"api:1", b"api:2", b"user:1", b"session:1", b"session:2 api:", b"other"}
+NODE = server.Node("10.0.0.1", 6379)
 
 
-class Fake:
-    """A cache of keys with lifetimes; in check mode a deletion is a failure of the test."""
-
-    def __init__(self, keys: dict[bytes, int], *, writable: bool) -> None:
-        self.keys = dict(keys)
-        self.writable = writable
-
-    def scan(self, cursor: int, match: bytes, count: int) -> tuple[int, list[bytes]]:
-        prefix = match.replace(b"\\", b"")[:-1]
-        found = sorted(key for key in self.keys if key.startswith(prefix))
-        # Every key twice, as SCAN may, and an empty batch in the middle.
-        return [(1, found), (2, []), (0, found if not self.writable else [])][cursor]
-
-    def unlink(self, *keys: bytes) -> int:
-        assert self.writable, "check mode wrote"
-        return sum(self.keys.pop(key, None) is not None for key in keys)
-
-    def pipeline(self, transaction: bool) -> t.Any:
-        fake = self
-
-        class Pipeline:
-            asked: list[bytes] = []
-
-            def pttl(self, key: bytes) -> None:
-                self.asked = [*self.asked, key]
-
-            def execute(self) -> list[int]:
-                return [fake.keys.get(key, -2) for key in self.asked]
-
-        return Pipeline()
+def commands(data: bytes) -> t.Iterator[list[bytes]]:
+    while data:
+        head, _end, data = data.partition(b"\r\n")
+        words = []
+        for _word in range(int(head[1:])):
+            size, _end, data = data.partition(b"\r\n")
+            words.append(data[: int(size[1:])])
+            data = data[int(size[1:]) + 2 :]
+        yield words
 
 
-KEYS = {b"api:1": 300, b"api:2": -1, b"user:1": -1, b"session:1": 3_600_000, b"session:2": -1, b"other": -1}
+class Fake(server.Wire):
+    """Answers as Redis does: SCAN in three steps with every key named twice, UNLINK with how many there were."""
+
+    def __init__(self, keys: set[bytes], *, writable: bool, spoils: dict[int, object]) -> None:
+        self.keys, self.writable, self.spoils = keys, writable, spoils
+        self.waiting: collections.deque[t.Any] = collections.deque()
+
+    def send(self, data: bytes) -> None:
+        self.waiting.extend(map(self._carried_out, commands(data)))
+
+    def read(self) -> t.Any:
+        return self.waiting.popleft()
+
+    def close(self) -> None:
+        self.waiting.clear()
+
+    def _carried_out(self, words: list[bytes]) -> t.Any:
+        if words[0] == b"SCAN":
+            found = sorted(filter(_cache_globs.tester(_cache_globs.parse(words[3])), self.keys))
+            step = int(words[1])
+            return [[b"1", found[:3]], [b"2", []], [b"0", found]][step]
+        if words[0] == b"UNLINK":
+            assert self.writable, "check mode wrote"
+            if self.spoils:
+                error = self.spoils.pop(min(self.spoils))
+                if isinstance(error, server.Away):
+                    raise error
+                return error
+            gone = self.keys & set(words[1:])
+            self.keys -= gone
+            return len(gone)
+        return {b"DBSIZE": len(self.keys), b"INFO": b"used_memory:100\r\n", b"PING": b"PONG"}[words[0]]
 
 
+class FakeCache(server.Cache):
+    def __init__(self, keys: set[bytes], *, clustered: bool = False, writable: bool = True, **spoils: object) -> None:
+        super().__init__(server.Target("10.0.0.1", 6379))
+        self.clustered, self.keys, self.writable = clustered, keys, writable
+        self.spoils = {int(name[1:]): what for name, what in spoils.items()}
+        self.wires = 0
+
+    def primaries(self) -> list[server.Node]:
+        return [NODE]
+
+    def wire(self, node: server.Node) -> server.Wire:
+        self.wires += 1
+        return Fake(self.keys, writable=self.writable, spoils=self.spoils)
+
+
+def flush(
+    cache: FakeCache, prefixes: t.Sequence[str], *, check: bool = False, patterns: t.Sequence[str] = (), **limits: t.Any
+) -> _cache.Flushed:
+    asked = read_asked(prefixes, patterns, ["session:"], waived=False)
+    return _cache.Flush(cache, asked, _cache.Limits(max_latency_ms=0, **limits), check=check).run()
+
+
+@pytest.mark.parametrize("clustered", [False, True])
 @pytest.mark.parametrize(
-    ("prefixes", "check", "deleted", "left"),
+    ("prefixes", "patterns", "check", "deleted", "left"),
     [
-        pytest.param(["api:", "user:"], False, {"api:": 2, "user:": 1}, 3, id="flush"),
-        pytest.param(["api:", "user:"], True, {"api:": 2, "user:": 1}, 6, id="check mode"),
-        pytest.param(["api:", "api:1"], True, {"api:": 2, "api:1": 0}, 6, id="check mode, overlapping"),
-        pytest.param(["api:", "api:1"], False, {"api:": 2, "api:1": 0}, 4, id="overlapping"),
-        pytest.param(["none:"], False, {"none:": 0}, 6, id="nothing there"),
-        pytest.param([], False, {}, 6, id="nothing asked for"),
+        pytest.param(["api:", "user:"], [], False, {"api:": 2, "user:": 1}, 3, id="flush"),
+        pytest.param(["api:", "user:"], [], True, {"api:": 2, "user:": 1}, 6, id="check mode"),
+        pytest.param(["api:", "api:1"], [], True, {"api:": 2, "api:1": 0}, 6, id="check mode, overlapping"),
+        pytest.param(["api:", "api:1"], [], False, {"api:": 2, "api:1": 0}, 4, id="overlapping"),
+        pytest.param(["user:"], ["[ao]*"], False, {"user:": 1, "[ao]*": 3}, 2, id="pattern"),
+        pytest.param(["none:"], [], False, {"none:": 0}, 6, id="nothing there"),
+        pytest.param([], [], False, {}, 6, id="nothing asked for"),
     ],
 )
-def test_flush(prefixes: list[str], check: bool, deleted: dict[str, int], left: int) -> None:
-    fake = Fake(KEYS, writable=not check)
-    flushed = _cache.flush(fake, prefixes, SESSIONS, batch=10, check=check)
-    assert (flushed.deleted, len(fake.keys)) == (deleted, left)
-    assert (flushed.kept, flushed.without_lifetime, flushed.ended) == (2, 1, 0)
+def test_flush(
+    prefixes: list[str], patterns: list[str], check: bool, deleted: dict[str, int], left: int, clustered: bool
+) -> None:
+    cache = FakeCache(set(KEYS), clustered=clustered, writable=not check)
+    flushed = flush(cache, prefixes, patterns=patterns, check=check)
+    assert (flushed.deleted, len(cache.keys)) == (deleted, left)
+    assert (flushed.kept, flushed.complete) == (2, True)
 
 
-@pytest.mark.parametrize("prefix", ["", "s", "session", "session:", "session:abc"])
-def test_prefixes_that_reach_a_session_are_refused_before_any_call(prefix: str) -> None:
-    with pytest.raises(InfraError):
-        _cache.flush(t.cast("t.Any", None), ["api:", prefix], SESSIONS, batch=10, check=False)
+def test_what_is_told_of_each_node_and_in_all() -> None:
+    flushed = flush(FakeCache(set(KEYS)), ["api:"])
+    (row,) = [tally.report() for tally in flushed.nodes]
+    assert (row["node"], row["walks"], row["deleted"], row["protected"]) == ("10.0.0.1:6379", 1, 2, 2)
+    assert (row["dbsize_before"], row["dbsize_after"], row["memory_before"]) == (6, 4, 100)
+    totals = flushed.totals()
+    assert {name: totals[name] for name in ("deleted", "protected", "dbsize_after")} == {
+        "deleted": 2,
+        "protected": 2,
+        "dbsize_after": 4,
+    }
 
 
 def test_a_server_that_answers_with_a_protected_key_is_not_obeyed() -> None:
-    fake = Fake(KEYS, writable=True)
-    fake.scan = lambda cursor, match, count: (0, [b"api:1", b"session:1"])  # type: ignore[method-assign]
+    cache = FakeCache(set(KEYS))
+    asked = read_asked(["api:"], [], ["session:"], waived=False)
+    wrong = read_asked([], ["*"], [], waived=True).wants
+    object.__setattr__(asked, "wants", wrong)
     with pytest.raises(InfraError, match="protected key"):
-        _cache.delete(fake, "api:", [b"session:"], 10)
-    assert fake.keys == KEYS
+        _cache.Flush(cache, asked, _cache.Limits(max_latency_ms=0), check=False).run()
+    assert cache.keys >= {b"session:1", b"session:2 api:"}
 
 
 @pytest.mark.parametrize(
-    ("prefix", "glob"),
-    [("api:", b"api:*"), ("cache[1]:", b"cache\\[1\\]:*"), ("a*b?", b"a\\*b\\?*"), ("ü", "ü*".encode())],
+    "spoil",
+    [server.Away("the connection was cut"), server.Refused("READONLY You can't write"), server.Refused("LOADING")],
+    ids=["cut", "demoted", "loading"],
 )
-def test_pattern(prefix: str, glob: bytes) -> None:
-    assert _cache.pattern(prefix) == glob
+def test_a_disturbed_walk_begins_anew(spoil: Exception) -> None:
+    cache = FakeCache(set(KEYS), _1=spoil)
+    flushed = flush(cache, ["api:", "user:"])
+    assert (flushed.deleted, flushed.nodes[0].walks, len(cache.keys)) == ({"api:": 2, "user:": 1}, 2, 3)
+
+
+def test_keys_that_moved_are_looked_for_again() -> None:
+    cache = FakeCache(set(KEYS), clustered=True, _1=server.Refused("MOVED 1 10.0.0.2:6379"))
+    flushed = flush(cache, ["api:"])
+    assert (flushed.deleted, flushed.nodes[0].walks) == ({"api:": 2}, 2)
 
 
 @pytest.mark.parametrize(
-    ("before", "after", "count"),
+    ("spoil", "limits", "words"),
     [
-        pytest.param({b"a": 5000}, {b"a": 4000}, 0, id="still there"),
-        pytest.param({b"a": 500}, {}, 0, id="ran out"),
-        pytest.param({b"a": 5000}, {}, 1, id="logged out"),
-        pytest.param({b"a": None}, {}, 1, id="had no lifetime and is gone"),
-        pytest.param({}, {b"a": 5000}, 0, id="new"),
+        (
+            server.Away("the connection was cut"),
+            {"patience": 0},
+            "the connection was cut.*Run it again once it answers",
+        ),
+        (
+            server.Refused("NOPERM no permissions to run 'unlink'"),
+            {},
+            "lacks a right.*ACL SETUSER default resetkeys ~api",
+        ),
     ],
 )
-def test_ended(before: dict[bytes, int | None], after: dict[bytes, int | None], count: int) -> None:
-    assert _cache.ended(_cache.Kept(before, 10.0), _cache.Kept(after, 11.0)) == count
+def test_a_flush_that_ends_says_what_is_left(spoil: Exception, limits: dict[str, t.Any], words: str) -> None:
+    with pytest.raises(InfraError, match=f"(?s){words}") as caught:
+        flush(FakeCache(set(KEYS), _1=spoil, _2=spoil, _3=spoil), ["api:"], **limits)
+    assert caught.value.facts["left"] == ["10.0.0.1:6379"]
+    assert caught.value.facts["deleted_total"] == 0
 
 
-def test_diff_and_warnings_name_no_key() -> None:
-    flushed = _cache.Flushed({"api:": 2, "user:": 0}, kept=4, without_lifetime=1, ended=1)
-    assert _cache.as_diff(flushed, "cache")["before"] == "api:* 2 keys\n"
-    assert len(_cache.warnings_of(flushed, SESSIONS)) == 2
+def test_the_deadline_and_the_most_keys() -> None:
+    with pytest.raises(InfraError, match="the deadline of 1e-06 s is over"):
+        flush(FakeCache(set(KEYS)), ["api:"], deadline=1e-6)
+    cache = FakeCache(set(KEYS))
+    flushed = flush(cache, ["api:"], max_keys=1)
+    assert (flushed.total, flushed.complete, len(cache.keys)) == (1, False, 5)
+    assert _cache.warnings_of(flushed, _cache.Limits(max_keys=1)) != []
+
+
+@pytest.mark.parametrize(
+    ("count", "milliseconds", "then"),
+    [(400, 6.0, 200), (15, 6.0, 10), (10, 60.0, 10), (200, 0.5, 205), (10, 0.5, 11), (500, 0.1, 500), (200, 4.0, 200)],
+)
+def test_count_follows_the_latency(count: int, milliseconds: float, then: int) -> None:
+    assert _cache.next_count(count, milliseconds, 5.0) == then
+
+
+@pytest.mark.parametrize(("text", "found"), [("300s", 300), ("5m", 300), ("1h", 3600), ("1.5", 1.5), ("250ms", 0.25)])
+def test_seconds(text: str, found: float) -> None:
+    assert _cache.seconds(text) == found
+
+
+@pytest.mark.parametrize("text", ["", "soon", "-1s", "5 d"])
+def test_no_time(text: str) -> None:
+    with pytest.raises(InfraError, match="a number with a unit"):
+        _cache.seconds(text)
+
+
+def test_latency_is_told_within_five_percent() -> None:
+    latency = _cache.Latency()
+    for number in range(1, 1001):
+        latency.add(number / 100)
+    found = latency.report()
+    assert found is not None
+    assert found["p50"] == pytest.approx(5, rel=0.05)
+    assert found["p99"] == pytest.approx(9.9, rel=0.05)
+    assert found["max"] == 10
+
+
+def test_many_keys_are_told_apart_up_to_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_cache, "EXACT", 4)
+    found = _cache.Distinct()
+    assert found.new([b"1", b"2", b"1"]) == 2
+    assert found.new([b"2", b"3", b"4"]) == 2
+    assert found.new([b"1", b"5", b"5"]) == 2
+    assert len(found) == 6
+
+
+@pytest.mark.parametrize(
+    ("given", "target"),
+    [
+        ({"host": "a"}, server.Target("a", 6379)),
+        ({"url": "redis://a"}, server.Target("a", 6379)),
+        (
+            {"url": "rediss://flusher:p%40ss@cache.example:6380/2"},
+            server.Target("cache.example", 6380, 2, "flusher", "p@ss", True),
+        ),
+        ({"url": "redis://u@[::1]:1", "password": "x"}, server.Target("::1", 1, 0, "u", "x")),
+        (
+            {"sentinels": ["a:1", "b"], "sentinel_service": "cache"},
+            server.Target("", 6379, sentinels=(("a", 1), ("b", 26379)), service="cache"),
+        ),
+    ],
+)
+def test_target(given: dict[str, t.Any], target: server.Target) -> None:
+    assert server.target_of({"port": 6379, "db": 0, "tls": False, **given}) == target
+
+
+@pytest.mark.parametrize("url", ["http://a", "redis://", "redis://a:port", "redis://u:secret@a:6379/zero"])
+def test_a_wrong_address_is_refused_without_its_password(url: str) -> None:
+    with pytest.raises(InfraError) as caught:
+        server.target_of({"port": 6379, "db": 0, "tls": False, "url": url})
+    assert "secret" not in str(caught.value)
+
+
+def test_nodes_of_a_cluster() -> None:
+    answer = [
+        [0, 5, [b"10.0.0.1", 7000, b"id"], [b"10.0.0.4", 7003, b"id"]],
+        [6, 9, [b"", 7001, b"id"]],
+        [10, 11, [b"10.0.0.1", 7000, b"id"]],
+    ]
+    assert server.nodes_of(answer, "seed") == [
+        server.Node("10.0.0.1", 7000, frozenset({0, 1, 2, 3, 4, 5, 10, 11})),
+        server.Node("seed", 7001, frozenset({6, 7, 8, 9})),
+    ]
+
+
+def test_rights_are_in_the_server_s_own_words() -> None:
+    target = server.Target("a", 1, username="flusher")
+    line = server.rights_of(target, [b"api:*", b'a "b*'], _cache.COMMANDS, clustered=True)
+    assert line.removesuffix(" +cluster|slots") == (
+        "ACL SETUSER flusher resetkeys ~api:* ~a??b* -@all +scan +unlink +info +dbsize +ping +hello"
+    )
+
+
+def test_a_token_of_iam() -> None:
+    credentials = pytest.importorskip("botocore.credentials").Credentials("AKIA", "secret", "session")
+    target = server.Target("host", 6379, username="flusher", iam_cache="app", iam_serverless=True, region="eu-west-1")
+    token = server.iam_token(target, credentials)
+    assert token.startswith("app/?Action=connect&User=flusher&ResourceType=ServerlessCache&X-Amz-Algorithm=AWS4-HMAC")
+    assert "eu-west-1%2Felasticache%2Faws4_request" in token
+    assert "X-Amz-Expires=900" in token
+    assert "secret" not in token
+
+
+def test_the_diff_names_no_key() -> None:
+    flushed = _cache.Flushed({"api:": 2, "user:": 0}, [], 1.0, kept=4, complete=True)
+    assert _cache.as_diff(flushed, "cache")["before"] == "api: 2 keys\n"

@@ -85,6 +85,18 @@ Inst libfoo (1 Debian)
             id="a flush that finds nothing is one all the same",
         ),
         pytest.param(
+            "nexod.infra.cloudfront_invalidation",
+            {"changed": True, "items": ["/index.html", "#prices"]},
+            [("run", "cache", "invalidate /index.html #prices", "")],
+            id="an invalidation",
+        ),
+        pytest.param(
+            "nexod.infra.cache_namespace",
+            {"changed": True, "invocation": {"module_args": {"namespace": "query:version"}}},
+            [("run", "cache", "bump query:version", "")],
+            id="a namespace",
+        ),
+        pytest.param(
             "nexod.infra.haproxy_server",
             {"changed": True, "invocation": {"module_args": {"state": "drain", "backend": "api", "name": "api-1"}}},
             [("run", "traffic", "take out api/api-1", "")],

@@ -1,0 +1,159 @@
+"""The cache modules as Ansible runs them, on real servers."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+import typing as t
+from pathlib import Path
+
+import boto3
+import pytest
+
+if t.TYPE_CHECKING:
+    from .conftest import RedisServer, Servers
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def module(name: str, *, check: bool = False, **arguments: t.Any) -> dict[str, t.Any]:
+    given = {"ANSIBLE_MODULE_ARGS": {**arguments, "_ansible_check_mode": check, "_ansible_diff": True}}
+    done = subprocess.run(
+        [sys.executable, "-m", f"ansible_collections.nexod.infra.plugins.modules.{name}"],
+        input=json.dumps(given),
+        env={**os.environ, "PYTHONPATH": str(ROOT / ".collections")},
+        text=True,
+        capture_output=True,
+        check=False,
+    )
+    assert done.stdout, done.stderr
+    return t.cast("dict[str, t.Any]", json.loads(done.stdout))
+
+
+def reach(server: RedisServer) -> dict[str, t.Any]:
+    return {"host": server.host, "port": server.port, "password": server.password}
+
+
+def test_flush(cache: RedisServer) -> None:
+    cache.client.mset({"api:1": "x", "api:2": "x", "session:1": "x"})
+    url = f"redis://:{cache.password.replace('@', '%40')}@{cache.host}:{cache.port}/0"
+    asked = {"prefixes": ["api:"], "patterns": ["q[12]"], "protect": ["session:"]}
+    planned = module("cache_flush", check=True, url=url, **asked)
+    assert (planned["changed"], planned["deleted"]) == (True, {"api:": 2, "q[12]": 0})
+    done = module("cache_flush", url=url, **asked)
+    assert (done["changed"], done["deleted_total"], done["sessions_kept"]) == (True, 2, 1)
+    assert done["totals"]["dbsize_after"] == done["nodes"][0]["dbsize_after"] == 1
+    assert cache.password not in json.dumps(done)
+    assert not module("cache_flush", url=url, **asked)["changed"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"prefixes": ["api:"]}, "no prefix is named whose keys must stay"),
+        ({"prefixes": ["api:"], "protect": ["session:"], "deadline": "soon"}, "is not a number with a unit"),
+        ({"patterns": ["*"], "protect": ["session:"]}, "reaches keys under the protected"),
+    ],
+)
+def test_flush_refuses(cache: RedisServer, arguments: dict[str, t.Any], words: str) -> None:
+    assert words in module("cache_flush", **reach(cache), **arguments)["msg"]
+
+
+def test_check_mode_before_there_is_a_cache() -> None:
+    found = module("cache_flush", check=True, host="127.0.0.1", port=1, prefixes=["api:"], protect=["session:"])
+    assert (found["changed"], found["deleted"], found["deleted_total"]) == (False, {"api:": 0}, 0)
+    assert "Cannot yet see which keys would go" in str(found["warnings"])
+
+
+def test_namespace(cache: RedisServer) -> None:
+    def bump(**more: t.Any) -> tuple[t.Any, ...]:
+        found = module("cache_namespace", **reach(cache), namespace="query:version", **more)
+        return found["changed"], found["before"], found["after"]
+
+    assert bump(check=True) == (True, None, "1")
+    assert cache.client.dbsize() == 0
+    assert bump() == (True, None, "1")
+    assert bump() == (True, "1", "2")
+    assert bump(version="1.1.0") == (True, "2", "1.1.0")
+    assert bump(version="1.1.0") == (False, "1.1.0", "1.1.0")
+    assert cache.client.get("query:version") == b"1.1.0"
+    cache.client.delete("query:version")
+    cache.client.rpush("query:version", "x")
+    assert "WRONGTYPE" in module("cache_namespace", **reach(cache), namespace="query:version")["msg"]
+
+
+def test_info(servers: Servers) -> None:
+    server = servers.start()
+    for number in range(600):
+        server.client.set(f"api:{number}", "x" * 50, ex=300)
+    server.client.mset({"session:1": "x", "plain": "x", b"api:\xff\n": "x" * 100_000})
+    whole = module("cache_info", host=server.host, port=server.port, sample=0)
+    assert (whole["keys"], whole["looked_at"], whole["sampled"]) == (603, 603, False)
+    assert {name: row["keys"] for name, row in whole["prefixes"].items()} == {"api:": 601, "session:": 1, "(others)": 1}
+    assert whole["protected_without_lifetime"] == 1
+    assert whole["largest"][0]["name"] == "api:\\xff\\n"
+    assert whole["table"].startswith("prefix ")
+    part = module("cache_info", host=server.host, port=server.port, sample=300)
+    assert part["sampled"]
+    assert 300 <= part["looked_at"] < 603
+    assert 550 < part["prefixes"]["api:"]["keys"] <= 603
+
+
+@pytest.fixture(scope="module")
+def aws() -> t.Iterator[str]:
+    """The stand-in for Amazon's API that the lab has."""
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        port = one.getsockname()[1]
+    process = subprocess.Popen(
+        [sys.executable, str(ROOT / "tests/fixtures/aws_server.py"), "--port", str(port)],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    ends = time.monotonic() + 60
+    while True:
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+            break
+        assert time.monotonic() < ends, "the moto server does not answer"
+        time.sleep(0.1)
+    yield f"http://127.0.0.1:{port}"
+    process.kill()
+    process.wait()
+
+
+def test_cloudfront(aws: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "moto-takes-any")
+    client = boto3.client("cloudfront", region_name="us-east-1", endpoint_url=aws)
+    origins = [{"Id": "o", "DomainName": "pages.s3.amazonaws.com", "S3OriginConfig": {"OriginAccessIdentity": ""}}]
+    behaviour = {"TargetOriginId": "o", "ViewerProtocolPolicy": "allow-all"}
+    distribution = client.create_distribution(
+        DistributionConfig={
+            "CallerReference": "1",
+            "Comment": "",
+            "Enabled": True,
+            "Origins": {"Quantity": 1, "Items": origins},
+            "DefaultCacheBehavior": behaviour,
+        }
+    )["Distribution"]["Id"]
+
+    def run(release: str, *, check: bool = False, distribution: str = distribution) -> dict[str, t.Any]:
+        paths = ["/a", "/b", "/b", "/static/*", "/static/app.js"]
+        given: dict[str, t.Any] = {"distribution_id": distribution, "endpoint_url": aws, "paths": paths}
+        return module("cloudfront_invalidation", check=check, release=release, **given)
+
+    planned = run("1.0.0", check=True)
+    assert (planned["changed"], planned["items"]) == (True, ["/a", "/b", "/static/*"])
+    assert planned["cost"] == {"paths": 3, "usd_at_most": 0.015, "usd_at_least": 0}
+    assert client.list_invalidations(DistributionId=distribution)["InvalidationList"]["Quantity"] == 0
+    assert run("1.0.0")["changed"]
+    again = run("1.0.0")
+    assert (again["changed"], again["cost"]["usd_at_most"]) == (False, 0)
+    assert run("1.1.0")["changed"]
+    assert client.list_invalidations(DistributionId=distribution)["InvalidationList"]["Quantity"] == 2
+    assert "Check distribution_id" in run("1.0.0", distribution="ENONE")["msg"]
