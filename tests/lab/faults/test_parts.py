@@ -6,10 +6,9 @@ import subprocess
 
 import pytest
 
-from ansible_collections.nexod.infra.tests.lab.support import get, interrupted, run, users
+from ansible_collections.nexod.infra.tests.lab.support import DEPLOY, UPGRADE, get, interrupted, run, users
 
 PLAYBOOK = (".venv/bin/ansible-playbook", "-i", "inventories/lab", "playbooks/deploy.yml")
-UPGRADE = ("make", "deploy", "VERSION=1.1.0")
 
 
 def stop(host: str) -> None:
@@ -40,7 +39,7 @@ def test_stopped_before(standing, host: str) -> None:
     assert "Nothing was changed" in done.said
     assert done.report["changes"] == []
     assert {failure["stage"] for failure in done.report["failures"]} == {"preflight"}
-    again = run("make", "deploy", quiet=True)
+    again = run(*DEPLOY, quiet=True)
     assert again.rc == 0, again.said[-5000:]
     assert get("/ready")["status"] == "ready"
 

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from ansible_collections.nexod.infra.tests.lab.support import ROOT, get, on, run, users
+from ansible_collections.nexod.infra.tests.lab.support import ROOT, UPGRADE, get, on, run, users
 
 RUNNING = "systemctl show api --property=MainPID --value; readlink /etc/nexod/api/current /etc/nexod/api/live"
 
@@ -45,6 +45,6 @@ def test_a_bad_release_goes_back_by_itself(standing, version: str, fault: str, s
     # The summary, which is what a person at night reads first, says the same.
     assert "The rollout ended at api-1" in done.said.rpartition("lab: deploy FAILED")[2]
     # The way forward is open: the next good release goes out as if nothing had been.
-    again = run("make", "deploy", "VERSION=1.1.0", quiet=True)
+    again = run(*UPGRADE, quiet=True)
     assert again.rc == 0, again.said[-5000:]
     assert get("/health")["version"] == "1.1.0"

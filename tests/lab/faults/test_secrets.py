@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.nexod.infra.tests.lab.support import HOSTS, ROOT, on, run, secrets
+from ansible_collections.nexod.infra.tests.lab.support import DEPLOY, HOSTS, ROOT, UNHURRIED, on, run, secrets
 
 # Those that the lab's inventory leaves empty get a canary of their own; the others it has made itself.
 CANARIES = {
@@ -86,7 +86,7 @@ def test_no_secret_is_seen(standing, tmp_path: Path, ci: str) -> None:
     given.write_text(json.dumps(CANARIES))
     given.chmod(0o600)
     wanted, begun = needles(), time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime())
-    arguments = f"ARGS=-vvvv --diff -e @{given}"
+    arguments = f"ARGS=-vvvv --diff -e @{given} {UNHURRIED}"
     environment = {"CI": ci} if ci else {}
     with watched_processes() as processes:
         plan = run("make", "plan", arguments, quiet=True, **environment)
@@ -109,7 +109,7 @@ def test_no_secret_is_seen(standing, tmp_path: Path, ci: str) -> None:
         journal = on(host, f"journalctl --no-pager -o export --since '{begun}' | tr -d '\\000'")
         assert found_in(journal, wanted) == [], host
         assert everything_readable(host, wanted).split() == [], host
-    back = run("make", "deploy", quiet=True)
+    back = run(*DEPLOY, quiet=True)
     assert back.rc == 0, back.said[-3000:]
 
 
