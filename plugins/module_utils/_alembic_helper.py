@@ -469,13 +469,15 @@ class Run:
             self.emit("index_dropped", index=index, revision=self.revision)
 
     def invalid_indexes(self, when: str) -> list[str]:
-        assert self.side is not None
+        if self.side is None:
+            raise AssertionError("connected before this")
         rows = self.side.rows(INVALID_INDEXES)
         self.emit("invalid_indexes", when=when, indexes=[{"index": row[0], "table": row[1]} for row in rows])
         return [row[0] for row in rows]
 
     def rebuild(self) -> None:
-        assert self.side is not None
+        if self.side is None:
+            raise AssertionError("connected before this")
         for index, table, name in self.side.rows(INVALID_INDEXES):
             # What REINDEX CONCURRENTLY itself has left when it was stopped is a copy; the index beside it is whole.
             word = "DROP" if re.search(r"_cc(?:new|old)\d*$", name) else "REINDEX"
@@ -667,7 +669,8 @@ class Run:
 
     def tables(self, pending: list[dict[str, t.Any]]) -> dict[str, t.Any]:
         """How large the tables are that the rendered statements lock or change, as they are named there."""
-        assert self.side is not None
+        if self.side is None:
+            raise AssertionError("connected before this")
         names = [
             table_of(statement) for step in pending for _line, statement in statements_in(str(step.get("sql") or ""))
         ]
@@ -939,7 +942,8 @@ class Run:
         self.emit("final", **final)
 
     def run_info(self) -> None:
-        assert self.side is not None
+        if self.side is None:
+            raise AssertionError("connected before this")
         plan = self.full_plan()
         here, unknown = self.known(plan["heads"])
         done = {one.revision for one in self.script.iterate_revisions(tuple(here), "base")} if here else set()
@@ -958,7 +962,8 @@ class Run:
         self.invalid_indexes("before")
 
     def under_lock(self, action: t.Callable[[], None]) -> None:
-        assert self.lock_side is not None
+        if self.lock_side is None:
+            raise AssertionError("connected before this")
         self.lock(self.lock_side)
         try:
             action()
@@ -970,7 +975,8 @@ class Run:
         table = self.request["audit_table"]
         if not table:
             return
-        assert self.side is not None
+        if self.side is None:
+            raise AssertionError("connected before this")
         self.side.do(
             f"CREATE TABLE IF NOT EXISTS {table} (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, "
             "at timestamptz NOT NULL DEFAULT now(), who text, job text, release text, direction text NOT NULL, "
