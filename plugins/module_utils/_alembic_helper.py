@@ -518,15 +518,19 @@ class Run:
                 raise Fault("no_section", path=str(path), section=name)
             # `%` begins an interpolation for the parser.
             self.config.set_section_option(name, self.request["url_option"], self.url.replace("%", "%%"))
+            # Its revisions are not read yet: an env.py may say first where they are.
             self.script = ScriptDirectory.from_config(self.config)
-            heads = self.script.get_heads()
         except Fault:
             raise
         except Exception as error:
             raise Fault("config", path=str(path), detail=words_of(error)) from error
-        self.check_target(sorted(heads))
 
-    def check_target(self, heads: list[str]) -> None:
+    def check_target(self) -> None:
+        try:
+            heads = sorted(self.script.get_heads())
+        except Exception as error:
+            path = self.config.config_file_name
+            raise Fault("config", path=path, detail=words_of(error)) from error
         wanted = self.request["revision"]
         if wanted == "head" and len(heads) > 1:
             raise Fault("many_heads", heads=heads)
@@ -570,6 +574,7 @@ class Run:
         def look(heads: t.Any, context: t.Any) -> list[t.Any]:
             # Once for each database of an env.py that has several.
             seen["called"] = True
+            self.check_target()
             self.version_table = context.version_table
             heads_seen.update(heads)
             steps = self.steps(heads)
