@@ -4,8 +4,8 @@
 
 One Redis on the loopback, filled anew for each way, the ways in turn; told are each round and compared the medians. A
 probe, a process of its own, asks GET all the while. The limit is a client that knows all names and only sends UNLINK.
-Then a cluster of three primaries. Figures of two runs are no comparison: the machine moves them by up to 40 percent, and
-what else runs on it by more. Ends with 1 where an aim is missed or a session was lost.
+Then a cluster of three primaries. Figures of two runs are no comparison: the machine moves them by up to 40 percent,
+and what else runs on it by more. Ends with 1 where an aim is missed or a session was lost.
 """
 
 from __future__ import annotations
