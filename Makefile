@@ -9,7 +9,7 @@ ARGS ?=
 SHELL := /bin/bash -o pipefail
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help deploy plan roll-back destroy distclean test test-faults bench bench-deploy lab_up venv prerequisites
+.PHONY: help deploy plan roll-back destroy distclean test test-faults bench bench-cache bench-deploy lab_up venv prerequisites
 
 ifneq ($(wildcard inventories/$(ENV)/hosts.yml),inventories/$(ENV)/hosts.yml)
 $(error No inventory inventories/$(ENV): ENV is one of $(filter-out shared,$(notdir $(wildcard inventories/*))))
@@ -63,6 +63,11 @@ bench: ## medians of 3: first deploy with the images at hand, second deploy
 	@$(PYTHON) tools/prerequisites.py --lab --install
 	@$(MAKE) -s venv ENV=lab
 	@$(BIN)/python tests/bench/bench_deploy.py $(ARGS)
+
+bench-cache: ## how quickly a cache flush goes and what others notice of it, against its peers
+	@$(PYTHON) tools/prerequisites.py --lab --install
+	@$(MAKE) -s venv REQUIREMENTS=requirements-dev.txt
+	@$(BIN)/python tests/bench/bench_cache.py $(ARGS)
 
 bench-deploy: ## what users notice of an upgrade and a roll-back of the lab under load: nothing, or it fails
 	@$(PYTHON) tools/prerequisites.py --lab --install

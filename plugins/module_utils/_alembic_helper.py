@@ -31,6 +31,7 @@ OURS = "nexod_side"  # marks connections that Alembic has nothing to do with
 URL_VARIABLE = "NEXOD_ALEMBIC_URL"
 # "nexo", "alem": one lock for all runners on a database, whatever their release.
 LOCK = (0x6E65786F, 0x616C656D)
+READ_ONLY = "25006"
 RETRIED = ("55P03", "40P01")  # lock_not_available, deadlock_detected: nothing was done, another try may succeed
 KEPT_STATEMENTS = 200  # of one revision: one that fills a table row by row has as many as the table has rows
 NAME = r'(?:"(?:[^"]|"")+"|[\w$]+)'
@@ -335,6 +336,7 @@ class Run:
         self.began = 0.0
         self.partial = False  # something is committed of what is not recorded
         self.read_only = True
+        self.env_writes = False
         self.failed_in: str | None = None
         self.failed_partial = False
         self.version_table = "alembic_version"
@@ -518,15 +520,19 @@ class Run:
                 raise Fault("no_section", path=str(path), section=name)
             # `%` begins an interpolation for the parser.
             self.config.set_section_option(name, self.request["url_option"], self.url.replace("%", "%%"))
+            # Its revisions are not read yet: an env.py may say first where they are.
             self.script = ScriptDirectory.from_config(self.config)
-            heads = self.script.get_heads()
         except Fault:
             raise
         except Exception as error:
             raise Fault("config", path=str(path), detail=words_of(error)) from error
-        self.check_target(sorted(heads))
 
-    def check_target(self, heads: list[str]) -> None:
+    def check_target(self) -> None:
+        try:
+            heads = sorted(self.script.get_heads())
+        except Exception as error:
+            path = self.config.config_file_name
+            raise Fault("config", path=path, detail=words_of(error)) from error
         wanted = self.request["revision"]
         if wanted == "head" and len(heads) > 1:
             raise Fault("many_heads", heads=heads)
@@ -565,11 +571,12 @@ class Run:
         seen: dict[str, t.Any] = {}
         heads_seen: set[str] = set()
         pending: dict[str, dict[str, t.Any]] = {}
-        was, self.read_only = self.read_only, True
+        was, self.read_only = self.read_only, not self.env_writes
 
         def look(heads: t.Any, context: t.Any) -> list[t.Any]:
             # Once for each database of an env.py that has several.
             seen["called"] = True
+            self.check_target()
             self.version_table = context.version_table
             heads_seen.update(heads)
             steps = self.steps(heads)
@@ -585,6 +592,12 @@ class Run:
 
         try:
             self.in_environment(look, "downgrade" if self.command == "downgrade" else "upgrade", dont_mutate=True)
+        except Exception as error:
+            if state_of(error) != READ_ONLY or self.request["check"] or self.env_writes:
+                raise
+            # An env.py that makes its schema first. In check mode it can't; before a run it may, as it does by hand.
+            self.env_writes = True
+            return self.plan(render=render, drift=drift)
         finally:
             self.read_only = was
         if not seen:

@@ -33,9 +33,9 @@ from ansible_collections.nexod.infra.plugins.module_utils._cache_server import (
 )
 from ansible_collections.nexod.infra.plugins.module_utils._errors import InfraError
 
-# Keys to look at in one call: from so few that nobody notices, to so many that more is no quicker. Under a guard half
-# as many: they are unlinked in one stretch with the next ones being looked for.
-LEAST, FIRST, MOST_GUARDED, MOST = 10, 100, 500, 1000
+# Keys to look at in one call: from so few that nobody notices, to so many that more is no quicker. Under a guard
+# fewer: they are unlinked in one stretch with the next ones being looked for.
+LEAST, FIRST, MOST_GUARDED, MOST = 10, 100, 250, 1000
 # Keys that are told apart exactly, of those that are only counted: beyond, a key that SCAN names twice counts twice.
 EXACT = 1_000_000
 COMMANDS = "+scan +unlink +info +dbsize +ping +hello"

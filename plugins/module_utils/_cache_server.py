@@ -302,11 +302,18 @@ class Cache:
 
     def _asked(self, host: str, port: int) -> list[Node]:
         with contextlib.closing(connect(self.target, host, port)) as wire:
-            self.clustered = (info(wire, b"cluster") or {}).get("cluster_enabled") == "1"
+            said = (info(wire, b"cluster") or {}).get("cluster_enabled")
+            nodes: list[Node] = []
+            if said != "0":
+                try:
+                    nodes = nodes_of(wire.ask(b"CLUSTER", b"SLOTS"), host)
+                except Refused:
+                    if said == "1":
+                        raise  # where INFO does not say, this is how a single server answers
+            self.clustered = bool(said == "1" or nodes)
             if not self.clustered:
                 self._must_be_primary(wire)
                 return [Node(host, port)]
-            nodes = nodes_of(wire.ask(b"CLUSTER", b"SLOTS"), host)
         if sum(len(node.slots or ()) for node in nodes) != ALL_SLOTS:
             raise Away("not every slot of the cluster is served")
         return nodes

@@ -407,6 +407,15 @@ def test_url_in_the_configuration_section_x_arguments_and_a_schema(project: Proj
     ]
 
 
+def test_an_env_py_that_makes_its_schema_first_runs_as_by_hand(project: Project) -> None:
+    made = "connection.exec_driver_sql('CREATE SCHEMA IF NOT EXISTS a'); connection.commit()"
+    project.environment(ONE_TRANSACTION.replace("    context.configure", f"    {made}\n    context.configure"))
+    project.revise(FIRST, SECOND)
+    assert project.upgrade().after == ("0002",)
+    with pytest.raises(InfraError, match=r"(?s)25006.*env.py writes even when only a plan is asked for"):
+        project.upgrade(check=True)
+
+
 SEVERAL_ENV = """
 import os
 from alembic import context

@@ -1,0 +1,296 @@
+"""How quickly a flush goes, and what others notice of it: nexod.infra.cache_flush against its peers, in one run.
+
+    bench_cache.py [--keys 1000000] [--sessions 50000] [--rounds 3]
+
+One Redis on the loopback, filled anew for each way, the ways in turn; told are each round and compared the medians. A
+probe, a process of its own, asks GET all the while. The limit is a client that knows all names and only sends UNLINK.
+Then a cluster of three primaries. Figures of two runs are no comparison: the machine moves them by up to 40 percent,
+and what else runs on it by more. Ends with 1 where an aim is missed or a session was lost.
+"""
+
+from __future__ import annotations
+
+import argparse
+import fcntl
+import hashlib
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import typing as t
+from pathlib import Path
+
+import redis
+
+ROOT = Path(__file__).resolve().parents[2]
+PEERS = ROOT / "tests/bench/requirements-cache.txt"
+FILL = """
+for i = tonumber(ARGV[1]), tonumber(ARGV[2]) do
+  redis.call('SET', 'api:' .. i .. ':page', string.rep('x', 100), 'EX', 3600)
+  if i <= tonumber(ARGV[3]) then redis.call('SET', 'session:' .. i, 'somebody', 'EX', 3600) end
+end
+"""
+PROBE = """
+import socket, sys, time
+server = socket.create_connection(("127.0.0.1", int(sys.argv[1])))
+server.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+took = []
+sys.stdin.close()
+import signal
+over = []
+signal.signal(signal.SIGTERM, lambda *_words: over.append(1))
+print("ready", flush=True)
+while not over:
+    begun = time.perf_counter()
+    server.send(b"*2\\r\\n$3\\r\\nGET\\r\\n$5\\r\\nprobe\\r\\n")
+    server.recv(100)
+    took.append((time.perf_counter() - begun) * 1000)
+    time.sleep(0.001)
+took.sort()
+print(took[len(took) // 2], took[int(len(took) * 0.99)], took[-1])
+"""
+# Each way is a program of its own, so that one's memory and threads are not another's; it prints its own seconds.
+OURS = """
+import json, resource, sys
+sys.path.insert(0, sys.argv[1])
+from ansible_collections.nexod.infra.plugins.module_utils import _cache, _cache_globs, _cache_server
+port, guard = int(sys.argv[2]), float(sys.argv[3])
+asked = _cache_globs.read_asked(["api:"], [], ["session:"], waived=False)
+cache = _cache_server.Cache(_cache_server.Target("127.0.0.1", port))
+done = _cache.Flush(cache, asked, _cache.Limits(max_latency_ms=guard), check=False).run()
+memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+print(json.dumps({"seconds": done.seconds, "deleted": done.total, "memory_kib": memory}))
+"""
+LIMIT = """
+import json, random, sys, time
+sys.path.insert(0, sys.argv[1])
+from ansible_collections.nexod.infra.plugins.module_utils._cache_server import Target, connect, packed
+names = [b"api:%d:page" % number for number in range(1, int(sys.argv[3]) + 1)]
+random.shuffle(names)  # in the order in which they were written the server has them side by side in memory
+calls = [packed(b"UNLINK", *names[at:at + 1000]) for at in range(0, len(names), 1000)]
+wire = connect(Target("127.0.0.1", int(sys.argv[2])), "127.0.0.1", int(sys.argv[2]))
+begun = time.perf_counter()
+deleted = 0
+for number, call in enumerate(calls):
+    wire.send(call)
+    if number:
+        deleted += wire.read()
+deleted += wire.read()
+print(json.dumps({"seconds": time.perf_counter() - begun, "deleted": deleted}))
+"""
+KNOWN = """
+import json, random, sys, time, redis
+names = [b"api:%d:page" % number for number in range(1, int(sys.argv[3]) + 1)]
+random.shuffle(names)
+client = redis.Redis(port=int(sys.argv[2]))
+client.ping()
+begun = time.perf_counter()
+deleted = sum(client.unlink(*names[at:at + 1000]) for at in range(0, len(names), 1000))
+print(json.dumps({"seconds": time.perf_counter() - begun, "deleted": deleted}))
+"""
+DJANGO = """
+import json, sys, time
+from django.conf import settings
+settings.configure(CACHES={"default": {
+    "BACKEND": "django_redis.cache.RedisCache", "LOCATION": "redis://127.0.0.1:" + sys.argv[2],
+    "KEY_FUNCTION": lambda key, prefix, version: key, "REVERSE_KEY_FUNCTION": lambda key: key,
+}})
+from django.core.cache import cache
+begun = time.perf_counter()
+deleted = cache.delete_pattern("api:*", itersize=1000)
+print(json.dumps({"seconds": time.perf_counter() - begun, "deleted": deleted}))
+"""
+CASHEWS = """
+import asyncio, json, sys, time
+from cashews import cache
+async def main():
+    cache.setup("redis://127.0.0.1:" + sys.argv[2])
+    await cache.ping()
+    begun = time.perf_counter()
+    await cache.delete_match("api:*")
+    print(json.dumps({"seconds": time.perf_counter() - begun}))
+asyncio.run(main())
+"""
+SCAN_ITER = """
+import json, sys, time, redis
+client = redis.RedisCluster(host="127.0.0.1", port=int(sys.argv[2]))
+begun, deleted, some = time.perf_counter(), 0, []
+for key in client.scan_iter("api:*", count=1000):
+    some.append(key)
+    if len(some) == 1000:
+        deleted, some = deleted + client.unlink(*some), []
+deleted += client.unlink(*some) if some else 0
+print(json.dumps({"seconds": time.perf_counter() - begun, "deleted": deleted}))
+"""
+
+
+def peers() -> str:
+    """An interpreter with the peers; made once."""
+    folder = ROOT / ".cache" / f"bench-{hashlib.sha256(PEERS.read_bytes()).hexdigest()[:12]}"
+    folder.parent.mkdir(exist_ok=True)
+    with Path(f"{folder}.lock").open("w", encoding="utf-8") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (folder / "complete").exists():
+            subprocess.run([sys.executable, "-m", "venv", "--clear", folder], check=True)
+            subprocess.run([folder / "bin/pip", "install", "--quiet", "-r", PEERS], check=True)
+            (folder / "complete").touch()
+    return str(folder / "bin/python")
+
+
+def fill(client: t.Any, keys: int, sessions: int) -> None:
+    client.flushall()
+    client.set("probe", "x")
+    for begin in range(1, keys + 1, 50_000):
+        client.eval(FILL, 0, begin, min(begin + 49_999, keys), sessions)
+    if sessions > keys:
+        sys.exit("--sessions is more than --keys")
+    time.sleep(1)  # what the filling left behind
+
+
+def program(python: str, text: str, *words: object) -> dict[str, float]:
+    argv = [python, "-c", text, str(ROOT / ".collections"), *map(str, words)]
+    done = subprocess.run(argv, text=True, capture_output=True, check=False)
+    if done.returncode:
+        sys.exit(done.stderr)
+    return t.cast("dict[str, float]", json.loads(done.stdout.splitlines()[-1]))
+
+
+def command_line(port: int) -> dict[str, float]:
+    begun = time.perf_counter()
+    unlink = f"redis-cli -p {port} --scan --pattern 'api:*' | xargs -n 1000 redis-cli -p {port} unlink"
+    subprocess.run(["sh", "-c", f"{unlink} > /dev/null"], check=True)
+    return {"seconds": time.perf_counter() - begun}
+
+
+def ways(port: int, keys: int) -> dict[str, t.Callable[[], dict[str, float]]]:
+    other = peers()
+    return {
+        "redis-cli --scan, xargs unlink": lambda: command_line(port),
+        "django-redis delete_pattern": lambda: program(other, DJANGO, port),
+        "cashews delete_match": lambda: program(other, CASHEWS, port),
+        "limit: names known, redis-py UNLINK": lambda: program(sys.executable, KNOWN, port, keys),
+        "the same, hand-packed, one ahead": lambda: program(sys.executable, LIMIT, port, keys),
+        "cache_flush, no guard": lambda: program(sys.executable, OURS, port, 0),
+        "cache_flush, 5 ms guard": lambda: program(sys.executable, OURS, port, 5),
+    }
+
+
+def measured(
+    name: str, way: t.Callable[[], dict[str, float]], client: t.Any, port: int, given: argparse.Namespace
+) -> t.Any:
+    fill(client, given.keys, given.sessions)
+    probe = subprocess.Popen(
+        [sys.executable, "-c", PROBE, str(port)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert probe.stdout
+    probe.stdout.readline()
+    found = way()
+    probe.terminate()
+    median, high, most = map(float, probe.stdout.read().split())
+    probe.wait()
+    left, kept = client.dbsize(), given.sessions + 1
+    row = {"name": name, "rate": given.keys / found["seconds"], "p50": median, "p99": high, "max": most, "found": found}
+    print(
+        f"{name:<36} {row['rate'] / 1000:7.0f}k keys/s   probe p50 {median:6.2f}  p99 {high:6.2f}  max {most:8.2f} ms"
+        + ("" if left == kept else f"   {left - kept:+} keys of what should be there"),
+        flush=True,
+    )
+    row["exact"] = left == kept
+    return row
+
+
+def middle(rows: list[dict[str, t.Any]]) -> dict[str, t.Any]:
+    medians = {key: statistics.median(row[key] for row in rows) for key in ("rate", "p50", "p99", "max")}
+    return {**rows[0], **medians, "exact": all(row["exact"] for row in rows)}
+
+
+def cluster_of(folder: Path, processes: list[subprocess.Popen[bytes]]) -> list[int]:
+    ports = [started(folder, processes, "cluster-enabled yes") for _node in range(3)]
+    nodes = ",".join(f"127.0.0.1:{port}" for port in ports)
+    argv = ["redis-cli", "--cluster", "create", *nodes.split(","), "--cluster-yes"]
+    subprocess.run(argv, check=True, capture_output=True)
+    return ports
+
+
+def started(folder: Path, processes: list[subprocess.Popen[bytes]], *settings: str) -> int:
+    port = 20_000 + os.getpid() % 20_000 + len(processes)
+    home = folder / str(port)
+    home.mkdir()
+    lines = [f"port {port}", "bind 127.0.0.1", 'save ""', f"dir {home}", *settings]
+    (home / "conf").write_text("\n".join(lines) + "\n")
+    processes.append(subprocess.Popen(["redis-server", home / "conf"], stdout=subprocess.DEVNULL))
+    client = redis.Redis(port=port)
+    for _try in range(100):
+        try:
+            client.ping()
+            return port
+        except redis.ConnectionError:
+            time.sleep(0.05)
+    sys.exit("redis-server does not start")
+
+
+def cluster_rates(folder: Path, processes: list[subprocess.Popen[bytes]], keys: int) -> dict[str, float]:
+    ports = cluster_of(folder, processes)
+    client = redis.RedisCluster(host="127.0.0.1", port=ports[0])
+    rates = {}
+    for name, text, words in (("scan_iter", SCAN_ITER, ()), ("cache_flush", OURS, (0,))):
+        for begin in range(0, keys, 10_000):
+            batch = client.pipeline()
+            for number in range(begin, begin + 10_000):
+                batch.set(f"api:{number}:page", "x" * 100)
+            batch.execute()
+        found = program(sys.executable, text, ports[0], *words)
+        rates[name] = found["deleted"] / found["seconds"]
+        print(f"cluster of 3, {name:<20} {rates[name] / 1000:7.0f}k keys/s", flush=True)
+    return rates
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--keys", type=int, default=1_000_000)
+    parser.add_argument("--sessions", type=int, default=50_000)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--cluster-keys", type=int, default=200_000)
+    given = parser.parse_args()
+    print(f"{os.cpu_count()} cores, {given.keys} keys beside {given.sessions} sessions", flush=True)
+    processes: list[subprocess.Popen[bytes]] = []
+    with tempfile.TemporaryDirectory() as name:
+        try:
+            port = started(Path(name), processes)
+            client = redis.Redis(port=port, socket_timeout=600)
+            rounds = [
+                {name: measured(name, way, client, port, given) for name, way in ways(port, given.keys).items()}
+                for _round in range(given.rounds)
+            ]
+            rows = {name: middle([one[name] for one in rounds]) for name in rounds[0]}
+            fill(client, 10_000, 500)
+            small = program(sys.executable, OURS, port, 5)["memory_kib"]
+            rates = cluster_rates(Path(name), processes, given.cluster_keys)
+        finally:
+            for process in processes:
+                process.kill()
+                process.wait()
+    cli, _django, _cashews, limit, _packed, free, guarded = rows.values()
+    large = guarded["found"]["memory_kib"]
+    aims = [
+        ("no guard, against redis-cli", free["rate"] / cli["rate"], 2.5, True),
+        ("no guard, against the limit", free["rate"] / limit["rate"], 0.8, True),
+        ("5 ms guard, against redis-cli", guarded["rate"] / cli["rate"], 1.5, True),
+        ("5 ms guard, probe p99 in ms", guarded["p99"], 5.0, False),
+        ("cluster, against scan_iter", rates["cache_flush"] / rates["scan_iter"], 5.0, True),
+        (f"memory, {given.keys} keys against 10000", large / small, 1.3, False),
+    ]
+    met = [value >= aim if least else value <= aim for _name, value, aim, least in aims]
+    for (name, value, aim, least), good in zip(aims, met, strict=True):
+        print(
+            f"{name:<44} {value:6.2f} (aim: {'at least' if least else 'at most'} {aim}, {'met' if good else 'missed'})"
+        )
+    if not all(met) or not all(row["exact"] for row in (free, guarded)):
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()
