@@ -57,7 +57,8 @@ test: ## pass all tests (sets everything up)
 test-faults: ## every fault and round on the lab (hours; `make test` runs a selection). ARGS='-k seed-7' picks
 	@$(PYTHON) tools/prerequisites.py --lab --install
 	@$(MAKE) -s venv REQUIREMENTS=requirements-dev.txt
-	@$(INSIDE) $(BIN)/pytest -v -s tests/lab/faults $(ARGS)
+	@$(INSIDE) $(BIN)/pytest -v -s tests/lab/faults tests/integration/test_alembic_facts.py \
+		tests/integration/test_alembic_trees.py $(ARGS)
 
 bench: ## medians of 3: first deploy with the images at hand, second deploy
 	@$(PYTHON) tools/prerequisites.py --lab --install

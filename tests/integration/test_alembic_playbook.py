@@ -118,3 +118,16 @@ def test_what_blocks_is_refused_waived_and_only_told(project: Project) -> None:
     # It took a while, so it said how far it was; and left nothing behind.
     assert "alembic: revision 1 of 1: 0002 Step 2, " in project.said
     assert list(Path(tempfile.gettempdir()).glob(".nexod-alembic-*")) == []
+
+
+def test_the_other_modules_from_a_playbook(project: Project) -> None:
+    project.revise(FIRST)
+    project.undo("0001", "    op.execute('DROP TABLE things')")
+    project.upgrade()
+    seen = task(project, module="alembic_info")
+    assert (seen["changed"], seen["current"], seen["heads"], seen["pending"]) == (False, ["0001"], ["0001"], [])
+    back = task(project, "--diff", module="alembic_downgrade", revision="base", confirm=True)
+    assert (back["changed"], back["before"], back["after"]) == (True, ["0001"], [])
+    assert back["diff"]["before"] == "at 0001\n"
+    done = task(project, module="alembic_stamp", revision="head")
+    assert (done["changed"], done["before"], done["after"]) == (True, [], ["0001"])
