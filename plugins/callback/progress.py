@@ -118,6 +118,11 @@ class CallbackModule(Default):
         took = "" if seconds is None else f"  ({duration(seconds)})"
         self._display.display(f"  {word:<13}{host:<15} {label}{took}", color=color)
 
+    def _where(self, result: t.Any) -> str:
+        """The host, and the one that the task was delegated to; not the template that says which, as loops do."""
+        label = str(self.host_label(result))
+        return result.host.get_name() if "{{" in label else label
+
     def _took(self, result: t.Any) -> float:
         return self._waiting.end(result.task._uuid, result.host.get_name(), time.monotonic())
 
@@ -188,7 +193,7 @@ class CallbackModule(Default):
         self._handle_warnings_and_exception(result)
         if result.is_changed():
             word = "would change" if result.task.check_mode else "changed"
-            self._say(word, self.host_label(result), task_label(result.task_name), seconds, C.COLOR_CHANGED)
+            self._say(word, self._where(result), task_label(result.task_name), seconds, C.COLOR_CHANGED)
         elif result.result.get("_ansible_verbose_always") and "results" not in result.result:
             self._speak(result)
 
@@ -196,7 +201,7 @@ class CallbackModule(Default):
         """What a task was written to say (ansible.builtin.debug)."""
         found = result.result
         self._clean_results(found, result.task.action)
-        self._say("says", self.host_label(result), task_label(result.task_name), None, C.COLOR_DEBUG)
+        self._say("says", self._where(result), task_label(result.task_name), None, C.COLOR_DEBUG)
         message = found.get("msg")
         self._body(message if isinstance(message, str) else self._dump_results(found, indent=2), C.COLOR_DEBUG)
 
@@ -214,7 +219,7 @@ class CallbackModule(Default):
             return
         self._handle_warnings(result.result)
         word = "ignored" if ignore_errors else "FAILED"
-        self._say(word, self.host_label(result), task_label(result.task_name), seconds, C.COLOR_ERROR)
+        self._say(word, self._where(result), task_label(result.task_name), seconds, C.COLOR_ERROR)
         # The items of a loop have been printed one by one.
         if not (result.task.loop and "results" in result.result):
             self._explain(result)
@@ -229,7 +234,7 @@ class CallbackModule(Default):
         if self._detailed:
             super().v2_runner_on_unreachable(result)
             return
-        self._say("UNREACHABLE", self.host_label(result), task_label(result.task_name), seconds, C.COLOR_UNREACHABLE)
+        self._say("UNREACHABLE", self._where(result), task_label(result.task_name), seconds, C.COLOR_UNREACHABLE)
         self._body(error_text(result.result), C.COLOR_UNREACHABLE)
 
     def v2_runner_item_on_ok(self, result: t.Any) -> None:
@@ -250,7 +255,7 @@ class CallbackModule(Default):
             return
         self._handle_warnings(result.result)
         label = f"{task_label(result.task_name)} (item {self._get_item_label(result.result)})"
-        self._say("FAILED", self.host_label(result), label, None, C.COLOR_ERROR)
+        self._say("FAILED", self._where(result), label, None, C.COLOR_ERROR)
         self._explain(result)
 
     def v2_runner_retry(self, result: t.Any) -> None:
@@ -259,7 +264,7 @@ class CallbackModule(Default):
             return
         left = int(result.result.get("retries", 0)) - int(result.result.get("attempts", 0))
         self._say(
-            "again", self.host_label(result), f"{task_label(result.task_name)}, {left} tries left", None, C.COLOR_DEBUG
+            "again", self._where(result), f"{task_label(result.task_name)}, {left} tries left", None, C.COLOR_DEBUG
         )
 
     def v2_on_file_diff(self, result: t.Any) -> None:
@@ -272,5 +277,5 @@ class CallbackModule(Default):
             if not (isinstance(row, dict) and row.get("diff") and row.get("changed")):
                 continue
             if text := self._get_diff(row["diff"]):
-                self._say("diff", self.host_label(result), task_label(result.task_name), None, C.COLOR_HIGHLIGHT)
+                self._say("diff", self._where(result), task_label(result.task_name), None, C.COLOR_HIGHLIGHT)
                 self._display.display(text.rstrip("\n"))
