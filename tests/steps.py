@@ -234,7 +234,7 @@ def scenario(name: str) -> Count:
     begun = time.monotonic()
     say(f"  molecule {name:<19} begun")
     # A cache of its own: molecule keeps a scenario's state, and Ansible its sockets, below the home folder.
-    rc, said = call([BIN / "molecule", "test", "-s", name], f"molecule {name}", quiet=True, limit=900)
+    rc, said = call([BIN / "molecule", "test", "-s", name], f"molecule {name}", quiet=True, limit=1500)
     seconds = time.monotonic() - begun
     proven = re.search(r"verify: Executed: Successful", re.sub(r"\x1b\[[0-9;]*m", "", said))
     if rc == 0 and proven:
