@@ -47,7 +47,7 @@ destroy: ## remove the lab: hosts, network, .lab
 distclean: ## remove the lab, its images and everything made here
 	@$(MAKE) -s venv ENV=lab
 	@$(LAB) playbooks/lab_down.yml -e lab_hosts_keep_images=false
-	@rm -rf .venv .cache .ansible .report dist
+	@rm -rf .venv .cache .ansible .hypothesis .report dist
 
 test: ## pass all tests (sets everything up)
 	@$(PYTHON) tools/prerequisites.py --lab --install
