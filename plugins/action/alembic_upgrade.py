@@ -19,28 +19,13 @@ from pathlib import Path
 
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.nexod.infra.plugins.module_utils._alembic import (
-    duration,
-    progress,
-    read_events,
-    read_url,
-    with_sql,
-)
+from ansible_collections.nexod.infra.plugins.module_utils._alembic import progress, read_events, with_sql
 from ansible_collections.nexod.infra.plugins.module_utils._alembic_archive import pack_tree
-from ansible_collections.nexod.infra.plugins.module_utils._alembic_faults import place
-from ansible_collections.nexod.infra.plugins.module_utils._alembic_lint import (
-    Verdict,
-    ask_squawk,
-    judge,
-    refusal,
-    sentence,
-    squawk_program,
-)
+from ansible_collections.nexod.infra.plugins.module_utils._alembic_lint import look, squawk_program
 from ansible_collections.nexod.infra.plugins.module_utils._errors import InfraError
 
 Answer = dict[str, t.Any]
 EVERY_SECONDS = 3
-NO_SQUAWK = "squawk is not on the controller, only a part of the lint was done: pip install squawk-cli"
 
 
 class ActionModule(ActionBase):  # type: ignore[misc]
@@ -83,7 +68,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
             }
             if plan.get("failed") or (pending is None and policy == "off"):
                 return {**result, **plan}
-            looked_at = look(arguments, policy, pending or [], facts)
+            looked_at = look(arguments, policy, pending or [], facts, squawk_program())
         except InfraError as error:
             return {**result, "failed": True, **error.report()}
         # What the plan shows of each revision: its SQL, and what the lint says.
@@ -127,47 +112,6 @@ class ActionModule(ActionBase):  # type: ignore[misc]
             said = progress(read_events(answer.get("stdout") or "")) if answer.get("rc") == 0 else ""
             if said and not over.is_set():
                 self._display.display(f"[{host}] alembic: {said}, {round(time.monotonic() - began)} s")
-
-
-def look(arguments: dict[str, t.Any], policy: str, pending: list[dict[str, t.Any]], facts: dict[str, t.Any]) -> Answer:
-    """The lint's part of the result; `failed` where the policy says so."""
-    if policy == "off":
-        return {}
-    sql, program, where = facts["sql"], squawk_program(), place(read_url(str(arguments["url"])))
-    warnings = []
-    said: list[dict[str, t.Any]] = []
-    if program and sql:
-        limit = duration(arguments.get("lock_timeout", "200ms"), "lock_timeout")
-        said = ask_squawk(program, sql, server=facts["server"], lock_timeout=limit)
-    elif sql and policy == "error":
-        raise InfraError(
-            "lint the pending revisions of",
-            where,
-            "squawk is not on the controller",
-            "Install it beside Ansible (pip install squawk-cli), or set `lint: warn` or `lint: off`.",
-        )
-    elif sql:
-        warnings.append(NO_SQUAWK)
-    verdict = judge(
-        sql,
-        said,
-        facts["tables"],
-        contracts={step["revision"] for step in pending if step.get("contract")},
-        small=int(arguments.get("small_table", 10000)),
-        waivers=arguments.get("lint_waivers") or [],
-    )
-    told = {"lint": verdict.findings, "unused_waivers": list(verdict.unused)}
-    if verdict.stopping and policy == "error":
-        return {**refusal(verdict, where).report(), **told, "failed": True, "changed": False}
-    return {**told, "warnings": warnings + lint_warnings(verdict, ran=bool(sql))}
-
-
-def lint_warnings(verdict: Verdict, *, ran: bool) -> list[str]:
-    """What a person should know though it stops nothing. A waiver outlives its revision's run: then it is no news."""
-    unused = [
-        f"No finding meets the waiver of {one['rule']} in {one['revision']}: take it out." for one in verdict.unused
-    ]
-    return [sentence(one) for one in verdict.stopping] + (unused if ran else [])
 
 
 def added(answer: Answer, shown: Answer) -> Answer:

@@ -48,6 +48,11 @@ options:
     description: Further variables that C(env.py) wants. None of them is shown.
     type: dict
     default: {}
+  user:
+    description:
+      - Account of the host that the application's code runs as; the one that runs the module where not given.
+      - In check mode one that is not there yet is passed over.
+    type: str
   label:
     description: Said to other runners that wait, in C(pg_stat_activity), for example the release's version.
     type: str

@@ -26,7 +26,7 @@ from ansible_collections.nexod.infra.plugins.module_utils._alembic_archive impor
 )
 from ansible_collections.nexod.infra.plugins.module_utils._alembic_faults import Situation, fault, place
 from ansible_collections.nexod.infra.plugins.module_utils._errors import InfraError
-from ansible_collections.nexod.infra.plugins.module_utils._processes import Result, run
+from ansible_collections.nexod.infra.plugins.module_utils._processes import Account, Result, account_of, run
 
 Facts = t.Mapping[str, t.Any]
 # SQLAlchemy's own grammar of a URL: it takes what urllib refuses, such as a password with a slash in it.
@@ -51,6 +51,7 @@ ARGUMENTS: dict[str, dict[str, t.Any]] = {
     "url_option": {"type": "str", "default": "sqlalchemy.url"},
     "url_env": {"type": "str"},
     "environment": {"type": "dict", "default": {}, "no_log": True},
+    "user": {"type": "str"},
     "label": {"type": "str", "default": ""},
     "via_pooler": {"type": "bool", "default": False},
     "timeout": {"type": "str", "default": "1h"},
@@ -430,6 +431,26 @@ def redacted(told: t.Any, secrets: t.Sequence[str], name: str = "") -> t.Any:
     return told
 
 
+def runs_as(user: str | None, *, check: bool) -> Account | None:
+    """Whose process the application's code is to be; None for that of the caller."""
+    account = account_of(user) if user else None
+    # In check mode an account that the run makes first is not there yet, and looking does no harm.
+    if user and account is None and not check:
+        raise InfraError(
+            "run the application's code as", f'"{user}"', "there is no such account", "Make it, or correct `user`."
+        )
+    if account is None or account.uid == os.geteuid():
+        return None
+    if os.geteuid() != 0:
+        raise InfraError(
+            "run the application's code as",
+            f'"{account.name}"',
+            "only root can give a process to another account",
+            "Run this as root (become), or leave `user` out.",
+        )
+    return account
+
+
 def ask_helper(
     command: str, parameters: Facts, *, check: bool, folder: str | None = None
 ) -> tuple[Result, list[dict[str, t.Any]], str]:
@@ -443,6 +464,7 @@ def ask_helper(
     timeout = duration(wanted["timeout"], "timeout") / 1000
     check_table(wanted["audit_table"])
     secrets = secrets_of(url)
+    account = runs_as(wanted.get("user"), check=check)
     with tempfile.TemporaryDirectory(prefix="alembic-", dir=folder) as private, contextlib.ExitStack() as opened:
         helper, events = Path(private, "helper.py"), Path(private, "events")
         helper.write_text(inspect.getsource(_alembic_helper), encoding="utf-8")
@@ -451,6 +473,9 @@ def ask_helper(
             events = Path(wanted["progress_file"])
             opened.callback(events.unlink, missing_ok=True)
         os.close(os.open(events, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+        if account:
+            for path in (Path(private), helper, events):
+                os.chown(path, account.uid, account.gid)
         environment = {
             **{str(name): str(value) for name, value in (wanted.get("environment") or {}).items()},
             _alembic_helper.URL_VARIABLE: url,
@@ -477,6 +502,7 @@ def ask_helper(
             environment=environment,
             stdin=json.dumps(request),
             cwd=os.sep,
+            account=account,
         )
         told = redacted(read_events(events.read_text(encoding="utf-8")), secrets)
     return dataclasses.replace(done, stderr=redacted(done.stderr, secrets), stdout=""), told, python

@@ -18,11 +18,14 @@ import tempfile
 import typing as t
 from pathlib import Path
 
+from ansible_collections.nexod.infra.plugins.module_utils._alembic import duration, read_url
+from ansible_collections.nexod.infra.plugins.module_utils._alembic_faults import place
 from ansible_collections.nexod.infra.plugins.module_utils._alembic_helper import NAME, statements_in, table_of
 from ansible_collections.nexod.infra.plugins.module_utils._errors import InfraError
 from ansible_collections.nexod.infra.plugins.module_utils._processes import run
 
 Facts = t.Mapping[str, t.Any]
+NO_SQUAWK = "squawk is not here, only a part of the lint was done: pip install squawk-cli"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -328,3 +331,46 @@ def refusal(verdict: Verdict, where: str) -> InfraError:
         "Write the revision as said below, or accept it in `lint_waivers` with a reason; `lint: warn` only tells.",
         "\n".join(sentence(one) for one in stopping),
     )
+
+
+def look(
+    arguments: Facts, policy: str, pending: t.Sequence[Facts], facts: Facts, program: str | None
+) -> dict[str, t.Any]:
+    """The lint's part of the result; `failed` where the policy says so. `program` is squawk's path, None without it."""
+    if policy == "off":
+        return {}
+    sql, where = facts["sql"], place(read_url(str(arguments["url"])))
+    warnings = []
+    said: list[dict[str, t.Any]] = []
+    if program and sql:
+        limit = duration(arguments.get("lock_timeout", "200ms"), "lock_timeout")
+        said = ask_squawk(program, sql, server=facts["server"], lock_timeout=limit)
+    elif sql and policy == "error":
+        raise InfraError(
+            "lint the pending revisions of",
+            where,
+            "squawk is not here",
+            "Install it beside what runs this (pip install squawk-cli), or set `lint: warn` or `lint: off`.",
+        )
+    elif sql:
+        warnings.append(NO_SQUAWK)
+    verdict = judge(
+        sql,
+        said,
+        facts["tables"],
+        contracts={step["revision"] for step in pending if step.get("contract")},
+        small=int(arguments.get("small_table", 10000)),
+        waivers=arguments.get("lint_waivers") or [],
+    )
+    told = {"lint": verdict.findings, "unused_waivers": list(verdict.unused)}
+    if verdict.stopping and policy == "error":
+        return {**refusal(verdict, where).report(), **told, "failed": True, "changed": False}
+    return {**told, "warnings": warnings + lint_warnings(verdict, ran=bool(sql))}
+
+
+def lint_warnings(verdict: Verdict, *, ran: bool) -> list[str]:
+    """What a person should know though it stops nothing. A waiver outlives its revision's run: then it is no news."""
+    unused = [
+        f"No finding meets the waiver of {one['rule']} in {one['revision']}: take it out." for one in verdict.unused
+    ]
+    return [sentence(one) for one in verdict.stopping] + (unused if ran else [])

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import pwd
 import subprocess
 import typing as t
 
@@ -25,6 +26,30 @@ class Result:
         return "\n".join(text for text in (self.stdout.strip(), self.stderr.strip()) if text)
 
 
+@dataclasses.dataclass(frozen=True)
+class Account:
+    """An account of the host that a process can be given to."""
+
+    name: str
+    uid: int
+    gid: int
+    home: str
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """With root's HOME, libpq would look for certificates where the account may not look, and give up."""
+        return {"HOME": self.home, "USER": self.name, "LOGNAME": self.name}
+
+
+def account_of(name: str) -> Account | None:
+    """The host's account of that name; None where there is none."""
+    try:
+        entry = pwd.getpwnam(name)
+    except KeyError:
+        return None
+    return Account(entry.pw_name, entry.pw_uid, entry.pw_gid, entry.pw_dir)
+
+
 def run(
     argv: t.Sequence[str],
     *,
@@ -32,8 +57,11 @@ def run(
     environment: t.Mapping[str, str] | None = None,
     stdin: str | None = None,
     cwd: str | None = None,
+    account: Account | None = None,
 ) -> Result:
     """Run `argv` (no shell) for at most `timeout` seconds; `environment` is added to this process's own.
+
+    `account`: whose process it is to be; only root can give it away.
 
     Never raises for what the process does: a missing program is rc 127, a passed limit rc 124.
     Secrets belong into `environment` or `stdin`, never into `argv`, which every user of the host can read.
@@ -44,12 +72,13 @@ def run(
             capture_output=True,
             check=False,
             cwd=cwd,
-            env={**os.environ, "LC_ALL": "C.UTF-8", **(environment or {})},
+            env={**os.environ, "LC_ALL": "C.UTF-8", **(account.environment if account else {}), **(environment or {})},
             errors="replace",
             input=stdin,
             stdin=None if stdin is not None else subprocess.DEVNULL,
             text=True,
             timeout=timeout,
+            **({"user": account.uid, "group": account.gid, "extra_groups": []} if account else {}),
         )
     except FileNotFoundError as error:
         return Result(127, "", str(error))
