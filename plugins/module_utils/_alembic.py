@@ -400,6 +400,13 @@ def interpret(
             f"there is no {python}",
             "Install the release first (nexod.infra.release), or name its interpreter in `python`.",
         )
+    if done.rc == 126:
+        raise InfraError(
+            what,
+            where,
+            f"{python} may not be run: {done.stderr}",
+            "Put the release where the account of `user` can read it, such as /opt.",
+        )
     if done.rc == 124:
         running = last(events, "start")
         raise InfraError(
@@ -474,8 +481,8 @@ def ask_helper(
             opened.callback(events.unlink, missing_ok=True)
         os.close(os.open(events, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
         if account:
-            for path in (Path(private), helper, events):
-                os.chown(path, account.uid, account.gid)
+            for handed_over in (Path(private), helper, events):
+                os.chown(handed_over, account.uid, account.gid)
         environment = {
             **{str(name): str(value) for name, value in (wanted.get("environment") or {}).items()},
             _alembic_helper.URL_VARIABLE: url,
@@ -588,7 +595,6 @@ def info(parameters: Facts, *, folder: str | None = None) -> dict[str, t.Any]:
 
 def metrics(name: str, began: float, ended: float, facts: Facts, *, ok: bool) -> str:
     """The last run, for the node exporter's text files."""
-    label = '{database="' + re.sub(r'(["\\])', r"\\\1", name) + '"}'
     values = {
         "last_run_timestamp_seconds": ("When the last run ended.", round(ended)),
         "last_run_success": ("Whether the last run ended well.", int(ok)),
@@ -597,6 +603,12 @@ def metrics(name: str, began: float, ended: float, facts: Facts, *, ok: bool) ->
         "last_run_retries": ("How often the last run tried a revision again.", facts.get("retries") or 0),
         "invalid_indexes": ("Indexes that no query uses.", len(facts.get("invalid_indexes") or ())),
     }
+    return exposition(name, values)
+
+
+def exposition(name: str, values: t.Mapping[str, tuple[str, float]]) -> str:
+    """Gauges about the database `name` in Prometheus's text format, each with what it says."""
+    label = '{database="' + re.sub(r'(["\\])', r"\\\1", name) + '"}'
     return "".join(
         f"# HELP nexod_alembic_{key} {said}\n# TYPE nexod_alembic_{key} gauge\nnexod_alembic_{key}{label} {value}\n"
         for key, (said, value) in values.items()
@@ -604,10 +616,13 @@ def metrics(name: str, began: float, ended: float, facts: Facts, *, ok: bool) ->
 
 
 def write_metrics(parameters: Facts, began: float, facts: Facts, *, ok: bool) -> None:
-    if not parameters.get("metrics_file"):
-        return
-    path = Path(parameters["metrics_file"])
-    text = metrics(read_url(parameters["url"])["name"], began, time.time(), facts, ok=ok)
+    if parameters.get("metrics_file"):
+        text = metrics(read_url(parameters["url"])["name"], began, time.time(), facts, ok=ok)
+        publish(Path(parameters["metrics_file"]), text)
+
+
+def publish(path: Path, text: str) -> None:
+    """Give the node exporter a whole file at every moment."""
     fresh = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         fresh.write_text(text, encoding="utf-8")

@@ -188,13 +188,110 @@ def availability_group() -> Document:
     }
 
 
+# What the role migration_runner's command and daily check tell: alert, expression, summary, what to do.
+MIGRATIONS = (
+    (
+        "MigrationFailed",
+        "nexod_alembic_last_run_success == 0",
+        "The last migration of database {{ $labels.database }} failed",
+        "On {{ $labels.instance }}: migrate status says where the database is, migrate up goes on from there.",
+    ),
+    (
+        "MigrationCheckFailed",
+        "nexod_alembic_check_success == 0",
+        "The daily check could not look at database {{ $labels.database }}",
+        "On {{ $labels.instance }}: migrate check says why.",
+    ),
+    (
+        "MigrationCheckOverdue",
+        "time() > nexod_alembic_check_due_timestamp_seconds",
+        "The daily check of database {{ $labels.database }} is overdue",
+        "On {{ $labels.instance }}: systemctl list-timers '*-migrate-check.timer' says when it is to run.",
+    ),
+    (
+        "InvalidIndex",
+        "nexod_alembic_check_invalid_indexes > 0",
+        "{{ $value }} indexes of database {{ $labels.database }} are invalid",
+        "Writes keep them up, no query uses them. On {{ $labels.instance }}: migrate check names them.",
+    ),
+    (
+        "SchemaDrift",
+        "nexod_alembic_check_drift_differences > 0",
+        "Database {{ $labels.database }} is not what its models say",
+        "It was changed by hand, or a revision is missing. On {{ $labels.instance }}: migrate check says what.",
+    ),
+)
+
+
+def migrations_group() -> Document:
+    """Alerts on the schema; silent where no host runs migrations."""
+    return {
+        "name": "migrations",
+        "rules": [
+            {
+                "alert": alert,
+                "expr": expression,
+                "for": "1m",
+                "labels": {"severity": "warning"},
+                "annotations": {"summary": summary, "description": description},
+            }
+            for alert, expression, summary, description in MIGRATIONS
+        ],
+    }
+
+
+def migration_cases() -> list[Document]:
+    """Promtool's tests of them: a check on its way, and each of the faults."""
+    labels = '{database="app", instance="runner-1"}'
+    well = {
+        "last_run_success": 1,
+        "check_success": 1,
+        # At eval_time 10m the clock says 600.
+        "check_due_timestamp_seconds": 900,
+        "check_invalid_indexes": 0,
+        "check_drift_differences": 0,
+    }
+    broken = {
+        "last_run_success": 0,
+        "check_success": 0,
+        "check_due_timestamp_seconds": 60,
+        "check_invalid_indexes": 2,
+        "check_drift_differences": 1,
+    }
+
+    def filled(text: str) -> str:
+        for name, value in (("$labels.database", "app"), ("$labels.instance", "runner-1"), ("$value", "2")):
+            text = text.replace("{{ " + name + " }}", value)
+        return text
+
+    cases = []
+    for (alert, _expression, summary, description), (metric, value) in zip(MIGRATIONS, broken.items(), strict=True):
+        fired = {
+            "exp_labels": {"severity": "warning", "database": "app", "instance": "runner-1"},
+            "exp_annotations": {"summary": filled(summary), "description": filled(description)},
+        }
+        for name, values, fires in (("well", well, []), (metric, {**well, metric: value}, [fired])):
+            cases.append(
+                {
+                    "name": f"{alert}: {name}",
+                    "interval": "1m",
+                    "input_series": [
+                        {"series": f"nexod_alembic_{key}{labels}", "values": f"{number}x15"}
+                        for key, number in values.items()
+                    ],
+                    "alert_rule_test": [{"eval_time": "10m", "alertname": alert, "exp_alerts": fires}],
+                }
+            )
+    return cases
+
+
 def rule_document(rows: t.Sequence[Row], sources: t.Mapping[str, Row], minimum: int) -> Document:
-    """The rule file: one alert a row, one for each blind row, and availability."""
+    """The rule file: one alert a row, one for each blind row, availability, and the schema."""
     pairs = measured(rows, sources)
     rules = [latency_alert(row, source, minimum) for row, source in pairs]
     rules += [bucket_alert(row, source) for row, source in pairs if is_histogram(source)]
     latency = [{"name": "latency", "rules": rules}] if rules else []
-    return {"groups": [*latency, availability_group()]}
+    return {"groups": [*latency, availability_group(), migrations_group()]}
 
 
 def labels_of(matchers: str) -> str:
@@ -234,7 +331,7 @@ def test_document(rows: t.Sequence[Row], sources: t.Mapping[str, Row], minimum: 
                     "alert_rule_test": checks,
                 }
             )
-    return {"rule_files": [rule_file], "evaluation_interval": "1m", "tests": cases}
+    return {"rule_files": [rule_file], "evaluation_interval": "1m", "tests": cases + migration_cases()}
 
 
 def expected(row: Row, source: Row, minimum: int, fraction: float) -> Document:

@@ -14,7 +14,10 @@ import typing as t
 
 @dataclasses.dataclass(frozen=True)
 class Result:
-    """What a process left: `rc` (127 where there is no such program, 124 at the time limit), `stdout`, `stderr`."""
+    """What a process left: `stdout`, `stderr`, and `rc`.
+
+    127 where there is no such program, 126 where it may not be run, 124 at the time limit.
+    """
 
     rc: int
     stdout: str
@@ -63,7 +66,7 @@ def run(
 
     `account`: whose process it is to be; only root can give it away.
 
-    Never raises for what the process does: a missing program is rc 127, a passed limit rc 124.
+    Never raises for what the process does: see `Result`.
     Secrets belong into `environment` or `stdin`, never into `argv`, which every user of the host can read.
     """
     try:
@@ -78,10 +81,14 @@ def run(
             stdin=None if stdin is not None else subprocess.DEVNULL,
             text=True,
             timeout=timeout,
-            **({"user": account.uid, "group": account.gid, "extra_groups": []} if account else {}),
+            user=account.uid if account else None,
+            group=account.gid if account else None,
+            extra_groups=[] if account else None,
         )
     except FileNotFoundError as error:
         return Result(127, "", str(error))
+    except PermissionError as error:
+        return Result(126, "", str(error))
     except subprocess.TimeoutExpired:
         return Result(124, "", f"no end within {timeout:g} s")
     return Result(done.returncode, done.stdout, done.stderr)

@@ -97,7 +97,7 @@ def test_scrape_config(job: dict[str, t.Any], config: dict[str, t.Any]) -> None:
 def test_rules(rows: list[dict[str, t.Any]], alerts: list[str]) -> None:
     groups = {group["name"]: group["rules"] for group in monitoring.rule_document(rows, SOURCES, 100)["groups"]}
     assert [rule["alert"] for rule in groups.get("latency", [])] == alerts
-    assert "availability" in groups
+    assert {"availability", "migrations"} <= set(groups)
 
 
 def test_an_alert_compares_fractions_and_needs_traffic() -> None:
@@ -144,7 +144,7 @@ def test_faults(change: dict[str, t.Any], words: list[str]) -> None:
 
 def test_the_rules_tests_cover_each_histogram_row() -> None:
     tests = monitoring.test_document([API, TTFB], SOURCES, 100, "../rules/x.yml")
-    assert [case["name"] for case in tests["tests"]] == [
+    assert [case["name"] for case in tests["tests"] if case["name"].startswith("api")] == [
         "api p99: healthy",
         "api p99: breached",
         "api p99: too little traffic to judge",
