@@ -35,6 +35,8 @@ from ansible_collections.nexod.infra.plugins.module_utils._processes import run
 ACTIONS = ("none", "reload", "restart")
 LINKS = ("current", "previous", "live", "returned")
 LARGEST_DIFF = 100_000
+#: Lines of a file that comes or goes: beyond, nobody reads them in a plan.
+LONGEST_WHOLE = 300
 
 
 @dataclasses.dataclass(frozen=True)
@@ -249,12 +251,15 @@ class FileSet:
         for path in sorted(steps.created + steps.updated + steps.removed):
             before, after = have.get(path), want.get(path)
             secret = bool((before and before.secret) or (after and after.secret))
+            # Of two versions only the lines that differ are shown; of one, all of them.
+            whole = before is None or after is None
+            old = _shown(self._content(generation, path), before.attributes, secret, whole) if before else ""
             rows.append(
                 {
                     "before_header": f"{self.home}/current/{path}" if before else "(absent)",
                     "after_header": f"{self.home}/current/{path}" if after else "(absent)",
-                    "before": _shown(self._content(generation, path), before.attributes, secret) if before else "",
-                    "after": _shown(after.content, after.attributes, secret, new=True) if after else "",
+                    "before": old,
+                    "after": _shown(after.content, after.attributes, secret, whole, new=True) if after else "",
                 }
             )
         return rows
@@ -513,7 +518,7 @@ def _account(look_up: t.Callable[[int], t.Any], number: int) -> str:
         return str(number)
 
 
-def _shown(content: bytes, attributes: Attributes, secret: bool, new: bool = False) -> str:
+def _shown(content: bytes, attributes: Attributes, secret: bool, whole: bool, new: bool = False) -> str:
     link = f" <- {attributes.link}" if attributes.link else ""
     facts = f"# {attributes.owner}:{attributes.group} {attributes.mode}{link}"
     if secret:
@@ -522,6 +527,6 @@ def _shown(content: bytes, attributes: Attributes, secret: bool, new: bool = Fal
         text = content.decode()
     except UnicodeDecodeError:
         text = f"(binary, {len(content)} bytes, sha256 {attributes.sha256[:12]})\n"
-    if len(text) > LARGEST_DIFF:
+    if len(text) > LARGEST_DIFF or (whole and text.count("\n") > LONGEST_WHOLE):
         text = f"({len(content)} bytes, sha256 {attributes.sha256[:12]})\n"
     return f"{facts}\n{text}"

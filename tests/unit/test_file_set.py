@@ -283,6 +283,17 @@ def test_a_diff_shows_text_and_counts_bytes_of_the_rest(files: fs.FileSet) -> No
     assert "binary, 2 bytes" in rows["b"]
 
 
+def test_a_diff_counts_a_long_file_that_comes_and_shows_what_changes_in_it(files: fs.FileSet) -> None:
+    long = "".join(f"line {number}\n" for number in range(1000))
+    first = [entry("t", long)]
+    (row,) = files.diff(None, first, fs.plan(None, first))
+    assert "(8890 bytes, sha256 " in row["after"]
+    files.apply(first, [])
+    second = [entry("t", long.replace("line 7\n", "line seven\n"))]
+    (row,) = files.diff(files.generation("current"), second, fs.plan(files.tree(files.generation("current")), second))
+    assert ("line 7\n" in row["before"], "line seven\n" in row["after"]) == (True, True)
+
+
 def test_a_second_run_at_the_same_time_is_refused_and_a_dead_one_holds_nothing(files: fs.FileSet) -> None:
     script = f"""
 import sys; sys.path[:0] = {sys.path!r}
