@@ -124,6 +124,7 @@ class Side:
         import sqlalchemy as sa  # noqa: PLC0415
 
         self._loop: t.Any = None
+        self._turn = threading.Lock()  # the watcher asks from a thread of its own
         dialect = sa.engine.make_url(url).get_dialect()
         named: dict[str, t.Any] = {"application_name": application_name}
         if dialect.driver == "asyncpg":
@@ -166,10 +167,12 @@ class Side:
         return raw.connection.driver_connection
 
     def do(self, sql: str) -> t.Any:
-        return self._wait(self._connection.exec_driver_sql(sql))
+        with self._turn:
+            return self._wait(self._connection.exec_driver_sql(sql))
 
     def rows(self, sql: str) -> list[tuple[t.Any, ...]]:
-        return [tuple(row) for row in self.do(sql).fetchall()]
+        with self._turn:
+            return [tuple(row) for row in self._wait(self._connection.exec_driver_sql(sql)).fetchall()]
 
     def value(self, sql: str) -> t.Any:
         return self.rows(sql)[0][0]
@@ -204,6 +207,11 @@ def prepare_nothing(driver: t.Any) -> None:
 
 def literal(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
+
+
+def setting(values: dict[str, str], transaction: str) -> str:
+    """One statement that sets all of `values`; `transaction`: whether only to its end."""
+    return "SELECT " + ", ".join(f"set_config('{name}', {literal(one)}, {transaction})" for name, one in values.items())
 
 
 def pooled_by_transaction(first: Side, second: Side) -> bool:
@@ -326,6 +334,7 @@ class Run:
         self.request = request
         self.url = url
         self.command: str = request["command"]
+        self.events = os.open(request["events"], os.O_WRONLY | os.O_APPEND)
         self.side: Side | None = None
         self.lock_side: Side | None = None
         self.pooled = False
@@ -346,8 +355,8 @@ class Run:
         self.watcher: Watcher | None = None
 
     def emit(self, event: str, **facts: t.Any) -> None:
-        with Path(self.request["events"]).open("a", encoding="utf-8") as stream:
-            stream.write(json.dumps({"event": event, **facts}, default=str) + "\n")
+        # Unbuffered: what was told is in the file, whatever becomes of this process.
+        os.write(self.events, (json.dumps({"event": event, **facts}, default=str) + "\n").encode())
 
     # What every connection of Alembic's gets. A listener, because PGOPTIONS is ignored by asyncpg.
 
@@ -379,9 +388,8 @@ class Run:
         if self.pooled or record.info.get("nexod_settings") == wanted:
             return
         cursor = connection.cursor()
-        for name, value in [*wanted.items(), ("application_name", self.request["application_name"])]:
-            cursor.execute(f"SELECT set_config('{name}', {literal(value)}, false)")
-            cursor.fetchall()
+        cursor.execute(setting({**wanted, "application_name": self.request["application_name"]}, "false"))
+        cursor.fetchall()
         connection.commit()
         record.info["nexod_process"] = self.read_back(cursor, wanted)
         record.info["nexod_settings"] = wanted
@@ -394,9 +402,8 @@ class Run:
         wanted = self.settings()
         wanted["transaction_read_only"] = wanted.pop("default_transaction_read_only")
         cursor = connection.connection.cursor()
-        for name, value in wanted.items():
-            cursor.execute(f"SELECT set_config('{name}', {literal(value)}, true)")
-            cursor.fetchall()
+        cursor.execute(setting(wanted, "true"))
+        cursor.fetchall()
         connection.info["nexod_process"] = self.read_back(cursor, wanted)
         cursor.close()
 
@@ -453,9 +460,8 @@ class Run:
     def set_timeouts(self, cursor: t.Any, lock: str, statement: str) -> None:
         if self.pooled:
             return
-        for name, value in (("lock_timeout", lock), ("statement_timeout", statement)):
-            cursor.execute(f"SELECT set_config('{name}', '{value}', false)")
-            cursor.fetchall()
+        cursor.execute(setting({"lock_timeout": lock, "statement_timeout": statement}, "false"))
+        cursor.fetchall()
 
     # Indexes that a run which was killed has left
 
@@ -735,7 +741,9 @@ class Run:
 
     def run_with_retries(self) -> None:
         patience = min(max(self.request["lock_timeout"] / 5000, 0.005), 0.25)
-        self.watcher = Watcher(Side(self.url, self.request["application_name"]), patience)
+        if self.side is None:
+            raise AssertionError("connected before this")
+        self.watcher = Watcher(self.side, patience)
         for left in range(self.request["lock_retries"], -1, -1):
             try:
                 return self.run_revisions()
@@ -1087,7 +1095,8 @@ def is_contract(step: t.Any) -> bool:
 
 
 def described(step: t.Any) -> dict[str, t.Any]:
-    facts = {name: about(step.revision)[name] for name in ("revision", "doc", "contract")}
+    found = about(step.revision)
+    facts = {name: found[name] for name in ("revision", "doc", "contract")}
     return facts if step.is_upgrade else {**facts, "empty": not takes_back(step.revision)}
 
 
