@@ -63,6 +63,11 @@ options:
     description: How long the whole run may take, as V(1h).
     type: str
     default: 1h
+notes:
+  - Whatever is only shown is read from a read-only connection. What an C(env.py) runs before its migrations and only
+    makes, grants or comments (C(CREATE SCHEMA IF NOT EXISTS), C(CREATE EXTENSION), C(GRANT), a wider C(version_num)) is
+    left out there and named in a warning in check mode; it runs together with the revisions, and not at all where none
+    is pending. An C(env.py) that writes anything else first cannot be planned and is refused in check mode.
 """
 
     LIMITS = r"""

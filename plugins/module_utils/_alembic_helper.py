@@ -62,6 +62,17 @@ TABLE = re.compile(
     r")",
     re.IGNORECASE | re.DOTALL,
 )
+# What an env.py does before it migrates, and a plan is right without: it adds, takes nothing away, fills nothing. Not
+# `CREATE TABLE ... AS`: where the version table is copied from elsewhere, the heads are those of the copy.
+PREPARES = re.compile(
+    r"^\s*(?:CREATE\s+(?:SCHEMA|EXTENSION|(?:UNLOGGED\s+)?TABLE|SEQUENCE|TYPE|DOMAIN|COLLATION)\b(?!.*\bAS\s*\(?\s*"
+    r"(?:SELECT|WITH|VALUES|TABLE|EXECUTE)\b)|COMMENT\s+ON|GRANT|ALTER\s+DEFAULT\s+PRIVILEGES"
+    r"|ALTER\s+TABLE\s+(?:IF\s+EXISTS\s+)?(?:ONLY\s+)?\S+\s+ALTER\s+(?:COLUMN\s+)?\"?version_num\"?\s+(?:SET\s+DATA\s+)?TYPE)\b",
+    re.IGNORECASE | re.DOTALL,
+)
+# Says nothing new to a connection that only reads, returns no rows, and every driver takes it.
+NOTHING = "SET TRANSACTION READ ONLY"
+READS = re.compile(r"^\s*(?:SELECT|SHOW|SET|VALUES|TABLE)\b", re.IGNORECASE)
 COMMENTS = re.compile(r"--[^\n]*|/\*.*?\*/", re.DOTALL)
 BUILDING = "SELECT FROM pg_stat_progress_create_index AS building WHERE building.index_relid = index_class.oid"
 INVALID_INDEX = f"""
@@ -290,6 +301,12 @@ def statements_in(sql: str) -> list[tuple[int, str]]:
     return found
 
 
+def prepares(sql: str) -> bool:
+    """Whether all that `sql` does is what a plan leaves out."""
+    found = statements_in(sql)
+    return bool(found) and all(PREPARES.match(COMMENTS.sub(" ", statement)) for _line, statement in found)
+
+
 class Watcher:
     """Sees who blocks a statement that waits: once the server gave up waiting, nobody can say any more."""
 
@@ -346,6 +363,7 @@ class Run:
         self.partial = False  # something is committed of what is not recorded
         self.read_only = True
         self.env_writes = False
+        self.left_out: list[str] = []  # what env.py would do first, and a plan does not
         self.failed_in: str | None = None
         self.failed_partial = False
         self.version_table = "alembic_version"
@@ -378,7 +396,7 @@ class Run:
         event.listen(Pool, "checkout", self.on_checkout)
         event.listen(Engine, "begin", self.on_begin)
         event.listen(Engine, "commit", self.on_commit)
-        event.listen(Engine, "before_cursor_execute", self.before_statement)
+        event.listen(Engine, "before_cursor_execute", self.before_statement, retval=True)
         event.listen(Engine, "after_cursor_execute", self.after_statement)
 
     def on_checkout(self, connection: t.Any, record: t.Any, _proxy: t.Any) -> None:
@@ -425,10 +443,13 @@ class Run:
         self.partial = self.partial or (self.revision is not None and self.count > 0)
 
     def before_statement(
-        self, connection: t.Any, cursor: t.Any, statement: str, _values: t.Any, _context: t.Any, _many: t.Any
-    ) -> None:
-        if self.revision is None or connection.get_execution_options().get(OURS):
-            return
+        self, connection: t.Any, cursor: t.Any, statement: str, values: t.Any, _context: t.Any, _many: t.Any
+    ) -> tuple[str, t.Any]:
+        """Gives what is sent in its place."""
+        if connection.get_execution_options().get(OURS):
+            return statement, values
+        if self.revision is None:
+            return self.only_read(connection, statement), values
         self.statement = statement
         if autocommitted(connection) and CONCURRENTLY.match(statement):
             self.drop_invalid_index(statement)
@@ -437,6 +458,22 @@ class Run:
         if self.watcher:
             self.watcher.begin(connection.info.get("nexod_process"))
         self.began = time.monotonic()
+        return statement, values
+
+    def only_read(self, connection: t.Any, statement: str) -> str:
+        """In a plan: what the server would refuse, and the plan is right without, is told instead of sent."""
+        if not self.read_only:
+            return statement
+        if prepares(statement):
+            said = " ".join(statement.split())
+            if said not in self.left_out:
+                self.left_out.append(said)
+                if self.request["check"]:
+                    self.emit("left_out", statement=said)
+            return NOTHING
+        if self.request["check"] and self.pooled and autocommitted(connection) and not READS.match(statement):
+            raise Fault("unguarded", statement=statement)
+        return statement
 
     def after_statement(
         self, connection: t.Any, cursor: t.Any, statement: str, _values: t.Any, _context: t.Any, _many: t.Any
@@ -599,9 +636,14 @@ class Run:
         try:
             self.in_environment(look, "downgrade" if self.command == "downgrade" else "upgrade", dont_mutate=True)
         except Exception as error:
-            if state_of(error) != READ_ONLY or self.request["check"] or self.env_writes:
+            stopped = state_of(error) == READ_ONLY or (self.left_out and fault_in(error) is None)
+            if not stopped or self.env_writes:
                 raise
-            # An env.py that makes its schema first. In check mode it can't; before a run it may, as it does by hand.
+            if self.request["check"]:
+                if state_of(error) == READ_ONLY:
+                    raise
+                raise Fault("left_out", statements=self.left_out, detail=words_of(error)) from error
+            # An env.py that fills a table first. In check mode it can't; before a run it may, as it does by hand.
             self.env_writes = True
             return self.plan(render=render, drift=drift)
         finally:
