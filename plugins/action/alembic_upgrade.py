@@ -36,6 +36,7 @@ from ansible_collections.nexod.infra.plugins.module_utils._alembic_lint import (
     sentence,
     squawk_program,
 )
+from ansible_collections.nexod.infra.plugins.module_utils._caller import with_audit
 from ansible_collections.nexod.infra.plugins.module_utils._errors import InfraError
 
 Answer = dict[str, t.Any]
@@ -51,7 +52,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
 
     def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> Answer:
         result: Answer = super().run(tmp, task_vars)
-        arguments = dict(self._task.args)
+        arguments = with_audit(dict(self._task.args), task_vars or {})
         for name in ("linted", "progress_file"):
             arguments.pop(name, None)
         # YAML reads `off` as false.

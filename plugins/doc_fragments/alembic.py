@@ -100,9 +100,14 @@ options:
       - Its columns are C(at), C(who), C(job), C(release) (O(label)), C(direction), C(revision), C(ms), C(outcome).
     type: str
   audit_who:
-    description: Who runs this, for O(audit_table).
+    description:
+      - Who runs this, for O(audit_table).
+      - Default is whom AWX names (its schedule, where nobody began the job) or GitHub Actions (E(GITHUB_ACTOR)), else
+        the login name on the controller.
     type: str
   audit_job:
-    description: Which job this is, for O(audit_table).
+    description:
+      - Which job this is, for O(audit_table).
+      - Default is AWX's job, or the run of GitHub Actions (E(GITHUB_RUN_ID)).
     type: str
 """
