@@ -58,7 +58,7 @@ test-faults: ## every fault and round on the lab (hours; `make test` runs a sele
 	@$(PYTHON) tools/prerequisites.py --lab --install
 	@$(MAKE) -s venv REQUIREMENTS=requirements-dev.txt
 	@$(INSIDE) $(BIN)/pytest -v -s tests/lab/faults tests/integration/test_alembic_facts.py \
-		tests/integration/test_alembic_trees.py $(ARGS)
+		tests/integration/test_alembic_trees.py tests/integration/test_alembic_matrix.py $(ARGS)
 
 bench: ## medians of 3: first deploy with the images at hand, second deploy
 	@$(PYTHON) tools/prerequisites.py --lab --install
