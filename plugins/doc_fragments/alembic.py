@@ -55,7 +55,8 @@ options:
   via_pooler:
     description:
       - Whether to run through a pooler that shares sessions by transaction. The lock between runners is then held in an
-        open transaction of its own, and each transaction gets its limits anew. Not with asyncpg.
+        open transaction of its own, and each transaction gets its limits anew.
+      - With asyncpg from 0.31 on. It prepares nothing then, whatever C(env.py) says of that.
       - Without it such a pooler is recognised and refused.
     type: bool
     default: false

@@ -117,8 +117,9 @@ SIMPLE: dict[str, t.Callable[[Facts, Situation], tuple[str, str]]] = {
     "connect": connection,
     "pooled": pooled,
     "pooled_driver": lambda _event, _here: (
-        "a pooler stands between that shares sessions by transaction, and asyncpg prepares each statement in a session",
-        "Give the database's own address in `url`, or a URL with the driver psycopg.",
+        "a pooler stands between that shares sessions by transaction, and asyncpg before 0.31 prepares each statement "
+        "in a session",
+        "Give the database's own address in `url`, a URL with the driver psycopg, or a newer asyncpg to the release.",
     ),
     "replica": lambda _event, _here: (
         "it is a replica in recovery and takes no writes",

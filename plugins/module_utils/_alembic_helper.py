@@ -73,6 +73,9 @@ PREPARES = re.compile(
 # Says nothing new to a connection that only reads, returns no rows, and every driver takes it.
 NOTHING = "SET TRANSACTION READ ONLY"
 READS = re.compile(r"^\s*(?:SELECT|SHOW|SET|VALUES|TABLE)\b", re.IGNORECASE)
+# For asyncpg, whose names count from 1 in each process. Without any it has a statement parsed again in the step that
+# runs it, so that behind a pooler each step may meet another server.
+NOTHING_PREPARED = {"statement_cache_size": 0, "prepared_statement_cache_size": 0}
 COMMENTS = re.compile(r"--[^\n]*|/\*.*?\*/", re.DOTALL)
 BUILDING = "SELECT FROM pg_stat_progress_create_index AS building WHERE building.index_relid = index_class.oid"
 INVALID_INDEX = f"""
@@ -139,7 +142,7 @@ class Side:
         dialect = sa.engine.make_url(url).get_dialect()
         named: dict[str, t.Any] = {"application_name": application_name}
         if dialect.driver == "asyncpg":
-            named = {"server_settings": named}
+            named = {"server_settings": named, **NOTHING_PREPARED}
         options: dict[str, t.Any] = {
             "isolation_level": "AUTOCOMMIT",
             "execution_options": {"no_parameters": True, OURS: True},  # a `%` would be a parameter
@@ -214,6 +217,14 @@ def prepare_nothing(driver: t.Any) -> None:
     """psycopg prepares on the server what it sends often; behind a pooler another server would be asked for it."""
     if hasattr(driver, "prepare_threshold"):
         driver.prepare_threshold = None
+
+
+def refuse_old_asyncpg() -> None:
+    """Since 0.31 it gives what is prepared no name where nothing is cached."""
+    import asyncpg  # noqa: PLC0415
+
+    if tuple(int(part) for part in re.findall(r"\d+", asyncpg.__version__)[:2]) < (0, 31):
+        raise Fault("pooled_driver")
 
 
 def literal(text: str) -> str:
@@ -398,6 +409,14 @@ class Run:
         event.listen(Engine, "commit", self.on_commit)
         event.listen(Engine, "before_cursor_execute", self.before_statement, retval=True)
         event.listen(Engine, "after_cursor_execute", self.after_statement)
+        event.listen(Engine, "do_connect", self.on_connect)
+
+    def on_connect(self, dialect: t.Any, _record: t.Any, _arguments: t.Any, named: dict[str, t.Any]) -> None:
+        if self.pooled and dialect.driver == "asyncpg":
+            refuse_old_asyncpg()
+            named.update(NOTHING_PREPARED)
+            # An env.py that minds the pooler chooses names; one that has none leaves nothing behind.
+            named.pop("prepared_statement_name_func", None)
 
     def on_checkout(self, connection: t.Any, record: t.Any, _proxy: t.Any) -> None:
         prepare_nothing(getattr(connection, "driver_connection", connection))
@@ -817,8 +836,10 @@ class Run:
         # A session's lock would stay with whichever server connection the pooler gave. READ COMMITTED: a transaction
         # that keeps its snapshot would hang CREATE INDEX CONCURRENTLY.
         side.do("BEGIN ISOLATION LEVEL READ COMMITTED")
-        side.do("SET LOCAL idle_in_transaction_session_timeout = 0")
         if side.value(f"SELECT pg_try_advisory_xact_lock({LOCK[0]}, {LOCK[1]})"):
+            # Last, for it needs no snapshot: asyncpg keeps that of what it has run last, and CREATE INDEX CONCURRENTLY
+            # would wait for it.
+            side.do("SET LOCAL idle_in_transaction_session_timeout = 0")
             return True
         side.do("ROLLBACK")
         return False
@@ -868,7 +889,7 @@ class Run:
         if self.pooled and not self.request["via_pooler"]:
             raise Fault("pooled")
         if self.pooled and "+asyncpg" in self.url.partition(":")[0]:
-            raise Fault("pooled_driver")
+            refuse_old_asyncpg()
         version, replica, database = side.rows(
             "SELECT current_setting('server_version_num')::int, pg_is_in_recovery(), current_database()"
         )[0]
