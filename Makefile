@@ -9,7 +9,7 @@ ARGS ?=
 SHELL := /bin/bash -o pipefail
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help deploy plan roll-back destroy distclean test test-faults bench bench-cache bench-deploy lab_up venv prerequisites
+.PHONY: help deploy plan roll-back destroy distclean test test-faults bench bench-cache bench-deploy bench-migrate lab_up venv prerequisites
 
 ifneq ($(wildcard inventories/$(ENV)/hosts.yml),inventories/$(ENV)/hosts.yml)
 $(error No inventory inventories/$(ENV): ENV is one of $(filter-out shared,$(notdir $(wildcard inventories/*))))
@@ -58,7 +58,7 @@ test-faults: ## every fault and round on the lab (hours; `make test` runs a sele
 	@$(PYTHON) tools/prerequisites.py --lab --install
 	@$(MAKE) -s venv REQUIREMENTS=requirements-dev.txt
 	@$(INSIDE) $(BIN)/pytest -v -s tests/lab/faults tests/integration/test_alembic_facts.py \
-		tests/integration/test_alembic_trees.py $(ARGS)
+		tests/integration/test_alembic_trees.py tests/integration/test_alembic_matrix.py $(ARGS)
 
 bench: ## medians of 3: first deploy with the images at hand, second deploy
 	@$(PYTHON) tools/prerequisites.py --lab --install
@@ -74,6 +74,11 @@ bench-deploy: ## what users notice of an upgrade and a roll-back of the lab unde
 	@$(PYTHON) tools/prerequisites.py --lab --install
 	@$(MAKE) -s venv REQUIREMENTS=requirements-dev.txt
 	@$(INSIDE) $(BIN)/python tests/bench/bench_zero_downtime.py $(ARGS)
+
+bench-migrate: ## what alembic_upgrade costs beside the bare alembic command
+	@$(PYTHON) tools/prerequisites.py
+	@$(MAKE) -s venv REQUIREMENTS=requirements-dev.txt
+	@$(BIN)/python tests/bench/bench_migrate.py $(ARGS)
 
 # --- what the targets above stand on
 

@@ -22,6 +22,7 @@ from ansible.plugins.action import ActionBase
 from ansible_collections.nexod.infra.plugins.module_utils._alembic import progress, read_events, with_sql
 from ansible_collections.nexod.infra.plugins.module_utils._alembic_archive import pack_tree
 from ansible_collections.nexod.infra.plugins.module_utils._alembic_lint import look, squawk_program
+from ansible_collections.nexod.infra.plugins.module_utils._caller import with_audit
 from ansible_collections.nexod.infra.plugins.module_utils._errors import InfraError
 
 Answer = dict[str, t.Any]
@@ -36,7 +37,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
 
     def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> Answer:
         result: Answer = super().run(tmp, task_vars)
-        arguments = dict(self._task.args)
+        arguments = with_audit(dict(self._task.args), task_vars or {})
         for name in ("linted", "progress_file"):
             arguments.pop(name, None)
         # YAML reads `off` as false.

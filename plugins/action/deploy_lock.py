@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import getpass
 import os
 import socket
 import typing as t
@@ -14,6 +13,7 @@ from pathlib import Path
 from ansible import context
 from ansible.plugins.action import ActionBase
 
+from ansible_collections.nexod.infra.plugins.module_utils._caller import user
 from ansible_collections.nexod.infra.plugins.module_utils._deploy_lock import (
     RUN_VARIABLE,
     Holder,
@@ -21,14 +21,6 @@ from ansible_collections.nexod.infra.plugins.module_utils._deploy_lock import (
     machine,
     run_name,
 )
-
-
-def _user() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        # An execution environment may run under a number without a name.
-        return f"user {os.getuid()}"
 
 
 class ActionModule(ActionBase):  # type: ignore[misc]
@@ -46,7 +38,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
             "run": os.environ.get(RUN_VARIABLE) or run_name(pid),
             "machine": machine(),
             "pid": pid,
-            "user": str(variables.get("awx_user_name") or _user()),
+            "user": user(variables),
             "host": str(socket.gethostname()),
         }
         if job := variables.get("awx_job_id"):

@@ -60,7 +60,8 @@ options:
   via_pooler:
     description:
       - Whether to run through a pooler that shares sessions by transaction. The lock between runners is then held in an
-        open transaction of its own, and each transaction gets its limits anew. Not with asyncpg.
+        open transaction of its own, and each transaction gets its limits anew.
+      - With asyncpg from 0.31 on. It prepares nothing then, whatever C(env.py) says of that.
       - Without it such a pooler is recognised and refused.
     type: bool
     default: false
@@ -68,6 +69,11 @@ options:
     description: How long the whole run may take, as V(1h).
     type: str
     default: 1h
+notes:
+  - Whatever is only shown is read from a read-only connection. What an C(env.py) runs before its migrations and only
+    makes, grants or comments (C(CREATE SCHEMA IF NOT EXISTS), C(CREATE EXTENSION), C(GRANT), a wider C(version_num)) is
+    left out there and named in a warning in check mode; it runs together with the revisions, and not at all where none
+    is pending. An C(env.py) that writes anything else first cannot be planned and is refused in check mode.
 """
 
     LIMITS = r"""
@@ -100,9 +106,14 @@ options:
       - Its columns are C(at), C(who), C(job), C(release) (O(label)), C(direction), C(revision), C(ms), C(outcome).
     type: str
   audit_who:
-    description: Who runs this, for O(audit_table).
+    description:
+      - Who runs this, for O(audit_table).
+      - Default is whom AWX names (its schedule, where nobody began the job) or GitHub Actions (E(GITHUB_ACTOR)), else
+        the login name on the controller.
     type: str
   audit_job:
-    description: Which job this is, for O(audit_table).
+    description:
+      - Which job this is, for O(audit_table).
+      - Default is AWX's job, or the run of GitHub Actions (E(GITHUB_RUN_ID)).
     type: str
 """

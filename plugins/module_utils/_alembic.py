@@ -265,6 +265,8 @@ def warnings_of(events: t.Sequence[Facts]) -> t.Iterator[str]:
             )
         elif event["event"] == "retry":
             yield f"Revision {event['revision']} did not get its lock (SQLSTATE {event['sqlstate']}) and tried again."
+        elif event["event"] == "left_out":
+            yield f"env.py itself would run this, which the plan has left out: {event['statement']}"
         elif event["event"] == "lock_lost":
             yield "The lock between runners was lost during the run: a connection was ended, or went through a pooler."
     rebuilt = {event["index"] for event in events if event["event"] == "index_rebuilt"}

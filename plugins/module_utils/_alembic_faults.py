@@ -117,8 +117,9 @@ SIMPLE: dict[str, t.Callable[[Facts, Situation], tuple[str, str]]] = {
     "connect": connection,
     "pooled": pooled,
     "pooled_driver": lambda _event, _here: (
-        "a pooler stands between that shares sessions by transaction, and asyncpg prepares each statement in a session",
-        "Give the database's own address in `url`, or a URL with the driver psycopg.",
+        "a pooler stands between that shares sessions by transaction, and asyncpg before 0.31 prepares each statement "
+        "in a session",
+        "Give the database's own address in `url`, a URL with the driver psycopg, or a newer asyncpg to the release.",
     ),
     "replica": lambda _event, _here: (
         "it is a replica in recovery and takes no writes",
@@ -148,6 +149,16 @@ SIMPLE: dict[str, t.Callable[[Facts, Situation], tuple[str, str]]] = {
     "no_migrations_run": lambda _event, _here: (
         "env.py never came to context.run_migrations()",
         "See that env.py calls it without an `if` around it that is false here.",
+    ),
+    "left_out": lambda event, _here: (
+        f"env.py failed: {event.get('detail')}; a plan writes nothing and has left out what env.py runs first: "
+        f"{'; '.join(event['statements'])}",
+        "Where it needs that, let it do without what is not there yet, or run without check mode; else mend env.py.",
+    ),
+    "unguarded": lambda event, _here: (
+        "env.py runs in autocommit, which nothing keeps from writing through a pooler that shares sessions by "
+        f"transaction: {' '.join(str(event.get('statement')).split())[:300]}",
+        "Give the database's own address in `url`: the plan is made on a read-only connection there.",
     ),
     "contract": lambda event, _here: (
         f"{listed(event.get('revisions'))} takes away what older code reads",
@@ -194,7 +205,8 @@ MENDS = {
     "40P01": "Run again when the tables are quiet.",
     "57014": "The statement took longer than statement_timeout: raise it, or split the revision.",
     "25001": "Put the statement into `with op.get_context().autocommit_block():`.",
-    "25006": "env.py writes even when only a plan is asked for: let it write within its migrations.",
+    "25006": "env.py writes even when only a plan is asked for. A plan leaves out what only creates and grants, no "
+    "more: let a revision do the rest.",
     "42501": "Give the user the right, or run as the schema's owner.",
 }
 

@@ -62,6 +62,20 @@ TABLE = re.compile(
     r")",
     re.IGNORECASE | re.DOTALL,
 )
+# What an env.py does before it migrates, and a plan is right without: it adds, takes nothing away, fills nothing. Not
+# `CREATE TABLE ... AS`: where the version table is copied from elsewhere, the heads are those of the copy.
+PREPARES = re.compile(
+    r"^\s*(?:CREATE\s+(?:SCHEMA|EXTENSION|(?:UNLOGGED\s+)?TABLE|SEQUENCE|TYPE|DOMAIN|COLLATION)\b(?!.*\bAS\s*\(?\s*"
+    r"(?:SELECT|WITH|VALUES|TABLE|EXECUTE)\b)|COMMENT\s+ON|GRANT|ALTER\s+DEFAULT\s+PRIVILEGES"
+    r"|ALTER\s+TABLE\s+(?:IF\s+EXISTS\s+)?(?:ONLY\s+)?\S+\s+ALTER\s+(?:COLUMN\s+)?\"?version_num\"?\s+(?:SET\s+DATA\s+)?TYPE)\b",
+    re.IGNORECASE | re.DOTALL,
+)
+# Says nothing new to a connection that only reads, returns no rows, and every driver takes it.
+NOTHING = "SET TRANSACTION READ ONLY"
+READS = re.compile(r"^\s*(?:SELECT|SHOW|SET|VALUES|TABLE)\b", re.IGNORECASE)
+# For asyncpg, whose names count from 1 in each process. Without any it has a statement parsed again in the step that
+# runs it, so that behind a pooler each step may meet another server.
+NOTHING_PREPARED = {"statement_cache_size": 0, "prepared_statement_cache_size": 0}
 COMMENTS = re.compile(r"--[^\n]*|/\*.*?\*/", re.DOTALL)
 BUILDING = "SELECT FROM pg_stat_progress_create_index AS building WHERE building.index_relid = index_class.oid"
 INVALID_INDEX = f"""
@@ -124,10 +138,11 @@ class Side:
         import sqlalchemy as sa  # noqa: PLC0415
 
         self._loop: t.Any = None
+        self._turn = threading.Lock()  # the watcher asks from a thread of its own
         dialect = sa.engine.make_url(url).get_dialect()
         named: dict[str, t.Any] = {"application_name": application_name}
         if dialect.driver == "asyncpg":
-            named = {"server_settings": named}
+            named = {"server_settings": named, **NOTHING_PREPARED}
         options: dict[str, t.Any] = {
             "isolation_level": "AUTOCOMMIT",
             "execution_options": {"no_parameters": True, OURS: True},  # a `%` would be a parameter
@@ -166,10 +181,12 @@ class Side:
         return raw.connection.driver_connection
 
     def do(self, sql: str) -> t.Any:
-        return self._wait(self._connection.exec_driver_sql(sql))
+        with self._turn:
+            return self._wait(self._connection.exec_driver_sql(sql))
 
     def rows(self, sql: str) -> list[tuple[t.Any, ...]]:
-        return [tuple(row) for row in self.do(sql).fetchall()]
+        with self._turn:
+            return [tuple(row) for row in self._wait(self._connection.exec_driver_sql(sql)).fetchall()]
 
     def value(self, sql: str) -> t.Any:
         return self.rows(sql)[0][0]
@@ -202,8 +219,21 @@ def prepare_nothing(driver: t.Any) -> None:
         driver.prepare_threshold = None
 
 
+def refuse_old_asyncpg() -> None:
+    """Since 0.31 it gives what is prepared no name where nothing is cached."""
+    import asyncpg  # noqa: PLC0415
+
+    if tuple(int(part) for part in re.findall(r"\d+", asyncpg.__version__)[:2]) < (0, 31):
+        raise Fault("pooled_driver")
+
+
 def literal(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
+
+
+def setting(values: dict[str, str], transaction: str) -> str:
+    """One statement that sets all of `values`; `transaction`: whether only to its end."""
+    return "SELECT " + ", ".join(f"set_config('{name}', {literal(one)}, {transaction})" for name, one in values.items())
 
 
 def pooled_by_transaction(first: Side, second: Side) -> bool:
@@ -282,6 +312,12 @@ def statements_in(sql: str) -> list[tuple[int, str]]:
     return found
 
 
+def prepares(sql: str) -> bool:
+    """Whether all that `sql` does is what a plan leaves out."""
+    found = statements_in(sql)
+    return bool(found) and all(PREPARES.match(COMMENTS.sub(" ", statement)) for _line, statement in found)
+
+
 class Watcher:
     """Sees who blocks a statement that waits: once the server gave up waiting, nobody can say any more."""
 
@@ -326,6 +362,7 @@ class Run:
         self.request = request
         self.url = url
         self.command: str = request["command"]
+        self.events = os.open(request["events"], os.O_WRONLY | os.O_APPEND)
         self.side: Side | None = None
         self.lock_side: Side | None = None
         self.pooled = False
@@ -337,6 +374,7 @@ class Run:
         self.partial = False  # something is committed of what is not recorded
         self.read_only = True
         self.env_writes = False
+        self.left_out: list[str] = []  # what env.py would do first, and a plan does not
         self.failed_in: str | None = None
         self.failed_partial = False
         self.version_table = "alembic_version"
@@ -346,8 +384,8 @@ class Run:
         self.watcher: Watcher | None = None
 
     def emit(self, event: str, **facts: t.Any) -> None:
-        with Path(self.request["events"]).open("a", encoding="utf-8") as stream:
-            stream.write(json.dumps({"event": event, **facts}, default=str) + "\n")
+        # Unbuffered: what was told is in the file, whatever becomes of this process.
+        os.write(self.events, (json.dumps({"event": event, **facts}, default=str) + "\n").encode())
 
     # What every connection of Alembic's gets. A listener, because PGOPTIONS is ignored by asyncpg.
 
@@ -369,8 +407,16 @@ class Run:
         event.listen(Pool, "checkout", self.on_checkout)
         event.listen(Engine, "begin", self.on_begin)
         event.listen(Engine, "commit", self.on_commit)
-        event.listen(Engine, "before_cursor_execute", self.before_statement)
+        event.listen(Engine, "before_cursor_execute", self.before_statement, retval=True)
         event.listen(Engine, "after_cursor_execute", self.after_statement)
+        event.listen(Engine, "do_connect", self.on_connect)
+
+    def on_connect(self, dialect: t.Any, _record: t.Any, _arguments: t.Any, named: dict[str, t.Any]) -> None:
+        if self.pooled and dialect.driver == "asyncpg":
+            refuse_old_asyncpg()
+            named.update(NOTHING_PREPARED)
+            # An env.py that minds the pooler chooses names; one that has none leaves nothing behind.
+            named.pop("prepared_statement_name_func", None)
 
     def on_checkout(self, connection: t.Any, record: t.Any, _proxy: t.Any) -> None:
         prepare_nothing(getattr(connection, "driver_connection", connection))
@@ -379,9 +425,8 @@ class Run:
         if self.pooled or record.info.get("nexod_settings") == wanted:
             return
         cursor = connection.cursor()
-        for name, value in [*wanted.items(), ("application_name", self.request["application_name"])]:
-            cursor.execute(f"SELECT set_config('{name}', {literal(value)}, false)")
-            cursor.fetchall()
+        cursor.execute(setting({**wanted, "application_name": self.request["application_name"]}, "false"))
+        cursor.fetchall()
         connection.commit()
         record.info["nexod_process"] = self.read_back(cursor, wanted)
         record.info["nexod_settings"] = wanted
@@ -394,9 +439,8 @@ class Run:
         wanted = self.settings()
         wanted["transaction_read_only"] = wanted.pop("default_transaction_read_only")
         cursor = connection.connection.cursor()
-        for name, value in wanted.items():
-            cursor.execute(f"SELECT set_config('{name}', {literal(value)}, true)")
-            cursor.fetchall()
+        cursor.execute(setting(wanted, "true"))
+        cursor.fetchall()
         connection.info["nexod_process"] = self.read_back(cursor, wanted)
         cursor.close()
 
@@ -418,10 +462,13 @@ class Run:
         self.partial = self.partial or (self.revision is not None and self.count > 0)
 
     def before_statement(
-        self, connection: t.Any, cursor: t.Any, statement: str, _values: t.Any, _context: t.Any, _many: t.Any
-    ) -> None:
-        if self.revision is None or connection.get_execution_options().get(OURS):
-            return
+        self, connection: t.Any, cursor: t.Any, statement: str, values: t.Any, _context: t.Any, _many: t.Any
+    ) -> tuple[str, t.Any]:
+        """Gives what is sent in its place."""
+        if connection.get_execution_options().get(OURS):
+            return statement, values
+        if self.revision is None:
+            return self.only_read(connection, statement), values
         self.statement = statement
         if autocommitted(connection) and CONCURRENTLY.match(statement):
             self.drop_invalid_index(statement)
@@ -430,6 +477,22 @@ class Run:
         if self.watcher:
             self.watcher.begin(connection.info.get("nexod_process"))
         self.began = time.monotonic()
+        return statement, values
+
+    def only_read(self, connection: t.Any, statement: str) -> str:
+        """In a plan: what the server would refuse, and the plan is right without, is told instead of sent."""
+        if not self.read_only:
+            return statement
+        if prepares(statement):
+            said = " ".join(statement.split())
+            if said not in self.left_out:
+                self.left_out.append(said)
+                if self.request["check"]:
+                    self.emit("left_out", statement=said)
+            return NOTHING
+        if self.request["check"] and self.pooled and autocommitted(connection) and not READS.match(statement):
+            raise Fault("unguarded", statement=statement)
+        return statement
 
     def after_statement(
         self, connection: t.Any, cursor: t.Any, statement: str, _values: t.Any, _context: t.Any, _many: t.Any
@@ -453,9 +516,8 @@ class Run:
     def set_timeouts(self, cursor: t.Any, lock: str, statement: str) -> None:
         if self.pooled:
             return
-        for name, value in (("lock_timeout", lock), ("statement_timeout", statement)):
-            cursor.execute(f"SELECT set_config('{name}', '{value}', false)")
-            cursor.fetchall()
+        cursor.execute(setting({"lock_timeout": lock, "statement_timeout": statement}, "false"))
+        cursor.fetchall()
 
     # Indexes that a run which was killed has left
 
@@ -593,9 +655,14 @@ class Run:
         try:
             self.in_environment(look, "downgrade" if self.command == "downgrade" else "upgrade", dont_mutate=True)
         except Exception as error:
-            if state_of(error) != READ_ONLY or self.request["check"] or self.env_writes:
+            stopped = state_of(error) == READ_ONLY or (self.left_out and fault_in(error) is None)
+            if not stopped or self.env_writes:
                 raise
-            # An env.py that makes its schema first. In check mode it can't; before a run it may, as it does by hand.
+            if self.request["check"]:
+                if state_of(error) == READ_ONLY:
+                    raise
+                raise Fault("left_out", statements=self.left_out, detail=words_of(error)) from error
+            # An env.py that fills a table first. In check mode it can't; before a run it may, as it does by hand.
             self.env_writes = True
             return self.plan(render=render, drift=drift)
         finally:
@@ -735,7 +802,9 @@ class Run:
 
     def run_with_retries(self) -> None:
         patience = min(max(self.request["lock_timeout"] / 5000, 0.005), 0.25)
-        self.watcher = Watcher(Side(self.url, self.request["application_name"]), patience)
+        if self.side is None:
+            raise AssertionError("connected before this")
+        self.watcher = Watcher(self.side, patience)
         for left in range(self.request["lock_retries"], -1, -1):
             try:
                 return self.run_revisions()
@@ -767,8 +836,10 @@ class Run:
         # A session's lock would stay with whichever server connection the pooler gave. READ COMMITTED: a transaction
         # that keeps its snapshot would hang CREATE INDEX CONCURRENTLY.
         side.do("BEGIN ISOLATION LEVEL READ COMMITTED")
-        side.do("SET LOCAL idle_in_transaction_session_timeout = 0")
         if side.value(f"SELECT pg_try_advisory_xact_lock({LOCK[0]}, {LOCK[1]})"):
+            # Last, for it needs no snapshot: asyncpg keeps that of what it has run last, and CREATE INDEX CONCURRENTLY
+            # would wait for it.
+            side.do("SET LOCAL idle_in_transaction_session_timeout = 0")
             return True
         side.do("ROLLBACK")
         return False
@@ -818,7 +889,7 @@ class Run:
         if self.pooled and not self.request["via_pooler"]:
             raise Fault("pooled")
         if self.pooled and "+asyncpg" in self.url.partition(":")[0]:
-            raise Fault("pooled_driver")
+            refuse_old_asyncpg()
         version, replica, database = side.rows(
             "SELECT current_setting('server_version_num')::int, pg_is_in_recovery(), current_database()"
         )[0]
@@ -1087,7 +1158,8 @@ def is_contract(step: t.Any) -> bool:
 
 
 def described(step: t.Any) -> dict[str, t.Any]:
-    facts = {name: about(step.revision)[name] for name in ("revision", "doc", "contract")}
+    found = about(step.revision)
+    facts = {name: found[name] for name in ("revision", "doc", "contract")}
     return facts if step.is_upgrade else {**facts, "empty": not takes_back(step.revision)}
 
 

@@ -142,7 +142,6 @@ EXAMPLES = r"""
     url: "{{ migration_url }}"
     allow_contract: true
     audit_table: migration_audit
-    audit_who: "{{ lookup('ansible.builtin.env', 'USER') }}"
 """
 
 RETURN = r"""

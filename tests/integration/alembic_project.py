@@ -147,6 +147,20 @@ class Project:
     def rows(self, sql: str) -> list[tuple[t.Any, ...]]:
         return self.postgres.rows(sql, self.name)
 
+    @contextlib.contextmanager
+    def nothing_written(self) -> t.Iterator[None]:
+        """Proves it: whoever writes anything, in whichever database, takes a number, and a rollback gives none back.
+
+        A sequence moves without one.
+        """
+        question = (
+            "SELECT pg_snapshot_xmax(pg_current_snapshot())::text, "
+            "(SELECT string_agg(sequencename || ' ' || coalesce(last_value, 0), ',') FROM pg_sequences)"
+        )
+        before = self.rows(question)
+        yield
+        assert self.rows(question) == before
+
     def recorded(self) -> list[str]:
         return [row[0] for row in self.rows("SELECT version_num FROM alembic_version")]
 

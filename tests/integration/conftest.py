@@ -63,25 +63,27 @@ class Postgres:
             return cursor.fetchall() if cursor.description else []
 
 
-@pytest.fixture(scope="session")
-def account_folder() -> t.Iterator[Path]:
+@contextlib.contextmanager
+def folder_of_postgres() -> t.Iterator[Path]:
     """A folder of the account `postgres`; not one of pytest's, which every run of pytest closes to other accounts."""
     folder = Path(tempfile.mkdtemp(prefix="nexod-integration-"))
     if os.geteuid() == 0:
         shutil.chown(folder, "postgres", "postgres")
-    yield folder
-    shutil.rmtree(folder)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder)
 
 
-@pytest.fixture(scope="session")
-def postgres(account_folder: Path) -> t.Iterator[Postgres]:
+@contextlib.contextmanager
+def running_postgres(folder: Path) -> t.Iterator[Postgres]:
+    """A cluster of its own in `folder`; a benchmark starts one too."""
     binaries = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
     initdb, pg_ctl = (program(name, "postgresql-15", *binaries) for name in ("initdb", "pg_ctl"))
     as_account: list[str] = []
     if os.geteuid() == 0:  # PostgreSQL refuses to run as root
         account = pwd.getpwnam("postgres")
         as_account = ["setpriv", f"--reuid={account.pw_uid}", f"--regid={account.pw_gid}", "--clear-groups"]
-    folder = account_folder
     secret = folder / "password"
     secret.write_text(PASSWORD)
     secret.chmod(0o644)
@@ -92,7 +94,9 @@ def postgres(account_folder: Path) -> t.Iterator[Postgres]:
         assert done.returncode == 0, done.stdout + done.stderr
 
     run(initdb, "-D", str(data), "-U", "postgres", "-A", "scram-sha-256", f"--pwfile={secret}", "--no-sync")
-    settings = f"-p {port} -c fsync=off -c listen_addresses=127.0.0.1 -c unix_socket_directories= -c max_connections=50"
+    # Nothing writes but the tests: that something has written nothing is proven by the server's own counter.
+    settings = f"-p {port} -c fsync=off -c autovacuum=off -c max_connections=50"
+    settings += " -c listen_addresses=127.0.0.1 -c unix_socket_directories="
     run(pg_ctl, "-D", str(data), "-o", settings, "-l", str(folder / "log"), "-w", "start")
     try:
         server = Postgres("127.0.0.1", port)
@@ -101,6 +105,18 @@ def postgres(account_folder: Path) -> t.Iterator[Postgres]:
         yield server
     finally:
         run(pg_ctl, "-D", str(data), "-m", "immediate", "stop")
+
+
+@pytest.fixture(scope="session")
+def account_folder() -> t.Iterator[Path]:
+    with folder_of_postgres() as folder:
+        yield folder
+
+
+@pytest.fixture(scope="session")
+def postgres(account_folder: Path) -> t.Iterator[Postgres]:
+    with running_postgres(account_folder) as server:
+        yield server
 
 
 @pytest.fixture(scope="session")
@@ -136,21 +152,32 @@ def database(postgres: Postgres, request: pytest.FixtureRequest) -> t.Iterator[s
         cursor.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
-@pytest.fixture(scope="session")
-def application_python() -> str:
-    """An interpreter with Alembic and the drivers, as an application's environment has them; made once."""
-    wanted = ROOT / "tests/integration/requirements.txt"
-    digest = hashlib.sha256(wanted.read_bytes() + sys.version.encode()).hexdigest()[:12]
-    folder = ROOT / ".cache" / f"integration-{digest}"
+REQUIREMENTS = ROOT / "tests/integration/requirements.txt"
+
+
+def made_environment(name: str, python: str, *wanted: str) -> Path:
+    """A virtual environment of `python` in .cache with what pip installs for `wanted`; made once."""
+    folder = ROOT / ".cache" / name
     folder.parent.mkdir(exist_ok=True)
     with Path(f"{folder}.lock").open("w", encoding="utf-8") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not (folder / "complete").exists():
             shutil.rmtree(folder, ignore_errors=True)
-            subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
-            subprocess.run([folder / "bin/pip", "install", "--quiet", "-r", str(wanted)], check=True)
+            subprocess.run([python, "-m", "venv", str(folder)], check=True)
+            subprocess.run([folder / "bin/python", "-m", "pip", "install", "--quiet", *wanted], check=True)
             (folder / "complete").touch()
-    return str(folder / "bin/python")
+    return folder
+
+
+def made_application() -> str:
+    """An interpreter with Alembic and the drivers, as an application's environment has them."""
+    digest = hashlib.sha256(REQUIREMENTS.read_bytes() + sys.version.encode()).hexdigest()[:12]
+    return str(made_environment(f"integration-{digest}", sys.executable, "-r", str(REQUIREMENTS)) / "bin/python")
+
+
+@pytest.fixture(scope="session")
+def application_python() -> str:
+    return made_application()
 
 
 @dataclasses.dataclass(frozen=True)

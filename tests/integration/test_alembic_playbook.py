@@ -120,6 +120,20 @@ def test_what_blocks_is_refused_waived_and_only_told(project: Project) -> None:
     assert list(Path(tempfile.gettempdir()).glob(".nexod-alembic-*")) == []
 
 
+def test_the_audit_knows_who_and_which_job(project: Project) -> None:
+    project.revise(FIRST)
+    project.undo("0001", "    op.execute('DROP TABLE things')")
+    awx = ("-e", json.dumps({"awx_job_id": 42, "tower_job_id": 42, "awx_user_name": "jane"}))
+    task(project, *awx, audit_table="audit")
+    task(project, *awx, module="alembic_downgrade", revision="base", confirm=True, audit_table="audit")
+    task(project, *awx, audit_table="audit", audit_who="joe", audit_job="7")
+    assert project.rows("SELECT who, job, direction, outcome FROM audit ORDER BY id") == [
+        ("jane", "42", "upgrade", "applied"),
+        ("jane", "42", "downgrade", "applied"),
+        ("joe", "7", "upgrade", "applied"),
+    ]
+
+
 def test_the_other_modules_from_a_playbook(project: Project) -> None:
     project.revise(FIRST)
     project.undo("0001", "    op.execute('DROP TABLE things')")

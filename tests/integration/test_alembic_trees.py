@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import shutil
-import subprocess
 import sys
 import typing as t
 from pathlib import Path
@@ -14,7 +12,7 @@ import pytest
 from ansible_collections.nexod.infra.plugins.module_utils._errors import InfraError
 
 from .alembic_project import Project
-from .conftest import ROOT
+from .conftest import made_environment
 
 # Each package's environment is large, and hours may lie between two changes that matter to it.
 pytestmark = pytest.mark.long
@@ -31,13 +29,7 @@ class Tree:
     down_to: str | None
 
     def environment(self) -> Path:
-        folder = ROOT / ".cache" / f"tree-{'-'.join(self.packages).replace('==', '-')}"
-        if not (folder / "complete").exists():
-            shutil.rmtree(folder, ignore_errors=True)
-            subprocess.run([sys.executable, "-m", "venv", folder], check=True)
-            subprocess.run([folder / "bin/pip", "install", "--quiet", *self.packages], check=True)
-            (folder / "complete").touch()
-        return folder
+        return made_environment(f"tree-{'-'.join(self.packages).replace('==', '-')}", sys.executable, *self.packages)
 
 
 TREES = {

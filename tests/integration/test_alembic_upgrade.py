@@ -98,17 +98,110 @@ def test_explicit_revision_and_never_back(project: Project) -> None:
     assert (back.migrations, back.after, project.recorded()) == ((), ("0002",), ["0002"])
 
 
-def test_check_mode_cannot_write_even_where_env_py_does(project: Project) -> None:
+def prepared(statement: str, *, configure: str = "", environment: str = SYNC_ENV % {"options": ""}) -> str:
+    """An env.py that runs `statement` before it configures, with more to say to that."""
+    run = f"    connection.exec_driver_sql({statement!r}); connection.commit()\n    context.configure({configure}"
+    return environment.replace("    context.configure(", run)
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        pytest.param("INSERT INTO runs DEFAULT VALUES", id="fills"),
+        pytest.param("DROP TABLE IF EXISTS runs", id="takes away"),
+        pytest.param("SELECT nextval('runs_id_seq')", id="moves a sequence"),
+        pytest.param("CREATE TABLE copy AS SELECT * FROM runs", id="copies"),
+        pytest.param("CREATE SCHEMA a; DELETE FROM runs", id="among others"),
+        pytest.param("DO $$ BEGIN CREATE TABLE stray (); END $$", id="hidden in a block"),
+    ],
+)
+def test_check_mode_cannot_write_even_where_env_py_does(project: Project, statement: str) -> None:
     project.revise(FIRST)
-    project.environment(
-        SYNC_ENV.replace(
-            "    context.configure", "    connection.exec_driver_sql('CREATE TABLE stray ()')\n    context.configure"
-        )
-        % {"options": ""}
-    )
-    with pytest.raises(InfraError, match="25006"):
+    project.rows("CREATE TABLE runs (id serial); ALTER TABLE runs OWNER TO owner")
+    project.environment(prepared(statement))
+    with project.nothing_written(), pytest.raises(InfraError, match=r"(?s)25006.*let a revision do the rest"):
         project.upgrade(check=True)
-    assert project.rows("SELECT to_regclass('stray') IS NULL") == [(True,)]
+
+
+SCHEMA_ENV = prepared("CREATE SCHEMA IF NOT EXISTS a", configure='version_table_schema="a", ')
+WIDER = "ALTER TABLE IF EXISTS public.alembic_version ALTER COLUMN version_num TYPE varchar(64)"
+
+
+@pytest.mark.parametrize("there", [False, True])
+@pytest.mark.parametrize(
+    ("environment", "driver", "left_out"),
+    [
+        pytest.param(SCHEMA_ENV, "psycopg", "CREATE SCHEMA IF NOT EXISTS a", id="psycopg"),
+        pytest.param(SCHEMA_ENV, "psycopg2", "CREATE SCHEMA IF NOT EXISTS a", id="psycopg2"),
+        pytest.param(
+            prepared("CREATE SCHEMA IF NOT EXISTS a", configure='version_table_schema="a", ', environment=ASYNC_ENV),
+            "asyncpg",
+            "CREATE SCHEMA IF NOT EXISTS a",
+            id="asyncpg",
+        ),
+        pytest.param(prepared("CREATE TABLE IF NOT EXISTS kept ()"), "psycopg", "CREATE TABLE", id="table"),
+        pytest.param(prepared("CREATE EXTENSION IF NOT EXISTS plpgsql"), "psycopg", "CREATE EXTENSION", id="extension"),
+        pytest.param(prepared(WIDER), "psycopg", WIDER, id="wider version_num"),
+        pytest.param(
+            SYNC_ENV.replace(
+                "    context.configure(",
+                "    one = connection.execution_options(isolation_level='AUTOCOMMIT')\n"
+                "    one.exec_driver_sql('/* ours */ CREATE SCHEMA IF NOT EXISTS a; COMMENT ON SCHEMA a IS NULL')\n"
+                "    connection.commit(); connection.execution_options(isolation_level='READ COMMITTED')\n"
+                "    context.configure(",
+            )
+            % {"options": ""},
+            "psycopg2",
+            "CREATE SCHEMA IF NOT EXISTS a; COMMENT",
+            id="autocommit",
+        ),
+    ],
+)
+def test_check_mode_leaves_out_what_env_py_only_prepares(
+    project: Project, environment: str, driver: str, left_out: str, there: bool
+) -> None:
+    project.environment(environment)
+    project.revise(FIRST)
+    url = project.url(driver)
+    if there:
+        assert project.upgrade(url=url).after == ("0001",)
+        project.revise(FIRST, SECOND)
+    with project.nothing_written():
+        planned = project.upgrade(check=True, url=url)
+        assert project.info(url=url)["current"] == list(planned.before)
+    assert [step["revision"] for step in planned.migrations] == (["0002"] if there else ["0001"])
+    assert [warning for warning in planned.warnings if left_out in warning]
+    done = project.upgrade(url=url)
+    assert (done.before, done.after) == (planned.before, planned.after)
+    assert not done.warnings
+
+
+def test_an_env_py_that_needs_what_it_makes_runs_and_says_why_no_plan_is_there(project: Project) -> None:
+    statement = "CREATE TABLE IF NOT EXISTS runs (at timestamptz)"
+    text = prepared(statement)
+    read = "    connection.exec_driver_sql('SELECT count(*) FROM runs'); connection.rollback()\n    context.configure("
+    project.environment(text.replace("    context.configure(", read))
+    project.revise(FIRST)
+    with (
+        project.nothing_written(),
+        pytest.raises(InfraError, match=r"(?s)left out what env.py runs first: CREATE TABLE.*without check mode"),
+    ):
+        project.upgrade(check=True)
+    assert project.upgrade().after == ("0001",)
+    assert project.upgrade(check=True).migrations == ()
+
+
+def test_through_a_pooler_autocommit_cannot_be_kept_from_writing(
+    project: Project, pgbouncer: t.Callable[[str], int]
+) -> None:
+    project.rows("CREATE TABLE runs (); ALTER TABLE runs OWNER TO owner")
+    text = prepared("DROP TABLE runs")
+    project.environment(
+        text.replace("engine.connect()", "engine.connect().execution_options(isolation_level='AUTOCOMMIT')")
+    )
+    project.revise(FIRST)
+    with project.nothing_written(), pytest.raises(InfraError, match=r"env\.py runs in autocommit"):
+        project.upgrade(check=True, url=project.url(port=pgbouncer("transaction")), via_pooler=True)
 
 
 def test_silent_no_op_is_found(project: Project) -> None:

@@ -1,0 +1,51 @@
+# Copyright: (c) 2026, the nexod.infra maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Who runs this, and as which job, as far as the controller can say. For action plugins."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import typing as t
+
+Variables = t.Mapping[str, t.Any]
+
+
+def login() -> str:
+    """The account on the controller."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        # An execution environment may run under a number without a name.
+        return f"user {os.getuid()}"
+
+
+def user(variables: Variables, environment: t.Mapping[str, str] = os.environ) -> str:
+    """The person that AWX or GitHub Actions names, AWX's schedule where nobody began it, or the account."""
+    # AWX gives each of its variables under two names: tower is its old one.
+    if name := variables.get("awx_user_name") or variables.get("tower_user_name"):
+        return str(name)
+    if name := variables.get("awx_schedule_name") or variables.get("tower_schedule_name"):
+        return f"schedule {name}"
+    return environment.get("GITHUB_ACTOR") or login()
+
+
+def job(variables: Variables, environment: t.Mapping[str, str] = os.environ) -> str:
+    """AWX's job, or the run of GitHub Actions; empty at a terminal."""
+    if number := variables.get("awx_job_id") or variables.get("tower_job_id"):
+        return str(number)
+    # AWX says it in the environment too, where the variables do not come through; others use that name as well.
+    if environment.get("JOB_ID") and environment.get("INVENTORY_ID"):
+        return environment["JOB_ID"]
+    return environment.get("GITHUB_RUN_ID", "")
+
+
+def with_audit(
+    arguments: dict[str, t.Any], variables: Variables, environment: t.Mapping[str, str] = os.environ
+) -> dict[str, t.Any]:
+    """The arguments of a module that keeps an audit, with what the caller has not said of itself."""
+    if not arguments.get("audit_table"):
+        return arguments
+    known = {"audit_who": user(variables, environment), "audit_job": job(variables, environment) or None}
+    return {**arguments, **{name: value for name, value in known.items() if not arguments.get(name)}}
