@@ -51,11 +51,11 @@ class ActionModule(ActionBase):  # type: ignore[misc]
             arguments.pop(name, None)
         # YAML reads `off` as false.
         policy = {"False": "off", "None": "error"}.get(str(arguments.get("lint")), str(arguments.get("lint")))
-        check = self._task.check_mode
+        check, host = self._task.check_mode, (task_vars or {}).get("inventory_hostname")
 
         def execute(more: dict[str, t.Any], *, migrate: bool) -> Answer:
             background = self._task.async_val if migrate else 0
-            with watched(self, "alembic", how_far, show=migrate and not background) as file:
+            with watched(self, "alembic", how_far, host=host, show=migrate and not background) as file:
                 answer: Answer = self._execute_module(
                     module_name="nexod.infra.alembic_upgrade",
                     module_args={**arguments, **more, **({"progress_file": file} if file else {})},

@@ -22,18 +22,21 @@ EVERY_SECONDS = 3
 
 
 @contextlib.contextmanager
-def watched(action: ActionBase, what: str, said: t.Callable[[str], str], *, show: bool) -> t.Iterator[str | None]:
-    """Says meanwhile how far `what` is; gives the file in which the module leaves that, on the host.
+def watched(
+    action: ActionBase, what: str, said: t.Callable[[str], str], *, host: str | None, show: bool
+) -> t.Iterator[str | None]:
+    """Says meanwhile how far `what` is on `host`; gives the file in which the module leaves that, there.
 
     `said` makes of the file's text what a person reads, empty where there is nothing to say yet.
     """
-    if not show:
+    if not show or action._task.no_log:
         yield None
         return
     # Not to be guessed, and the module makes it only where it is not there yet.
     file = f"/tmp/.nexod-{what}-{secrets.token_hex(16)}"  # noqa: S108
     over = threading.Event()
-    watcher = threading.Thread(target=_watch, args=(action, what, said, file, over), daemon=True)
+    place = " -> ".join(filter(None, (host, action._task.delegate_to)))
+    watcher = threading.Thread(target=_watch, args=(action, f"[{place}] {what}", said, file, over), daemon=True)
     watcher.start()
     try:
         yield file
@@ -43,7 +46,7 @@ def watched(action: ActionBase, what: str, said: t.Callable[[str], str], *, show
 
 
 def _watch(action: ActionBase, what: str, said: t.Callable[[str], str], file: str, over: threading.Event) -> None:
-    host, began = action._task.delegate_to or action._connection._play_context.remote_addr, time.monotonic()
+    began = time.monotonic()
     while not over.wait(EVERY_SECONDS):
         try:
             answer = action._low_level_execute_command(f"cat {shlex.quote(file)}")
@@ -51,4 +54,6 @@ def _watch(action: ActionBase, what: str, said: t.Callable[[str], str], file: st
         except Exception:
             return  # what is only said meanwhile must not end what is done
         if text and not over.is_set():
-            action._display.display(f"[{host}] {what}: {text}, {round(time.monotonic() - began)} s")
+            # A server's or a migration's own words may be in it: no control character of theirs reaches the terminal.
+            plain = "".join(letter if letter.isprintable() else "?" for letter in text)
+            action._display.display(f"{what}: {plain}, {round(time.monotonic() - began)} s")
