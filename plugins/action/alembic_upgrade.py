@@ -9,11 +9,6 @@ twice: it plans, what it would run is looked at here, and then it runs what was 
 
 from __future__ import annotations
 
-import contextlib
-import secrets
-import shlex
-import threading
-import time
 import typing as t
 from pathlib import Path
 
@@ -24,9 +19,9 @@ from ansible_collections.nexod.infra.plugins.module_utils._alembic_archive impor
 from ansible_collections.nexod.infra.plugins.module_utils._alembic_lint import look, squawk_program
 from ansible_collections.nexod.infra.plugins.module_utils._caller import with_audit
 from ansible_collections.nexod.infra.plugins.module_utils._errors import InfraError
+from ansible_collections.nexod.infra.plugins.plugin_utils._watch import watched
 
 Answer = dict[str, t.Any]
-EVERY_SECONDS = 3
 
 
 class ActionModule(ActionBase):  # type: ignore[misc]
@@ -42,11 +37,11 @@ class ActionModule(ActionBase):  # type: ignore[misc]
             arguments.pop(name, None)
         # YAML reads `off` as false.
         policy = {"False": "off", "None": "error"}.get(str(arguments.get("lint")), str(arguments.get("lint")))
-        check = self._task.check_mode
+        check, host = self._task.check_mode, (task_vars or {}).get("inventory_hostname")
 
         def execute(more: dict[str, t.Any], *, migrate: bool) -> Answer:
             background = self._task.async_val if migrate else 0
-            with self.watched(show=migrate and not background) as file:
+            with watched(self, "alembic", how_far, host=host, show=migrate and not background) as file:
                 answer: Answer = self._execute_module(
                     module_name="nexod.infra.alembic_upgrade",
                     module_args={**arguments, **more, **({"progress_file": file} if file else {})},
@@ -86,33 +81,9 @@ class ActionModule(ActionBase):  # type: ignore[misc]
             done["diff"] = with_sql(done["diff"], shown)
         return {**result, **done, **added(done, shown)}
 
-    @contextlib.contextmanager
-    def watched(self, *, show: bool) -> t.Iterator[str | None]:
-        """Says meanwhile how far the run is; gives the file in which the run leaves that, on the host."""
-        if not show:
-            yield None
-            return
-        # Not to be guessed, and the module makes it only where it is not there yet.
-        file = f"/tmp/.nexod-alembic-{secrets.token_hex(16)}"  # noqa: S108
-        over = threading.Event()
-        watcher = threading.Thread(target=self.watch, args=(file, over), daemon=True)
-        watcher.start()
-        try:
-            yield file
-        finally:
-            over.set()
-            watcher.join(timeout=EVERY_SECONDS)
 
-    def watch(self, file: str, over: threading.Event) -> None:
-        host, began = self._task.delegate_to or self._connection._play_context.remote_addr, time.monotonic()
-        while not over.wait(EVERY_SECONDS):
-            try:
-                answer = self._low_level_execute_command(f"cat {shlex.quote(file)}")
-            except Exception:
-                return  # what is only said meanwhile must not end what is done
-            said = progress(read_events(answer.get("stdout") or "")) if answer.get("rc") == 0 else ""
-            if said and not over.is_set():
-                self._display.display(f"[{host}] alembic: {said}, {round(time.monotonic() - began)} s")
+def how_far(text: str) -> str:
+    return progress(read_events(text))
 
 
 def added(answer: Answer, shown: Answer) -> Answer:

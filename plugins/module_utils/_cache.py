@@ -19,6 +19,7 @@ import time
 import typing as t
 
 from ansible_collections.nexod.infra.plugins.module_utils._cache_globs import Asked, escaped, sorted_out
+from ansible_collections.nexod.infra.plugins.module_utils._cache_progress import Progress
 from ansible_collections.nexod.infra.plugins.module_utils._cache_server import (
     PASSING,
     Away,
@@ -40,6 +41,7 @@ LEAST, FIRST, MOST_GUARDED, MOST = 10, 100, 250, 1000
 EXACT = 1_000_000
 COMMANDS = "+scan +unlink +info +dbsize +ping +hello"
 ACTION = "flush the cache at"
+TELL_SECONDS = 1
 UNITS = {"": 1.0, "ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 
@@ -204,6 +206,8 @@ class Tally:
     deleted: list[int] = dataclasses.field(default_factory=list)  # of each thing that was asked for
     protected: int = 0
     walks: int = 0
+    walked: int = 0  # about how many keys the walk that is under way has behind it
+    swept: bool = False
     complete: bool = False
     strays: int = 0  # keys whose slot had moved away, or was about to
     seconds: float = 0.0
@@ -265,17 +269,22 @@ def sweep(
     guard: Guard | Unguarded,
     budget: Budget,
     take: Take,
+    *,
+    passed: t.Callable[[int], object] = int,
 ) -> None:
     """Walk the keys once. While the server looks for the next ones, those it has named are sorted and unlinked.
 
-    `take` sends what is to be done with some keys; it returns for how many, and what reads the answers.
+    `take` sends what is to be done with some keys; it returns for how many, and what reads the answers. `passed` hears
+    how many keys the server was told to look at: it names only those that match.
     """
     owed: t.Callable[[], object] = int
     begun, done = time.monotonic(), 0
-    wire.send(packed(b"SCAN", b"0", b"MATCH", match, b"COUNT", b"%d" % guard.count))
+    count = guard.count
+    wire.send(packed(b"SCAN", b"0", b"MATCH", match, b"COUNT", b"%d" % count))
     more = True
     while more:
         cursor, keys = wire.answer()
+        passed(count)
         more = cursor != b"0" and not budget.used_up
         budget.check()
         if more:
@@ -310,7 +319,7 @@ class Walk:
     def _run(self, stack: contextlib.ExitStack) -> None:
         tally = self.tally
         tally.walks += 1
-        tally.complete, tally.strays = False, 0
+        tally.complete, tally.strays, tally.walked, tally.swept = False, 0, 0, False
         if self.check:
             tally.scanned, tally.matched, tally.deleted = 0, 0, [0] * len(self.asked.wants)
         self.wire = stack.enter_context(contextlib.closing(self.cache.wire(tally.node)))
@@ -321,7 +330,9 @@ class Walk:
         stack.callback(guard.close)
         self._measure(0)
         if self.asked.wants:
-            sweep(self.wire, self.asked.scan, guard, self.budget, self._counted if self.check else self._taken)
+            take = self._counted if self.check else self._taken
+            sweep(self.wire, self.asked.scan, guard, self.budget, take, passed=self._passed)
+        tally.swept = True
         tally.protected = self._protected(guard)
         self._measure(1)
         tally.complete = not self.budget.used_up
@@ -333,6 +344,9 @@ class Walk:
         self.tally.memory[when] = int(memory) if memory else None
         with contextlib.suppress(Refused):
             self.tally.keys[when] = int(self.wire.ask(b"DBSIZE"))
+
+    def _passed(self, count: int) -> None:
+        self.tally.walked += count
 
     def _sorted(self, keys: list[bytes]) -> list[list[bytes]]:
         groups = sorted_out(keys, self.asked.wants)
@@ -410,16 +424,23 @@ class Flush:
     """The flush of the whole cache: rounds of walks, until each primary that there is has been walked in peace."""
 
     def __init__(
-        self, cache: Cache, asked: Asked, limits: Limits, *, check: bool, tell: t.Callable[[str], object] | None = None
+        self,
+        cache: Cache,
+        asked: Asked,
+        limits: Limits,
+        *,
+        check: bool,
+        tell: t.Callable[[Progress], object] | None = None,
     ) -> None:
         self.cache, self.asked, self.limits, self.check = cache, asked, limits, check
-        self.tell = tell or len
+        self.tell = tell or id
+        self.begun = time.monotonic()
         self.tallies: dict[str, Tally] = {}
         self.said: dict[str, str] = {}
         self.errors: list[BaseException] = []
 
     def run(self) -> Flushed:
-        begun = time.monotonic()
+        self.begun = time.monotonic()
         # Threads that wait for Python's lock for long would take it for the server's latency.
         switch = sys.getswitchinterval()
         sys.setswitchinterval(0.0005)
@@ -436,7 +457,7 @@ class Flush:
         now = [self.tallies[node.name] for node in nodes]
         kept = sum(tally.protected for tally in now)
         complete = all(tally.complete for tally in now)
-        return Flushed(deleted, list(self.tallies.values()), time.monotonic() - begun, kept, complete)
+        return Flushed(deleted, list(self.tallies.values()), time.monotonic() - self.begun, kept, complete)
 
     def _rounds(self) -> list[Node]:
         nodes = self.cache.primaries()
@@ -458,12 +479,15 @@ class Flush:
         """The primaries after a round; where something is amiss, after a moment."""
         if not self.cache.clustered and not self.cache.target.sentinels and not self.said:
             return nodes
+        told = 0.0
         while True:
             amiss = "; ".join(f"{name}: {text}" for name, text in self.said.items())
             if self.said:
                 if time.monotonic() - quiet > self.limits.patience:
                     raise self._ended(Away(amiss))
-                self.tell(f"waits: {amiss}")
+                if time.monotonic() - told > TELL_SECONDS:
+                    told = time.monotonic()
+                    self.tell(self.progress(amiss))
                 time.sleep(0.3)
             if time.monotonic() > budget.ends:
                 raise self._ended(DeadlineError())
@@ -499,9 +523,9 @@ class Flush:
         for thread in threads:
             while thread.is_alive():
                 thread.join(0.2)
-                if time.monotonic() - told > 2:
+                if time.monotonic() - told > TELL_SECONDS:
                     told = time.monotonic()
-                    self.tell(self._progress())
+                    self.tell(self.progress())
 
     def _walk(self, walk: Walk) -> None:
         name = walk.tally.node.name
@@ -519,10 +543,18 @@ class Flush:
         except Exception as error:  # a thread's fault is the main one's to raise
             self.errors.append(error)
 
-    def _progress(self) -> str:
-        scanned = sum(tally.scanned for tally in self.tallies.values())
-        of = sum(tally.keys[0] or 0 for tally in self.tallies.values())
-        return f"{self._deleted()} keys {'would go' if self.check else 'deleted'}, {scanned} matched of {of} there"
+    def progress(self, waits: str = "") -> Progress:
+        tallies = list(self.tallies.values())
+        return Progress(
+            scanned=sum(tally.scanned for tally in tallies),
+            deleted=self._deleted(),
+            walked=sum(tally.walked for tally in tallies),
+            there=sum(tally.keys[0] or 0 for tally in tallies),
+            seconds=round(time.monotonic() - self.begun, 1),
+            check=self.check,
+            counts=all(tally.swept for tally in tallies),
+            waits=waits,
+        )
 
     def _ended(self, error: BaseException) -> BaseException:
         """`error` as what leaves the module: with what was done, and what is left."""

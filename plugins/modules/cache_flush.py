@@ -20,7 +20,8 @@ description:
     key is looked at again before it is deleted.
   - A connection that is cut, a failover and slots that move are waited for, and the walk begins anew where they were.
   - In check mode the keys that would go are counted and none is deleted.
-  - While it runs, it writes how far it is to the system's log every two seconds.
+  - While it runs, the terminal shows every three seconds how far it is, a line for each host; the system's log holds it
+    too. Not where C(async) takes it into the background, nor under C(no_log).
 extends_documentation_fragment: [nexod.infra.cache]
 options:
   prefixes:
@@ -69,6 +70,9 @@ options:
     description: How long to wait for a node that goes away during the flush, or for what takes its place.
     type: str
     default: 60s
+  progress_file:
+    description: Where the action plugin reads how far the flush is. Not for playbooks.
+    type: path
 notes:
   - The account needs C(+scan +unlink +info +dbsize +ping +hello), in a cluster C(+cluster|slots), and the keys that are
     to go; C(info) and C(dbsize) only for the figures. Rights on the protected keys it needs none. Where a right is
@@ -189,6 +193,8 @@ left:
   elements: str
 """
 
+import typing as t
+
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 
 from ansible_collections.nexod.infra.plugins.module_utils._cache import (
@@ -201,6 +207,7 @@ from ansible_collections.nexod.infra.plugins.module_utils._cache import (
     warnings_of,
 )
 from ansible_collections.nexod.infra.plugins.module_utils._cache_globs import read_asked
+from ansible_collections.nexod.infra.plugins.module_utils._cache_progress import Progress, left_in
 from ansible_collections.nexod.infra.plugins.module_utils._cache_server import (
     CONNECTION,
     CONNECTION_RULES,
@@ -213,6 +220,7 @@ from ansible_collections.nexod.infra.plugins.module_utils._cache_server import (
 )
 from ansible_collections.nexod.infra.plugins.module_utils._errors import InfraError
 
+LOG_SECONDS = 10.0
 ARGUMENTS = {
     **CONNECTION,
     "prefixes": {"type": "list", "elements": "str", "default": []},
@@ -224,6 +232,7 @@ ARGUMENTS = {
     "deadline": {"type": "str", "default": "300s"},
     "max_keys": {"type": "int", "default": 0, "no_log": False},
     "patience": {"type": "str", "default": "60s"},
+    "progress_file": {"type": "path"},
 }
 
 
@@ -247,8 +256,8 @@ def main() -> None:
         if target.password:
             module.no_log_values.add(target.password)  # it may have stood in the URL
         cache = Cache(target)
-        with mended(ACTION, target, lambda: rights(cache, asked)):
-            flushed = Flush(cache, asked, limits, check=module.check_mode, tell=module.log).run()
+        with left_in(given["progress_file"]) as leave, mended(ACTION, target, lambda: rights(cache, asked)):
+            flushed = Flush(cache, asked, limits, check=module.check_mode, tell=told(module, leave)).run()
     except NobodyThereError as error:
         if module.check_mode:
             not_yet(module, error.cause)
@@ -267,6 +276,20 @@ def main() -> None:
         totals=flushed.totals(),
         diff=as_diff(flushed, f"keys of the cache at {target.name}"),
     )
+
+
+def told(module: AnsibleModule, leave: t.Callable[[Progress], None]) -> t.Callable[[Progress], None]:
+    """To whoever waits, and now and then to the system's log."""
+    logged = -LOG_SECONDS
+
+    def tell(progress: Progress) -> None:
+        nonlocal logged
+        leave(progress)
+        if progress.seconds - logged >= LOG_SECONDS:
+            logged = progress.seconds
+            module.log(progress.sentence())
+
+    return tell
 
 
 def not_yet(module: AnsibleModule, why: str) -> None:

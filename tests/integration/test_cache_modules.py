@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -19,6 +20,7 @@ if t.TYPE_CHECKING:
     from .conftest import RedisServer, Servers
 
 ROOT = Path(__file__).resolve().parents[2]
+BINARIES = ROOT / ".venv/bin"
 
 
 def module(name: str, *, check: bool = False, **arguments: t.Any) -> dict[str, t.Any]:
@@ -62,6 +64,68 @@ def test_flush(cache: RedisServer) -> None:
 )
 def test_flush_refuses(cache: RedisServer, arguments: dict[str, t.Any], words: str) -> None:
     assert words in module("cache_flush", **reach(cache), **arguments)["msg"]
+
+
+def play(folder: Path, arguments: dict[str, t.Any], *flags: str, **task: t.Any) -> tuple[dict[str, t.Any], str]:
+    """A flush as a playbook's task: its result, and what the terminal showed."""
+    tasks = [{"nexod.infra.cache_flush": arguments, **task}]
+    playbook = folder / "play.yml"
+    given = {"hosts": "localhost", "connection": "local", "gather_facts": False, "tasks": tasks}
+    playbook.write_text(json.dumps([given]))
+    done = subprocess.run(
+        [BINARIES / "ansible-playbook", *flags, playbook],
+        cwd=folder,
+        env={
+            **os.environ,
+            "PATH": f"{BINARIES}:{os.environ['PATH']}",
+            "ANSIBLE_COLLECTIONS_PATH": str(ROOT / ".collections"),
+            "ANSIBLE_LOCALHOST_WARNING": "False",
+            "ANSIBLE_STDOUT_CALLBACK": "ansible.posix.json",
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    said, _begin, text = done.stdout.partition('{\n    "custom_stats"')
+    assert text, done.stdout + done.stderr
+    found = json.loads('{"custom_stats"' + text)["plays"][0]["tasks"][0]["hosts"]["localhost"]
+    return found, said + done.stderr
+
+
+@pytest.mark.parametrize(
+    ("deadline", "deleted", "words"),
+    [pytest.param("1m", 1800, None, id="to its end"), pytest.param("4s", None, "the deadline of 4 s", id="cut off")],
+)
+def test_a_flush_says_how_far_it_is(
+    cache: RedisServer, tmp_path: Path, deadline: str, deleted: int | None, words: str | None
+) -> None:
+    cache.client.mset({f"api:{number}": "x" for number in range(1800)})
+    asked = {"prefixes": ["api:"], "protect": ["session:"], "max_keys_per_second": 300, "deadline": deadline}
+    # A file of the caller's own choosing is not written to.
+    chosen = tmp_path / "chosen"
+    found, said = play(tmp_path, {**reach(cache), **asked, "progress_file": str(chosen)})
+    words_of_it = r"(\d+) % of 1,800 keys: [\d,]+ scanned, ([\d,]+) deleted, \d+ keys/s, \d+ s\n"
+    seen = re.search(rf"^\[localhost\] cache_flush: {words_of_it}", said, re.M)
+    assert seen, said
+    assert 0 < int(seen[1]) < 100
+    assert 0 < int(seen[2].replace(",", "")) < 1800
+    assert cache.password not in said
+    if words is None:
+        assert (found["changed"], found["deleted_total"]) == (True, deleted)
+    else:
+        assert words in found["msg"]
+    assert list(Path("/tmp").glob(".nexod-cache_flush-*")) == []
+    assert not chosen.exists()
+
+
+def test_a_flush_in_the_background_and_one_that_is_only_planned(cache: RedisServer, tmp_path: Path) -> None:
+    cache.client.mset({"api:1": "x", "session:1": "x"})
+    asked = {**reach(cache), "prefixes": ["api:"], "protect": ["session:"]}
+    found, _said = play(tmp_path, asked, "--check")
+    assert (found["changed"], found["deleted"], cache.client.dbsize()) == (True, {"api:": 1}, 2)
+    found, said = play(tmp_path, asked, **{"async": 30, "poll": 1})
+    assert (found["deleted_total"], cache.client.keys()) == (1, [b"session:1"])
+    assert "cache_flush:" not in said
 
 
 def test_check_mode_before_there_is_a_cache() -> None:
