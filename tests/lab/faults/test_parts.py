@@ -17,8 +17,8 @@ def stop(host: str) -> None:
 
 def converge(host: str, *command: str) -> None:
     done = run(*command, quiet=True)
-    if host == "cache-1":
-        # A cache that loses its power loses the sessions in its memory, and verify says so: once.
+    if host == "cache-1" and done.rc:
+        # A cache that loses its power loses the sessions it has not saved yet, and verify says so: once.
         assert {failure["stage"] for failure in done.report["failures"]} == {"verify"}, done.said[-5000:]
         assert "Users were signed out too" in done.said
         done = run(*command, quiet=True)
