@@ -98,7 +98,8 @@ def plan(state: str, enabled: bool, status: Status, action: str, proven: bool = 
         act = ["restart"]
     else:
         act = [action] if action != "none" else []
-    steps = ["daemon-reload"] if status.stale or action != "none" else []
+    # A folder of drop-ins that is new makes no unit stale in systemd's eyes: before a start it looks in any case.
+    steps = ["daemon-reload"] if status.stale or action != "none" or act == ["start"] else []
     if enabled and not status.enabled:
         steps.append("enable")
     elif status.enabled and not enabled:

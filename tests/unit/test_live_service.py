@@ -31,7 +31,9 @@ STALE = ls.Status(known=True, active=True, enabled=True, stale=True)
         pytest.param("started", True, RUNNING, "reload", True, ["daemon-reload", "reload"], id="reload"),
         pytest.param("started", True, RUNNING, "restart", True, ["daemon-reload", "restart"], id="restart"),
         pytest.param("started", True, RUNNING, "none", False, ["restart"], id="hangs at rest"),
-        pytest.param("started", True, STOPPED, "none", True, ["enable", "start"], id="somebody stopped it"),
+        pytest.param(
+            "started", True, STOPPED, "none", True, ["daemon-reload", "enable", "start"], id="somebody stopped it"
+        ),
         pytest.param("started", False, RUNNING, "none", True, ["disable"], id="not at boot"),
         pytest.param("started", True, STALE, "none", True, ["daemon-reload"], id="unit file touched"),
         pytest.param("started", True, STOPPED, "reload", True, ["daemon-reload", "enable", "start"], id="start"),

@@ -15,6 +15,16 @@ def stop(host: str) -> None:
     subprocess.run(["podman", "stop", "--time", "0", f"nexod-lab-{host}"], check=True, capture_output=True)
 
 
+def converge(host: str, *command: str) -> None:
+    done = run(*command, quiet=True)
+    if host == "cache-1" and done.rc:
+        # A cache that loses its power loses the sessions it has not saved yet, and verify says so: once.
+        assert {failure["stage"] for failure in done.report["failures"]} == {"verify"}, done.said[-5000:]
+        assert "Users were signed out too" in done.said
+        done = run(*command, quiet=True)
+    assert done.rc == 0, done.said[-5000:]
+
+
 def long(*values: object, id: str) -> object:
     return pytest.param(*values, id=id, marks=pytest.mark.long)
 
@@ -35,12 +45,12 @@ def test_stopped_before(standing, host: str) -> None:
     stop(host)
     done = run(*PLAYBOOK, quiet=True)
     assert done.rc != 0
-    assert f"host {host}" in done.said
+    assert "cannot be reached" in done.said
+    assert f"({host})" in done.said
     assert "Nothing was changed" in done.said
     assert done.report["changes"] == []
     assert {failure["stage"] for failure in done.report["failures"]} == {"preflight"}
-    again = run(*DEPLOY, quiet=True)
-    assert again.rc == 0, again.said[-5000:]
+    converge(host, *DEPLOY)
     assert get("/ready")["status"] == "ready"
 
 
@@ -68,7 +78,6 @@ def test_stopped_in_the_middle(standing, host: str, at: str, stages: set[str], s
         # What was under way on the host that went is lost with it; the entry point's checks see it within two seconds.
         assert len(served.failures) <= 5, served.failures
         assert served.answers > 50
-    again = run(*UPGRADE, quiet=True)
-    assert again.rc == 0, again.said[-5000:]
+    converge(host, *UPGRADE)
     assert get("/health")["version"] == "1.1.0"
     assert get("/ready")["status"] == "ready"
