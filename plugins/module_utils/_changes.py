@@ -151,6 +151,11 @@ def _path(result: Result) -> Items:
     return [("update" if known else "create", "file", target)]
 
 
+def _user(result: Result) -> Items:
+    given = _arguments(result)
+    return [("remove" if given.get("state") == "absent" else "create", "account", str(given.get("name")))]
+
+
 # A flush is one whether or not it finds a key: how many there are only the run itself can know.
 WHENEVER_RUN = frozenset({"nexod.infra.cache_flush"})
 TRANSLATED: dict[str, t.Callable[[Result], Items]] = {
@@ -169,6 +174,7 @@ TRANSLATED: dict[str, t.Callable[[Result], Items]] = {
     "ansible.builtin.file": _path,
     "ansible.builtin.get_url": _path,
     "ansible.builtin.template": _path,
+    "ansible.builtin.user": _user,
     "amazon.aws.s3_bucket": _bucket,
     # The question stands for the answer: s3_bucket has no check mode.
     "amazon.aws.s3_bucket_info": _bucket,

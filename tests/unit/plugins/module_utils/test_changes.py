@@ -131,6 +131,18 @@ Inst libfoo (1 Debian)
         ),
         pytest.param("ansible.builtin.apt", {"changed": False, "stdout": ""}, [], id="packages there"),
         pytest.param(
+            "ansible.builtin.user",
+            {"changed": True, "invocation": {"module_args": {"name": "api-migrate", "state": "present"}}},
+            [("create", "account", "api-migrate", "")],
+            id="an account",
+        ),
+        pytest.param(
+            "ansible.builtin.user",
+            {"changed": True, "invocation": {"module_args": {"name": "api-migrate", "state": "absent"}}},
+            [("remove", "account", "api-migrate", "")],
+            id="an account that goes",
+        ),
+        pytest.param(
             "ansible.builtin.apt",
             {"changed": True, "invocation": {"module_args": {"name": ["redis"]}}},
             [("create", "package", "redis", "")],
