@@ -21,8 +21,9 @@ def login() -> str:
         return f"user {os.getuid()}"
 
 
-def user(variables: Variables, environment: t.Mapping[str, str] = os.environ) -> str:
+def user(variables: Variables, environment: t.Mapping[str, str] | None = None) -> str:
     """The person that AWX or GitHub Actions names, AWX's schedule where nobody began it, or the account."""
+    environment = os.environ if environment is None else environment
     # AWX gives each of its variables under two names: tower is its old one.
     if name := variables.get("awx_user_name") or variables.get("tower_user_name"):
         return str(name)
@@ -31,7 +32,7 @@ def user(variables: Variables, environment: t.Mapping[str, str] = os.environ) ->
     return environment.get("GITHUB_ACTOR") or login()
 
 
-def job(variables: Variables, environment: t.Mapping[str, str] = os.environ) -> str:
+def job(variables: Variables, environment: t.Mapping[str, str]) -> str:
     """AWX's job, or the run of GitHub Actions; empty at a terminal."""
     if number := variables.get("awx_job_id") or variables.get("tower_job_id"):
         return str(number)
@@ -42,10 +43,11 @@ def job(variables: Variables, environment: t.Mapping[str, str] = os.environ) -> 
 
 
 def with_audit(
-    arguments: dict[str, t.Any], variables: Variables, environment: t.Mapping[str, str] = os.environ
+    arguments: dict[str, t.Any], variables: Variables, environment: t.Mapping[str, str] | None = None
 ) -> dict[str, t.Any]:
     """The arguments of a module that keeps an audit, with what the caller has not said of itself."""
     if not arguments.get("audit_table"):
         return arguments
+    environment = os.environ if environment is None else environment
     known = {"audit_who": user(variables, environment), "audit_job": job(variables, environment) or None}
     return {**arguments, **{name: value for name, value in known.items() if not arguments.get(name)}}

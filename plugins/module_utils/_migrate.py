@@ -309,17 +309,18 @@ def main(home: Path, argv: t.Sequence[str]) -> int:
     options = parser(Path(sys.argv[0]).name).parse_args(argv)
 
     def say(text: str) -> None:
-        print(text, file=sys.stderr, flush=True)  # noqa: T201  a command's
+        sys.stderr.write(f"{text}\n")
+        sys.stderr.flush()
 
     try:
         rc, facts, text = answer(read_settings(home, os.environ.get("CREDENTIALS_DIRECTORY")), options, say)
     except InfraError as error:
         if options.json:
-            print(json.dumps(error.report(), default=str))  # noqa: T201
+            sys.stdout.write(json.dumps(error.report(), default=str) + "\n")
         say(str(error))
         return 1
     except KeyboardInterrupt:
         say("Stopped. What is recorded stays; a further run goes on from there.")
         return 130
-    print(json.dumps(dict(facts), default=str) if options.json else text, end="\n" if options.json else "")  # noqa: T201
+    sys.stdout.write(json.dumps(dict(facts), default=str) + "\n" if options.json else text)
     return rc
