@@ -135,6 +135,15 @@ class Boot:
     command: tuple[str, ...]
 
 
+def mac_of(address: str) -> str:
+    """The network card of the host with this IPv4 address: ``10.213.77.21`` -> ``02:00:0a:d5:4d:15``.
+
+    A machine keeps its card when it boots anew. One of podman's choosing would be another each time, and who knew the
+    host before would speak with nobody for several seconds.
+    """
+    return "02:00:" + ":".join(f"{int(part):02x}" for part in address.split("."))
+
+
 def plan_boot(machine: Machine) -> Boot:
     """What this machine needs so that systemd boots in a container; nothing where nothing is needed."""
     podman: list[str] = []

@@ -259,7 +259,7 @@ class Lab:
         labels = {LABEL: self.name, f"{LABEL}.host": host.name, f"{LABEL}.shape": host.shape(self.network)}
         arguments = ["run", "--detach", "--name", self.container(host.name), "--hostname", host.name]
         arguments += ["--network", self.network, "--network-alias", host.name]
-        arguments += ["--ip", host.address] if host.address else []
+        arguments += ["--ip", host.address, "--mac-address", _lab.mac_of(host.address)] if host.address else []
         arguments += [f"--label={key}={value}" for key, value in labels.items()]
         arguments += [f"--publish={port}" for port in host.publish]
         return [*arguments, f"--volume={self.keys / 'host'}:/etc/ssh/lab:ro", "--log-driver=k8s-file"]

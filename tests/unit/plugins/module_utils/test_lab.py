@@ -6,6 +6,7 @@ import dataclasses
 
 import pytest
 
+from ansible_collections.nexod.infra.plugins.module_utils import _lab
 from ansible_collections.nexod.infra.plugins.module_utils._errors import InfraError
 from ansible_collections.nexod.infra.plugins.module_utils._lab import (
     INIT_ON_CGROUP_V1,
@@ -188,3 +189,7 @@ def test_recipe_carries_packages_without_installing_them() -> None:
 )
 def test_mirror_of(sources: list[str], mirror: str) -> None:
     assert mirror_of(sources) == mirror
+
+
+def test_a_host_keeps_its_network_card() -> None:
+    assert _lab.mac_of("10.213.77.21") == "02:00:0a:d5:4d:15"
