@@ -18,7 +18,7 @@ import threading
 import time
 import typing as t
 
-from ansible_collections.nexod.infra.plugins.module_utils._cache_globs import Asked, escaped, sorted_out
+from ansible_collections.nexod.infra.plugins.module_utils._cache_globs import Asked, sorted_out
 from ansible_collections.nexod.infra.plugins.module_utils._cache_progress import Progress
 from ansible_collections.nexod.infra.plugins.module_utils._cache_server import (
     PASSING,
@@ -37,8 +37,9 @@ from ansible_collections.nexod.infra.plugins.module_utils._errors import InfraEr
 # Keys to look at in one call: from so few that nobody notices, to so many that more is no quicker. Under a guard
 # fewer: they are unlinked in one stretch with the next ones being looked for.
 LEAST, FIRST, MOST_GUARDED, MOST = 10, 100, 250, 1000
-# Keys that are told apart exactly, of those that are only counted: beyond, a key that SCAN names twice counts twice.
-EXACT = 1_000_000
+# Of keys that are only counted, so many of the last ones are remembered, and at most twice as many. SCAN names a key
+# twice where the server's table shrinks, from the one bucket that it stands at: the second time follows the first.
+REMEMBERED = 5_000
 COMMANDS = "+scan +unlink +info +dbsize +ping +hello"
 ACTION = "flush the cache at"
 TELL_SECONDS = 1
@@ -178,22 +179,23 @@ class Budget:
 
 
 class Distinct:
-    """How many different keys there were."""
+    """How many different keys there were, in as much memory for many as for some: of old ones it knows the number."""
 
     def __init__(self) -> None:
-        self._seen: set[int] = set()
-        self._beyond = 0
+        self._now: set[int] = set()
+        self._before: set[int] = set()
+        self._count = 0
 
     def new(self, keys: t.Iterable[bytes]) -> int:
-        before = len(self)
-        if len(self._seen) < EXACT:
-            self._seen.update(map(hash, keys))
-        else:
-            self._beyond += sum(hash(key) not in self._seen for key in keys)
-        return len(self) - before
+        fresh = set(map(hash, keys)) - self._now - self._before
+        self._now |= fresh
+        self._count += len(fresh)
+        if len(self._now) >= REMEMBERED:
+            self._before, self._now = self._now, set()
+        return len(fresh)
 
     def __len__(self) -> int:
-        return len(self._seen) + self._beyond
+        return self._count
 
 
 @dataclasses.dataclass
@@ -261,6 +263,13 @@ class Flushed:
 
 
 Take = t.Callable[[list[bytes]], tuple[int, t.Callable[[], object]]]
+
+
+def shielded(keys: t.Sequence[bytes], shields: tuple[bytes, ...]) -> bool:
+    """Whether any of `keys` is a protected one."""
+    # Nowhere in all of them is at the beginning of none, and asked for much quicker than one by one.
+    joined = b"".join(keys)
+    return any(shield in joined for shield in shields) and any(key.startswith(shields) for key in keys)
 
 
 def sweep(
@@ -352,8 +361,7 @@ class Walk:
         groups = sorted_out(keys, self.asked.wants)
         self.tally.scanned += len(keys)
         self.tally.matched += sum(map(len, groups))
-        shields = self.asked.shields
-        if shields and any(key.startswith(shields) for keys in groups for key in keys):
+        if any(shielded(group, self.asked.shields) for group in groups):
             raise InfraError(
                 ACTION,
                 self.tally.node.name,
@@ -409,14 +417,14 @@ class Walk:
 
     def _protected(self, guard: Guard | Unguarded) -> int:
         """How many protected keys are there: asked for by themselves, each counted once."""
-        found = Distinct()
+        found, shields = Distinct(), self.asked.shields
 
         def count(keys: list[bytes]) -> tuple[int, t.Callable[[], object]]:
-            found.new(keys)
+            found.new(key for key in keys if key.startswith(shields))
             return 0, int
 
-        for shield in self.asked.shields:
-            sweep(self.wire, escaped(shield) + b"*", guard, Budget(Limits(deadline=0)), count)
+        if shields:
+            sweep(self.wire, self.asked.scan_protected, guard, Budget(Limits(deadline=0)), count)
         return len(found)
 
 

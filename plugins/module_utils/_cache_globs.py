@@ -44,6 +44,10 @@ class Asked:
     def scan(self) -> bytes:
         return superset(self.wants)
 
+    @property
+    def scan_protected(self) -> bytes:
+        return superset([_literal("", shield) for shield in self.shields])
+
 
 def raw(text: str) -> bytes:
     return text.encode("utf-8", "surrogateescape")
@@ -199,7 +203,10 @@ def _prefix(name: str) -> Want:
             "an empty prefix is every key",
             'Name the prefixes that may go, for example api: and user:; the pattern "*" is every key.',
         )
-    literal = raw(name)
+    return _literal(name, raw(name))
+
+
+def _literal(name: str, literal: bytes) -> Want:
     text = escaped(literal) + b"*"
     return Want(name, text, parse(text), literal, lambda key: key.startswith(literal))
 

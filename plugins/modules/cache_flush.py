@@ -78,8 +78,10 @@ notes:
     to go; C(info) and C(dbsize) only for the figures. Rights on the protected keys it needs none. Where a right is
     missing, the error holds the whole C(ACL SETUSER) line.
   - C(CONFIG) and C(DEBUG), which ElastiCache refuses, are not used. Neither are C(KEYS), C(DEL) and C(FLUSHDB).
-  - In memory are the keys of one call, and eight bytes and a bit for each of the first million of protected keys, in
-    check mode of matching ones too. Beyond that million a key that SCAN names twice is counted twice.
+  - Memory does not grow with the number of keys, in check mode neither. There are the keys of one call, and of those
+    that are only counted (protected ones, in check mode matching ones) what tells the last 5,000 to 10,000 apart.
+    Where a server's table shrinks meanwhile, C(SCAN) names a few keys twice, one soon after the other, which are known
+    by that. One that named them again much later would have them counted twice. What is deleted the server counts.
 seealso:
   - module: nexod.infra.cache_info
   - module: nexod.infra.cache_namespace

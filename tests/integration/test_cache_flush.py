@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import subprocess
 import threading
 import time
@@ -14,8 +13,16 @@ import redis
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ansible_collections.nexod.infra.plugins.module_utils import _cache, _cache_globs, _cache_server
+from ansible_collections.nexod.infra.plugins.module_utils import (
+    _cache,
+    _cache_globs,
+    _cache_info,
+    _cache_namespace,
+    _cache_server,
+)
 from ansible_collections.nexod.infra.plugins.module_utils._errors import InfraError
+
+from .conftest import free_port
 
 if t.TYPE_CHECKING:
     from pathlib import Path
@@ -149,6 +156,29 @@ def test_keys_that_are_written_all_the_while(cache: RedisServer) -> None:
     assert not cache.client.exists(*(f"api:{number}" for number in range(20_000)))
 
 
+@pytest.mark.parametrize("engine", ["redis7", "redis8", "valkey"])
+def test_what_is_only_counted_is_counted_once_while_the_table_shrinks(servers: Servers, engine: str) -> None:
+    """Then SCAN names keys twice."""
+    server = servers.start(engine=engine)
+    others = [f"other:{number}" for number in range(60_000)]
+    server.client.mset(dict.fromkeys(others, "x"))
+    server.client.mset({f"{prefix}:{number}": "x" for prefix in ("api", "session") for number in range(1_500)})
+
+    def shrink() -> None:
+        with contextlib.closing(redis.Redis(host=server.host, port=server.port)) as client:
+            for begin in range(0, len(others), 1_000):
+                client.unlink(*others[begin : begin + 1_000])
+
+    shrinker = threading.Thread(target=shrink)
+    shrinker.start()
+    try:
+        while shrinker.is_alive():
+            planned = flush(server, ["api:"], check=True)
+            assert (planned.total, planned.kept) == (1_500, 1_500)
+    finally:
+        shrinker.join()
+
+
 @pytest.mark.parametrize("fields", [200_000, pytest.param(1_000_000, marks=pytest.mark.long)])
 def test_a_large_hash_stalls_nobody(cache: RedisServer, fields: int) -> None:
     script = "for i = 1, tonumber(ARGV[1]) do redis.call('HSET', KEYS[1], i, i) end"
@@ -236,6 +266,25 @@ def test_cluster(cluster: list[RedisServer]) -> None:
         assert all(sum(tally.deleted) > 5_000 for tally in done.nodes)
         assert done.kept == 1_004
         assert sessions_of(client) == before
+
+
+def test_the_other_modules_know_the_cluster(cluster: list[RedisServer]) -> None:
+    found = _cache_server.Cache(_cache_server.Target(cluster[4].host, cluster[4].port))
+    names = [f"{letter}:version" for letter in "abcdef"]
+    for node in cluster[:3]:
+        node.client.flushall()
+    with opened(cluster) as client:
+        fill(client, 300, 30)
+        for name in names:
+            assert _cache_namespace.bump(found, name, None, check=True) == (None, "1")
+            assert _cache_namespace.bump(found, name, None, check=False) == (None, "1")
+            assert _cache_namespace.bump(found, name, "1.1.0", check=False) == ("1", "1.1.0")
+        assert [client.get(name) for name in names] == [b"1.1.0"] * len(names)
+        assert len({client.keyslot(name) // 5462 for name in names}) > 1
+        seen = _cache_info.look_into(found, ["api:", "session:"], ["session:"], sample=0, largest=1)
+        assert (seen["prefixes"]["api:"]["keys"], seen["prefixes"]["session:"]["keys"]) == (307, 34)
+        # Beside them user:1, cache[1]:a, the three neighbours that are no sessions, and the versions.
+        assert (seen["looked_at"], seen["protected_without_lifetime"]) == (307 + 34 + 5 + len(names), 0)
 
 
 def test_slots_that_move_meanwhile(cluster: list[RedisServer]) -> None:
@@ -360,25 +409,53 @@ def test_refused(cache: RedisServer, changed: dict[str, t.Any], words: str) -> N
     assert cache.client.dbsize() == 1
 
 
-def test_tls_and_whose_certificate(servers: Servers, tmp_path: Path) -> None:
-    def openssl(*words: str) -> None:
-        subprocess.run(["openssl", *words], cwd=tmp_path, check=True, capture_output=True)
-
+@pytest.fixture(scope="module")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a right and a wrong certificate, each of an authority of its own."""
+    folder = tmp_path_factory.mktemp("certificates")
     for name in ("right", "wrong"):
-        openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "1",
-                "-subj", f"/CN={name}", "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", f"{name}.key",
-                "-out", f"{name}.crt")  # fmt: skip
-    os.chmod(tmp_path / "right.key", 0o644)
-    plain = servers.start()
-    secure = servers.start(
-        f"tls-port {plain.port + 1}", f"tls-cert-file {tmp_path}/right.crt", f"tls-key-file {tmp_path}/right.key",
-        f"tls-ca-cert-file {tmp_path}/right.crt", "tls-auth-clients no",
-    )  # fmt: skip
+        words = ["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "1",
+                 "-subj", f"/CN={name}", "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", f"{name}.key",
+                 "-out", f"{name}.crt"]  # fmt: skip
+        subprocess.run(["openssl", *words], cwd=folder, check=True, capture_output=True)
+    return folder
+
+
+def tls(certificates: Path) -> tuple[int, list[str]]:
+    """A port for TLS, and what the server needs for it."""
+    port = free_port()
+    right = certificates / "right"
+    words = [f"tls-port {port}", f"tls-cert-file {right}.crt", f"tls-key-file {right}.key"]
+    return port, [*words, f"tls-ca-cert-file {right}.crt", "tls-auth-clients no"]
+
+
+def test_tls_and_whose_certificate(servers: Servers, certificates: Path) -> None:
+    port, settings = tls(certificates)
+    secure = servers.start(*settings)
     secure.client.set("api:1", "x")
-    url = {"host": None, "url": f"rediss://127.0.0.1:{plain.port + 1}/0"}
+    url = {"host": None, "url": f"rediss://127.0.0.1:{port}/0"}
     with pytest.raises(InfraError, match="its certificate is not trusted"):
-        flush(secure, ca_cert=str(tmp_path / "wrong.crt"), **url)
-    assert flush(secure, ca_cert=str(tmp_path / "right.crt"), **url).total == 1
+        flush(secure, ca_cert=str(certificates / "wrong.crt"), **url)
+    assert flush(secure, ca_cert=str(certificates / "right.crt"), **url).total == 1
+
+
+@pytest.mark.parametrize("engine", ["redis7", "redis8", "valkey"])
+def test_what_a_serverless_elasticache_allows(servers: Servers, certificates: Path, engine: str) -> None:
+    """One address that speaks the cluster's protocol over TLS, without CONFIG and DEBUG, to an account of ACL."""
+    port, settings = tls(certificates)
+    forbidden = ['rename-command CONFIG ""', 'rename-command DEBUG ""', 'rename-command KEYS ""']
+    server = servers.start("cluster-enabled yes", "tls-cluster yes", *settings, *forbidden, engine=engine)
+    server.client.execute_command("CLUSTER ADDSLOTSRANGE", 0, 16383)
+    servers.until(lambda: server.client.execute_command("CLUSTER INFO")["cluster_state"] == "ok")
+    rights = ["resetkeys", "~api:*", "-@all", *MINIMAL, "+cluster|slots"]
+    server.client.execute_command("ACL", "SETUSER", "flusher", "on", ">secret", *rights)
+    for number in range(300):
+        server.client.set(f"api:{number}", "x")
+        server.client.set(f"session:{number}", "x")
+    url = {"host": None, "url": f"rediss://flusher@127.0.0.1:{port}", "ca_cert": str(certificates / "right.crt")}
+    done = flush(server, ["api:"], password="secret", **url)
+    assert (done.total, done.kept, [tally.node.port for tally in done.nodes]) == (300, 300, [port])
+    assert server.client.dbsize() == 300
 
 
 LETTERS = "ab:[]^-\\*?{} '\"\n\r\x00ü"

@@ -129,6 +129,21 @@ def test_a_server_that_answers_with_a_protected_key_is_not_obeyed() -> None:
 
 
 @pytest.mark.parametrize(
+    ("keys", "shields", "there"),
+    [
+        ([b"api:1", b"session:1"], (b"session:",), True),
+        ([b"api:1", b"s"], (b"other:", b"s"), True),
+        ([b"api:session:1", b"x session:"], (b"session:",), False),
+        ([b"api:ses", b"sion:1"], (b"session:",), False),
+        ([b"api:1"], (), False),
+        ([], (b"session:",), False),
+    ],
+)
+def test_whether_a_protected_key_is_among_them(keys: list[bytes], shields: tuple[bytes, ...], there: bool) -> None:
+    assert _cache.shielded(keys, shields) is there
+
+
+@pytest.mark.parametrize(
     "spoil",
     [server.Away("the connection was cut"), server.Refused("READONLY You can't write"), server.Refused("LOADING")],
     ids=["cut", "demoted", "loading"],
@@ -206,13 +221,16 @@ def test_latency_is_told_within_five_percent() -> None:
     assert found["max"] == 10
 
 
-def test_many_keys_are_told_apart_up_to_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_cache, "EXACT", 4)
+def test_keys_are_told_apart_from_the_last_ones_in_bounded_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_cache, "REMEMBERED", 4)
     found = _cache.Distinct()
     assert found.new([b"1", b"2", b"1"]) == 2
     assert found.new([b"2", b"3", b"4"]) == 2
-    assert found.new([b"1", b"5", b"5"]) == 2
-    assert len(found) == 6
+    assert found.new([b"4", b"5", b"5"]) == 1
+    for number in range(6, 1000):
+        assert found.new([b"%d" % number, b"%d" % (number - 3)]) == 1
+    assert len(found) == 999
+    assert len(found._now) + len(found._before) <= 2 * 4
 
 
 @pytest.mark.parametrize(
