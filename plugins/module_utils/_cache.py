@@ -453,9 +453,11 @@ class Flush:
         switch = sys.getswitchinterval()
         sys.setswitchinterval(0.0005)
         try:
-            nodes = self._rounds()
+            return self._flushed(self._rounds())
         finally:
             sys.setswitchinterval(switch)
+
+    def _flushed(self, nodes: t.Sequence[Node]) -> Flushed:
         counts = [
             sum(tally.deleted[place] for tally in self.tallies.values()) for place in range(len(self.asked.wants))
         ]
@@ -505,7 +507,7 @@ class Flush:
                 self.said["the cache"] = str(away)
             except Refused as refused:
                 if refused.word not in PASSING:
-                    raise
+                    raise self._ended(refused) from refused
                 self.said["the cache"] = str(refused)
 
     def _walked(self, node: Node) -> bool:
@@ -567,13 +569,17 @@ class Flush:
     def _ended(self, error: BaseException) -> BaseException:
         """`error` as what leaves the module: with what was done, and what is left."""
         left = [name for name, tally in self.tallies.items() if not tally.complete or tally.strays]
+        flushed = self._flushed([tally.node for tally in self.tallies.values()])
         facts: dict[str, t.Any] = {
-            "deleted_total": self._deleted(),
-            "nodes": [tally.report() for tally in self.tallies.values()],
+            "deleted": dict(flushed.deleted),
+            "deleted_total": flushed.total,
+            "nodes": [tally.report() for tally in flushed.nodes],
+            "totals": flushed.totals(),
             "left": left,
         }
         name = self.cache.target.name
-        done = f"{facts['deleted_total']} keys are gone; not walked to the end: {', '.join(left) or 'nothing'}"
+        gone = "would go so far" if self.check else "are gone"
+        done = f"{flushed.total} keys {gone}; not walked to the end: {', '.join(left) or 'nothing'}"
         if isinstance(error, DeadlineError):
             return InfraError(
                 ACTION,

@@ -59,7 +59,7 @@ options:
   deadline:
     description:
       - How long the flush may take, as V(300s), V(5m) or V(1h). When it is over, the module fails, saying what is left.
-      - V(0) is no limit.
+      - V(0) is no limit. Protected keys are counted after it, however long that takes.
     type: str
     default: 300s
   max_keys:
@@ -121,7 +121,7 @@ EXAMPLES = r"""
 RETURN = r"""
 deleted:
   description: Keys deleted for each prefix and pattern; in check mode those that would be.
-  returned: success
+  returned: success, and when the flush was begun but not ended
   type: dict
   sample: {"api:": 120, "user:": 31}
 deleted_total:
@@ -131,12 +131,12 @@ deleted_total:
   sample: 151
 sessions_kept:
   description: Keys under O(protect) that are there afterwards.
-  returned: when the server could be asked
+  returned: success, when the server could be asked
   type: int
   sample: 40
 complete:
   description: Whether all keys were looked at; not where O(max_keys) ended it.
-  returned: when the server could be asked
+  returned: success, when the server could be asked
   type: bool
   sample: true
 nodes:

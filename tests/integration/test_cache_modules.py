@@ -23,12 +23,12 @@ ROOT = Path(__file__).resolve().parents[2]
 BINARIES = ROOT / ".venv/bin"
 
 
-def module(name: str, *, check: bool = False, **arguments: t.Any) -> dict[str, t.Any]:
+def module(name: str, *, check: bool = False, path: str = "", **arguments: t.Any) -> dict[str, t.Any]:
     given = {"ANSIBLE_MODULE_ARGS": {**arguments, "_ansible_check_mode": check, "_ansible_diff": True}}
     done = subprocess.run(
         [sys.executable, "-m", f"ansible_collections.nexod.infra.plugins.modules.{name}"],
         input=json.dumps(given),
-        env={**os.environ, "PYTHONPATH": str(ROOT / ".collections")},
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, (path, str(ROOT / ".collections"))))},
         text=True,
         capture_output=True,
         check=False,
@@ -64,6 +64,16 @@ def test_flush(cache: RedisServer) -> None:
 )
 def test_flush_refuses(cache: RedisServer, arguments: dict[str, t.Any], words: str) -> None:
     assert words in module("cache_flush", **reach(cache), **arguments)["msg"]
+
+
+@pytest.mark.parametrize("missing", ["redis", "hiredis"])
+@pytest.mark.parametrize("name", ["cache_flush", "cache_info", "cache_namespace"])
+def test_the_package_that_is_missing_is_named(tmp_path: Path, name: str, missing: str) -> None:
+    (tmp_path / f"{missing}.py").write_text(f'raise ImportError("No module named {missing}")\n')
+    asked = {"namespace": "v"} if name == "cache_namespace" else {}
+    asked = {"prefixes": ["api:"], "protect": ["session:"]} if name == "cache_flush" else asked
+    found = module(name, path=str(tmp_path), host="127.0.0.1", port=1, **asked)
+    assert f"python3-{missing}" in found["msg"]
 
 
 def play(folder: Path, arguments: dict[str, t.Any], *flags: str, **task: t.Any) -> tuple[dict[str, t.Any], str]:

@@ -180,11 +180,15 @@ def test_a_flush_that_ends_says_what_is_left(spoil: Exception, limits: dict[str,
         flush(FakeCache(set(KEYS), _1=spoil, _2=spoil, _3=spoil), ["api:"], **limits)
     assert caught.value.facts["left"] == ["10.0.0.1:6379"]
     assert caught.value.facts["deleted_total"] == 0
+    assert caught.value.facts["deleted"] == {"api:": 0}
+    assert t.cast("dict[str, t.Any]", caught.value.facts["totals"])["dbsize_before"] == len(KEYS)
 
 
 def test_the_deadline_and_the_most_keys() -> None:
     with pytest.raises(InfraError, match="the deadline of 1e-06 s is over"):
         flush(FakeCache(set(KEYS)), ["api:"], deadline=1e-6)
+    with pytest.raises(InfraError, match="0 keys would go so far"):
+        flush(FakeCache(set(KEYS), writable=False), ["api:"], deadline=1e-6, check=True)
     cache = FakeCache(set(KEYS))
     flushed = flush(cache, ["api:"], max_keys=1)
     assert (flushed.total, flushed.complete, len(cache.keys)) == (1, False, 5)
