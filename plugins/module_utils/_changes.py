@@ -146,6 +146,9 @@ def _path(result: Result) -> Items:
     before = (diff[0] if isinstance(diff, list) and diff else diff) or {}
     if given.get("state") == "absent":
         return [("remove", "file", target)]
+    if given.get("state") == "directory":
+        # Named by what comes to lie in it: whether a package brings a folder first, only the run itself can know.
+        return []
     found = before.get("before") if isinstance(before, dict) else None
     known = bool(found) and not (isinstance(found, dict) and found.get("state") == "absent")
     return [("update" if known else "create", "file", target)]

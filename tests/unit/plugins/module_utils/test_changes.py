@@ -131,6 +131,12 @@ Inst libfoo (1 Debian)
         ),
         pytest.param("ansible.builtin.apt", {"changed": False, "stdout": ""}, [], id="packages there"),
         pytest.param(
+            "ansible.builtin.file",
+            {"changed": True, "path": "/var/lib/x", "invocation": {"module_args": {"state": "directory"}}},
+            [],
+            id="a folder is named by what lies in it",
+        ),
+        pytest.param(
             "ansible.builtin.user",
             {"changed": True, "invocation": {"module_args": {"name": "api-migrate", "state": "present"}}},
             [("create", "account", "api-migrate", "")],
