@@ -64,6 +64,8 @@ def _release(result: Result) -> Items:
     given = _arguments(result)
     home = f"{given.get('root') or '/opt'}/{given.get('name')}"
     made = [("create", "release", str(result["path"]))] if result.get("built") else []
+    if linked := result.get("linked"):
+        made.append(("update" if linked.get("before") else "create", "file", str(linked["path"])))
     return [*made, *(("remove", "release", f"{home}/{version}") for version in result.get("removed") or ())]
 
 

@@ -42,6 +42,7 @@ ARGUMENTS: dict[str, t.Any] = {
     "version": {"type": "str"},
     "archive": {"type": "str"},
     "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+    "link": {"type": "str"},
     "keep": {"type": "int", "default": 2},
     "protect": {"type": "list", "elements": "str", "default": []},
     "python": {"type": "path", "default": "/usr/bin/python3"},
@@ -153,14 +154,39 @@ def plan_absent(installed: t.Collection[str], version: str | None, protected: t.
     return Plan(build=False, remove=tuple(gone))
 
 
-def as_diff(name: str, installed: t.Mapping[str, str | None], plan: Plan, wanted: str | None) -> dict[str, str]:
+@dataclasses.dataclass(frozen=True)
+class Linked:
+    """A link in the application's folder: the version that it names, None where it is not there, and shall name."""
+
+    name: str
+    before: str | None
+    after: str
+
+    @property
+    def changes(self) -> bool:
+        return self.before != self.after
+
+
+def as_diff(
+    name: str, installed: t.Mapping[str, str | None], plan: Plan, wanted: str | None, linked: Linked | None = None
+) -> dict[str, str]:
     def listing(versions: t.Iterable[str]) -> str:
         return "".join(f"{version}\n" for version in sorted(versions, key=by_version))
 
     before = {version for version, digest in installed.items() if digest is not None}
     after = (before | ({wanted} if plan.build and wanted else set())) - set(plan.remove)
     header = f"releases of {name}"
-    return {"before_header": header, "after_header": header, "before": listing(before), "after": listing(after)}
+    named = (
+        [f"{linked.name} -> {version}\n" if linked and version else "" for version in (linked.before, linked.after)]
+        if linked
+        else ["", ""]
+    )
+    return {
+        "before_header": header,
+        "after_header": header,
+        "before": listing(before) + named[0],
+        "after": listing(after) + named[1],
+    }
 
 
 def read_description(archive: str, name: str, version: str) -> tuple[Description, str]:
@@ -211,6 +237,26 @@ class Releases:
 
     def path(self, version: str) -> pathlib.Path:
         return self.home / version
+
+    def linked(self, link: str | None, version: str) -> Linked | None:
+        """What `link` names, and shall name; None where no link is wanted."""
+        if not link:
+            return None
+        if not NAME.fullmatch(link):
+            raise InfraError("use the link", f'"{link}"', "it is no file's name", "Use small letters, digits, - and _.")
+        path = self.home / link
+        if path.exists() and not path.is_symlink():
+            raise InfraError(
+                "make the link", f'"{path}"', "something else lies there", "Move it, or name another link."
+            )
+        return Linked(link, os.readlink(path) if path.is_symlink() else None, version)
+
+    def point(self, linked: Linked) -> None:
+        """One rename: at no moment is there no link."""
+        fresh = self.home / f".{linked.name}"
+        fresh.unlink(missing_ok=True)
+        fresh.symlink_to(linked.after)
+        fresh.replace(self.home / linked.name)
 
     def installed(self) -> dict[str, str | None]:
         """Each version's content digest; None where an interrupted run left a part."""

@@ -40,6 +40,9 @@ options:
     type: str
     choices: [present, absent]
     default: present
+  link:
+    description: Name of a link beside the releases that names O(version), such as V(current), for people.
+    type: str
   keep:
     description: How many older releases to keep beside the wanted one and those in use.
     type: int
@@ -105,6 +108,10 @@ built:
   description: Whether the release was built by this task.
   returned: always
   type: bool
+linked:
+  description: The C(path) of O(link), and the version that it named C(before).
+  returned: when the link is made or changed
+  type: dict
 removed:
   description: Versions that this task removed.
   returned: always
@@ -153,19 +160,23 @@ def bring(module: AnsibleModule) -> dict[str, t.Any]:
     protected = set(options["protect"]) | (set() if rehearsed_removal else releases.in_use())
     if present:
         wanted = Description.parse(options["description"])
+        linked = releases.linked(options["link"], version)
         plan = plan_present(installed, version, wanted.digest, keep=options["keep"], protected=protected)
         if plan.build:
             wheels_for(wanted, options["python"])
             if not module.check_mode and not options["received"]:
                 return {"changed": False, "needs_archive": True}
     else:
-        plan = plan_absent(installed, version, protected)
+        plan, linked = plan_absent(installed, version, protected), None
+    relink = linked is not None and linked.changes
     whole = not present and version is None and releases.home.is_dir()
-    if not module.check_mode and plan.changed:
+    if not module.check_mode and (plan.changed or relink):
         os.umask(0o022)
         with releases.locked():
             if plan.build:
                 releases.build(wanted, options["received"], options["digest"], options["python"])
+            if linked and relink:
+                releases.point(linked)
             releases.remove(plan.remove)
     if not module.check_mode and whole:
         releases.remove_home()
@@ -173,11 +184,14 @@ def bring(module: AnsibleModule) -> dict[str, t.Any]:
     where = {"path": f"{releases.path(version)}", "python": f"{releases.path(version)}/bin/python"} if version else {}
     return {
         **where,
-        "changed": plan.changed or whole,
+        "changed": plan.changed or whole or relink,
         "built": plan.build,
+        **(
+            {"linked": {"path": f"{releases.home / linked.name}", "before": linked.before}} if linked and relink else {}
+        ),
         "removed": list(plan.remove),
         "installed": sorted(left, key=by_version),
-        "diff": as_diff(name, installed, plan, version),
+        "diff": as_diff(name, installed, plan, version, linked),
     }
 
 

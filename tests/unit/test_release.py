@@ -92,6 +92,36 @@ def test_bad_names_are_refused(name: str, version: str | None, keep: int) -> Non
         refuse_bad_names(name, version, keep)
 
 
+@pytest.mark.parametrize(
+    ("before", "changes"),
+    [
+        pytest.param(None, True, id="not there yet"),
+        pytest.param("1.0.0", True, id="names the one before"),
+        pytest.param("1.1.0", False, id="names it already"),
+    ],
+)
+def test_a_link_names_the_wanted_version(tmp_path: pathlib.Path, before: str | None, changes: bool) -> None:
+    releases = Releases("api", str(tmp_path))
+    (releases.home / "1.1.0").mkdir(parents=True)
+    if before:
+        (releases.home / "current").symlink_to(before)
+    linked = releases.linked("current", "1.1.0")
+    assert linked is not None
+    assert linked.changes == changes
+    shown = as_diff("api", {"1.1.0": "new"}, Plan(build=False, remove=()), "1.1.0", linked)
+    assert ((shown["before"] != shown["after"]), "current -> 1.1.0" in shown["after"]) == (changes, True)
+    releases.point(linked)
+    assert (releases.home / "current").resolve().name == "1.1.0"
+    assert list(releases.installed()) == ["1.1.0"]
+
+
+@pytest.mark.parametrize(("link", "words"), [("a/b", "no file's name"), ("taken", "something else lies there")])
+def test_a_link_that_cannot_be(tmp_path: pathlib.Path, link: str, words: str) -> None:
+    (tmp_path / "api" / "taken").mkdir(parents=True)
+    with pytest.raises(InfraError, match=words):
+        Releases("api", str(tmp_path)).linked(link, "1.1.0")
+
+
 def test_diff_lists_releases() -> None:
     diff = as_diff("api", {"1.0.0": "a", "0.9.0": "b", "1.1.0": None}, Plan(True, ("0.9.0",)), "1.1.0")
     assert (diff["before"], diff["after"]) == ("0.9.0\n1.0.0\n", "1.0.0\n1.1.0\n")

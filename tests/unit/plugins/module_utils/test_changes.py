@@ -73,6 +73,16 @@ Inst libfoo (1 Debian)
             id="a release",
         ),
         pytest.param(
+            "nexod.infra.release",
+            {
+                "changed": True,
+                "linked": {"path": "/opt/api/current", "before": "1.1.0"},
+                "invocation": {"module_args": {"name": "api", "root": "/opt"}},
+            },
+            [("update", "file", "/opt/api/current", "")],
+            id="a release's link",
+        ),
+        pytest.param(
             "nexod.infra.alembic_upgrade",
             {"changed": True, "migrations": [{"revision": "0009", "doc": "Add priority", "seconds": None}]},
             [("run", "migration", "0009 Add priority", "")],
