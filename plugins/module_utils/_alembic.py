@@ -406,8 +406,8 @@ def interpret(
         raise InfraError(
             what,
             where,
-            f"{python} may not be run: {done.stderr}",
-            "Put the release where the account of `user` can read it, such as /opt.",
+            f"{python} can't be run: {done.stderr}",
+            "Put the release where the account of `user` can read it, such as /opt; build it for the host's processor.",
         )
     if done.rc == 124:
         running = last(events, "start")

@@ -16,7 +16,7 @@ import typing as t
 class Result:
     """What a process left: `stdout`, `stderr`, and `rc`.
 
-    127 where there is no such program, 126 where it may not be run, 124 at the time limit.
+    127 where there is no such program, 126 where it can't be run, 124 at the time limit.
     """
 
     rc: int
@@ -87,7 +87,8 @@ def run(
         )
     except FileNotFoundError as error:
         return Result(127, "", str(error))
-    except PermissionError as error:
+    except OSError as error:
+        # No right to run it, or built for another processor.
         return Result(126, "", str(error))
     except subprocess.TimeoutExpired:
         return Result(124, "", f"no end within {timeout:g} s")

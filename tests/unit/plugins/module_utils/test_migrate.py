@@ -133,6 +133,15 @@ def test_a_process_that_was_given_away_has_its_accounts_home() -> None:
     assert done.stdout.split("\n")[:3] == ["nobody", str(nobody.pw_gid), nobody.pw_dir]
 
 
-def test_a_program_that_may_not_be_run(tmp_path: Path) -> None:
-    (tmp_path / "program").write_text("")
-    assert run([str(tmp_path / "program")]).rc == 126
+@pytest.mark.parametrize(
+    ("content", "mode"),
+    [
+        pytest.param(b"", 0o644, id="no right to run it"),
+        pytest.param(b"\x7fELF", 0o755, id="built for another processor"),
+    ],
+)
+def test_a_program_that_cannot_be_run(tmp_path: Path, content: bytes, mode: int) -> None:
+    (tmp_path / "program").write_bytes(content)
+    (tmp_path / "program").chmod(mode)
+    done = run([str(tmp_path / "program")])
+    assert (done.rc, bool(done.stderr)) == (126, True)
