@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import tempfile
 import typing as t
@@ -15,8 +14,8 @@ from ansible_collections.nexod.infra.plugins.module_utils._alembic import secret
 
 from .alembic_project import FIRST, Project
 from .conftest import ROOT, program
+from .playbook import BINARIES, run_task
 
-BINARIES = ROOT / ".venv/bin"
 LATER = ["0009_task_priority.py", "0010_urgent_titles.py", "0011_index_open_tasks.py", "0012_task_comments.py"]
 
 
@@ -29,35 +28,9 @@ def task(project: Project, *flags: str, **arguments: t.Any) -> dict[str, t.Any]:
     """The result of one task, run by ansible-playbook."""
     given = {name: project.parameters[name] for name in ("python", "config", "url", "url_env")} | arguments
     module = given.pop("module", "alembic_upgrade")
-    play = {
-        "hosts": "localhost",
-        "connection": "local",
-        "gather_facts": False,
-        "tasks": [{f"nexod.infra.{module}": given}],
-    }
-    playbook = project.folder / "play.yml"
-    playbook.write_text(json.dumps([play]))
-    done = subprocess.run(
-        [BINARIES / "ansible-playbook", "-vvv", *flags, str(playbook)],
-        cwd=project.folder,
-        env={
-            **os.environ,
-            "PATH": f"{BINARIES}:{os.environ['PATH']}",
-            "ANSIBLE_COLLECTIONS_PATH": str(ROOT / ".collections"),
-            "ANSIBLE_LOCALHOST_WARNING": "False",
-            "ANSIBLE_STDOUT_CALLBACK": "ansible.posix.json",
-        },
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    result, project.said, everything = run_task(project.folder, {f"nexod.infra.{module}": given}, "-vvv", *flags)
     for secret in secrets_of(project.url()):
-        assert secret not in done.stdout + done.stderr
-    begin = done.stdout.find('{\n    "custom_stats"')
-    assert begin >= 0, done.stdout[-3000:] + done.stderr[-3000:]
-    text = done.stdout[begin:]
-    project.said = done.stdout[:begin]
-    result: dict[str, t.Any] = json.loads(text)["plays"][0]["tasks"][0]["hosts"]["localhost"]
+        assert secret not in everything
     return result
 
 

@@ -16,11 +16,12 @@ from pathlib import Path
 import boto3
 import pytest
 
+from .playbook import run_task
+
 if t.TYPE_CHECKING:
     from .conftest import RedisServer, Servers
 
 ROOT = Path(__file__).resolve().parents[2]
-BINARIES = ROOT / ".venv/bin"
 
 
 def module(name: str, *, check: bool = False, path: str = "", **arguments: t.Any) -> dict[str, t.Any]:
@@ -78,28 +79,8 @@ def test_the_package_that_is_missing_is_named(tmp_path: Path, name: str, missing
 
 def play(folder: Path, arguments: dict[str, t.Any], *flags: str, **task: t.Any) -> tuple[dict[str, t.Any], str]:
     """A flush as a playbook's task: its result, and what the terminal showed."""
-    tasks = [{"nexod.infra.cache_flush": arguments, **task}]
-    playbook = folder / "play.yml"
-    given = {"hosts": "localhost", "connection": "local", "gather_facts": False, "tasks": tasks}
-    playbook.write_text(json.dumps([given]))
-    done = subprocess.run(
-        [BINARIES / "ansible-playbook", *flags, playbook],
-        cwd=folder,
-        env={
-            **os.environ,
-            "PATH": f"{BINARIES}:{os.environ['PATH']}",
-            "ANSIBLE_COLLECTIONS_PATH": str(ROOT / ".collections"),
-            "ANSIBLE_LOCALHOST_WARNING": "False",
-            "ANSIBLE_STDOUT_CALLBACK": "ansible.posix.json",
-        },
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    said, _begin, text = done.stdout.partition('{\n    "custom_stats"')
-    assert text, done.stdout + done.stderr
-    found = json.loads('{"custom_stats"' + text)["plays"][0]["tasks"][0]["hosts"]["localhost"]
-    return found, said + done.stderr
+    found, said, _everything = run_task(folder, {"nexod.infra.cache_flush": arguments, **task}, *flags)
+    return found, said
 
 
 @pytest.mark.parametrize(
