@@ -141,8 +141,9 @@ def counted(said: str) -> Count:
     return count
 
 
-def pytest(label: str, *arguments: str, limit: float = 1800) -> Count:
-    rc, said = call([BIN / "pytest", *arguments], label, limit=limit)
+def pytest(label: str, *arguments: str, limit: float = 1800, each: float = 300) -> Count:
+    """`each`: seconds after which a test fails and shows where it stood, so that one that hangs is named."""
+    rc, said = call([BIN / "pytest", f"--timeout={each:g}", *arguments], label, limit=limit)
     count = counted(said)
     if rc and not count.failed:
         count.failed, count.names = 1, [f"{label}: pytest ended with rc {rc}"]
@@ -252,7 +253,7 @@ def molecule() -> Count:
 
 def lab() -> Count:
     way = ("tests/lab/test_lab.py", "tests/lab/faults", "tests/lab/test_destroy.py")
-    return pytest("lab", "-x", "-s", "-v", "-m", "not long", *way, limit=3600)
+    return pytest("lab", "-x", "-s", "-v", "-m", "not long", *way, limit=3600, each=1500)
 
 
 def archive() -> Count:

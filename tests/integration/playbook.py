@@ -31,6 +31,7 @@ def run_task(folder: Path, task: dict[str, t.Any], *flags: str) -> tuple[dict[st
         capture_output=True,
         text=True,
         check=False,
+        timeout=180,
     )
     everything = done.stdout + done.stderr
     said, begin, text = done.stdout.partition(RESULTS)
