@@ -37,7 +37,7 @@ class ActionModule(ActionBase):
         error = {
             "action": "deploy",
             "object": inputs["environment"],
-            "cause": f"{len(faults)} faults in inputs and hosts",
+            "cause": f"{len(faults)} fault{'s' * (len(faults) != 1)} in inputs and hosts",
             "mend": "Mend what the list names.",
         }
         note = "" if inputs["asked"] else "No host was asked: that waits for credentials and secrets."

@@ -38,9 +38,14 @@ def program(name: str, package: str, *folders: Path) -> str:
 
 
 def free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
+    """One with a free one 10000 above it, where a Redis cluster's nodes talk with one another."""
+    while True:
+        with socket.socket() as one, socket.socket() as bus:
+            one.bind(("127.0.0.1", 0))
+            port = int(one.getsockname()[1])
+            with contextlib.suppress(OSError, OverflowError):
+                bus.bind(("127.0.0.1", port + 10000))
+                return port
 
 
 @dataclasses.dataclass(frozen=True)
@@ -221,8 +226,6 @@ class Servers:
 
     def start(self, *settings: str, engine: str = "redis7", password: str = "", sentinel: bool = False) -> RedisServer:
         port = free_port()
-        while port > 55000:  # a cluster's nodes talk with one another 10000 ports above
-            port = free_port()
         folder = self.folder / str(port)
         folder.mkdir()
         lines = [f"port {port}", "bind 127.0.0.1", f"dir {folder}", f"logfile {folder}/log", *settings]
@@ -230,16 +233,22 @@ class Servers:
         configuration = folder / "server.conf"
         configuration.write_text("\n".join(lines) + "\n")
         argv = [*self.engine(engine), str(configuration), *(["--sentinel"] if sentinel else [])]
-        process = subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        # What it says before it has read where its log is.
+        with (folder / "log").open("w") as log:
+            process = subprocess.Popen(argv, stdout=log, stderr=log)
         self.processes.append(process)
         client = redis.Redis(host="127.0.0.1", port=port, password=password or None)
-        for _try in range(200):
+        # One try at a time: a client of the tests' tries each call again by itself, for seconds.
+        first = redis.Redis(host="127.0.0.1", port=port, password=password or None, retry=None)
+        ends = time.monotonic() + 30
+        while True:
             with contextlib.suppress(redis.ConnectionError):
-                client.ping()
+                first.ping()
                 break
+            if process.poll() is not None or time.monotonic() > ends:
+                pytest.fail(f"{argv[0]} does not answer: {(folder / 'log').read_text()[-2000:]}")
             time.sleep(0.05)
-        else:
-            pytest.fail(f"{argv[0]} does not answer: {(folder / 'log').read_text()[-2000:]}")
+        first.close()
         return RedisServer("127.0.0.1", port, password, client, process)
 
     def cluster(self, engine: str = "redis7") -> list[RedisServer]:
