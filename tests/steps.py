@@ -8,6 +8,7 @@ import dataclasses
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import threading
@@ -102,7 +103,8 @@ def call(
             start_new_session=True,
         ) as process,
     ):
-        timer = threading.Timer(limit, process.kill)
+        # With all that it has started: what it leaves would hold the pipe open.
+        timer = threading.Timer(limit, os.killpg, (process.pid, signal.SIGKILL))
         timer.start()
         assert process.stdout
         for line in process.stdout:
@@ -253,7 +255,7 @@ def molecule() -> Count:
 
 def lab() -> Count:
     way = ("tests/lab/test_lab.py", "tests/lab/faults", "tests/lab/test_destroy.py")
-    return pytest("lab", "-x", "-s", "-v", "-m", "not long", *way, limit=3600, each=1500)
+    return pytest("lab", "-x", "-s", "-v", "--durations=20", "-m", "not long", *way, limit=3600, each=1500)
 
 
 def archive() -> Count:
