@@ -9,6 +9,7 @@ A module has one word, its result. So it leaves what it does now in a file on th
 from __future__ import annotations
 
 import contextlib
+import copy
 import secrets
 import shlex
 import threading
@@ -36,13 +37,28 @@ def watched(
     file = f"/tmp/.nexod-{what}-{secrets.token_hex(16)}"  # noqa: S108
     over = threading.Event()
     place = " -> ".join(filter(None, (host, action._task.delegate_to)))
-    watcher = threading.Thread(target=_watch, args=(action, f"[{place}] {what}", said, file, over), daemon=True)
+    watcher = threading.Thread(
+        target=_watch, args=(_beside(action), f"[{place}] {what}", said, file, over), daemon=True
+    )
     watcher.start()
     try:
         yield file
     finally:
         over.set()
         watcher.join(timeout=EVERY_SECONDS)
+
+
+def _beside(action: ActionBase) -> ActionBase:
+    """`action` with a connection object of its own.
+
+    A connection remembers which words of sudo's it waits for: two commands at once would take them from each other,
+    and the module's own would be given up where sudo is slow.
+    """
+    beside = copy.copy(action)
+    beside._connection = copy.copy(action._connection)
+    if action._connection.become:
+        beside._connection.set_become_plugin(copy.copy(action._connection.become))
+    return beside
 
 
 def _watch(action: ActionBase, what: str, said: t.Callable[[str], str], file: str, over: threading.Event) -> None:

@@ -11,6 +11,16 @@ import pytest
 from ansible_collections.nexod.infra.plugins.plugin_utils import _watch
 
 
+class Connection:
+    """A connection that becomes another account."""
+
+    def __init__(self) -> None:
+        self.become = types.SimpleNamespace(success="what the module's command waits for")
+
+    def set_become_plugin(self, plugin: types.SimpleNamespace) -> None:
+        self.become = plugin
+
+
 class Action:
     """An action plugin whose host answers with `answers`, one after another, and then with the last one."""
 
@@ -19,9 +29,11 @@ class Action:
         self.enough = threading.Event()
         self._task = types.SimpleNamespace(delegate_to=delegate_to, no_log=no_log)
         self._display = types.SimpleNamespace(display=self.said.append)
+        self._connection = Connection()
 
     def _low_level_execute_command(self, command: str) -> object:
         self.asked.append(command)
+        self._connection.become.success = "what this one waits for"
         answer = self.answers[min(len(self.asked), len(self.answers)) - 1]
         if len(self.asked) > len(self.answers):
             self.enough.set()
@@ -53,6 +65,7 @@ def test_watched(
     with _watch.watched(t.cast("t.Any", action), "thing", str, host="api-1", show=True) as file:
         assert action.enough.wait(10)
     assert action.said[:1] == said
+    assert action._connection.become.success == "what the module's command waits for"
     assert set(action.asked) == {f"cat {file}"}
     assert str(file).startswith("/tmp/.nexod-thing-")
 
