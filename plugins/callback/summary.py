@@ -49,6 +49,7 @@ from ansible.plugins.callback import CallbackBase
 
 from ansible_collections.nexod.infra.plugins.module_utils._changes import Change, changes_of, from_rows, markdown_of
 from ansible_collections.nexod.infra.plugins.module_utils._deploy_lock import RUN_VARIABLE
+from ansible_collections.nexod.infra.plugins.module_utils._errors import away
 from ansible_collections.nexod.infra.plugins.module_utils._processes import run as run_process
 from ansible_collections.nexod.infra.plugins.module_utils._report import (
     Failure,
@@ -195,6 +196,10 @@ class CallbackModule(CallbackBase):
 
     def _fail(self, result: t.Any) -> None:
         found = result.result
+        # The host that the task was given to; of a loop only the template that says which.
+        where = str(result.task.delegate_to or result.host.get_name())
+        if found.get("unreachable") and "{{" not in where:
+            found = away(where, str(found.get("msg") or ""))
         items = [item for item in found.get("results") or [] if isinstance(item, dict) and item.get("failed")]
         self._failures.append(
             Failure(

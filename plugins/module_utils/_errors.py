@@ -34,3 +34,14 @@ class InfraError(Exception):
             "msg": str(self),
             "error": {"action": self.action, "object": self.object, "cause": self.cause, "mend": self.mend},
         }
+
+
+def ssh_reason(message: str) -> str:
+    """Why a host does not answer: the last link of ssh's and Ansible's chain of words."""
+    return " ".join(message.split()).rpartition("can be reached over ssh: ")[2].removeprefix("Task failed: ")
+
+
+def away(host: str, message: str) -> dict[str, object]:
+    """The result of a task that found nobody at `host`; in Ansible's own words an address is all that names it."""
+    mend = "See that it runs and that `ssh` to it works from here, then type the same command again."
+    return InfraError("reach", host, ssh_reason(message) or "it does not answer", mend).report()

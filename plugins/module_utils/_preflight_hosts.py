@@ -8,6 +8,7 @@ from __future__ import annotations
 import fnmatch
 import typing as t
 
+from ansible_collections.nexod.infra.plugins.module_utils._errors import ssh_reason
 from ansible_collections.nexod.infra.plugins.module_utils._preflight import CONTROLLER, Fault, HostInputs, Inputs
 from ansible_collections.nexod.infra.plugins.module_utils._preflight_tables import (
     MINIMUM_PYTHON,
@@ -86,9 +87,8 @@ def judge_unreachable(host: str, wants: Wants, message: str, provider: str) -> F
 
 
 def _reason(message: str, address: str) -> str:
-    """The last link of ssh's and Ansible's chain of words, without the address: the same reason is the same text."""
-    text = " ".join(message.split()).rpartition("can be reached over ssh: ")[2].removeprefix("Task failed: ")
-    return text.replace(f"connect to host {address}", "connect")[:200].rstrip(".")
+    """Without the address: the same reason is the same text."""
+    return ssh_reason(message).replace(f"connect to host {address}", "connect")[:200].rstrip(".")
 
 
 def judge_answer(host: str, wants: Wants, answer: t.Mapping[str, t.Any], provider: str) -> list[Fault]:

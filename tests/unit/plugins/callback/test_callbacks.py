@@ -17,7 +17,7 @@ CANARY = "s3cret-canary"
 
 PLAYBOOK = f"""
 - name: preflight | Look around
-  hosts: all
+  hosts: here
   gather_facts: false
   tasks:
     - name: look | Quiet
@@ -33,7 +33,7 @@ PLAYBOOK = f"""
       ansible.builtin.set_stats:
         data: {{infra_summary: {{version_before: 1.0.0, version_after: 1.1.0}}}}
 - name: backend | Change
-  hosts: all
+  hosts: here
   gather_facts: false
   tasks:
     - name: configure | Write
@@ -41,8 +41,12 @@ PLAYBOOK = f"""
     - name: run | Fail
       ansible.builtin.fail: {{msg: "Cannot x: y.\\nDo z."}}
       when: fails | default(false) | bool
+    - name: run | Ask another host
+      ansible.builtin.ping:
+      delegate_to: "{{{{ another | default(inventory_hostname) }}}}"
+      when: another is defined
 - name: Caches | Never reached by a host that has failed
-  hosts: all
+  hosts: here
   gather_facts: false
   tasks:
     - name: flush | Last
@@ -50,7 +54,9 @@ PLAYBOOK = f"""
 """
 INVENTORY = """
 all:
-  hosts: {here: {ansible_connection: local, ansible_python_interpreter: "{{ ansible_playbook_python }}"}}
+  hosts:
+    here: {ansible_connection: local, ansible_python_interpreter: "{{ ansible_playbook_python }}"}
+    away: {ansible_host: 127.0.0.9, ansible_port: 9}
   vars: {infra_environment: lab}
 """
 
@@ -134,6 +140,15 @@ def test_a_failure_is_text_and_named_at_the_end(play) -> None:
     assert report["failures"][0]["message"] == "Cannot x: y.\nDo z."
     assert [(stage["name"], stage["failed"]) for stage in report["stages"]] == [("preflight", False), ("backend", True)]
     assert "Never reached" not in said
+
+
+def test_who_did_not_answer_is_named_where_another_host_asked(play) -> None:
+    rc, said, report = play("-e", "another=away")
+    assert rc == 4
+    assert "Cannot reach away: Failed to connect to the host via ssh: " in said
+    (failure,) = report["failures"]
+    assert (failure["host"], failure["error"]["object"]) == ("here", "away")
+    assert "See that it runs" in failure["message"]
 
 
 def test_check_mode_says_would(play, tmp_path: Path) -> None:
