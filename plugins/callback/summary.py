@@ -177,12 +177,21 @@ class CallbackModule(CallbackBase):
             return
         if result.is_changed():
             self._stage.changed += 1
-        module = str(getattr(result.task, "resolved_action", None) or result.task.action)
         if result.result.get("became") in ("take", "take over"):
             self._lock = dict(result.result.get("lock") or {})
-        self._changes += changes_of(
-            self._stage.name, result.host.get_name(), module, result.task_name, dict(result.result)
-        )
+        if result.task.loop is None:
+            self._learn(result)
+
+    def v2_runner_item_on_ok(self, result: t.Any) -> None:
+        self._learn(result)
+
+    def _learn(self, result: t.Any) -> None:
+        """What was changed, from the result and the task's arguments: ansible-core 2.21 no longer returns those."""
+        if self._stage:
+            module = str(getattr(result.task, "resolved_action", None) or result.task.action)
+            where = (self._stage.name, result.host.get_name(), module, result.task_name)
+            given = result.task_fields.get("args") or {}
+            self._changes += changes_of(*where, result=result.result, given=given)
 
     def v2_runner_on_failed(self, result: t.Any, ignore_errors: bool = False) -> None:
         self._ended(result, OK if ignore_errors else FAILED)

@@ -41,27 +41,21 @@ class Change:
 Items = t.Sequence[tuple[str, ...]]  # action, kind, object, and where there is one a fingerprint
 
 
-def _arguments(result: Result) -> Result:
-    found: Result = (result.get("invocation") or {}).get("module_args") or {}
-    return found
-
-
-def _file_set(result: Result) -> Items:
+def _file_set(result: Result, _given: Result) -> Items:
     base = f"{result['root']}/{result['name']}"
     words = {"created": "create", "updated": "update", "removed": "remove"}
     content = str(result.get("digest") or "")
     return [(words[key], "file", f"{base}/{path}", content) for key in words for path in result.get(key) or ()]
 
 
-def _live_service(result: Result) -> Items:
+def _live_service(result: Result, _given: Result) -> Items:
     unit = result["name"]
     # Enabling is not told: a package may have enabled its unit when it was installed, which a plan cannot know.
     verbs = [step.split()[0] for step in result.get("steps") or ()]
     return [("run", "service", f"{verb} {unit}") for verb in verbs if verb not in ("daemon-reload", "enable")]
 
 
-def _release(result: Result) -> Items:
-    given = _arguments(result)
+def _release(result: Result, given: Result) -> Items:
     home = f"{given.get('root') or '/opt'}/{given.get('name')}"
     made = [("create", "release", str(result["path"]))] if result.get("built") else []
     if linked := result.get("linked"):
@@ -69,28 +63,31 @@ def _release(result: Result) -> Items:
     return [*made, *(("remove", "release", f"{home}/{version}") for version in result.get("removed") or ())]
 
 
-def _alembic_upgrade(result: Result) -> Items:
+def _alembic_upgrade(result: Result, _given: Result) -> Items:
     rows = result.get("migrations") or ()
     return [("run", "migration", f"{row['revision']} {row.get('doc') or ''}".strip()) for row in rows]
 
 
-def _cache_flush(result: Result) -> Items:
-    given = _arguments(result)
-    return [
-        ("run", "cache", " ".join(["flush", *sorted([*(given.get("prefixes") or ()), *(given.get("patterns") or ())])]))
-    ]
+def _listed(given: t.Any) -> list[str]:
+    """A task's argument that is a list: as one, as one name, or as Ansible takes it too, with commas."""
+    found = given if isinstance(given, list) else str(given or "").split(",")
+    return [str(name).strip() for name in found if str(name).strip()]
 
 
-def _cache_namespace(result: Result) -> Items:
-    return [("run", "cache", f"bump {_arguments(result).get('namespace')}")]
+def _cache_flush(_result: Result, given: Result) -> Items:
+    asked = [*_listed(given.get("prefixes")), *_listed(given.get("patterns"))]
+    return [("run", "cache", " ".join(["flush", *sorted(asked)]))]
 
 
-def _cloudfront_invalidation(result: Result) -> Items:
+def _cache_namespace(_result: Result, given: Result) -> Items:
+    return [("run", "cache", f"bump {given.get('namespace')}")]
+
+
+def _cloudfront_invalidation(result: Result, _given: Result) -> Items:
     return [("run", "cache", " ".join(["invalidate", *result["items"]]))]
 
 
-def _haproxy_server(result: Result) -> Items:
-    given = _arguments(result)
+def _haproxy_server(_result: Result, given: Result) -> Items:
     word = {"drain": "take out", "ready": "put in"}.get(str(given.get("state")), str(given.get("state")))
     return [("run", "traffic", f"{word} {given.get('backend')}/{given.get('name')}")]
 
@@ -98,7 +95,7 @@ def _haproxy_server(result: Result) -> Items:
 SQL_WORDS = {"CREATE": "create", "DROP": "remove"}
 
 
-def _postgresql_access(result: Result) -> Items:
+def _postgresql_access(result: Result, _given: Result) -> Items:
     items: list[tuple[str, ...]] = []
     for statement in result.get("statements") or ():
         verb = statement.partition(": ")[2].split(" ", 1)[0] or statement.split(" ", 1)[0]
@@ -106,13 +103,13 @@ def _postgresql_access(result: Result) -> Items:
     return items
 
 
-def _postgresql_cluster(result: Result) -> Items:
+def _postgresql_cluster(result: Result, _given: Result) -> Items:
     steps = list(result.get("steps") or ())
     kept = "replace" if "drop" in steps and len(steps) > 1 else "run"
     return [("remove" if steps == ["drop"] else kept, "cluster", step) for step in steps]
 
 
-def _apt(result: Result) -> Items:
+def _apt(result: Result, given: Result) -> Items:
     """What apt-get itself lists, dependencies included: it says the same when it simulates."""
     text = str(result.get("stdout") or "")
     blocks = {
@@ -128,21 +125,16 @@ def _apt(result: Result) -> Items:
     ]
     if items or "stdout" in result:
         return items
-    return [("create", "package", str(name)) for name in _names(_arguments(result))]
+    named = next((given[key] for key in ("name", "package", "pkg", "deb") if given.get(key)), None)
+    return [("create", "package", name) for name in _listed(named)]
 
 
-def _names(arguments: Result) -> list[t.Any]:
-    found = arguments.get("name") or arguments.get("package") or arguments.get("deb") or []
-    return list(found) if isinstance(found, list) else [found]
+def _bucket(_result: Result, given: Result) -> Items:
+    return [("create", "bucket", str(given.get("name")))]
 
 
-def _bucket(result: Result) -> Items:
-    return [("create", "bucket", str(_arguments(result).get("name")))]
-
-
-def _path(result: Result) -> Items:
+def _path(result: Result, given: Result) -> Items:
     """A file that a stock module brings: there before or not is all that its diff says for certain."""
-    given = _arguments(result)
     target = str(result.get("dest") or result.get("path") or given.get("dest") or given.get("path") or "")
     diff = result.get("diff")
     before = (diff[0] if isinstance(diff, list) and diff else diff) or {}
@@ -156,14 +148,13 @@ def _path(result: Result) -> Items:
     return [("update" if known else "create", "file", target)]
 
 
-def _user(result: Result) -> Items:
-    given = _arguments(result)
+def _user(_result: Result, given: Result) -> Items:
     return [("remove" if given.get("state") == "absent" else "create", "account", str(given.get("name")))]
 
 
 # A flush is one whether or not it finds a key: how many there are only the run itself can know.
 WHENEVER_RUN = frozenset({"nexod.infra.cache_flush"})
-TRANSLATED: dict[str, t.Callable[[Result], Items]] = {
+TRANSLATED: dict[str, t.Callable[[Result, Result], Items]] = {
     "nexod.infra.file_set": _file_set,
     "nexod.infra.live_service": _live_service,
     "nexod.infra.release": _release,
@@ -186,21 +177,20 @@ TRANSLATED: dict[str, t.Callable[[Result], Items]] = {
 }
 
 
-def changes_of(stage: str, host: str, module: str, task: str, result: Result) -> list[Change]:
-    """What one task changed on one host. A module that is not known here is named by its task: never left out."""
-    rows = [row for row in result.get("results") or () if isinstance(row, dict)] if "results" in result else [result]
-    found: list[Change] = []
-    for row in rows:
-        if not row.get("changed") and module not in WHENEVER_RUN:
-            continue
-        translate = TRANSLATED.get(module)
-        try:
-            items = translate(row) if translate and not row.get("censored") else [("run", "task", task)]
-        except (KeyError, TypeError, AttributeError):
-            # A result of another shape than expected is still a change.
-            items = [("run", "task", task)]
-        found += [Change(stage, host, *item) for item in items]
-    return found
+def changes_of(stage: str, host: str, module: str, task: str, *, result: Result, given: Result) -> list[Change]:
+    """What one task, or one item of its loop, changed on one host; `given` are the arguments of the task.
+
+    A module that is not known here is named by its task: never left out.
+    """
+    if not result.get("changed") and module not in WHENEVER_RUN:
+        return []
+    translate = TRANSLATED.get(module)
+    try:
+        items = translate(result, given) if translate and not result.get("censored") else [("run", "task", task)]
+    except (KeyError, TypeError, AttributeError):
+        # A result of another shape than expected is still a change.
+        items = [("run", "task", task)]
+    return [Change(stage, host, *item) for item in items]
 
 
 def settled(changes: t.Iterable[Change]) -> list[Change]:

@@ -38,6 +38,9 @@ PLAYBOOK = f"""
   tasks:
     - name: configure | Write
       ansible.builtin.copy: {{content: new, dest: "{{{{ target }}}}", mode: "0600"}}
+    - name: configure | Write each
+      ansible.builtin.copy: {{content: new, dest: "{{{{ target }}}}-{{{{ item }}}}", mode: "0600"}}
+      loop: "{{{{ each | default([]) }}}}"
     - name: run | Fail
       ansible.builtin.fail: {{msg: "Cannot x: y.\\nDo z."}}
       when: fails | default(false) | bool
@@ -149,6 +152,12 @@ def test_who_did_not_answer_is_named_where_another_host_asked(play) -> None:
     (failure,) = report["failures"]
     assert (failure["host"], failure["error"]["object"]) == ("here", "away")
     assert "See that it runs" in failure["message"]
+
+
+def test_each_item_of_a_loop_is_a_change(play, tmp_path: Path) -> None:
+    _rc, said, report = play("--check", "-e", '{"each": ["a", "b"]}')
+    objects = [row["object"] for row in report["changes"] if row["kind"] == "file"]
+    assert objects == [f"{tmp_path}/written{end}" for end in ("", "-a", "-b")], said
 
 
 def test_check_mode_says_would(play, tmp_path: Path) -> None:

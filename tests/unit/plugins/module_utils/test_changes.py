@@ -67,7 +67,7 @@ Inst libfoo (1 Debian)
                 "built": True,
                 "path": "/opt/api/1.1.0",
                 "removed": ["0.9.0"],
-                "invocation": {"module_args": {"name": "api", "root": "/opt"}},
+                "given": {"name": "api", "root": "/opt"},
             },
             [("create", "release", "/opt/api/1.1.0", ""), ("remove", "release", "/opt/api/0.9.0", "")],
             id="a release",
@@ -77,7 +77,7 @@ Inst libfoo (1 Debian)
             {
                 "changed": True,
                 "linked": {"path": "/opt/api/current", "before": "1.1.0"},
-                "invocation": {"module_args": {"name": "api", "root": "/opt"}},
+                "given": {"name": "api", "root": "/opt"},
             },
             [("update", "file", "/opt/api/current", "")],
             id="a release's link",
@@ -90,7 +90,7 @@ Inst libfoo (1 Debian)
         ),
         pytest.param(
             "nexod.infra.cache_flush",
-            {"changed": False, "invocation": {"module_args": {"prefixes": ["user:", "api:"]}}},
+            {"changed": False, "given": {"prefixes": ["user:", "api:"]}},
             [("run", "cache", "flush api: user:", "")],
             id="a flush that finds nothing is one all the same",
         ),
@@ -102,13 +102,13 @@ Inst libfoo (1 Debian)
         ),
         pytest.param(
             "nexod.infra.cache_namespace",
-            {"changed": True, "invocation": {"module_args": {"namespace": "query:version"}}},
+            {"changed": True, "given": {"namespace": "query:version"}},
             [("run", "cache", "bump query:version", "")],
             id="a namespace",
         ),
         pytest.param(
             "nexod.infra.haproxy_server",
-            {"changed": True, "invocation": {"module_args": {"state": "drain", "backend": "api", "name": "api-1"}}},
+            {"changed": True, "given": {"state": "drain", "backend": "api", "name": "api-1"}},
             [("run", "traffic", "take out api/api-1", "")],
             id="traffic",
         ),
@@ -142,25 +142,25 @@ Inst libfoo (1 Debian)
         pytest.param("ansible.builtin.apt", {"changed": False, "stdout": ""}, [], id="packages there"),
         pytest.param(
             "ansible.builtin.file",
-            {"changed": True, "path": "/var/lib/x", "invocation": {"module_args": {"state": "directory"}}},
+            {"changed": True, "path": "/var/lib/x", "given": {"state": "directory"}},
             [],
             id="a folder is named by what lies in it",
         ),
         pytest.param(
             "ansible.builtin.user",
-            {"changed": True, "invocation": {"module_args": {"name": "api-migrate", "state": "present"}}},
+            {"changed": True, "given": {"name": "api-migrate", "state": "present"}},
             [("create", "account", "api-migrate", "")],
             id="an account",
         ),
         pytest.param(
             "ansible.builtin.user",
-            {"changed": True, "invocation": {"module_args": {"name": "api-migrate", "state": "absent"}}},
+            {"changed": True, "given": {"name": "api-migrate", "state": "absent"}},
             [("remove", "account", "api-migrate", "")],
             id="an account that goes",
         ),
         pytest.param(
             "ansible.builtin.apt",
-            {"changed": True, "invocation": {"module_args": {"name": ["redis"]}}},
+            {"changed": True, "given": {"name": ["redis"]}},
             [("create", "package", "redis", "")],
             id="packages by name where apt says nothing",
         ),
@@ -186,15 +186,18 @@ Inst libfoo (1 Debian)
             "nexod.infra.file_set", {"changed": True}, [("run", "task", "t", "")], id="an unexpected shape is told too"
         ),
         pytest.param(
-            "ansible.builtin.command",
-            {"changed": True, "results": [{"changed": False}, {"changed": True}]},
-            [("run", "task", "t", "")],
-            id="of a loop, the items that changed",
+            "ansible.builtin.apt",
+            {"changed": True, "given": {"pkg": "redis, valkey"}},
+            [("create", "package", "redis", ""), ("create", "package", "valkey", "")],
+            id="names with commas",
         ),
     ],
 )
 def test_changes_of(module: str, result: dict[str, t.Any], items: list[tuple[str, ...]]) -> None:
-    assert changes_of("backend", "api-1", module, "t", result) == [Change("backend", "api-1", *item) for item in items]
+    """`given` is what the task was given, not a part of its result."""
+    found = {name: value for name, value in result.items() if name != "given"}
+    changes = changes_of("backend", "api-1", module, "t", result=found, given=result.get("given", {}))
+    assert changes == [Change("backend", "api-1", *item) for item in items]
 
 
 OUT, IN = (
