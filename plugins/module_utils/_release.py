@@ -123,6 +123,8 @@ def plan_present(
 ) -> Plan:
     """Build `wanted` unless it is there and complete; of the others keep the `keep` newest and all `protected`.
 
+    What is complete goes only when another one comes. The file set that follows lets go of a version that was still
+    protected here, so the same run again would find one more to remove.
     `installed` maps a version to the digest of its content, None where it was never completed.
     Raises InfraError when another build of the same version is in use: a version is one content.
     """
@@ -136,8 +138,9 @@ def plan_present(
         )
     others = sorted((v for v in installed if v != wanted and v not in protected), key=by_version, reverse=True)
     complete = [version for version in others if installed[version] is not None]
-    gone = [version for version in others if version not in complete[:keep]]
-    return Plan(build=there != digest, remove=tuple(gone))
+    build = there != digest
+    kept = complete[:keep] if build else complete
+    return Plan(build=build, remove=tuple(version for version in others if version not in kept))
 
 
 def plan_absent(installed: t.Collection[str], version: str | None, protected: t.Collection[str]) -> Plan:

@@ -13,8 +13,8 @@ description:
   - Makes the virtual environment C(ROOT/NAME/VERSION) from one archive on the controller, without a package index.
   - One module execution where the release is there already; the archive is sent only where it is missing.
   - A release is complete or counts as not there. What an interrupted run left is built anew.
-  - Older releases are removed, but never one that a file set of M(nexod.infra.file_set) may run or return to, nor
-    one that a process runs from.
+  - When a new release comes, older ones are removed, but never one that a file set of M(nexod.infra.file_set) may run
+    or return to, nor one that a process runs from.
   - Which version runs is not decided here but by the unit in the service's file set.
 options:
   name:
@@ -34,7 +34,7 @@ options:
     type: str
   state:
     description:
-      - V(present) brings O(version) and removes what O(keep) does not keep.
+      - V(present) brings O(version); where it was not there yet, it removes what O(keep) does not keep.
       - V(absent) removes; refused for a version in use, except in check mode, where the service that uses it has
         not been removed.
     type: str

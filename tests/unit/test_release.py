@@ -44,7 +44,10 @@ from ansible_collections.nexod.infra.plugins.module_utils._release import (
         pytest.param({"0.9.0": "a", "0.10.0": "b", "1.0.0": "c"}, 2, (), True, ("0.9.0",), id="the newest are kept"),
         pytest.param({"0.9.0": "a", "1.0.0": "b"}, 0, {"0.9.0"}, True, ("1.0.0",), id="used ones do not count"),
         pytest.param({"0.9.0": "a", "1.0.0": None}, 1, (), True, ("1.0.0",), id="half-built others go"),
-        pytest.param({"1.1.0": "new", "2.0.0": "z"}, 1, (), False, (), id="a newer one is kept like an older"),
+        pytest.param({"1.0.0": "a", "2.0.0": "z"}, 1, (), True, ("1.0.0",), id="a newer one is kept like an older"),
+        # What the first run still found in use may be let go by the file set that came after it.
+        pytest.param({"0.9.0": "a", "1.0.0": "b", "1.1.0": "new"}, 1, (), False, (), id="a second run removes nothing"),
+        pytest.param({"1.0.0": None, "1.1.0": "new"}, 1, (), False, ("1.0.0",), id="but what is half built"),
     ],
 )
 def test_plan_present(
