@@ -9,7 +9,7 @@ import typing as t
 
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.nexod.infra.plugins.module_utils._caller import with_audit
+from ansible_collections.nexod.infra.plugins.plugin_utils._deploy.caller import with_audit
 
 
 class ActionModule(ActionBase):  # type: ignore[misc]

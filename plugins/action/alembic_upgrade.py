@@ -14,12 +14,12 @@ from pathlib import Path
 
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.nexod.infra.plugins.module_utils._alembic import progress, read_events, with_sql
-from ansible_collections.nexod.infra.plugins.module_utils._alembic_archive import pack_tree
-from ansible_collections.nexod.infra.plugins.module_utils._alembic_lint import look, squawk_program
-from ansible_collections.nexod.infra.plugins.module_utils._caller import with_audit
-from ansible_collections.nexod.infra.plugins.module_utils._errors import InfraError
-from ansible_collections.nexod.infra.plugins.plugin_utils._watch import watched
+from ansible_collections.nexod.infra.plugins.module_utils._alembic.archive import pack_tree
+from ansible_collections.nexod.infra.plugins.module_utils._alembic.lint import look, squawk_program
+from ansible_collections.nexod.infra.plugins.module_utils._alembic.request import progress, read_events, with_sql
+from ansible_collections.nexod.infra.plugins.module_utils._core.errors import InfraError
+from ansible_collections.nexod.infra.plugins.plugin_utils._deploy.caller import with_audit
+from ansible_collections.nexod.infra.plugins.plugin_utils._deploy.watch import watched
 
 Answer = dict[str, t.Any]
 

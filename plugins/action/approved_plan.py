@@ -15,16 +15,16 @@ import typing as t
 from ansible import context
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.nexod.infra.plugins.module_utils._approved_plan import (
+from ansible_collections.nexod.infra.plugins.module_utils._core.errors import InfraError
+from ansible_collections.nexod.infra.plugins.module_utils._core.processes import run as run_process
+from ansible_collections.nexod.infra.plugins.module_utils._deploy.lock import RUN_VARIABLE, run_name
+from ansible_collections.nexod.infra.plugins.plugin_utils._deploy.approved_plan import (
     ACTION,
     INNER_VARIABLE,
     compare,
     read_plan,
 )
-from ansible_collections.nexod.infra.plugins.module_utils._changes import Change, from_rows
-from ansible_collections.nexod.infra.plugins.module_utils._deploy_lock import RUN_VARIABLE, run_name
-from ansible_collections.nexod.infra.plugins.module_utils._errors import InfraError
-from ansible_collections.nexod.infra.plugins.module_utils._processes import run as run_process
+from ansible_collections.nexod.infra.plugins.plugin_utils._report.changes import Change, from_rows
 
 
 class ActionModule(ActionBase):  # type: ignore[misc]

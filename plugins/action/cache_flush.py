@@ -9,8 +9,8 @@ import typing as t
 
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.nexod.infra.plugins.module_utils._cache_progress import how_far
-from ansible_collections.nexod.infra.plugins.plugin_utils._watch import watched
+from ansible_collections.nexod.infra.plugins.module_utils._cache.progress import how_far
+from ansible_collections.nexod.infra.plugins.plugin_utils._deploy.watch import watched
 
 
 class ActionModule(ActionBase):  # type: ignore[misc]

@@ -13,14 +13,14 @@ from pathlib import Path
 from ansible import context
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.nexod.infra.plugins.module_utils._caller import user
-from ansible_collections.nexod.infra.plugins.module_utils._deploy_lock import (
+from ansible_collections.nexod.infra.plugins.module_utils._deploy.lock import (
     RUN_VARIABLE,
     Holder,
     lives,
     machine,
     run_name,
 )
+from ansible_collections.nexod.infra.plugins.plugin_utils._deploy.caller import user
 
 
 class ActionModule(ActionBase):  # type: ignore[misc]

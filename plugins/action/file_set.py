@@ -14,9 +14,9 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.plugins.action import ActionBase
 from ansible.template import trust_as_template
 
-from ansible_collections.nexod.infra.plugins.module_utils._errors import InfraError
-from ansible_collections.nexod.infra.plugins.module_utils._file_set import Entry, pack, refuse_bad_entries
-from ansible_collections.nexod.infra.plugins.module_utils._file_set_arguments import ARGUMENTS, MUTUALLY_EXCLUSIVE
+from ansible_collections.nexod.infra.plugins.module_utils._core.errors import InfraError
+from ansible_collections.nexod.infra.plugins.module_utils._files.arguments import ARGUMENTS, MUTUALLY_EXCLUSIVE
+from ansible_collections.nexod.infra.plugins.module_utils._files.file_set import Entry, pack, refuse_bad_entries
 
 
 class ActionModule(ActionBase):  # type: ignore[misc]
@@ -70,7 +70,8 @@ class ActionModule(ActionBase):  # type: ignore[misc]
             source = pathlib.Path(self._needle("files", row["src"]))
             if source.is_dir():
                 base = row["path"].rstrip("/")
-                found = sorted(p for p in source.rglob("*") if p.is_file())
+                # What Python leaves beside a program it has run is no part of the program.
+                found = sorted(p for p in source.rglob("*") if p.is_file() and "__pycache__" not in p.parts)
                 return [self._entry(row, f"{base}/{p.relative_to(source).as_posix()}", p.read_bytes()) for p in found]
             return [self._entry(row, row["path"], source.read_bytes())]
         if row["template"] is not None:

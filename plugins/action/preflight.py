@@ -15,8 +15,9 @@ from ansible.module_utils.common.yaml import yaml_load
 from ansible.plugins.action import ActionBase
 from ansible.template import Templar
 
-from ansible_collections.nexod.infra.plugins.module_utils._endpoints import PLACEHOLDER
-from ansible_collections.nexod.infra.plugins.module_utils._preflight import (
+from ansible_collections.nexod.infra.plugins.plugin_utils._environment.endpoints import PLACEHOLDER
+from ansible_collections.nexod.infra.plugins.plugin_utils._preflight.hosts import check_port_numbers, wants_of
+from ansible_collections.nexod.infra.plugins.plugin_utils._preflight.inputs import (
     CONTROLLER,
     EvaluationError,
     Fault,
@@ -28,9 +29,8 @@ from ansible_collections.nexod.infra.plugins.module_utils._preflight import (
     cluster,
     scrub,
 )
-from ansible_collections.nexod.infra.plugins.module_utils._preflight_hosts import check_port_numbers, wants_of
-from ansible_collections.nexod.infra.plugins.module_utils._preflight_rules import check_files, check_rules
-from ansible_collections.nexod.infra.plugins.module_utils._specs import Options
+from ansible_collections.nexod.infra.plugins.plugin_utils._preflight.rules import check_files, check_rules
+from ansible_collections.nexod.infra.plugins.plugin_utils._preflight.specs import Options
 
 try:  # Where a value was written is told by a tag that Ansible calls internal: without it, only the place is not named.
     from ansible._internal._datatag._tags import Origin

@@ -9,8 +9,8 @@ import typing as t
 
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.nexod.infra.plugins.module_utils._preflight import as_rows, cluster, from_rows, render
-from ansible_collections.nexod.infra.plugins.module_utils._preflight_hosts import judge_answer
+from ansible_collections.nexod.infra.plugins.plugin_utils._preflight.hosts import judge_answer
+from ansible_collections.nexod.infra.plugins.plugin_utils._preflight.inputs import as_rows, cluster, from_rows, render
 
 
 class ActionModule(ActionBase):

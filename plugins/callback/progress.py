@@ -41,7 +41,7 @@ from ansible import constants as C  # noqa: N812 - Ansible's own name for it
 from ansible import context
 from ansible.plugins.callback.default import CallbackModule as Default
 
-from ansible_collections.nexod.infra.plugins.module_utils._report import duration, error_text, stage_of
+from ansible_collections.nexod.infra.plugins.plugin_utils._report.report import duration, error_text, stage_of
 
 OWN_PREFIX = "nexod.infra."
 

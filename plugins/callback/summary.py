@@ -47,11 +47,17 @@ from ansible import constants as C  # noqa: N812 - Ansible's own name for it
 from ansible import context
 from ansible.plugins.callback import CallbackBase
 
-from ansible_collections.nexod.infra.plugins.module_utils._changes import Change, changes_of, from_rows, markdown_of
-from ansible_collections.nexod.infra.plugins.module_utils._deploy_lock import RUN_VARIABLE
-from ansible_collections.nexod.infra.plugins.module_utils._errors import away
-from ansible_collections.nexod.infra.plugins.module_utils._processes import run as run_process
-from ansible_collections.nexod.infra.plugins.module_utils._report import (
+from ansible_collections.nexod.infra.plugins.module_utils._core.errors import away
+from ansible_collections.nexod.infra.plugins.module_utils._core.processes import run as run_process
+from ansible_collections.nexod.infra.plugins.module_utils._deploy.lock import RUN_VARIABLE
+from ansible_collections.nexod.infra.plugins.plugin_utils._report.changes import (
+    Change,
+    changes_of,
+    from_rows,
+    markdown_of,
+)
+from ansible_collections.nexod.infra.plugins.plugin_utils._report.html import page
+from ansible_collections.nexod.infra.plugins.plugin_utils._report.report import (
     Failure,
     Run,
     Stage,
@@ -60,8 +66,13 @@ from ansible_collections.nexod.infra.plugins.module_utils._report import (
     render,
     stage_of,
 )
-from ansible_collections.nexod.infra.plugins.module_utils._report_html import page
-from ansible_collections.nexod.infra.plugins.module_utils._timeline import CHANGED, FAILED, OK, UNREACHABLE, Timeline
+from ansible_collections.nexod.infra.plugins.plugin_utils._report.timeline import (
+    CHANGED,
+    FAILED,
+    OK,
+    UNREACHABLE,
+    Timeline,
+)
 
 
 def _now() -> str:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.nexod.infra.plugins.module_utils._alembic import database_url
+from ansible_collections.nexod.infra.plugins.module_utils._alembic.request import database_url
 
 DOCUMENTATION = r"""
 name: database_url

@@ -9,8 +9,8 @@ import typing as t
 
 from ansible.errors import AnsibleFilterError
 
-from ansible_collections.nexod.infra.plugins.module_utils._endpoints import endpoint_faults
-from ansible_collections.nexod.infra.plugins.module_utils._errors import InfraError
+from ansible_collections.nexod.infra.plugins.module_utils._core.errors import InfraError
+from ansible_collections.nexod.infra.plugins.plugin_utils._environment.endpoints import endpoint_faults
 
 DOCUMENTATION = r"""
 name: endpoints

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.nexod.infra.plugins.module_utils import _monitoring_dashboard
+from ansible_collections.nexod.infra.plugins.plugin_utils._monitoring import dashboard as _monitoring_dashboard
 
 DOCUMENTATION = r"""
 name: monitoring_dashboard

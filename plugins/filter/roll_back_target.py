@@ -8,8 +8,8 @@ import typing as t
 
 from ansible.errors import AnsibleFilterError
 
-from ansible_collections.nexod.infra.plugins.module_utils._errors import InfraError
-from ansible_collections.nexod.infra.plugins.module_utils._roll_back import Instance, Known, choose
+from ansible_collections.nexod.infra.plugins.module_utils._core.errors import InfraError
+from ansible_collections.nexod.infra.plugins.plugin_utils._deploy.roll_back import Instance, Known, choose
 
 DOCUMENTATION = r"""
 name: roll_back_target

@@ -109,8 +109,8 @@ failure:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.nexod.infra.plugins.module_utils._alembic import ARGUMENTS as SHARED
-from ansible_collections.nexod.infra.plugins.module_utils._alembic import AUDIT, LIMITS, downgrade, wire
+from ansible_collections.nexod.infra.plugins.module_utils._alembic.request import ARGUMENTS as SHARED
+from ansible_collections.nexod.infra.plugins.module_utils._alembic.request import AUDIT, LIMITS, downgrade, wire
 
 ARGUMENTS = {
     **SHARED,

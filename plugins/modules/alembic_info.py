@@ -137,9 +137,9 @@ server:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.nexod.infra.plugins.module_utils._alembic import ARGUMENTS as SHARED
-from ansible_collections.nexod.infra.plugins.module_utils._alembic import hide, info
-from ansible_collections.nexod.infra.plugins.module_utils._errors import InfraError
+from ansible_collections.nexod.infra.plugins.module_utils._alembic.request import ARGUMENTS as SHARED
+from ansible_collections.nexod.infra.plugins.module_utils._alembic.request import hide, info
+from ansible_collections.nexod.infra.plugins.module_utils._core.errors import InfraError
 
 ARGUMENTS = {
     **SHARED,

@@ -60,8 +60,8 @@ after:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.nexod.infra.plugins.module_utils._alembic import ARGUMENTS as SHARED
-from ansible_collections.nexod.infra.plugins.module_utils._alembic import LIMITS, stamp, wire
+from ansible_collections.nexod.infra.plugins.module_utils._alembic.request import ARGUMENTS as SHARED
+from ansible_collections.nexod.infra.plugins.module_utils._alembic.request import LIMITS, stamp, wire
 
 ARGUMENTS = {
     **SHARED,

@@ -328,8 +328,8 @@ blockers:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.nexod.infra.plugins.module_utils._alembic import ARGUMENTS as SHARED
-from ansible_collections.nexod.infra.plugins.module_utils._alembic import AUDIT, LIMITS, upgrade, wire
+from ansible_collections.nexod.infra.plugins.module_utils._alembic.request import ARGUMENTS as SHARED
+from ansible_collections.nexod.infra.plugins.module_utils._alembic.request import AUDIT, LIMITS, upgrade, wire
 
 WAIVER = {name: {"type": "str", "required": True} for name in ("rule", "revision", "reason")}
 ARGUMENTS = {

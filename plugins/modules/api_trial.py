@@ -155,8 +155,8 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.nexod.infra.plugins.module_utils._api_trial import trial
-from ansible_collections.nexod.infra.plugins.module_utils._errors import InfraError
+from ansible_collections.nexod.infra.plugins.module_utils._backend.trial import trial
+from ansible_collections.nexod.infra.plugins.module_utils._core.errors import InfraError
 
 TARGET: dict[str, dict[str, t.Any]] = {
     "metric": {"type": "str", "required": True},

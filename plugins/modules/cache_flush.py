@@ -199,7 +199,7 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 
-from ansible_collections.nexod.infra.plugins.module_utils._cache import (
+from ansible_collections.nexod.infra.plugins.module_utils._cache.flush import (
     ACTION,
     Flush,
     Limits,
@@ -208,9 +208,9 @@ from ansible_collections.nexod.infra.plugins.module_utils._cache import (
     seconds,
     warnings_of,
 )
-from ansible_collections.nexod.infra.plugins.module_utils._cache_globs import read_asked
-from ansible_collections.nexod.infra.plugins.module_utils._cache_progress import Progress, left_in
-from ansible_collections.nexod.infra.plugins.module_utils._cache_server import (
+from ansible_collections.nexod.infra.plugins.module_utils._cache.globs import read_asked
+from ansible_collections.nexod.infra.plugins.module_utils._cache.progress import Progress, left_in
+from ansible_collections.nexod.infra.plugins.module_utils._cache.server import (
     CONNECTION,
     CONNECTION_RULES,
     MISSING,
@@ -220,7 +220,7 @@ from ansible_collections.nexod.infra.plugins.module_utils._cache_server import (
     mended,
     target_of,
 )
-from ansible_collections.nexod.infra.plugins.module_utils._errors import InfraError
+from ansible_collections.nexod.infra.plugins.module_utils._core.errors import InfraError
 
 LOG_SECONDS = 10.0
 ARGUMENTS = {

@@ -91,8 +91,8 @@ table:
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 
-from ansible_collections.nexod.infra.plugins.module_utils._cache_info import ACTION, COMMANDS, look_into
-from ansible_collections.nexod.infra.plugins.module_utils._cache_server import (
+from ansible_collections.nexod.infra.plugins.module_utils._cache.info import ACTION, COMMANDS, look_into
+from ansible_collections.nexod.infra.plugins.module_utils._cache.server import (
     CONNECTION,
     CONNECTION_RULES,
     MISSING,
@@ -102,7 +102,7 @@ from ansible_collections.nexod.infra.plugins.module_utils._cache_server import (
     rights_of,
     target_of,
 )
-from ansible_collections.nexod.infra.plugins.module_utils._errors import InfraError
+from ansible_collections.nexod.infra.plugins.module_utils._core.errors import InfraError
 
 ARGUMENTS = {
     **CONNECTION,

@@ -59,8 +59,8 @@ after:
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 
-from ansible_collections.nexod.infra.plugins.module_utils._cache_namespace import ACTION, COMMANDS, bump
-from ansible_collections.nexod.infra.plugins.module_utils._cache_server import (
+from ansible_collections.nexod.infra.plugins.module_utils._cache.namespace import ACTION, COMMANDS, bump
+from ansible_collections.nexod.infra.plugins.module_utils._cache.server import (
     CONNECTION,
     CONNECTION_RULES,
     MISSING,
@@ -70,7 +70,7 @@ from ansible_collections.nexod.infra.plugins.module_utils._cache_server import (
     rights_of,
     target_of,
 )
-from ansible_collections.nexod.infra.plugins.module_utils._errors import InfraError
+from ansible_collections.nexod.infra.plugins.module_utils._core.errors import InfraError
 
 ARGUMENTS = {**CONNECTION, "namespace": {"type": "str", "required": True}, "version": {"type": "str"}}
 

@@ -56,7 +56,7 @@ warmed:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.nexod.infra.plugins.module_utils._cache_warm import warm, warnings_of
+from ansible_collections.nexod.infra.plugins.module_utils._cache.warm import warm, warnings_of
 
 ARGUMENTS = {
     "urls": {"type": "list", "elements": "str", "required": True},

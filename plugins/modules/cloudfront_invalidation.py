@@ -98,7 +98,7 @@ cost:
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 
-from ansible_collections.nexod.infra.plugins.module_utils._cloudfront import (
+from ansible_collections.nexod.infra.plugins.module_utils._aws.cloudfront import (
     MISSING,
     cost,
     invalidate,
@@ -106,7 +106,7 @@ from ansible_collections.nexod.infra.plugins.module_utils._cloudfront import (
     plan_batches,
     plan_items,
 )
-from ansible_collections.nexod.infra.plugins.module_utils._errors import InfraError
+from ansible_collections.nexod.infra.plugins.module_utils._core.errors import InfraError
 
 ARGUMENTS = {
     "distribution_id": {"type": "str", "required": True},

@@ -82,7 +82,7 @@ import time
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.nexod.infra.plugins.module_utils._deploy_lock import Holder, Lock, decide, refusal
+from ansible_collections.nexod.infra.plugins.module_utils._deploy.lock import Holder, Lock, decide, refusal
 
 ARGUMENTS = {
     "environment": {"type": "str", "required": True},

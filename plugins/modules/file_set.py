@@ -170,9 +170,9 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.nexod.infra.plugins.module_utils._errors import InfraError
-from ansible_collections.nexod.infra.plugins.module_utils._file_set import FileSet, digest, plan, rehearse, unpack
-from ansible_collections.nexod.infra.plugins.module_utils._file_set_arguments import ARGUMENTS, MUTUALLY_EXCLUSIVE
+from ansible_collections.nexod.infra.plugins.module_utils._core.errors import InfraError
+from ansible_collections.nexod.infra.plugins.module_utils._files.arguments import ARGUMENTS, MUTUALLY_EXCLUSIVE
+from ansible_collections.nexod.infra.plugins.module_utils._files.file_set import FileSet, digest, plan, rehearse, unpack
 
 
 def bring(module: AnsibleModule) -> dict[str, t.Any]:

@@ -89,8 +89,8 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.nexod.infra.plugins.module_utils._errors import InfraError
-from ansible_collections.nexod.infra.plugins.module_utils._haproxy import Haproxy, Server, Wanted, find, plan
+from ansible_collections.nexod.infra.plugins.module_utils._backend.haproxy import Haproxy, Server, Wanted, find, plan
+from ansible_collections.nexod.infra.plugins.module_utils._core.errors import InfraError
 
 ARGUMENTS: dict[str, dict[str, t.Any]] = {
     "backend": {"type": "str", "required": True},

@@ -95,9 +95,9 @@ import pathlib
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.nexod.infra.plugins.module_utils._errors import InfraError
-from ansible_collections.nexod.infra.plugins.module_utils._lab import Host
-from ansible_collections.nexod.infra.plugins.module_utils._lab_podman import Lab, bring_down, bring_up
+from ansible_collections.nexod.infra.plugins.module_utils._core.errors import InfraError
+from ansible_collections.nexod.infra.plugins.module_utils._lab.plan import Host
+from ansible_collections.nexod.infra.plugins.module_utils._lab.podman import Lab, bring_down, bring_up
 
 HOST = {
     "name": {"type": "str", "required": True},

@@ -76,9 +76,9 @@ import pathlib
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.nexod.infra.plugins.module_utils._errors import InfraError
-from ansible_collections.nexod.infra.plugins.module_utils._lab import Recipe, mirror_of
-from ansible_collections.nexod.infra.plugins.module_utils._lab_podman import (
+from ansible_collections.nexod.infra.plugins.module_utils._core.errors import InfraError
+from ansible_collections.nexod.infra.plugins.module_utils._lab.plan import Recipe, mirror_of
+from ansible_collections.nexod.infra.plugins.module_utils._lab.podman import (
     at_once,
     build_image,
     image_exists,

@@ -71,9 +71,9 @@ import pathlib
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.nexod.infra.plugins.module_utils._errors import InfraError
-from ansible_collections.nexod.infra.plugins.module_utils._lab import Server
-from ansible_collections.nexod.infra.plugins.module_utils._lab_services import apply_services
+from ansible_collections.nexod.infra.plugins.module_utils._core.errors import InfraError
+from ansible_collections.nexod.infra.plugins.module_utils._lab.plan import Server
+from ansible_collections.nexod.infra.plugins.module_utils._lab.services import apply_services
 
 SERVICE = {
     "name": {"type": "str", "required": True},

@@ -112,8 +112,8 @@ faults:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.nexod.infra.plugins.module_utils._errors import InfraError
-from ansible_collections.nexod.infra.plugins.module_utils._verdict import Series, prometheus, verdict
+from ansible_collections.nexod.infra.plugins.module_utils._core.errors import InfraError
+from ansible_collections.nexod.infra.plugins.module_utils._monitoring.verdict import Series, prometheus, verdict
 
 TARGET = {
     "metric": {"type": "str", "required": True},

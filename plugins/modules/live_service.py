@@ -166,9 +166,9 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.nexod.infra.plugins.module_utils import _live_service as service
-from ansible_collections.nexod.infra.plugins.module_utils._errors import InfraError
-from ansible_collections.nexod.infra.plugins.module_utils._file_set import FileSet
+from ansible_collections.nexod.infra.plugins.module_utils._core.errors import InfraError
+from ansible_collections.nexod.infra.plugins.module_utils._files import live_service as service
+from ansible_collections.nexod.infra.plugins.module_utils._files.file_set import FileSet
 
 PROOF: dict[str, dict[str, t.Any]] = {
     "url": {"type": "str"},

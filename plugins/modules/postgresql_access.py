@@ -134,9 +134,8 @@ import os
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.nexod.infra.plugins.module_utils._errors import InfraError
-from ansible_collections.nexod.infra.plugins.module_utils._postgresql import Psql
-from ansible_collections.nexod.infra.plugins.module_utils._postgresql_access import (
+from ansible_collections.nexod.infra.plugins.module_utils._core.errors import InfraError
+from ansible_collections.nexod.infra.plugins.module_utils._postgresql.access import (
     DATABASE_QUERY,
     NO_SERVER,
     SERVER_QUERY,
@@ -145,6 +144,7 @@ from ansible_collections.nexod.infra.plugins.module_utils._postgresql_access imp
     check,
     plan,
 )
+from ansible_collections.nexod.infra.plugins.module_utils._postgresql.client import Psql
 
 ROLE = {
     "name": {"type": "str", "required": True},

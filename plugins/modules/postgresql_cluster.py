@@ -96,9 +96,9 @@ steps:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.nexod.infra.plugins.module_utils._errors import InfraError
-from ansible_collections.nexod.infra.plugins.module_utils._postgresql_cluster import describe, plan
-from ansible_collections.nexod.infra.plugins.module_utils._postgresql_host import ClusterHost
+from ansible_collections.nexod.infra.plugins.module_utils._core.errors import InfraError
+from ansible_collections.nexod.infra.plugins.module_utils._postgresql.cluster import describe, plan
+from ansible_collections.nexod.infra.plugins.module_utils._postgresql.host import ClusterHost
 
 UPSTREAM = {
     "host": {"type": "str", "required": True},

@@ -68,7 +68,9 @@ print(took[len(took) // 2], took[int(len(took) * 0.99)], took[-1])
 OURS = """
 import json, sys
 sys.path.insert(0, sys.argv[1])
-from ansible_collections.nexod.infra.plugins.module_utils import _cache, _cache_globs, _cache_server
+from ansible_collections.nexod.infra.plugins.module_utils._cache import flush as _cache
+from ansible_collections.nexod.infra.plugins.module_utils._cache import globs as _cache_globs
+from ansible_collections.nexod.infra.plugins.module_utils._cache import server as _cache_server
 port, guard = int(sys.argv[2]), float(sys.argv[3])
 asked = _cache_globs.read_asked(["api:"], [], ["session:"], waived=False)
 cache = _cache_server.Cache(_cache_server.Target("127.0.0.1", port))
@@ -90,7 +92,7 @@ runpy.run_module("ansible_collections.nexod.infra.plugins.modules.cache_flush", 
 LIMIT = """
 import json, random, sys, time
 sys.path.insert(0, sys.argv[1])
-from ansible_collections.nexod.infra.plugins.module_utils._cache_server import Target, connect, packed
+from ansible_collections.nexod.infra.plugins.module_utils._cache.server import Target, connect, packed
 names = [b"api:%d:page" % number for number in range(1, int(sys.argv[3]) + 1)]
 random.shuffle(names)  # in the order in which they were written the server has them side by side in memory
 calls = [packed(b"UNLINK", *names[at:at + 1000]) for at in range(0, len(names), 1000)]

@@ -33,8 +33,8 @@ sys.path[:0] = [str(ROOT / "tests"), str(ROOT / ".collections")]
 from integration.alembic_project import of  # noqa: E402
 from integration.conftest import Postgres, folder_of_postgres, made_application, running_postgres  # noqa: E402
 
-from ansible_collections.nexod.infra.plugins.module_utils import _alembic  # noqa: E402
-from ansible_collections.nexod.infra.plugins.module_utils._alembic_lint import look, squawk_program  # noqa: E402
+from ansible_collections.nexod.infra.plugins.module_utils._alembic import request as _alembic  # noqa: E402
+from ansible_collections.nexod.infra.plugins.module_utils._alembic.lint import look, squawk_program  # noqa: E402
 from ansible_collections.nexod.infra.plugins.modules import alembic_upgrade  # noqa: E402
 
 REPORT = ROOT / ".report" / "bench-migrate.json"

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.nexod.infra.plugins.module_utils._report_html import page, title
+from ansible_collections.nexod.infra.plugins.plugin_utils._report.html import page, title
 
 ROOT = Path(__file__).resolve().parents[2]
 SCREENSHOTS = ROOT / ".cache" / "tests" / "screenshots"

@@ -11,8 +11,8 @@ import typing as t
 
 import pytest
 
-from ansible_collections.nexod.infra.plugins.module_utils import _alembic
-from ansible_collections.nexod.infra.plugins.module_utils._errors import InfraError
+from ansible_collections.nexod.infra.plugins.module_utils._alembic import request as _alembic
+from ansible_collections.nexod.infra.plugins.module_utils._core.errors import InfraError
 
 from .alembic_project import (
     ASYNC_ENV,

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.nexod.infra.plugins.module_utils._errors import InfraError
+from ansible_collections.nexod.infra.plugins.module_utils._core.errors import InfraError
 
 from .alembic_project import ASYNC_ENV, CONCURRENT, FIRST, SECOND, SYNC_ENV, Project
 from .conftest import Postgres, made_environment

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.nexod.infra.plugins.module_utils import _alembic
-from ansible_collections.nexod.infra.plugins.module_utils._alembic_archive import pack_tree
-from ansible_collections.nexod.infra.plugins.module_utils._errors import InfraError
+from ansible_collections.nexod.infra.plugins.module_utils._alembic import request as _alembic
+from ansible_collections.nexod.infra.plugins.module_utils._alembic.archive import pack_tree
+from ansible_collections.nexod.infra.plugins.module_utils._core.errors import InfraError
 
 from .alembic_project import (
     ASYNC_ENV,

@@ -13,14 +13,12 @@ import redis
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ansible_collections.nexod.infra.plugins.module_utils import (
-    _cache,
-    _cache_globs,
-    _cache_info,
-    _cache_namespace,
-    _cache_server,
-)
-from ansible_collections.nexod.infra.plugins.module_utils._errors import InfraError
+from ansible_collections.nexod.infra.plugins.module_utils._cache import flush as _cache
+from ansible_collections.nexod.infra.plugins.module_utils._cache import globs as _cache_globs
+from ansible_collections.nexod.infra.plugins.module_utils._cache import info as _cache_info
+from ansible_collections.nexod.infra.plugins.module_utils._cache import namespace as _cache_namespace
+from ansible_collections.nexod.infra.plugins.module_utils._cache import server as _cache_server
+from ansible_collections.nexod.infra.plugins.module_utils._core.errors import InfraError
 
 from .conftest import free_port
 

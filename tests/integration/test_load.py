@@ -23,7 +23,7 @@ import jinja2
 import pytest
 import yaml
 
-from ansible_collections.nexod.infra.plugins.module_utils._haproxy import Haproxy
+from ansible_collections.nexod.infra.plugins.module_utils._backend.haproxy import Haproxy
 from ansible_collections.nexod.infra.plugins.modules import haproxy_server
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -12,14 +12,14 @@ import typing as t
 import pytest
 import yaml
 
-from ansible_collections.nexod.infra.plugins.module_utils import _preflight_rules
-from ansible_collections.nexod.infra.plugins.module_utils._preflight import prefix_of
-from ansible_collections.nexod.infra.plugins.module_utils._preflight_tables import (
+from ansible_collections.nexod.infra.plugins.plugin_utils._preflight import rules as _preflight_rules
+from ansible_collections.nexod.infra.plugins.plugin_utils._preflight.inputs import prefix_of
+from ansible_collections.nexod.infra.plugins.plugin_utils._preflight.specs import is_secret
+from ansible_collections.nexod.infra.plugins.plugin_utils._preflight.tables import (
     CONTROLLER_FILES,
     ROLE_GROUPS,
     ROLE_PORTS,
 )
-from ansible_collections.nexod.infra.plugins.module_utils._specs import is_secret
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 ROLES = sorted(path for path in (ROOT / "roles").iterdir() if path.is_dir())

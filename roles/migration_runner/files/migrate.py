@@ -11,7 +11,7 @@ sys.dont_write_bytecode = True
 HOME = Path(__file__).resolve().parent
 sys.path.insert(0, str(HOME / "engine"))
 
-from ansible_collections.nexod.infra.plugins.module_utils._migrate import main  # noqa: E402
+from ansible_collections.nexod.infra.plugins.module_utils._alembic.command import main  # noqa: E402
 
 if __name__ == "__main__":
     sys.exit(main(HOME, sys.argv[1:]))

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import typing as t
 
-from ansible_collections.nexod.infra.plugins.module_utils._endpoints import endpoint_faults
+from ansible_collections.nexod.infra.plugins.plugin_utils._environment.endpoints import endpoint_faults
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 PLAY = """\

@@ -11,7 +11,7 @@ import pytest
 from ansible.errors import AnsibleFilterError
 
 from ansible_collections.nexod.infra.plugins.filter.lab_endpoints import lab_endpoints
-from ansible_collections.nexod.infra.plugins.module_utils._endpoints import endpoint_faults
+from ansible_collections.nexod.infra.plugins.plugin_utils._environment.endpoints import endpoint_faults
 
 GROUPS = {
     "database_primary": ["db-1"],

@@ -1,0 +1,152 @@
+# Copyright: (c) 2026, the nexod.infra maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Take a server out of HAProxy and put it back, by its admin socket: what a rolling replacement needs."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import socket
+import time
+import typing as t
+
+from ansible_collections.nexod.infra.plugins.module_utils._core.errors import InfraError
+
+PAUSE = 0.2
+# Of srv_admin_state: forced maintenance, disabled by the configuration, forced drain. Others follow from elsewhere.
+TAKEN_OUT = 0x01 | 0x04 | 0x08
+
+
+@dataclasses.dataclass(frozen=True)
+class Wanted:
+    """What a run asks for: `server` of `backend` in `state` (ready, drain), with `least` others left to serve."""
+
+    backend: str
+    server: str
+    state: str
+    least: int = 1
+
+    @property
+    def path(self) -> str:
+        return f"{self.backend}/{self.server}"
+
+
+@dataclasses.dataclass(frozen=True)
+class Server:
+    """A server as HAProxy sees it: `status` in its words (UP, DOWN 1/2, DRAIN, MAINT), `requests` running now."""
+
+    name: str
+    status: str
+    requests: int
+
+    @property
+    def serving(self) -> bool:
+        """It gets new requests: fully up, or not checked at all; one that is on its way up or down counts as well."""
+        return self.status.startswith("UP") or self.status == "no check"
+
+    @property
+    def proven(self) -> bool:
+        """It is up for good: ``UP 1/2`` is one failed check from being down."""
+        return self.status in ("UP", "no check")
+
+
+def read_servers(backend: str, shown: str) -> list[Server]:
+    """The servers of `backend` in what ``show stat`` says (CSV with a commented header)."""
+    rows = csv.DictReader(shown.lstrip("# ").splitlines())
+    return [
+        Server(row["svname"], row["status"], int(row["scur"] or 0))
+        for row in rows
+        if row["pxname"] == backend and row["svname"] not in ("FRONTEND", "BACKEND")
+    ]
+
+
+def read_taken_out(backend: str, shown: str) -> frozenset[str]:
+    """Servers of `backend` that somebody has taken out, in what ``show servers state`` says.
+
+    Their health hides it from ``show stat``: a drained server that is down is only DOWN there.
+    """
+    lines = [line.split() for line in shown.splitlines() if line.strip()]
+    header = next((line[1:] for line in lines if line[0] == "#"), [])
+    rows = [dict(zip(header, line, strict=False)) for line in lines if line[0] != "#" and len(line) > 1]
+    ours = [row for row in rows if row.get("be_name") == backend]
+    return frozenset(row["srv_name"] for row in ours if int(row.get("srv_admin_state", "0")) & TAKEN_OUT)
+
+
+def find(servers: t.Sequence[Server], backend: str, name: str) -> Server:
+    for server in servers:
+        if server.name == name:
+            return server
+    known = ", ".join(server.name for server in servers) or "none"
+    raise InfraError(
+        "find the server",
+        f'"{backend}/{name}"',
+        f"HAProxy knows {known} in this backend",
+        "Bring the edge to the inventory first: run the stage infrastructure.",
+    )
+
+
+def plan(wanted: Wanted, servers: t.Sequence[Server], taken_out: frozenset[str]) -> list[str]:
+    """Commands for the admin socket that bring the server to its state; empty where it is there.
+
+    Raises InfraError when it serves and fewer than `least` others would be left to: that would be an outage.
+    """
+    server = find(servers, wanted.backend, wanted.server)
+    if wanted.state == "ready":
+        return [f"set server {wanted.path} state ready"] if server.name in taken_out else []
+    if server.name in taken_out:
+        return []
+    others = [other.name for other in servers if other.name != server.name and other.serving]
+    if server.serving and len(others) < wanted.least:
+        raise InfraError(
+            "take out the server",
+            f'"{wanted.path}"',
+            f"{len(others)} others serve ({', '.join(others) or 'none'}), at least {wanted.least} must",
+            "Bring the others to serve first; `show servers state` on the admin socket says what is wrong with them.",
+        )
+    return [f"set server {wanted.path} state drain"]
+
+
+class Haproxy:
+    """A running HAProxy behind its admin socket at `path`."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+
+    def say(self, command: str) -> str:
+        try:
+            with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+                connection.settimeout(10)
+                connection.connect(self.path)
+                connection.sendall(f"{command}\n".encode())
+                answer = b"".join(iter(lambda: connection.recv(65536), b""))
+        except OSError as error:
+            raise InfraError(
+                "ask HAProxy at",
+                f'"{self.path}"',
+                error.strerror or str(error),
+                "Check that HAProxy runs: `systemctl status haproxy`.",
+            ) from error
+        return answer.decode(errors="replace")
+
+    def servers(self, backend: str) -> list[Server]:
+        return read_servers(backend, self.say("show stat"))
+
+    def taken_out(self, backend: str) -> frozenset[str]:
+        return read_taken_out(backend, self.say(f"show servers state {backend}"))
+
+    def apply(self, commands: t.Sequence[str]) -> None:
+        for command in commands:
+            said = self.say(command).strip()
+            if said:
+                mend = "Check the name of the backend and of the server."
+                raise InfraError("tell HAProxy", f'"{command}"', said, mend)
+
+    def wait(self, wanted: Wanted, done: t.Callable[[Server], bool], seconds: float) -> Server:
+        """The server once `done` says so of it, or as it is after `seconds`."""
+        end = time.monotonic() + seconds
+        while True:
+            server = find(self.servers(wanted.backend), wanted.backend, wanted.server)
+            if done(server) or time.monotonic() >= end:
+                return server
+            time.sleep(PAUSE)

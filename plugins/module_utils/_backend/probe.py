@@ -1,0 +1,135 @@
+# Copyright: (c) 2026, the nexod.infra maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Whether an API serves: alive, ready, at its version, and with the sessions it had."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import contextlib
+import json
+import os
+import time
+import typing as t
+from pathlib import Path
+
+from ansible_collections.nexod.infra.plugins.module_utils._core.errors import InfraError
+from ansible_collections.nexod.infra.plugins.module_utils._core.http import Answer, ask
+
+Facts = t.Mapping[str, t.Any]
+Ask = t.Callable[..., Answer]
+
+
+def fault_of(url: str, answer: Answer, version: str | None) -> str | None:
+    """What is wrong with one answer; None where nothing is. `version` is compared where one is wanted."""
+    if answer.status == 0:
+        return f"{url} does not answer: {answer.reason}"
+    if answer.status != 200:
+        return f"{url} answers HTTP {answer.status}: {' '.join(answer.body.split())[:300] or answer.reason}"
+    document = answer.document
+    runs = document.get("version") if isinstance(document, dict) else None
+    if version and runs != version:
+        return f"{url} runs version {runs or 'unknown'}, not {version}"
+    return None
+
+
+def faults(urls: t.Sequence[str], paths: t.Sequence[str], version: str | None, asked: Ask = ask) -> list[str]:
+    """Everything wrong with any of the `urls`, each asked at each of the `paths`."""
+    pairs = [f"{url.rstrip('/')}{path}" for url in urls for path in paths]
+    return [fault for pair in pairs if (fault := fault_of(pair, asked(pair), version))]
+
+
+def serving(parameters: Facts, asked: Ask = ask, pause: float = 1.0) -> None:
+    """Wait until every URL serves; raises with all that is still wrong when the time is over."""
+    end = time.monotonic() + parameters["wait_seconds"]
+    while wrong := faults(parameters["urls"], parameters["paths"], parameters["version"], asked):
+        if time.monotonic() >= end:
+            raise InfraError(
+                "call the release live on",
+                ", ".join(parameters["urls"]),
+                "\n".join(f"- {line}" for line in wrong),
+                "Read the service's log (journalctl -u api on the host), mend it, or go back with roll_back.yml.",
+                faults=wrong,
+            )
+        time.sleep(pause)
+
+
+def traffic(url: str, paths: t.Sequence[str], requests: int, concurrency: int, asked: Ask = ask) -> dict[str, int]:
+    """Send `requests` requests over the `paths` in turn; how often each status came (`"0"`: no answer)."""
+    targets = [f"{url.rstrip('/')}{paths[number % len(paths)]}" for number in range(requests)]
+    counts: dict[str, int] = {}
+    with concurrent.futures.ThreadPoolExecutor(max(1, concurrency)) as pool:
+        for answer in pool.map(asked, targets):
+            counts[str(answer.status)] = counts.get(str(answer.status), 0) + 1
+    return counts
+
+
+def remembered(path: Path, url: str, now: float) -> dict[str, t.Any]:
+    """The session that an earlier run has left and that must still live; empty where there is none such."""
+    try:
+        kept = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    if not isinstance(kept, dict) or kept.get("url") != url or now >= float(kept.get("until", 0)) or not kept.get("id"):
+        return {}
+    return kept
+
+
+def remember(path: Path, content: Facts) -> None:
+    """Keep a session for the next run, readable by its owner only: who has it is signed in."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    with contextlib.suppress(FileNotFoundError):
+        temporary.unlink()
+    with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as stream:
+        json.dump(dict(content), stream)
+    temporary.replace(path)
+
+
+def canary(url: str, path: Path, email: str, version: str | None, asked: Ask = ask) -> tuple[str, bool]:
+    """Look after the session that an earlier run signed in, and leave one for the next.
+
+    Returns `kept` or `new`, and whether that earlier run saw the same `version`.
+    Reading a session renews it, so that only a canary that should have lived all the time is asked for again.
+    """
+    now = time.time()
+    session = remembered(path, url, now)
+    if session:
+        answer = asked(f"{url}/{session['id']}")
+        if answer.status == 404:
+            path.unlink(missing_ok=True)
+            raise InfraError(
+                "find the canary's session at",
+                url,
+                "it was signed in by an earlier run, should still live, and is gone",
+                "Users were signed out too: see what deleted keys under session: (cache_flush never does).",
+            )
+    else:
+        answer = asked(url, document={"email": email})
+    document = answer.document
+    if answer.status not in (200, 201) or not isinstance(document, dict) or "id" not in document:
+        raise InfraError(
+            "use a session at",
+            url,
+            answer.reason or f"HTTP {answer.status}: {answer.body[:300]}",
+            "See the API's log: sessions live in Redis, users in the database.",
+        )
+    # A minute less than it lives: the two clocks are not the same.
+    until = now + float(document.get("seconds", 3600)) - 60
+    remember(path, {"id": document["id"], "until": until, "url": url, "version": version})
+    return ("kept" if session else "new"), bool(session) and session.get("version") == version
+
+
+def probe(parameters: Facts) -> dict[str, t.Any]:
+    """Everything the module returns: serving, then the canary, then traffic where this version was not probed yet."""
+    begun = time.monotonic()
+    serving(parameters)
+    seconds = round(time.monotonic() - begun, 3)
+    session, known = "none", False
+    if parameters["session_url"]:
+        file, email = Path(parameters["session_file"]), parameters["session_email"]
+        session, known = canary(parameters["session_url"], file, email, parameters["version"])
+    requests = 0 if known else parameters["traffic_requests"]
+    paths, concurrency = parameters["traffic_paths"], parameters["traffic_concurrency"]
+    answers = traffic(parameters["urls"][0], paths, requests, concurrency)
+    return {"answers": answers, "requests": requests, "seconds": seconds, "session": session}

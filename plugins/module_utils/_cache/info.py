@@ -1,0 +1,176 @@
+# Copyright: (c) 2026, the nexod.infra maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the module ``cache_info`` finds: keys, memory and lifetimes by prefix, the largest keys, and a table of them."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import heapq
+import typing as t
+
+from ansible_collections.nexod.infra.plugins.module_utils._cache.server import Cache, Node, Refused, Wire, packed
+
+ACTION = "look into the cache at"
+COMMANDS = "+scan +pttl +memory|usage +info +dbsize +ping +hello"
+REST = "(others)"
+BATCH = 250
+# Beyond so many prefixes that were found, not given, a key is counted with the others.
+MOST_PREFIXES = 200
+
+
+@dataclasses.dataclass
+class Row:
+    """All keys of one prefix that were looked at."""
+
+    keys: int = 0
+    bytes: int = 0
+    without_lifetime: int = 0
+    shortest: int | None = None
+    longest: int | None = None
+    total: int = 0
+
+    def add(self, lifetime: int, size: int) -> None:
+        self.keys += 1
+        self.bytes += size
+        if lifetime < 0:
+            self.without_lifetime += 1
+            return
+        self.total += lifetime
+        self.shortest = lifetime if self.shortest is None else min(self.shortest, lifetime)
+        self.longest = lifetime if self.longest is None else max(self.longest, lifetime)
+
+    def report(self, factor: float) -> dict[str, t.Any]:
+        """The row; of a sample, what the whole is likely to have."""
+        lasting = self.keys - self.without_lifetime
+        return {
+            "keys": round(self.keys * factor),
+            "bytes": round(self.bytes * factor),
+            "without_lifetime": round(self.without_lifetime * factor),
+            "lifetime_s": {
+                "least": None if self.shortest is None else round(self.shortest / 1000),
+                "mean": round(self.total / lasting / 1000) if lasting else None,
+                "most": None if self.longest is None else round(self.longest / 1000),
+            },
+        }
+
+
+def prefix_of(key: bytes, prefixes: t.Sequence[bytes]) -> bytes | None:
+    """The longest of `prefixes` that `key` begins with; without any given, what stands before the first colon."""
+    if prefixes:
+        return max((prefix for prefix in prefixes if key.startswith(prefix)), key=len, default=None)
+    head, colon, _rest = key.partition(b":")
+    return head + colon if colon else None
+
+
+def shown(key: bytes) -> str:
+    """A key as text, on one line."""
+    text = key.decode("utf-8", "backslashreplace")
+    return "".join(letter if letter.isprintable() else letter.encode("unicode_escape").decode() for letter in text)
+
+
+class Look:
+    """What is gathered while the keys are walked."""
+
+    def __init__(self, prefixes: t.Sequence[str], largest: int) -> None:
+        self.prefixes = [prefix.encode() for prefix in prefixes]
+        self.rows: dict[str, Row] = {prefix: Row() for prefix in prefixes}
+        self.largest: list[tuple[int, str]] = []
+        self.most = largest
+        self.seen = 0
+        self.there = 0
+        self.measured = True
+
+    def add(self, key: bytes, lifetime: int, size: int) -> None:
+        found = prefix_of(key, self.prefixes)
+        name = REST if found is None else shown(found)
+        if name not in self.rows and len(self.rows) >= MOST_PREFIXES:
+            name = REST
+        self.rows.setdefault(name, Row()).add(lifetime, size)
+        self.seen += 1
+        if self.measured and self.most:
+            push = heapq.heappush if len(self.largest) < self.most else heapq.heappushpop
+            push(self.largest, (size, shown(key)))
+
+    def report(self, protect: t.Sequence[str]) -> dict[str, t.Any]:
+        factor = max(1.0, self.there / self.seen) if self.seen else 1.0
+        ordered = sorted(self.rows.items(), key=lambda item: (item[0] == REST, -item[1].bytes, -item[1].keys, item[0]))
+        rows = {name: row.report(factor) for name, row in ordered}
+        lasting = sum(row["without_lifetime"] for name, row in rows.items() if name.startswith(tuple(protect)))
+        largest = [{"name": name, "bytes": size} for size, name in sorted(self.largest, reverse=True)]
+        return {
+            "keys": self.there,
+            "looked_at": self.seen,
+            "sampled": factor > 1.0,
+            "prefixes": rows,
+            "protected_without_lifetime": lasting,
+            "largest": largest,
+            "table": table(rows, largest),
+        }
+
+
+def walk(wire: Wire, look: Look, sample: int) -> None:
+    """Every key once, or about the first `sample`: SCAN goes by hash, so that its first keys are any keys."""
+    look.there += int(wire.ask(b"DBSIZE"))
+    cursor, left, seen = b"0", sample, set()
+    while True:
+        cursor, keys = wire.ask(b"SCAN", cursor, b"COUNT", b"%d" % BATCH)
+        if sample:
+            new = [key for key in dict.fromkeys(keys) if key not in seen]
+            seen.update(new)
+        else:
+            new = list(dict.fromkeys(keys))
+        _measured(wire, look, new)
+        left -= len(new)
+        if cursor == b"0" or (sample and left <= 0):
+            return
+
+
+def _measured(wire: Wire, look: Look, keys: t.Sequence[bytes]) -> None:
+    wire.send(b"".join(packed(b"PTTL", key) + packed(b"MEMORY", b"USAGE", key, b"SAMPLES", b"5") for key in keys))
+    for key in keys:
+        lifetime, size = wire.read(), wire.read()
+        if isinstance(lifetime, Refused):
+            raise lifetime
+        if isinstance(size, Refused):
+            look.measured, size = False, 0
+        if lifetime != -2:  # gone since
+            look.add(key, int(lifetime), int(size or 0))
+
+
+def look_into(
+    cache: Cache, prefixes: t.Sequence[str], protect: t.Sequence[str], *, sample: int, largest: int
+) -> dict[str, t.Any]:
+    look = Look(prefixes, largest)
+    nodes: list[Node] = cache.primaries()
+    for node in nodes:
+        with contextlib.closing(cache.wire(node)) as wire:
+            walk(wire, look, -(-sample // len(nodes)))
+    return look.report(protect)
+
+
+def amount(size: float) -> str:
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if size < 1024 or unit == "GiB":
+            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
+        size /= 1024
+    return ""
+
+
+def table(rows: t.Mapping[str, t.Mapping[str, t.Any]], largest: t.Sequence[t.Mapping[str, t.Any]]) -> str:
+    """The same for a person."""
+    lines = [("prefix", "keys", "memory", "for ever", "lifetime s (least, mean, most)")]
+    for name, row in rows.items():
+        lifetimes = row["lifetime_s"]
+        span = (
+            "-" if lifetimes["least"] is None else ", ".join(str(lifetimes[key]) for key in ("least", "mean", "most"))
+        )
+        lines.append((name, f"{row['keys']:,}", amount(row["bytes"]), f"{row['without_lifetime']:,}", span))
+    widths = [max(len(line[at]) for line in lines) for at in range(5)]
+    texts = [
+        f"{line[0]:<{widths[0]}}  {line[1]:>{widths[1]}}  {line[2]:>{widths[2]}}  {line[3]:>{widths[3]}}  {line[4]}"
+        for line in lines
+    ]
+    texts += ["", "largest:"] if largest else []
+    return "\n".join([*texts, *(f"  {amount(one['bytes']):>10}  {one['name']}" for one in largest)])

@@ -1,0 +1,274 @@
+# Copyright: (c) 2026, the nexod.infra maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Decisions about the lab's hosts: what an image is made of, what this machine needs, which container gets what."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import typing as t
+
+from ansible_collections.nexod.infra.plugins.module_utils._core.errors import InfraError
+
+# Raised when the way in which a container is created changes: containers of an older way are then made anew.
+SHAPE = 2
+CAP_SYS_RESOURCE = 24
+
+WATCHERS = 1024  # inotify instances
+
+# A mirror that is a snapshot, or a lab some weeks old, has lists whose week has passed: still signed, still good.
+ANY_AGE = 'Acquire::Check-Valid-Until "false";'
+
+# systemd 258 and newer refuse anything but cgroup v2; a private one laid over /sys/fs/cgroup before init
+# serves every systemd, 252 included.
+INIT_ON_CGROUP_V1 = "umount -R /sys/fs/cgroup; mount -t cgroup2 cgroup2 /sys/fs/cgroup"
+
+# On a machine systemd shares its mounts with its services; in a container it leaves them as they are, and where they
+# are private no service sees its credentials (LoadCredential).
+SHARED_MOUNTS = "mount --make-rshared /"
+
+# What a container must leave alone (the kernel is the machine's) or would only lose time on.
+MASKED_UNITS = (
+    "apt-daily-upgrade.timer",
+    "apt-daily.timer",
+    "console-getty.service",
+    "dpkg-db-backup.timer",
+    "e2scrub_all.timer",
+    "fstrim.timer",
+    "getty.target",
+    "systemd-modules-load.service",
+    "systemd-sysctl.service",
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Recipe:
+    """What an image is made of: a Debian release, packages installed, packages only carried along as .deb files."""
+
+    release: str
+    packages: tuple[str, ...]
+    carried: tuple[str, ...]
+    mirror: str
+
+    def script(self) -> str:
+        """The shell script that finishes a bare Debian; runs inside of it, whichever tool made it."""
+        lines = [
+            "set -eu",
+            "export DEBIAN_FRONTEND=noninteractive LC_ALL=C.UTF-8",
+            # A registry's image deletes downloaded packages and forbids to start services; a host does neither.
+            "rm -f /etc/apt/apt.conf.d/docker-* /usr/sbin/policy-rc.d",
+            "printf '%s\\n' 'APT::Install-Recommends \"false\";' 'Acquire::Languages \"none\";'"
+            f" 'APT::Keep-Downloaded-Packages \"true\";' '{ANY_AGE}' > /etc/apt/apt.conf.d/90lab",
+            # A lab may be lost in a power cut; not waiting for the disk halves the time of an installation.
+            "printf '%s\\n' force-unsafe-io 'path-exclude=/usr/share/man/*' 'path-exclude=/usr/share/locale/*'"
+            " > /etc/dpkg/dpkg.cfg.d/lab",
+            "apt-get -q update",
+            f"apt-get -q -y install {' '.join(self.packages)}",
+        ]
+        if self.carried:
+            lines.append(f"apt-get -q -y install --download-only {' '.join(self.carried)}")
+        lines += [
+            # The lists and the carried packages belong together, so the lists never count as old: a host
+            # installs from what it carries, without a network too. `apt-get update` renews them as ever.
+            "mkdir -p /var/lib/apt/periodic",
+            "touch -d 2037-01-01 /var/lib/apt/periodic/update-success-stamp",
+            # UsePAM no: a login session under logind costs 0.3 s of processor time a host and serves nobody here.
+            "mkdir -p /etc/ssh/sshd_config.d",
+            "printf '%s\\n' 'HostKey /etc/ssh/lab/host_ed25519' 'AuthorizedKeysFile /etc/ssh/lab/authorized_keys'"
+            " 'PermitRootLogin prohibit-password' 'PasswordAuthentication no' 'UsePAM no' 'UseDNS no'"
+            " 'MaxStartups 100' 'MaxSessions 100' > /etc/ssh/sshd_config.d/lab.conf",
+            "rm -f /etc/ssh/ssh_host_*",
+            f"for unit in {' '.join(MASKED_UNITS)}; do ln -sf /dev/null /etc/systemd/system/$unit; done",
+            "rm -f /etc/machine-id /var/lib/dbus/machine-id && : > /etc/machine-id",
+        ]
+        return "\n".join(lines) + "\n"
+
+    def containerfile(self, base: str) -> str:
+        """The same image from a registry's `debian` image, where mmdebstrap can't run."""
+        return f"FROM {base}:{self.release}\nCOPY finish.sh /finish.sh\nRUN sh /finish.sh && rm /finish.sh\n"
+
+    @property
+    def reference(self) -> str:
+        """Name of the image: the same recipe always has the same, another recipe another one."""
+        text = json.dumps([SHAPE, self.release, self.mirror, self.script()])
+        return f"localhost/nexod-lab:{self.release}-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
+
+
+@dataclasses.dataclass(frozen=True)
+class Machine:
+    """What is known about the machine under the lab; gathered by `_lab_podman.look_at_machine`."""
+
+    user: int
+    cgroups: str  # v1 | hybrid | v2
+    controllers: tuple[str, ...]  # what podman may use
+    capabilities: int  # bits, as in CapEff of /proc/self/status
+    runtimes: tuple[str, ...]  # installed ones of crun and runc
+    runtime: str  # what podman would take by itself
+    open_files: int  # this process's hard limits
+    processes: int
+
+    @property
+    def rootless(self) -> bool:
+        return self.user != 0
+
+
+def mirror_of(sources: t.Iterable[str]) -> str:
+    """The first Debian mirror that apt's lists of sources name (both forms, comments left out); empty without one."""
+    for text in sources:
+        for line in text.splitlines():
+            words = line.split()
+            if words and words[0] in ("deb", "URIs:"):
+                for word in words[1:]:
+                    if word.startswith(("http://", "https://")) and word.rstrip("/").endswith("/debian"):
+                        return word.rstrip("/")
+    return ""
+
+
+@dataclasses.dataclass(frozen=True)
+class Boot:
+    """How a container boots here: podman's own options, those of `podman run`, the command inside."""
+
+    podman: tuple[str, ...]
+    run: tuple[str, ...]
+    command: tuple[str, ...]
+
+
+def mac_of(address: str) -> str:
+    """The network card of the host with this IPv4 address: ``10.213.77.21`` -> ``02:00:0a:d5:4d:15``.
+
+    A machine keeps its card when it boots anew. One of podman's choosing would be another each time, and who knew the
+    host before would speak with nobody for several seconds.
+    """
+    return "02:00:" + ":".join(f"{int(part):02x}" for part in address.split("."))
+
+
+def plan_boot(machine: Machine) -> Boot:
+    """What this machine needs so that systemd boots in a container; nothing where nothing is needed."""
+    podman: list[str] = []
+    run = ["--systemd=always", "--privileged"]
+    first = [SHARED_MOUNTS]
+    if machine.rootless and (machine.cgroups != "v2" or not {"memory", "pids"} <= set(machine.controllers)):
+        raise InfraError(
+            "boot the lab's hosts",
+            f"as user {machine.user}",
+            "without root, podman runs systemd only on cgroup v2 with the controllers memory and pids delegated to the"
+            f" user (here: cgroup {machine.cgroups}, delegated: {', '.join(machine.controllers) or 'none'})",
+            "Run it as root (sudo make deploy), or delegate:"
+            " https://rootlesscontaine.rs/getting-started/common/cgroup2/.",
+        )
+    if machine.cgroups != "v2":
+        if "runc" not in machine.runtimes:
+            raise InfraError(
+                "boot the lab's hosts",
+                "in containers",
+                f"this machine has cgroup {machine.cgroups}, which of podman's runtimes only runc boots systemd on",
+                "Install it: apt-get install runc.",
+            )
+        podman += ["--runtime", "runc"]
+        run += ["--cgroupns=private"]
+        first.insert(0, INIT_ON_CGROUP_V1)
+    elif not machine.runtimes:
+        raise InfraError(
+            "boot the lab's hosts", "in containers", "neither crun nor runc is installed", "apt-get install crun."
+        )
+    elif machine.runtime not in machine.runtimes:
+        podman += ["--runtime", machine.runtimes[0]]
+    if not machine.capabilities >> CAP_SYS_RESOURCE & 1:
+        # Without the capability a container can't be given more than this process has itself.
+        run += ["--ulimit", f"nofile={machine.open_files}:{machine.open_files}"]
+        run += ["--ulimit", f"nproc={machine.processes}:{machine.processes}"]
+    return Boot(tuple(podman), tuple(run), ("/bin/sh", "-c", " && ".join([*first, "exec /sbin/init"])))
+
+
+@dataclasses.dataclass(frozen=True)
+class Host:
+    """A host that is wanted."""
+
+    name: str
+    image: str
+    address: str | None = None  # None: podman chooses one
+    publish: tuple[str, ...] = ()
+
+    def shape(self, network: str) -> str:
+        """What its container was made for; another shape is another container."""
+        text = json.dumps([SHAPE, self.image, self.address, self.publish, network])
+        return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+@dataclasses.dataclass(frozen=True)
+class Container:
+    """A container of this lab that is there."""
+
+    host: str
+    state: str  # podman's word: running, exited, created, ...
+    shape: str
+    answers: bool = True  # sshd greets
+
+
+@dataclasses.dataclass(frozen=True)
+class Step:
+    """One thing to do to one host, and why."""
+
+    action: str  # create | start | restart | recreate | remove
+    host: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.action} {self.host}: {self.reason}"
+
+
+def plan_limits(rootless: bool, watchers: int) -> list[Step]:
+    """The one limit of the machine itself that hosts run into together: all are the same user to the kernel.
+
+    Each systemd holds about 5 inotify instances; without one left, units fail here and there. Raised until the
+    machine restarts. Without root it can't be, and a user has all 128 to himself: enough for ten hosts.
+    """
+    if rootless or watchers >= WATCHERS:
+        return []
+    reason = f"it is {watchers}, too few for many hosts on one machine (until it restarts)"
+    return [Step("raise", f"fs.inotify.max_user_instances to {WATCHERS}", reason)]
+
+
+def plan_hosts(wanted: t.Sequence[Host], seen: t.Sequence[Container], network: str) -> list[Step]:
+    """Steps that bring the lab's containers from `seen` to `wanted`; each host gets at most one."""
+    there = {container.host: container for container in seen}
+    names = {host.name for host in wanted}
+    steps = [Step("remove", c.host, "not in the inventory") for c in seen if c.host not in names]
+    for host in wanted:
+        container = there.get(host.name)
+        if container is None:
+            steps.append(Step("create", host.name, "not there"))
+        elif container.shape != host.shape(network):
+            steps.append(Step("recreate", host.name, "made from another image or for another address"))
+        elif container.state == "created":
+            steps.append(Step("recreate", host.name, "its first start failed"))
+        elif container.state != "running":
+            steps.append(Step("start", host.name, f"it is {container.state}"))
+        elif not container.answers:
+            steps.append(Step("restart", host.name, "it runs, but ssh does not answer"))
+    return steps
+
+
+@dataclasses.dataclass(frozen=True)
+class Server:
+    """A server of the lab that runs on this machine itself."""
+
+    name: str
+    argv: tuple[str, ...]
+    port: int
+
+
+def plan_servers(wanted: t.Sequence[Server], running: t.Mapping[str, tuple[str, ...]], started: bool) -> list[Step]:
+    """Steps from `running` (arguments by name) to what is wanted."""
+    steps = []
+    for server in wanted:
+        arguments = running.get(server.name)
+        if not started and arguments is not None:
+            steps.append(Step("stop", server.name, "the lab goes"))
+        elif started and arguments is None:
+            steps.append(Step("start", server.name, "it does not run"))
+        elif started and arguments != server.argv:
+            steps.append(Step("restart", server.name, "its arguments have changed"))
+    return steps

@@ -1,0 +1,161 @@
+# Copyright: (c) 2026, the nexod.infra maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Whether a release is as quick as its latency table asks: met, missed, or not enough data to say."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import time
+import typing as t
+import urllib.parse
+
+from ansible_collections.nexod.infra.plugins.module_utils._core.errors import InfraError
+from ansible_collections.nexod.infra.plugins.module_utils._core.http import ask
+from ansible_collections.nexod.infra.plugins.module_utils._monitoring import rules as _monitoring
+
+Facts = t.Mapping[str, t.Any]
+# A label set and its value.
+Series = tuple[dict[str, str], float]
+Query = t.Callable[[str], list[Series]]
+
+MET, MISSED, UNKNOWN = "met", "missed", "not enough data"
+# Probes, not requests: a handful says as much of a page as it ever will.
+GAUGE_SAMPLES = 5
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    """One row of the verdict. `value` is the fraction of requests within the target, or a gauge's quantile."""
+
+    metric: str
+    quantile: float
+    target_seconds: float
+    verdict: str
+    samples: int
+    needed: int
+    value: float | None
+    says: str
+
+
+def samples_needed(quantile: float) -> int:
+    """Requests below which a service that misses its target would too often be called one that meets it."""
+    if quantile <= 0.5:
+        return 200
+    return 500 if quantile <= 0.95 else 2000
+
+
+def overall(verdicts: t.Sequence[str]) -> str:
+    """Missed as soon as one row is; met only when every row is."""
+    if MISSED in verdicts:
+        return MISSED
+    return MET if verdicts and set(verdicts) == {MET} else UNKNOWN
+
+
+def judge(target: Facts, source: Facts | None, value: float | None, samples: float | None, minimum: int | None) -> Row:
+    """The verdict on one row of the table, given what Prometheus says (`None`: nothing)."""
+    quantile, limit = float(target["quantile"]), float(target["target_seconds"])
+    gauge = source is not None and not _monitoring.is_histogram(source)
+    needed = GAUGE_SAMPLES if gauge else minimum or samples_needed(quantile)
+    seen = round(samples or 0)
+    verdict, because = UNKNOWN, f"{seen} of {needed} {'probes' if gauge else 'requests'}"
+    if source is None:
+        because = "nothing measures it"
+    elif seen >= needed and value is None:
+        because = f"no bucket of {source.get('histogram', 'its source')} ends at {limit:g} s"
+    elif seen >= needed and value is not None:
+        # A fraction out of Prometheus carries the rounding of its extrapolation.
+        good = value <= limit if gauge else value >= quantile - 1e-9
+        verdict = MET if good else MISSED
+        because = f"{value:.3g} s over {seen} probes" if gauge else f"{value:.2%} of {seen} requests were that fast"
+    name = f"{target['metric']} {_monitoring.percentile(quantile)} within {limit:g} s"
+    return Row(str(target["metric"]), quantile, limit, verdict, seen, needed, value, f"{name}: {verdict} ({because})")
+
+
+def queries(target: Facts, source: Facts, window: str) -> tuple[str, str]:
+    """The two questions of a row: its value, and out of how many samples."""
+    if _monitoring.is_histogram(source):
+        limit = float(target["target_seconds"])
+        return _monitoring.within(source, limit, window), _monitoring.requests(source, window)
+    return _monitoring.gauge_quantile(target, source), f"sum(count_over_time(({source['gauge']})[{window}:15s]))"
+
+
+def first(series: t.Sequence[Series]) -> float | None:
+    """A query's single number; None for no series and for NaN, which is Prometheus's word for no traffic."""
+    value = series[0][1] if series else None
+    return None if value is None or math.isnan(value) else value
+
+
+def describe(name: str, labels: Facts) -> str:
+    """One fault found by a condition: its name, and the labels of the series it was found on."""
+    told = ", ".join(f"{key}={value}" for key, value in sorted(labels.items()) if key != "__name__")
+    return f"{name}: {told}" if told else name
+
+
+def faults(conditions: t.Sequence[Facts], query: Query) -> list[str]:
+    """What is wrong now: each series that a condition's query returns."""
+    return [describe(row["name"], labels) for row in conditions for labels, _value in query(row["query"])]
+
+
+def prometheus(url: str, timeout: float = 10) -> Query:
+    """A function that asks the Prometheus at `url` one instant query."""
+
+    def query(expression: str) -> list[Series]:
+        asked = urllib.parse.urlencode({"query": expression})
+        answer = ask(f"{url.rstrip('/')}/api/v1/query?{asked}", timeout=timeout)
+        document = answer.document
+        if answer.status != 200 or not isinstance(document, dict):
+            cause = (document or {}).get("error") if isinstance(document, dict) else ""
+            raise InfraError(
+                "ask Prometheus at",
+                url,
+                cause or answer.reason or f"HTTP {answer.status}",
+                "See that it runs (systemctl status prometheus on its host) and that the query is one: " + expression,
+            )
+        return [(dict(row["metric"]), float(row["value"][1])) for row in document["data"]["result"]]
+
+    return query
+
+
+def rows(
+    targets: t.Sequence[Facts], sources: t.Mapping[str, Facts], query: Query, window: str, minimum: int | None
+) -> list[Row]:
+    """The verdict on every row of the table."""
+    found = []
+    for target in targets:
+        source = sources.get(target["metric"])
+        asked = queries(target, source, window) if source else None
+        value, samples = (first(query(asked[0])), first(query(asked[1]))) if asked else (None, None)
+        found.append(judge(target, source, value, samples, minimum))
+    return found
+
+
+def settle(seen: t.Callable[[], bool], seconds: float, pause: float = 2.0) -> bool:
+    """Wait at most `seconds` until `seen` holds; says whether it does."""
+    end = time.monotonic() + seconds
+    while not (done := seen()) and time.monotonic() < end:
+        time.sleep(pause)
+    return done
+
+
+def verdict(parameters: Facts, query: Query) -> dict[str, t.Any]:
+    """Everything the module returns: faults of the moment, each row, and the verdict over all."""
+    window = f"{parameters['window_seconds']}s"
+    targets, sources = parameters["targets"], parameters["sources"]
+    counted = next((sources[row["metric"]] for row in targets if sources.get(row["metric"], {}).get("histogram")), None)
+    wrong: list[str] = []
+
+    def settled() -> bool:
+        wrong[:] = faults(parameters["conditions"], query)
+        expected = parameters["expect_samples"] if counted else 0
+        enough = not expected or (first(query(_monitoring.requests(counted or {}, window))) or 0) >= expected
+        return not wrong and enough
+
+    settle(settled, parameters["wait_seconds"])
+    found = rows(targets, sources, query, window, parameters["minimum_samples"])
+    return {
+        "faults": wrong,
+        "rows": [dataclasses.asdict(row) for row in found],
+        "verdict": overall([row.verdict for row in found]),
+    }

@@ -1,0 +1,200 @@
+# Copyright: (c) 2026, the nexod.infra maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Decides which statements bring a server's roles, databases and grants to what is declared."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+from ansible_collections.nexod.infra.plugins.module_utils._core.errors import InfraError
+from ansible_collections.nexod.infra.plugins.module_utils._postgresql.client import (
+    identifier,
+    literal,
+    scram_matches,
+    scram_verifier,
+)
+
+Row = Mapping[str, t.Any]
+
+# What a role that reads and writes gets on every table, sequence and function of the owner, now and later.
+READ_WRITE = {
+    "r": ("TABLES", ("SELECT", "INSERT", "UPDATE", "DELETE")),
+    "S": ("SEQUENCES", ("USAGE", "SELECT", "UPDATE")),
+}
+
+SERVER_QUERY = """
+SELECT json_build_object(
+  'roles', (SELECT coalesce(json_object_agg(r.rolname, json_build_object(
+      'login', r.rolcanlogin, 'replication', r.rolreplication, 'connection_limit', r.rolconnlimit,
+      'verifier', a.rolpassword, 'settings', coalesce(to_json(r.rolconfig), '[]'::json),
+      'member_of', (SELECT coalesce(json_agg(g.rolname), '[]'::json)
+                    FROM pg_auth_members m JOIN pg_roles g ON g.oid = m.roleid WHERE m.member = r.oid))), '{}'::json)
+    FROM pg_roles r JOIN pg_authid a ON a.oid = r.oid WHERE r.rolname !~ '^pg_'),
+  'databases', (SELECT json_object_agg(d.datname, json_build_object(
+      'owner', pg_get_userbyid(d.datdba),
+      'connect', (SELECT coalesce(json_agg(DISTINCT
+                      CASE x.grantee WHEN 0 THEN 'PUBLIC' ELSE pg_get_userbyid(x.grantee) END), '[]'::json)
+                  FROM aclexplode(coalesce(d.datacl, acldefault('d', d.datdba))) x WHERE x.privilege_type = 'CONNECT')))
+    FROM pg_database d WHERE NOT d.datistemplate));
+"""
+
+DATABASE_QUERY = """
+SELECT json_build_object(
+  'extensions', (SELECT json_agg(extname) FROM pg_extension),
+  'defaults', (SELECT coalesce(
+      json_agg(json_build_array(pg_get_userbyid(x.grantee), d.defaclobjtype, x.privilege_type)), '[]'::json)
+    FROM pg_default_acl d, aclexplode(d.defaclacl) x
+    WHERE d.defaclrole = (SELECT datdba FROM pg_database WHERE datname = current_database())
+      AND d.defaclnamespace = 'public'::regnamespace AND x.grantee <> 0),
+  'lacking', (SELECT coalesce(json_agg(DISTINCT r.rolname), '[]'::json) FROM pg_class c, pg_roles r
+    WHERE c.relnamespace = 'public'::regnamespace AND NOT r.rolsuper AND r.rolname !~ '^pg_'
+      AND c.relowner = (SELECT datdba FROM pg_database WHERE datname = current_database())
+      AND CASE
+        WHEN c.relkind IN ('r', 'p') THEN NOT (
+          has_table_privilege(r.oid, c.oid, 'SELECT') AND has_table_privilege(r.oid, c.oid, 'INSERT')
+          AND has_table_privilege(r.oid, c.oid, 'UPDATE') AND has_table_privilege(r.oid, c.oid, 'DELETE'))
+        WHEN c.relkind = 'S' THEN NOT (
+          has_sequence_privilege(r.oid, c.oid, 'USAGE') AND has_sequence_privilege(r.oid, c.oid, 'SELECT')
+          AND has_sequence_privilege(r.oid, c.oid, 'UPDATE'))
+        ELSE false END));
+"""
+
+NO_SERVER: Row = {"roles": {}, "databases": {}}
+NO_DATABASE: Row = {"extensions": [], "defaults": [], "lacking": []}
+
+
+@dataclasses.dataclass(frozen=True)
+class Step:
+    """One statement, in which database it runs, and how it reads in a diff (a verifier is not shown)."""
+
+    database: str
+    sql: str
+    shown: str = ""
+
+    @property
+    def text(self) -> str:
+        return self.shown or self.sql
+
+
+def check(roles: Sequence[Row], databases: Sequence[Row], passwords: Iterable[str] = ()) -> None:
+    """Refuse what contradicts itself, before anything is asked of the server."""
+    known = {role["name"] for role in roles}
+    strangers = sorted(set(passwords) - known)
+    if strangers:
+        raise InfraError(
+            "set",
+            "passwords",
+            f"they are for roles that are not declared: {', '.join(strangers)}",
+            "Declare them under `roles`, or mend the name.",
+        )
+    for database in databases:
+        named = [database["owner"], *database["connect"], *database["read_write"]]
+        unknown = sorted({name for name in named if name not in known})
+        if unknown:
+            raise InfraError(
+                "declare",
+                f'database "{database["name"]}"',
+                f"it names roles that are not declared: {', '.join(unknown)}",
+                "Declare them under `roles`, or mend the name.",
+            )
+
+
+def _role_steps(role: Row, current: Row | None, verifier: Callable[[str], str]) -> Iterable[Step]:
+    name, password = identifier(role["name"]), role["password"]
+    words, shown = [], []
+    if current is None or not current["login"]:
+        words.append("LOGIN")
+    if role["replication"] != (current is not None and current["replication"]):
+        words.append("REPLICATION" if role["replication"] else "NOREPLICATION")
+    if role["connection_limit"] != (-1 if current is None else current["connection_limit"]):
+        words.append(f"CONNECTION LIMIT {role['connection_limit']}")
+    shown = list(words)
+    if password and not scram_matches(None if current is None else current["verifier"], password):
+        words.append(f"PASSWORD {literal(verifier(password))}")
+        shown.append("PASSWORD '...'")
+    if current is None or words:
+        verb = "CREATE" if current is None else "ALTER"
+        yield Step("postgres", f"{verb} ROLE {name} {' '.join(words)}", f"{verb} ROLE {name} {' '.join(shown)}")
+    have = [] if current is None else current["member_of"]
+    yield from (
+        Step("postgres", f"GRANT {identifier(group)} TO {name}") for group in role["member_of"] if group not in have
+    )
+    settings = dict(row.partition("=")[::2] for row in ([] if current is None else current["settings"]))
+    for key, value in role["settings"].items():
+        if settings.get(key) != str(value):
+            yield Step("postgres", f"ALTER ROLE {name} SET {key} = {literal(str(value))}")
+    yield from (Step("postgres", f"ALTER ROLE {name} RESET {key}") for key in settings if key not in role["settings"])
+
+
+def _database_steps(database: Row, current: Row | None) -> Iterable[Step]:
+    name, owner = identifier(database["name"]), identifier(database["owner"])
+    if current is None:
+        yield Step("postgres", f"CREATE DATABASE {name} OWNER {owner} TEMPLATE template0 ENCODING 'UTF8'")
+    elif current["owner"] != database["owner"]:
+        yield Step("postgres", f"ALTER DATABASE {name} OWNER TO {owner}")
+    have = ["PUBLIC"] if current is None else current["connect"]
+    if "PUBLIC" in have:
+        yield Step("postgres", f"REVOKE CONNECT, TEMPORARY ON DATABASE {name} FROM PUBLIC")
+    wanted = sorted({*database["connect"], *database["read_write"]} - {database["owner"]})
+    yield from (
+        Step("postgres", f"GRANT CONNECT, TEMPORARY ON DATABASE {name} TO {identifier(role)}")
+        for role in wanted
+        if role not in have
+    )
+
+
+def _content_steps(database: Row, inside: Row) -> Iterable[Step]:
+    name, owner = database["name"], identifier(database["owner"])
+    for extension in database["extensions"]:
+        if extension not in inside["extensions"]:
+            yield Step(name, f"CREATE EXTENSION {identifier(extension)}")
+    granted = {tuple(row) for row in inside["defaults"]}
+    for role in database["read_write"]:
+        lacks = False
+        for kind, (objects, privileges) in READ_WRITE.items():
+            if any((role, kind, privilege) not in granted for privilege in privileges):
+                grant = f"GRANT {', '.join(privileges)} ON {objects} TO {identifier(role)}"
+                yield Step(name, f"ALTER DEFAULT PRIVILEGES FOR ROLE {owner} IN SCHEMA public {grant}")
+                lacks = True
+        if role in inside["lacking"] or (lacks and inside is not NO_DATABASE):
+            for objects, privileges in READ_WRITE.values():
+                yield Step(
+                    name, f"GRANT {', '.join(privileges)} ON ALL {objects} IN SCHEMA public TO {identifier(role)}"
+                )
+
+
+def plan(
+    roles: Sequence[Row],
+    databases: Sequence[Row],
+    *,
+    server: Row,
+    inside: Mapping[str, Row],
+    verifier: Callable[[str], str] = scram_verifier,
+) -> list[Step]:
+    """Statements in the order they must run. `server` and `inside` (by database) are what the two queries gave."""
+    steps: list[Step] = []
+    for role in roles:
+        steps += _role_steps(role, server["roles"].get(role["name"]), verifier)
+    for database in databases:
+        steps += _database_steps(database, server["databases"].get(database["name"]))
+    for database in databases:
+        steps += _content_steps(database, inside.get(database["name"], NO_DATABASE))
+    return steps
+
+
+def as_batches(steps: Iterable[Step]) -> list[tuple[str, list[str]]]:
+    """Consecutive statements of one database together: one process each."""
+    batches: list[tuple[str, list[str]]] = []
+    for step in steps:
+        if not batches or batches[-1][0] != step.database:
+            batches.append((step.database, []))
+        batches[-1][1].append(step.sql)
+    return batches
+
+
+def as_diff(steps: Sequence[Step]) -> dict[str, str]:
+    """Ansible's diff: the statements, by database."""
+    return {"before": "", "after": "".join(f"{step.database}: {step.text};\n" for step in steps)} if steps else {}

@@ -1,0 +1,164 @@
+# Copyright: (c) 2026, the nexod.infra maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The endpoints contract: the one structure that passes from the infrastructure to the rest."""
+
+from __future__ import annotations
+
+import re
+import typing as t
+
+from ansible_collections.nexod.infra.plugins.plugin_utils._preflight.specs import misfits
+
+_PORT = {"type": "int", "required": True, "description": "TCP port."}
+_HOST = {"type": "str", "required": True, "description": "Address or name, without port or scheme."}
+_URL = {"type": "str", "required": True, "description": "Where users reach it, without a slash at its end."}
+_SSLMODES = ["disable", "allow", "prefer", "require", "verify-ca", "verify-full"]
+
+ENDPOINTS: t.Final[dict[str, dict[str, t.Any]]] = {
+    "database": {
+        "type": "dict",
+        "required": True,
+        "description": "The primary, direct.",
+        "options": {
+            "host": _HOST,
+            "port": _PORT,
+            "name": {"type": "str", "required": True, "description": "Database name."},
+            "sslmode": {"type": "str", "required": True, "choices": _SSLMODES, "description": "libpq's word."},
+        },
+    },
+    "replicas": {
+        "type": "list",
+        "elements": "dict",
+        "required": True,
+        "description": "Read-only copies; may be empty.",
+        "options": {"host": _HOST, "port": _PORT},
+    },
+    "pooler": {
+        "type": "dict",
+        "required": True,
+        "description": "What the application connects to; null where there is none.",
+        "options": {
+            "host": _HOST,
+            "port": _PORT,
+            "name": {"type": "str", "required": True, "description": "Database name."},
+        },
+    },
+    "cache": {
+        "type": "dict",
+        "required": True,
+        "description": "Redis.",
+        "options": {
+            "host": _HOST,
+            "port": _PORT,
+            "tls": {"type": "bool", "required": True, "description": "Whether it speaks TLS."},
+            "db": {"type": "int", "required": True, "description": "Number of the logical database."},
+        },
+    },
+    "api": {
+        "type": "dict",
+        "required": True,
+        "description": "The API.",
+        "options": {
+            "url": _URL,
+            "instances": {
+                "type": "list",
+                "elements": "dict",
+                "required": True,
+                "description": "Instances; empty where the provider hides them.",
+                "options": {
+                    "name": {"type": "str", "required": True, "description": "Instance name."},
+                    "host": _HOST,
+                    "port": _PORT,
+                },
+            },
+        },
+    },
+    "cdn": {"type": "dict", "required": True, "description": "Static files.", "options": {"url": _URL}},
+    "object_store": {
+        "type": "dict",
+        "required": True,
+        "description": "Uploads.",
+        "options": {
+            "bucket": {"type": "str", "required": True, "description": "Bucket name."},
+            "endpoint_url": {"type": "str", "required": True, "description": "URL of the S3 API."},
+            "region": {"type": "str", "required": True, "description": "Region of the bucket."},
+        },
+    },
+}
+# What an environment may not have (Supabase brings neither cache nor pooler of ours): null then, never left out.
+NULLABLE: t.Final = ("pooler", "cache", "cdn", "object_store")
+
+_SECRET = re.compile(r"passw|secret|token|credential", re.IGNORECASE)
+
+
+def endpoint_faults(endpoints: object) -> list[str]:
+    """Every way in which `endpoints` breaks the contract, as sentences; empty when it keeps it."""
+    if not isinstance(endpoints, t.Mapping):
+        return [f"infra_endpoints is no mapping but {type(endpoints).__name__}"]
+    null = {key for key in NULLABLE if key in endpoints and endpoints[key] is None}
+    given = {key: value for key, value in endpoints.items() if key not in null}
+    options = {key: spec for key, spec in ENDPOINTS.items() if key not in null}
+    found = [
+        f"{fault.where.lstrip('.')}: {fault.cause}" for fault in misfits(given, {"type": "dict", "options": options})
+    ]
+    found += [f"{where}: a secret has no place in the endpoints" for where in _secrets(endpoints)]
+    found += [f"{where}: {value} is no port" for where, value in _ports(endpoints)]
+    found += [f"{where}: {_shown_url(value)} {fault}" for where, value, fault in _urls(endpoints)]
+    return [text.removeprefix(": ") for text in found]
+
+
+def _walk(value: object, where: str = "") -> t.Iterator[tuple[str, str, object]]:
+    """(path, last key, value) of every leaf and branch below `value`."""
+    if isinstance(value, t.Mapping):
+        for key, below in value.items():
+            path = f"{where}.{key}".lstrip(".")
+            yield path, str(key), below
+            yield from _walk(below, path)
+    elif isinstance(value, list):
+        for index, below in enumerate(value):
+            yield from _walk(below, f"{where}[{index}]")
+
+
+def _secrets(endpoints: object) -> list[str]:
+    return [path for path, key, value in _walk(endpoints) if _SECRET.search(key)] + [
+        path
+        for path, key, value in _walk(endpoints)
+        if isinstance(value, str) and re.search(r"://[^/@\s]*:[^/@\s]*@", value)
+    ]
+
+
+def _ports(endpoints: object) -> list[tuple[str, object]]:
+    return [
+        (path, value)
+        for path, key, value in _walk(endpoints)
+        if key == "port" and str(value).lstrip("-").isdigit() and not 0 < int(str(value)) < 65536
+    ]
+
+
+def _urls(endpoints: object) -> list[tuple[str, str, str]]:
+    found = []
+    for path, key, value in _walk(endpoints):
+        if key == "url" and isinstance(value, str) and value:
+            if not re.match(r"https?://[^/]", value):
+                found.append((path, value, "is no URL"))
+            elif value.endswith("/"):
+                found.append((path, value, "ends with a slash"))
+    return found
+
+
+def _shown_url(url: str) -> str:
+    return re.sub(r"://[^/@\s]*@", "://***@", url)
+
+
+# What templates are evaluated against before the infrastructure stands: fits the contract, reaches nobody
+# (RFC 2606's .invalid).
+PLACEHOLDER: t.Final[dict[str, t.Any]] = {
+    "database": {"host": "database.invalid", "port": 5432, "name": "app", "sslmode": "prefer"},
+    "replicas": [{"host": "replica.invalid", "port": 5432}],
+    "pooler": {"host": "pooler.invalid", "port": 6432, "name": "app"},
+    "cache": {"host": "cache.invalid", "port": 6379, "tls": False, "db": 0},
+    "api": {"url": "http://api.invalid", "instances": [{"name": "api-1", "host": "api-1.invalid", "port": 8000}]},
+    "cdn": {"url": "http://cdn.invalid"},
+    "object_store": {"bucket": "uploads", "endpoint_url": "http://store.invalid", "region": "us-east-1"},
+}

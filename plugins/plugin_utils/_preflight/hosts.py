@@ -1,0 +1,168 @@
+# Copyright: (c) 2026, the nexod.infra maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Preflight, the part that judges what the hosts said of themselves."""
+
+from __future__ import annotations
+
+import fnmatch
+import typing as t
+
+from ansible_collections.nexod.infra.plugins.module_utils._core.errors import ssh_reason
+from ansible_collections.nexod.infra.plugins.plugin_utils._preflight.inputs import CONTROLLER, Fault, HostInputs, Inputs
+from ansible_collections.nexod.infra.plugins.plugin_utils._preflight.tables import (
+    MINIMUM_PYTHON,
+    ROLE_PORTS,
+    SUPPORTED_RELEASES,
+)
+
+
+class WantedPort(t.TypedDict):
+    """A port that one of our services will listen on, on a host."""
+
+    port: int
+    role: str
+    option: str
+    units: list[str]
+
+
+class Wants(t.TypedDict):
+    """What a host must have."""
+
+    ports: list[WantedPort]
+    disk_mb: int
+    memory_mb: int
+    clock_seconds: int
+    address: str
+
+
+def wanted_ports(inputs: Inputs, host: HostInputs) -> list[WantedPort]:
+    """The ports that the roles of a host will listen on."""
+    found: list[WantedPort] = []
+    for role in inputs.roles_of(host):
+        for port in ROLE_PORTS.get(role, ()):
+            number = inputs.number(host.name, port.option)
+            if number is None or inputs.value(host.name, f"{role}_state") == "absent":
+                continue
+            if port.enabled:
+                chosen = inputs.value(host.name, port.enabled[0])
+                if not isinstance(chosen, list) or port.enabled[1] not in chosen:
+                    continue
+            found.append({"port": number, "role": role, "option": port.option, "units": list(port.units)})
+    return found
+
+
+def check_port_numbers(inputs: Inputs) -> list[Fault]:
+    """Ports that are none, and two roles of one host that want the same one."""
+    found = []
+    for host in inputs.hosts.values():
+        taken: dict[int, WantedPort] = {}
+        for want in wanted_ports(inputs, host):
+            if not 0 < want["port"] < 65536:
+                found.append(Fault(want["option"], f"is {want['port']}", "Choose one from 1 to 65535.", (host.name,)))
+            elif (first := taken.setdefault(want["port"], want)) is not want:
+                cause = f"is {want['port']}, which {first['option']} is on the same host, too"
+                found.append(Fault(want["option"], cause, "Give one of them another port.", (host.name,)))
+    return found
+
+
+def wants_of(inputs: Inputs, host: HostInputs) -> Wants:
+    """What a host will be judged by."""
+    address = host.evaluate("ansible_host") if "ansible_host" in host.raw else host.name
+    return {
+        "ports": wanted_ports(inputs, host),
+        "disk_mb": inputs.number(host.name, "infra_minimum_free_disk_mb") or 0,
+        "memory_mb": inputs.number(host.name, "infra_minimum_memory_mb") or 0,
+        "clock_seconds": inputs.number(host.name, "infra_maximum_clock_offset_seconds") or 60,
+        "address": str(address),
+    }
+
+
+def judge_unreachable(host: str, wants: Wants, message: str, provider: str) -> Fault:
+    """A host that did not answer."""
+    mend = "See that it runs, and that `ssh` to its address works from here with the inventory's user and key."
+    if provider == "lab":
+        mend = "Boot the lab's hosts: ansible-playbook -i inventories/lab playbooks/lab_up.yml"
+    return Fault("host", f"cannot be reached: {_reason(message, wants['address'])}", mend, (host,))
+
+
+def _reason(message: str, address: str) -> str:
+    """Without the address: the same reason is the same text."""
+    return ssh_reason(message).replace(f"connect to host {address}", "connect")[:200].rstrip(".")
+
+
+def judge_answer(host: str, wants: Wants, answer: t.Mapping[str, t.Any], provider: str) -> list[Fault]:
+    """What a host's registered answer says: nobody there, no answer, or an answer to judge."""
+    if answer.get("unreachable"):
+        return [judge_unreachable(host, wants, str(answer.get("msg", "no answer")), provider)]
+    if "probe" in answer:
+        return judge(host, wants, answer["probe"], own_machine=host == CONTROLLER)
+    # Python's own words are at the end: a traceback's last line, or the shell's "not found".
+    said = [line for key in ("msg", "module_stderr") for line in str(answer.get(key, "")).splitlines() if line.strip()]
+    cause = f"cannot be asked: {said[-1].strip()[:200]}" if said else "did not answer"
+    return [Fault("host", cause, "See that python3 is installed there and runs.", (host,))]
+
+
+def judge(host: str, wants: Wants, probe: t.Mapping[str, t.Any], own_machine: bool = False) -> list[Fault]:
+    """Every fault in what a host said of itself. Nobody's `own_machine` is asked to be a Debian server."""
+    found = _judge_resources(host, wants, probe)
+    if not own_machine:
+        found += _judge_system(host, probe)
+    for want in wants["ports"]:
+        found += _judge_port(host, want, probe["listeners"])
+    return found
+
+
+def _judge_system(host: str, probe: t.Mapping[str, t.Any]) -> list[Fault]:
+    found = []
+    system = probe["os"]
+    if system["codename"] not in SUPPORTED_RELEASES.get(system["id"], ()):
+        releases = ", ".join(f"{name} {release}" for name, these in SUPPORTED_RELEASES.items() for release in these)
+        cause = f"is {system['name']}, on which no role is tested"
+        found.append(Fault("operating system", cause, f"Use one of: {releases}.", (host,)))
+    if not probe["systemd"]:
+        cause = f"is not managed by systemd (process 1 is {probe['init'] or 'unknown'})"
+        found.append(Fault("host", cause, "Install systemd-sysv and boot it as a system.", (host,)))
+    if not probe["superuser"]:
+        found.append(Fault("host", "is not entered as root", "Set ansible_become: true for it.", (host,)))
+    version = tuple(int(part) for part in probe["python"].split(".")[:2])
+    if version < MINIMUM_PYTHON:
+        wanted = ".".join(map(str, MINIMUM_PYTHON))
+        mend = f"Install python3 >= {wanted} there, and set ansible_python_interpreter to it."
+        found.append(Fault("Python", f"is {probe['python']}, older than {wanted}", mend, (host,)))
+    return found
+
+
+def _judge_resources(host: str, wants: Wants, probe: t.Mapping[str, t.Any]) -> list[Fault]:
+    found = []
+    # Where both are one file system, one line says it.
+    full = {free: path for path, free in reversed(probe["disk_free_mb"].items()) if free < wants["disk_mb"]}
+    for free, path in full.items():
+        cause = f"has {free} MiB free, less than the {wants['disk_mb']} of infra_minimum_free_disk_mb"
+        found.append(Fault(f"disk of {path}", cause, "Free some (apt-get clean, old releases) or enlarge it.", (host,)))
+    if 0 < probe["memory_mb"] < wants["memory_mb"]:
+        cause = f"is {probe['memory_mb']} MiB, less than the {wants['memory_mb']} of infra_minimum_memory_mb"
+        found.append(Fault("memory", cause, "Give the host more, or lower infra_minimum_memory_mb.", (host,)))
+    offset = probe["clock_offset_seconds"]
+    if offset is not None and abs(offset) > wants["clock_seconds"]:
+        way = "ahead of" if offset > 0 else "behind"
+        cause = f"is {abs(offset):.0f} s {way} the controller's"
+        found.append(Fault("clock", cause, "Let both follow a time server: timedatectl set-ntp true", (host,)))
+    return found
+
+
+def _judge_port(host: str, want: WantedPort, listeners: t.Sequence[t.Mapping[str, t.Any]]) -> list[Fault]:
+    holders = [row for row in listeners if row["port"] == want["port"] and not _is_ours(row["unit"], want["units"])]
+    found = []
+    for row in holders:
+        by = row["program"] or "a process that cannot be seen"
+        unit = f" (unit {row['unit']})" if row["unit"] else ""
+        stop = f"Stop it there: systemctl disable --now {row['unit']}" if row["unit"] else "Stop it there"
+        where = f"port {want['port']}"
+        mend = f"{stop}; or change {want['option']}."
+        found.append(Fault(where, f"is wanted by the role {want['role']} and held by {by}{unit}", mend, (host,)))
+    return found
+
+
+def _is_ours(unit: str, units: t.Iterable[str]) -> bool:
+    return any(fnmatch.fnmatchcase(unit, pattern) for pattern in units)

@@ -1,0 +1,388 @@
+# Copyright: (c) 2026, the nexod.infra maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Preflight, the part that needs no host: every input's name, type, presence and reference, as a list of faults."""
+
+from __future__ import annotations
+
+import collections.abc as c
+import dataclasses
+import functools
+import re
+import typing as t
+
+from ansible_collections.nexod.infra.plugins.plugin_utils._preflight.specs import (
+    Options,
+    did_you_mean,
+    is_missing,
+    is_secret,
+    misfits,
+    summary,
+)
+from ansible_collections.nexod.infra.plugins.plugin_utils._preflight.tables import (
+    EMPTY_GROUPS,
+    KNOWN_GROUPS,
+    NEEDED_GROUPS,
+    NEEDED_SECRETS,
+    PREFIX_OF_ROLE,
+    PROVIDER_NEEDS,
+    PROVIDER_OF_ROLE,
+    PUBLISHED,
+    ROLE_GROUPS,
+)
+
+CONTROLLER: t.Final = "localhost"
+
+
+@dataclasses.dataclass(frozen=True, order=True)
+class Fault:
+    """One thing to mend: what it is about, why it is wrong, what to do, on which hosts, stated where."""
+
+    subject: str
+    cause: str
+    mend: str
+    hosts: tuple[str, ...] = ()
+    where: str = ""
+
+
+class EvaluationError(Exception):
+    """A variable's template cannot be evaluated; the text says why."""
+
+
+@dataclasses.dataclass(frozen=True)
+class HostInputs:
+    """What the inventory gives one host: names to unevaluated values, and how to evaluate a name."""
+
+    name: str
+    groups: frozenset[str]
+    raw: t.Mapping[str, object]
+    evaluate: t.Callable[[str], object]
+    where: t.Callable[[str], str] = lambda _: ""
+
+
+@dataclasses.dataclass
+class Inputs:
+    """The whole of what a deploy was given."""
+
+    environment: str
+    provider: str
+    specs: t.Mapping[str, Options]
+    groups: t.Mapping[str, t.Sequence[str]]
+    hosts: t.Mapping[str, HostInputs]
+    values: dict[tuple[str, str], object] = dataclasses.field(default_factory=dict)
+    faulty: set[tuple[str, str]] = dataclasses.field(default_factory=set)
+    secrets: set[str] = dataclasses.field(default_factory=set)
+    missing: set[str] = dataclasses.field(default_factory=set)
+    evaluated: dict[str, list[tuple[dict[str, object], object]]] = dataclasses.field(default_factory=dict)
+
+    def evaluate(self, host: HostInputs, name: str, reached: t.Iterable[str]) -> object:
+        """The value of a variable; taken from another host where all that it is made of is the same."""
+        parts = {part: host.raw[part] for part in reached}
+        known = self.evaluated.setdefault(name, [])
+        for others, value in known:
+            if others == parts:
+                return value
+        known.append((parts, host.evaluate(name)))
+        return known[-1][1]
+
+    @property
+    def lacks_secrets(self) -> bool:
+        """Whether a secret is not there at all, or locked away."""
+        specs = {name: spec for options in self.specs.values() for name, spec in options.items()}
+        return any(is_secret(name, specs[name]) for name in self.missing)
+
+    def value(self, host: str, name: str) -> object:
+        """The checked value of an option on a host, its specification's default where none is given, else None."""
+        if (host, name) in self.faulty:
+            return None
+        if (host, name) in self.values:
+            return self.values[host, name]
+        spec = next((options[name] for options in self.specs.values() if name in options), {})
+        default = spec.get("default")
+        return None if isinstance(default, str) and "{{" in default else default
+
+    def number(self, host: str, name: str) -> int | None:
+        """The same as a whole number; None where it is none."""
+        value = self.value(host, name)
+        try:
+            return None if value is None else int(str(value))
+        except ValueError:
+            return None
+
+    def roles_of(self, host: HostInputs) -> list[str]:
+        """The roles that run on a host, the environment's own first: its faults explain those of the others."""
+        groups = host.groups | {"all"} | ({CONTROLLER} if host.name == CONTROLLER else set())
+        roles = [
+            role
+            for role, wanted in ROLE_GROUPS.items()
+            if role in self.specs
+            and groups & set(wanted)
+            and PROVIDER_OF_ROLE.get(role, self.provider) == self.provider
+        ]
+        return sorted(roles, key=lambda role: (role != "environment", role))
+
+
+def prefix_of(role: str) -> str:
+    """What a role's variables begin with."""
+    return PREFIX_OF_ROLE.get(role, f"{role}_")
+
+
+def check_inputs(inputs: Inputs) -> list[Fault]:
+    """Every fault of names, types, presence and groups. Fills `values`, `faulty` and `secrets` of `inputs`."""
+    found = [*check_groups(inputs), *check_names(inputs)]
+    for host in inputs.hosts.values():
+        found += check_address(host)
+        for role in inputs.roles_of(host):
+            for name, spec in inputs.specs[role].items():
+                found += check_option(inputs, host, name, spec)
+    return found
+
+
+def check_groups(inputs: Inputs) -> list[Fault]:
+    """Groups that a stage needs and that have no host, that must be empty, or whose name was misspelt."""
+    found = []
+    for group, stage in NEEDED_GROUPS.get(inputs.provider, {}).items():
+        if not inputs.groups.get(group):
+            cause = f"has no host, and the stage {stage} needs one"
+            found.append(
+                Fault(f"group {group}", cause, f"Add a host to it in inventories/{inputs.environment}/hosts.yml.")
+            )
+    for group in EMPTY_GROUPS.get(inputs.provider, ()):
+        if inputs.groups.get(group):
+            cause = f"has hosts, but with the provider {inputs.provider} that layer is not ours"
+            mend = f"Empty it in inventories/{inputs.environment}/hosts.yml, or change infra_provider."
+            found.append(Fault(f"group {group}", cause, mend, tuple(inputs.groups[group])))
+    for group in sorted(set(inputs.groups) - KNOWN_GROUPS):
+        meant = did_you_mean(group, KNOWN_GROUPS, cutoff=0.8)
+        if meant:
+            found.append(Fault(f"group {group}", "is known to no stage", f"Did you mean {meant}?"))
+    return found
+
+
+def check_names(inputs: Inputs) -> list[Fault]:
+    """Variables that begin like ours and are in no specification, or that resemble one of ours too closely."""
+    known = {name for options in inputs.specs.values() for name in options}
+    prefixes = {prefix_of(role): role for role in inputs.specs}
+    names = sorted({(name, host.where(name)) for host in inputs.hosts.values() for name in host.raw})
+    found = []
+    for name, where in names:
+        if name in known or name in PUBLISHED or name.startswith(("_", "ansible_")):
+            continue
+        role = next((role for prefix, role in prefixes.items() if name.startswith(prefix)), None)
+        meant = did_you_mean(name, known, cutoff=0.75 if role else 0.9)
+        if meant or role:
+            mend = f"Did you mean {meant}?" if meant else f"Remove it; roles/{role}/README.md has the names there are."
+            hosts = tuple(host.name for host in inputs.hosts.values() if name in host.raw and host.where(name) == where)
+            found.append(Fault(name, "is in no role's specification", mend, hosts, where))
+    return found
+
+
+def check_address(host: HostInputs) -> list[Fault]:
+    """A host whose address is stated, but is empty or cannot be evaluated."""
+    if "ansible_host" not in host.raw:
+        return []
+    try:
+        missing = is_missing(host.evaluate("ansible_host"))
+        cause = "has no address"
+    except EvaluationError as error:
+        missing, cause = True, f"has an address that cannot be evaluated: {error}"
+    if not missing:
+        return []
+    return [
+        Fault(
+            f"host {host.name}",
+            cause,
+            mend_missing(host.raw["ansible_host"], "ansible_host"),
+            (),
+            host.where("ansible_host"),
+        )
+    ]
+
+
+def check_option(inputs: Inputs, host: HostInputs, name: str, spec: t.Mapping[str, t.Any]) -> list[Fault]:
+    """One option on one host. A fault that only follows from another variable's is left out."""
+    required = spec.get("required") or name in NEEDED_SECRETS.get(inputs.provider, ())
+    if name not in host.raw:
+        if not required:
+            return []
+        inputs.faulty.add((host.name, name))
+        inputs.missing.add(name)
+        mend = f"Set it in inventories/{inputs.environment}/group_vars/all/: {summary(spec)}"
+        return [Fault(name, "is not set", mend, (host.name,))]
+    reached = reached_from(name, host.raw)
+    if any((host.name, other) in inputs.faulty for other in reached - {name}):
+        inputs.faulty.add((host.name, name))
+        return []
+    if any(asks_somebody(host.raw[other]) for other in reached):
+        return []
+    found = _check_value(inputs, host, name, {**spec, "required": required}, reached)
+    if found:
+        inputs.faulty.add((host.name, name))
+    return found
+
+
+def _check_value(
+    inputs: Inputs, host: HostInputs, name: str, spec: t.Mapping[str, t.Any], reached: t.Iterable[str]
+) -> list[Fault]:
+    raw = host.raw[name]
+    hosts, where = (host.name,), host.where(name)
+    try:
+        value = inputs.evaluate(host, name, reached)
+    except EvaluationError as error:
+        inputs.missing.add(name)
+        return [Fault(name, f"cannot be evaluated: {error}", mend_evaluation(str(error), host.raw), hosts, where)]
+    if spec["required"] and is_missing(value):
+        inputs.missing.add(name)
+        return [Fault(name, "is empty", mend_missing(raw, name), hosts, where)]
+    if value is None:
+        return []
+    spec = {**spec, "no_log": is_secret(name, spec)}
+    inputs.secrets |= secrets_in(value, spec)
+    inputs.values[host.name, name] = value
+    return [Fault(name + fault.where, fault.cause, fault.mend, hosts, where) for fault in misfits(value, spec)]
+
+
+def check_credentials(provider: str, environ: t.Mapping[str, str], exists: t.Callable[[str], bool]) -> list[Fault]:
+    """What the provider's API asks for and is not there. Looks at names and files alone; asks nobody."""
+    return [
+        Fault(need.subject, "are missing" if need.subject.endswith("s") else "is missing", need.mend)
+        for need in PROVIDER_NEEDS.get(provider, ())
+        if not any(
+            (way.variables and all(environ.get(name) for name in way.variables)) or any(map(exists, way.files))
+            for way in need.ways
+        )
+    ]
+
+
+@functools.lru_cache(maxsize=4096)
+def _words(text: str) -> frozenset[str]:
+    blocks = re.findall(r"{[{%](.*?)[}%]}", text, re.DOTALL)
+    return frozenset(word for block in blocks for word in re.findall(r"\w+", block))
+
+
+def mentions(value: object) -> set[str]:
+    """The words of every template inside an unevaluated value."""
+    return {word for text in _texts(value) for word in _words(str(text))}
+
+
+def _texts(value: object) -> t.Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, (c.Mapping, list, tuple)):
+        for below in value.values() if isinstance(value, c.Mapping) else value:
+            yield from _texts(below)
+
+
+def reached_from(name: str, raw: t.Mapping[str, object]) -> set[str]:
+    """A variable and every variable that its template refers to, by however many steps."""
+    found, open_ends = {name}, [name]
+    while open_ends:
+        new = {word for word in mentions(raw[open_ends.pop()]) if word in raw} - found
+        found |= new
+        open_ends += new
+    return found
+
+
+# Lookups that answer from the controller's own files and environment. Preflight evaluates no other: it asks nobody.
+_OWN_LOOKUPS = frozenset(
+    {"config", "dict", "env", "file", "fileglob", "first_found", "ini", "items", "password", "sequence", "template"}
+    | {"unvault", "vars", "varnames", "yaml"}
+)
+_LOOKUP = re.compile(r"\b(?:lookup|query|q)\s*\(\s*['\"]([\w.]+)['\"]")
+
+
+def asks_somebody(value: object) -> bool:
+    """Whether evaluating a value would leave the controller."""
+    return any(plugin.split(".")[-1] not in _OWN_LOOKUPS for text in _texts(value) for plugin in _LOOKUP.findall(text))
+
+
+def secrets_in(value: object, spec: t.Mapping[str, t.Any]) -> set[str]:
+    """Every text in `value` that its specification calls secret, long enough to be told from other words."""
+    secret, options = bool(spec.get("no_log")), spec.get("options") or {}
+    if isinstance(value, c.Mapping):
+        below = {
+            key: {**options.get(key, {}), "no_log": secret or is_secret(str(key), options.get(key, {}))}
+            for key in value
+        }
+        return {text for key, inner in value.items() for text in secrets_in(inner, below[key])}
+    if isinstance(value, (list, tuple)):
+        return {text for inner in value for text in secrets_in(inner, {"options": options, "no_log": secret})}
+    return {str(value)} if secret and len(str(value)) >= 4 else set()
+
+
+_ENVIRONMENT_LOOKUP = re.compile(r"env['\"]\s*,\s*['\"]([A-Z][A-Z0-9_]*)['\"]")
+
+
+def mend_missing(raw: object, name: str) -> str:
+    """How to give an empty variable a value: by the environment variable it is read from, where there is one."""
+    read_from = _ENVIRONMENT_LOOKUP.findall(raw) if isinstance(raw, str) else []
+    if not read_from:
+        return f"Give {name} a value."
+    return f"Export {' or '.join(read_from)}" + (f", or set {name} in a vault." if name != "ansible_host" else ".")
+
+
+def mend_evaluation(error: str, raw: t.Mapping[str, object]) -> str:
+    """What mends a template: the name that was meant, or the vault's key."""
+    if "vault" in error.lower() or "decrypt" in error.lower():
+        return "Give the vault's password: --vault-password-file FILE, or ANSIBLE_VAULT_PASSWORD_FILE."
+    undefined = re.search(r"'(\w+)' is undefined", error)
+    meant = did_you_mean(undefined[1], raw) if undefined else None
+    return f"Did you mean {meant}?" if meant else "Mend its template."
+
+
+def scrub(faults: t.Iterable[Fault], secrets: t.Collection[str]) -> list[Fault]:
+    """The same faults with every secret in their texts covered, whatever program wrote the text."""
+    found = list(faults)
+    # Longest first: a secret that contains another must not leave its rest behind.
+    for secret in sorted(secrets, key=len, reverse=True):
+        found = [
+            dataclasses.replace(fault, cause=fault.cause.replace(secret, "***"), mend=fault.mend.replace(secret, "***"))
+            for fault in found
+        ]
+    return found
+
+
+def cluster(faults: t.Iterable[Fault]) -> list[Fault]:
+    """One fault for the same thing on several hosts, in a stable order."""
+    together: dict[tuple[str, str, str, str], list[str]] = {}
+    for fault in faults:
+        hosts = together.setdefault((fault.subject, fault.cause, fault.mend, fault.where), [])
+        hosts += [host for host in fault.hosts if host not in hosts]
+    return sorted(
+        Fault(subject, cause, mend, tuple(sorted(hosts)), where)
+        for (subject, cause, mend, where), hosts in together.items()
+    )
+
+
+def as_rows(faults: t.Iterable[Fault]) -> list[dict[str, t.Any]]:
+    """Faults as plain data, for programs and for the way through Ansible."""
+    return [{**dataclasses.asdict(fault), "hosts": list(fault.hosts)} for fault in faults]
+
+
+def from_rows(rows: t.Iterable[t.Mapping[str, t.Any]]) -> list[Fault]:
+    """The way back."""
+    return [Fault(**{**row, "hosts": tuple(row["hosts"])}) for row in rows]
+
+
+def render(environment: str, faults: t.Sequence[Fault], everybody: t.Collection[str], note: str = "") -> str:
+    """The one list a person reads."""
+    many = f"{len(faults)} things are" if len(faults) != 1 else "one thing is"
+    lines = [f"Cannot deploy {environment}: {many} to be mended first. Nothing was changed."]
+    for number, fault in enumerate(faults, 1):
+        hosts = _named(fault, everybody)
+        at = "; ".join(part for part in (hosts, fault.where) if part)
+        lines += [
+            "",
+            f"{number:3}. {fault.subject} {fault.cause}." + (f" ({at})" if at else ""),
+            f"     -> {fault.mend}",
+        ]
+    return "\n".join([*lines, *(["", note] if note else [])])
+
+
+def _named(fault: Fault, everybody: t.Collection[str]) -> str:
+    """The hosts of a fault; where it is everybody's, the file says enough."""
+    if fault.hosts and set(fault.hosts) >= set(everybody):
+        return "" if fault.where else "every host"
+    most = 12
+    names = ", ".join(fault.hosts[:most])
+    return names if len(fault.hosts) <= most else f"{names} and {len(fault.hosts) - most} more"

@@ -1,0 +1,370 @@
+# Copyright: (c) 2026, the nexod.infra maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Preflight, the part that compares: values that fit their types and contradict one another.
+
+Every rule is a function from the whole of the inputs to faults, and listed in `RULES`. A rule passes over what is
+missing or at fault already: that is said once, elsewhere.
+"""
+
+from __future__ import annotations
+
+import collections
+import itertools
+import posixpath
+import re
+import typing as t
+
+from ansible_collections.nexod.infra.plugins.plugin_utils._preflight.inputs import CONTROLLER, Fault, Inputs
+from ansible_collections.nexod.infra.plugins.plugin_utils._preflight.tables import CONTROLLER_FILES, NEEDED_SECRETS
+
+# Beside the pools: a migration and its lock, what each server's exporter opens, and what PostgreSQL keeps back for
+# its superuser (superuser_reserved_connections).
+MIGRATION_CONNECTIONS: t.Final = 2
+EXPORTER_CONNECTIONS: t.Final = 3
+SUPERUSER_CONNECTIONS: t.Final = 3
+
+
+def environment_fits_provider(inputs: Inputs) -> list[Fault]:
+    """The lab's provider makes throw-away containers: no environment that people rely on may stand on it."""
+    if inputs.environment not in ("lab", "dev", "staging", "production"):
+        return []
+    if inputs.provider in ("lab", "aws", "supabase") and (inputs.environment == "lab") != (inputs.provider == "lab"):
+        cause = f"is {inputs.provider}, which is not for the environment {inputs.environment}"
+        wanted = "lab" if inputs.environment == "lab" else "aws or supabase"
+        return [Fault("infra_provider", cause, f"Set it to {wanted}, or change infra_environment.")]
+    return []
+
+
+class _Row(t.NamedTuple):
+    """A row of the latency table, with the name it is spoken of by."""
+
+    name: str
+    metric: str
+    quantile: float
+    target: float
+    alert: float
+
+
+def _latency_rows(inputs: Inputs) -> list[_Row]:
+    table = inputs.value(CONTROLLER, "infra_latency_targets")
+    return [
+        _Row(
+            f"infra_latency_targets[{index}]",
+            str(row["metric"]),
+            float(row["quantile"]),
+            float(row["target_seconds"]),
+            float(row["alert_seconds"]),
+        )
+        for index, row in enumerate(table if isinstance(table, list) else [])
+    ]
+
+
+def latency_targets(inputs: Inputs) -> list[Fault]:
+    """Each row: a quantile between 0 and 1, a target above 0 and below its alert."""
+    found = []
+    for row in _latency_rows(inputs):
+        if not 0 < row.quantile < 1:
+            cause = f"has the quantile {row.quantile:g}"
+            found.append(Fault(row.name, cause, "Give it one between 0 and 1, such as 0.95."))
+        if row.target <= 0:
+            found.append(Fault(row.name, f"has the target {row.target:g} s", "Give it one above 0."))
+        if row.target >= row.alert:
+            cause = f"has a target ({row.target:g} s) that is not below its alert ({row.alert:g} s) for {row.metric}"
+            found.append(Fault(row.name, cause, "Raise alert_seconds above target_seconds."))
+    return found
+
+
+def latency_rows_agree(inputs: Inputs) -> list[Fault]:
+    """No row twice; of one metric, the higher quantile is the slower."""
+    rows = _latency_rows(inputs)
+    found = []
+    for (metric, quantile), times in collections.Counter((row.metric, row.quantile) for row in rows).items():
+        if times > 1:
+            cause = f"names {metric} at the quantile {quantile:g} {times} times"
+            found.append(Fault("infra_latency_targets", cause, "Keep one of the rows."))
+    for low, high in itertools.permutations(rows, 2):
+        if low.metric == high.metric and low.quantile < high.quantile and low.target > high.target:
+            cause = (
+                f"wants {high.metric} faster at the quantile {high.quantile:g} ({high.target:g} s)"
+                f" than at {low.quantile:g} ({low.target:g} s)"
+            )
+            found.append(Fault(high.name, cause, "Give the higher quantile the longer time."))
+    return found
+
+
+def database_users_differ(inputs: Inputs) -> list[Fault]:
+    """One role for two purposes has the rights of both."""
+    names = [f"infra_database_{user}_user" for user in ("owner", "app", "monitor")]
+    users = {name: inputs.value(CONTROLLER, name) for name in names}
+    return [
+        Fault(second, f"is the same role as {first}", "Give each its own role: their rights differ.")
+        for first, second in itertools.combinations(names, 2)
+        if users[first] is not None and users[first] == users[second]
+    ]
+
+
+def secrets_are_one_line(inputs: Inputs) -> list[Fault]:
+    """A line break or other control character in a password ends a line of somebody's configuration."""
+    found = []
+    for name in NEEDED_SECRETS.get(inputs.provider, ()):
+        value = inputs.value(CONTROLLER, name)
+        if isinstance(value, str) and re.search(r"[\x00-\x1f\x7f]|^\s|\s$", value):
+            cause = "holds a line break, another control character, or a space at its beginning or end"
+            found.append(Fault(name, cause, "Give it without (a file's last line break is often taken along)."))
+    return found
+
+
+def connection_budget(inputs: Inputs) -> list[Fault]:
+    """Pools, migrations, exporters and the superuser's reserve together, against the server and the agreed limit."""
+    poolers = list(inputs.groups.get("pooler", ()))
+    pooled = sum(_pooled(inputs, host) for host in poolers)
+    found = []
+    limit = inputs.number(CONTROLLER, "infra_database_pooled_connections")
+    if limit is not None and pooled > limit:
+        cause = (
+            f"lets {len(poolers)} pooler hosts open {pooled} server connections together,"
+            f" more than the {limit} of infra_database_pooled_connections"
+        )
+        mend = f"Lower it to {limit // len(poolers)} at most."
+        found.append(Fault("pgbouncer_max_server_connections", cause, mend, tuple(poolers)))
+    beside = MIGRATION_CONNECTIONS + EXPORTER_CONNECTIONS + SUPERUSER_CONNECTIONS
+    for host in inputs.groups.get("database_primary", ()):
+        server = inputs.number(host, "lab_postgresql_max_connections")
+        if server is not None and pooled + beside > server:
+            cause = (
+                f"is {server}, less than the {pooled + beside} that are wanted: pools {pooled}"
+                f" (on {len(poolers)} hosts), migrations {MIGRATION_CONNECTIONS}, exporter {EXPORTER_CONNECTIONS},"
+                f" superuser's reserve {SUPERUSER_CONNECTIONS}"
+            )
+            mend = f"Raise it to {pooled + beside}, or lower pgbouncer_max_server_connections."
+            found.append(Fault("lab_postgresql_max_connections", cause, mend, (host,)))
+    return found
+
+
+def _pooled(inputs: Inputs, host: str) -> int:
+    """Server connections that one pooler can open: its pools, capped."""
+    size = inputs.number(host, "pgbouncer_pool_size") or 0
+    cap = inputs.number(host, "pgbouncer_max_server_connections") or 0
+    databases, users = (inputs.value(host, f"pgbouncer_{what}") for what in ("databases", "users"))
+    if not isinstance(databases, list) or not isinstance(users, list):
+        return cap
+    return min(size * len(databases) * len(users), cap)
+
+
+def values_of_pgbouncer(inputs: Inputs) -> list[Fault]:
+    """PgBouncer's own values against each other."""
+    found = []
+    for host in inputs.groups.get("pooler", ()):
+        size = inputs.number(host, "pgbouncer_pool_size")
+        cap = inputs.number(host, "pgbouncer_max_server_connections")
+        clients = inputs.number(host, "pgbouncer_max_client_connections")
+        if size is not None and cap is not None and size > cap:
+            cause = f"is {size}, more than the {cap} of pgbouncer_max_server_connections"
+            found.append(Fault("pgbouncer_pool_size", cause, f"Lower it to {cap} at most.", (host,)))
+        if clients is not None and cap is not None and clients < cap:
+            cause = f"is {clients}, less than the {cap} of pgbouncer_max_server_connections"
+            found.append(Fault("pgbouncer_max_client_connections", cause, f"Raise it to {cap} at least.", (host,)))
+        sslmode = str(inputs.value(host, "pgbouncer_server_sslmode"))
+        if sslmode.startswith("verify") and inputs.value(host, "pgbouncer_server_ca_file") == "":
+            cause = f"is empty, and {sslmode} of pgbouncer_server_sslmode proves nothing without it"
+            found.append(Fault("pgbouncer_server_ca_file", cause, "Name the authority's certificates.", (host,)))
+    return found
+
+
+def database_hosts(inputs: Inputs) -> list[Fault]:
+    """One primary; replicas that know it and can take as many connections as it."""
+    primaries = list(inputs.groups.get("database_primary", ()))
+    replicas = list(inputs.groups.get("database_replica", ()))
+    hosts_file = f"inventories/{inputs.environment}/hosts.yml"
+    found = []
+    if len(primaries) > 1:
+        cause = f"has {len(primaries)} hosts; replicas follow one"
+        mend = f"Leave one in {hosts_file}, and move the others to database_replica."
+        found.append(Fault("group database_primary", cause, mend, tuple(primaries)))
+    for host in set(primaries) & set(replicas):
+        cause = "is in database_primary and in database_replica"
+        found.append(Fault(f"host {host}", cause, f"Leave it in one of them in {hosts_file}."))
+    wanted = max((inputs.number(host, "lab_postgresql_max_connections") or 0 for host in primaries), default=0)
+    for host in replicas:
+        if inputs.value(host, "lab_postgresql_primary_host") == "":
+            mend = "Set it to the primary's address."
+            found.append(Fault("lab_postgresql_primary_host", "is empty on a replica", mend, (host,)))
+        own = inputs.number(host, "lab_postgresql_max_connections")
+        if own is not None and own < wanted:
+            cause = f"is {own} on a replica, less than the primary's {wanted}; PostgreSQL refuses to follow then"
+            found.append(Fault("lab_postgresql_max_connections", cause, f"Raise it to {wanted}.", (host,)))
+    return found
+
+
+def values_of_prometheus(inputs: Inputs) -> list[Fault]:
+    """Prometheus's own values against each other."""
+    found = []
+    for host in inputs.groups.get("monitoring", ()):
+        interval = inputs.number(host, "prometheus_scrape_interval_seconds")
+        timeout = inputs.number(host, "prometheus_scrape_timeout_seconds")
+        if interval is not None and timeout is not None and timeout > interval:
+            cause = f"is {timeout}, more than the {interval} of prometheus_scrape_interval_seconds"
+            found.append(Fault("prometheus_scrape_timeout_seconds", cause, f"Lower it to {interval}.", (host,)))
+        days = inputs.number(host, "prometheus_retention_days")
+        if days is not None and days < MINIMUM_RETENTION_DAYS:
+            cause = f"is {days}, less than the {MINIMUM_RETENTION_DAYS} that the longest window of a rule needs"
+            mend = f"Raise it to {MINIMUM_RETENTION_DAYS} at least."
+            found.append(Fault("prometheus_retention_days", cause, mend, (host,)))
+    return found
+
+
+# No rule looks back over more than a day; the day that is being cut off comes on top.
+MINIMUM_RETENTION_DAYS: t.Final = 2
+
+# The AI calls of the product; nothing between user and API may be shorter.
+LONGEST_USUAL_CALL_SECONDS: t.Final = 30
+
+
+def calls_live(inputs: Inputs) -> list[Fault]:
+    """An entry point that gives up before a usual AI call has been answered."""
+    found = []
+    for host in inputs.groups.get("edge", ()):
+        seconds = inputs.number(host, "haproxy_longest_call_seconds")
+        if seconds is not None and seconds <= LONGEST_USUAL_CALL_SECONDS:
+            cause = f"is {seconds}, and AI calls take {LONGEST_USUAL_CALL_SECONDS} s and more"
+            found.append(Fault("haproxy_longest_call_seconds", cause, "Raise it; 600 is its default.", (host,)))
+    return found
+
+
+def rollout_is_no_outage(inputs: Inputs) -> list[Fault]:
+    """A rollout takes one instance out at a time: with one alone it would be an outage."""
+    instances = inputs.groups.get("api", ())
+    if inputs.provider != "lab" or len(instances) != 1:
+        return []
+    cause = "has one host; replacing it would be an outage"
+    return [Fault("group api", cause, f"Add a second in inventories/{inputs.environment}/hosts.yml.", tuple(instances))]
+
+
+# One fact under two names, each given to a role of its own: (option, on the hosts of a group) twice.
+AGREEING: t.Final[tuple[tuple[tuple[str, str], tuple[str, str]], ...]] = (
+    (("provider_lab_api_port", CONTROLLER), ("backend_port", "api")),
+    (("provider_lab_cache_port", CONTROLLER), ("lab_redis_port", "cache")),
+    (("provider_lab_database_port", CONTROLLER), ("lab_postgresql_port", "database")),
+    (("provider_lab_pooler_port", CONTROLLER), ("pgbouncer_port", "pooler")),
+    (("backend_version", "api"), ("migration_runner_version", "migration_runner")),
+    (("haproxy_static_port", "edge"), ("frontend_port", "edge")),
+)
+
+
+def names_of_one_fact_agree(inputs: Inputs) -> list[Fault]:
+    """What two roles are told of the same thing."""
+    if inputs.provider != "lab":
+        return []
+    found = []
+    for (first, first_group), (second, second_group) in AGREEING:
+        wanted = {str(value) for value in _values(inputs, first_group, first)}
+        for host in inputs.groups.get(second_group, ()):
+            value = inputs.value(host, second)
+            if value is not None and wanted and str(value) not in wanted:
+                cause = f"is {value}, and {first} is {', '.join(sorted(wanted))}: both say the same thing"
+                found.append(Fault(second, cause, "Give both the same value.", (host,)))
+    return found
+
+
+def _values(inputs: Inputs, group: str, name: str) -> list[object]:
+    hosts = [CONTROLLER] if group == CONTROLLER else inputs.groups.get(group, ())
+    return [value for host in hosts if (value := inputs.value(host, name)) is not None]
+
+
+def one_grafana(inputs: Inputs) -> list[Fault]:
+    """One way to Grafana: a URL with its checksum, a file, or (said so) the stand-in."""
+    found = []
+    for host in inputs.groups.get("grafana", ()):
+        url, path, stand_in, checksum = (
+            inputs.value(host, f"grafana_{what}")
+            for what in ("package_url", "package_path", "stand_in", "package_checksum")
+        )
+        ways = [name for name, value in (("package_url", url), ("package_path", path), ("stand_in", stand_in)) if value]
+        if not ways and url is not None and path is not None:
+            mend = "Give grafana_package_url with grafana_package_checksum, or grafana_package_path"
+            by = "NEXOD_GRAFANA_PACKAGE_URL and NEXOD_GRAFANA_PACKAGE_CHECKSUM, or NEXOD_GRAFANA_PACKAGE_PATH"
+            found.append(Fault("Grafana's package", "is named nowhere", f"{mend} (export {by}).", (host,)))
+        if len(ways) > 1:
+            cause = f"is named {len(ways)} times: {', '.join(f'grafana_{way}' for way in ways)}"
+            found.append(Fault("Grafana's package", cause, "Leave one.", (host,)))
+        if url and checksum == "":
+            cause = "is empty, and grafana_package_url is not"
+            found.append(Fault("grafana_package_checksum", cause, "Give it as sha256:...", (host,)))
+    return found
+
+
+def alerts_reach_somebody(inputs: Inputs) -> list[Fault]:
+    """An Alertmanager without a receiver swallows every alert."""
+    names = ("alertmanager_webhook_urls", "alertmanager_slack_webhook_url", "alertmanager_pagerduty_routing_key")
+    found = []
+    for host in inputs.groups.get("monitoring", ()):
+        values = [inputs.value(host, name) for name in names]
+        if all(value is not None for value in values) and not any(values):
+            mend = f"Give one of {', '.join(names)} (export NEXOD_SLACK_WEBHOOK_URL or NEXOD_PAGERDUTY_ROUTING_KEY)."
+            found.append(Fault("alerts", "reach nobody: no receiver is given", mend, (host,)))
+    return found
+
+
+def values_of_rds(inputs: Inputs) -> list[Fault]:
+    """What RDS refuses, and what an environment must never have."""
+    if inputs.provider != "aws":
+        return []
+    storage, most, days, replicas = (
+        inputs.number(CONTROLLER, f"provider_aws_rds_{what}")
+        for what in ("storage_gb", "storage_max_gb", "backup_days", "replicas")
+    )
+    found = []
+    if storage is not None and most is not None and most <= storage:
+        cause = f"is {most}, not above the {storage} of provider_aws_rds_storage_gb"
+        found.append(Fault("provider_aws_rds_storage_max_gb", cause, "Raise it: storage only ever grows."))
+    if days is not None and not 0 <= days <= 35:
+        cause = f"is {days}; RDS keeps backups for 0 to 35 days"
+        found.append(Fault("provider_aws_rds_backup_days", cause, "Give it 1 to 35."))
+    if days == 0 and replicas:
+        cause = f"is {replicas}, and RDS makes replicas from backups, which provider_aws_rds_backup_days switches off"
+        found.append(Fault("provider_aws_rds_replicas", cause, "Keep backups for a day at least."))
+    if replicas is not None and not 0 <= replicas <= 15:
+        found.append(Fault("provider_aws_rds_replicas", f"is {replicas}", "RDS PostgreSQL takes 0 to 15."))
+    if inputs.environment == "production" and _true(inputs.value(CONTROLLER, "provider_aws_rds_public")):
+        cause = "is true; production's database must never be reached from the public internet"
+        found.append(Fault("provider_aws_rds_public", cause, "Set it to false."))
+    return found
+
+
+def _true(value: object) -> bool:
+    return str(value).lower() in ("true", "yes", "on", "1", "y", "t")
+
+
+RULES: t.Final[tuple[t.Callable[[Inputs], list[Fault]], ...]] = (
+    environment_fits_provider,
+    latency_targets,
+    latency_rows_agree,
+    database_users_differ,
+    secrets_are_one_line,
+    connection_budget,
+    values_of_pgbouncer,
+    database_hosts,
+    values_of_prometheus,
+    calls_live,
+    rollout_is_no_outage,
+    names_of_one_fact_agree,
+    one_grafana,
+    alerts_reach_somebody,
+    values_of_rds,
+)
+
+
+def check_files(inputs: Inputs, exists: t.Callable[[str], bool]) -> list[Fault]:
+    """Files that must lie on the controller."""
+    return [
+        Fault(name, f"is {posixpath.normpath(value)}, where there is nothing", mend, (host.name,), host.where(name))
+        for host in inputs.hosts.values()
+        for name, mend in CONTROLLER_FILES.items()
+        if isinstance(value := inputs.values.get((host.name, name)), str) and value and not exists(value)
+    ]
+
+
+def check_rules(inputs: Inputs) -> list[Fault]:
+    """What every rule finds."""
+    return [fault for rule in RULES for fault in rule(inputs)]

@@ -1,0 +1,278 @@
+# Copyright: (c) 2026, the nexod.infra maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a run did, as one structure (the report) and as the lines a person reads at its end."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import typing as t
+
+from ansible_collections.nexod.infra.plugins.plugin_utils._report.changes import (
+    Change,
+    as_rows,
+    from_rows,
+    lines_of,
+    settled,
+)
+
+FORMAT = 1
+COUNTS = ("ok", "changed", "failures", "unreachable", "skipped", "rescued", "ignored")
+
+# Said already, of no use to a reader, or (argument_spec_data) pages long.
+QUIET_KEYS = frozenset(
+    [
+        *("ansible_facts", "ansible_loop_var", "argument_spec_data", "attempts", "changed", "delta", "deprecations"),
+        *("diff", "end", "error", "exception", "failed", "invocation", "module_stderr", "module_stdout", "msg"),
+        *("results", "start", "stderr", "stderr_lines", "stdout", "stdout_lines", "unreachable"),
+        *("validate_args_context", "warnings"),
+    ]
+)
+STREAMS = ("stdout", "stderr", "module_stdout", "module_stderr")
+
+Facts = t.Mapping[str, t.Any]
+
+
+@dataclasses.dataclass
+class Stage:
+    """One stage of the run: its name, how long its plays took together, and what they met."""
+
+    name: str
+    seconds: float = 0.0
+    changed: int = 0
+    begun: float = 0.0
+
+
+@dataclasses.dataclass(frozen=True)
+class Failure:
+    """A task that failed on a host, with the error as the task gave it."""
+
+    stage: str
+    host: str
+    task: str
+    path: str
+    message: str
+    error: Facts | None = None
+
+
+@dataclasses.dataclass
+class Run:
+    """What a callback sees of a run while it lasts."""
+
+    playbook: str
+    check_mode: bool
+    environment: str
+    started: str
+    finished: str
+    seconds: float
+    stages: t.Sequence[Stage]
+    hosts: t.Mapping[str, t.Mapping[str, int]]
+    failures: t.Sequence[Failure]
+    changes: t.Sequence[Change] = ()
+    timeline: t.Sequence[Facts] = ()
+
+
+def error_text(result: t.Mapping[str, t.Any]) -> str:
+    """Everything a failed result says, as text: the message, the streams, then what else it returned."""
+    if result.get("censored"):
+        return str(result["censored"])
+    parts = [str(result["msg"]).strip()] if result.get("msg") else []
+    if isinstance(result.get("error"), dict):
+        return "\n".join(parts)
+    for name in STREAMS:
+        text = str(result.get(name) or "").strip()
+        # Many modules repeat a stream in `msg`.
+        if text and text not in "\n".join(parts):
+            parts += [f"{name}:", *[f"  {line}" for line in text.splitlines()]]
+    rest = {key: value for key, value in result.items() if key not in QUIET_KEYS and not key.startswith("_ansible")}
+    for key, value in sorted(rest.items()):
+        shown = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+        parts.append(f"{key}: {shown}")
+    return "\n".join(parts) or "no message"
+
+
+def stage_of(play_name: str) -> str:
+    """The stage that a play named ``<Stage> | what it does`` belongs to, in small letters; empty in any other form."""
+    stage, separator, _rest = play_name.partition(" | ")
+    return stage.strip().lower() if separator else ""
+
+
+def duration(seconds: float) -> str:
+    """A length of time as a person says it: ``0.4 s``, ``12 s``, ``4 min 12 s``."""
+    if seconds < 9.95:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    minutes, rest = divmod(whole, 60)
+    return f"{minutes} min {rest} s" if rest else f"{minutes} min"
+
+
+def outcome_of(hosts: t.Mapping[str, t.Mapping[str, int]]) -> str:
+    """`failed` as soon as one host failed or was not reached, else `ok`."""
+    bad = any(counts.get("failures", 0) or counts.get("unreachable", 0) for counts in hosts.values())
+    return "failed" if bad else "ok"
+
+
+def final_failures(run: Run) -> list[Failure]:
+    """The failures that no rescue mended: as many of a host's last ones as its counts name."""
+    left = {host: counts.get("failures", 0) + counts.get("unreachable", 0) for host, counts in run.hosts.items()}
+    kept: list[Failure] = []
+    for failure in reversed(run.failures):
+        if left.get(failure.host, 0) > 0:
+            left[failure.host] -= 1
+            kept.insert(0, failure)
+    return kept
+
+
+def sentences(told: t.Any) -> list[str]:
+    """What stages tell as a list, or by name: of two lists `set_stats` keeps the last one only, names it merges."""
+    rows = told.values() if isinstance(told, dict) else told or []
+    return [str(row) for row in rows if row]
+
+
+def build(run: Run, told: Facts) -> dict[str, t.Any]:
+    """The report: what the run was, merged with what the stages told (`infra_summary`)."""
+    failures = final_failures(run)
+    failed_stages = {failure.stage for failure in failures}
+    return {
+        "format": FORMAT,
+        "outcome": outcome_of(run.hosts),
+        "playbook": run.playbook,
+        "check_mode": run.check_mode,
+        "environment": told.get("environment") or run.environment,
+        "started": run.started,
+        "finished": run.finished,
+        "seconds": round(run.seconds, 1),
+        "version": {"before": told.get("version_before"), "after": told.get("version_after")},
+        "revision": {"before": told.get("revision_before"), "after": told.get("revision_after")},
+        "migrations": list(told.get("migrations") or []),
+        "cache": {
+            "deleted": told.get("cache_deleted"),
+            "sessions_kept": told.get("cache_sessions_kept"),
+            "warmed": list(told.get("cache_warmed") or []),
+        },
+        "verdict": told.get("verdict"),
+        "urls": dict(told.get("urls") or {}),
+        "stand_ins": sentences(told.get("stand_ins")),
+        "stages": [
+            {
+                **dataclasses.asdict(stage),
+                "begun": round(stage.begun, 1),
+                "seconds": round(stage.seconds, 1),
+                "failed": stage.name in failed_stages,
+            }
+            for stage in run.stages
+        ],
+        "timeline": list(run.timeline),
+        "hosts": {host: {key: counts.get(key, 0) for key in COUNTS} for host, counts in run.hosts.items()},
+        "changes": as_rows(settled(run.changes)),
+        "changed_hosts": sorted(host for host, counts in run.hosts.items() if counts.get("changed", 0)),
+        "failures": [dataclasses.asdict(failure) for failure in failures],
+    }
+
+
+def _step(pair: Facts) -> str:
+    """``1.0.0 -> 1.1.0``, ``1.1.0 (unchanged)``, ``none -> 1.0.0``; empty where nothing is known."""
+    before, after = pair.get("before"), pair.get("after")
+    if not before and not after:
+        return ""
+    if before == after:
+        return f"{after} (unchanged)"
+    return f"{before or 'none'} -> {after or 'unknown'}"
+
+
+def _migrations(report: Facts) -> str:
+    steps = report["migrations"]
+    if not steps:
+        return ""
+    seconds = sum(float(step.get("seconds") or 0) for step in steps)
+    ending = "pending" if report["check_mode"] else f"in {duration(seconds)}"
+    return f", {len(steps)} {'migration' if len(steps) == 1 else 'migrations'} {ending}"
+
+
+def _cache(cache: Facts) -> str:
+    if cache["deleted"] is None and cache["sessions_kept"] is None:
+        return ""
+    warmed = [f"{row['url']} HTTP {row['status'] or 'none'} in {row['ms']} ms" for row in cache.get("warmed") or ()]
+    flushed = f"{cache['deleted'] or 0} keys flushed, {cache['sessions_kept'] or 0} sessions kept"
+    return f"{flushed}; warmed: {', '.join(warmed)}" if warmed else flushed
+
+
+def _verdict(verdict: Facts | None) -> list[str]:
+    if not verdict:
+        return []
+    return [
+        str(verdict.get("verdict", "unknown")),
+        *[str(row["says"]) for row in verdict.get("rows", ()) if "says" in row],
+    ]
+
+
+def _changed(report: Facts) -> str:
+    changed = report["changed_hosts"]
+    names = f": {', '.join(changed)}" if changed else ""
+    return f"{len(changed)} of {len(report['hosts'])} hosts{names}"
+
+
+def headline(report: Facts) -> str:
+    """One sentence: where, what, how it ended and how long it took."""
+    what = report["playbook"].removesuffix(".yml").removesuffix(".yaml")
+    where = report["environment"] or "unnamed environment"
+    end = "done" if report["outcome"] == "ok" else "FAILED"
+    mode = ", check mode: nothing was changed" if report["check_mode"] else ""
+    return f"{where}: {what} {end} in {duration(report['seconds'])}{mode}"
+
+
+def _facts(report: Facts) -> list[tuple[str, list[str]]]:
+    """Label and lines of each fact, in the order they are read; those without lines are left out."""
+    version, revision = _step(report["version"]), _step(report["revision"])
+    stages = [
+        f"{stage['name']:<16}{duration(stage['seconds']):>12}{'   failed here' if stage['failed'] else ''}"
+        for stage in report["stages"]
+    ]
+    rows = [
+        ("version", [version]),
+        ("revision", [revision + _migrations(report) if revision else ""]),
+        ("cache", [_cache(report["cache"])]),
+        # A plan brings nothing out that could be judged.
+        ("verdict", [] if report["check_mode"] else _verdict(report["verdict"])),
+        ("to change" if report["check_mode"] else "changed", [_changed(report)]),
+        ("stages", stages),
+        ("stand-ins", [str(sentence) for sentence in report["stand_ins"]]),
+        ("open", [f"{name:<16}{url}" for name, url in sorted(report["urls"].items())]),
+    ]
+    return [(label, kept) for label, lines in rows if (kept := [line for line in lines if line])]
+
+
+def _failures(report: Facts) -> list[str]:
+    """Each different failure once, with every host it befell."""
+    grouped: dict[tuple[str, str, str, str], list[str]] = {}
+    for failure in report["failures"]:
+        key = (failure["stage"], failure["task"], failure["path"], failure["message"])
+        grouped.setdefault(key, []).append(failure["host"])
+    lines: list[str] = []
+    for (stage, task, path, message), hosts in grouped.items():
+        lines += ["", f"failed in stage {stage or '(none)'} on {', '.join(dict.fromkeys(hosts))}: {task}"]
+        lines += [f"  {path}"] if path else []
+        lines += [f"  {line}" for line in message.splitlines()]
+    return lines
+
+
+def render(report: Facts, written_to: t.Sequence[str] = ()) -> list[str]:
+    """The report as lines for a terminal: plain text, no control characters."""
+    lines = [headline(report)]
+    for label, values in [*_facts(report), *([("report", list(written_to))] if written_to else [])]:
+        lines.append(f"  {label:<11}{values[0]}")
+        lines += [f"  {'':<11}{value}" for value in values[1:]]
+    return lines + _planned(report) + _failures(report)
+
+
+def _planned(report: Facts) -> list[str]:
+    """What a plan would change, thing by thing; after a deploy the same list is in the report's files alone."""
+    changes = from_rows(report.get("changes") or ())
+    if not report["check_mode"]:
+        return []
+    if not changes:
+        return ["", "nothing would change"]
+    return ["", "would change, by stage and host:", *(f"  {line}" for line in lines_of(changes))]

@@ -1,0 +1,120 @@
+"""What counts as serving, and whether a session outlives a deploy."""
+
+from __future__ import annotations
+
+import json
+import typing as t
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.nexod.infra.plugins.module_utils._backend.probe import (
+    canary,
+    fault_of,
+    remembered,
+    serving,
+    traffic,
+)
+from ansible_collections.nexod.infra.plugins.module_utils._core.errors import InfraError
+from ansible_collections.nexod.infra.plugins.module_utils._core.http import Answer, ask
+
+SESSION = {"id": "s1", "seconds": 3600}
+
+
+def answer(status: int, document: t.Any = None, reason: str = "") -> Answer:
+    return Answer(status, "" if document is None else json.dumps(document), reason)
+
+
+@pytest.mark.parametrize(
+    ("given", "version", "fault"),
+    [
+        pytest.param(answer(200, {"version": "1.1.0"}), "1.1.0", None, id="serves"),
+        pytest.param(answer(200, {"version": "1.0.0"}), "1.1.0", "u runs version 1.0.0, not 1.1.0", id="old version"),
+        pytest.param(answer(200), "1.1.0", "u runs version unknown, not 1.1.0", id="says no version"),
+        pytest.param(answer(200), None, None, id="no version wanted"),
+        pytest.param(answer(503, {"status": "draining"}), None, 'u answers HTTP 503: {"status": "draining"}', id="503"),
+        pytest.param(answer(0, None, "Connection refused"), None, "u does not answer: Connection refused", id="down"),
+    ],
+)
+def test_fault_of(given: Answer, version: str | None, fault: str | None) -> None:
+    assert fault_of("u", given, version) == fault
+
+
+PARAMETERS = {"urls": ["http://e", "http://a:8000"], "paths": ["/health", "/ready"], "version": "1.1.0"}
+
+
+def test_serving_waits() -> None:
+    answers = iter([answer(503)] * 4 + [answer(200, {"version": "1.1.0"})] * 4)
+    serving({**PARAMETERS, "wait_seconds": 5}, asked=lambda url: next(answers), pause=0)
+
+
+def test_serving_says_all_that_is_wrong_at_once() -> None:
+    with pytest.raises(InfraError) as caught:
+        serving({**PARAMETERS, "wait_seconds": 0}, asked=lambda url: answer(503), pause=0)
+    assert [line[:14] for line in caught.value.facts["faults"]] == [  # type: ignore[attr-defined]
+        "http://e/healt",
+        "http://e/ready",
+        "http://a:8000/",
+        "http://a:8000/",
+    ]
+
+
+def test_traffic_counts_each_status() -> None:
+    seen: list[str] = []
+    counts = traffic(
+        "http://e/", ["/a", "/b"], 5, 2, asked=lambda url: seen.append(url) or answer(200 if url.endswith("a") else 0)
+    )
+    assert counts == {"200": 3, "0": 2}
+    assert sorted(set(seen)) == ["http://e/a", "http://e/b"]
+
+
+def test_a_canary_is_signed_in_then_kept(tmp_path: Path) -> None:
+    path, asked = tmp_path / "report" / "canary.json", []
+
+    def api(url: str, **more: t.Any) -> Answer:
+        asked.append((url, more))
+        return answer(201 if more else 200, SESSION)
+
+    assert canary("http://e/sessions", path, "c@x", "1.0.0", api) == ("new", False)
+    assert (path.stat().st_mode & 0o777) == 0o600
+    assert canary("http://e/sessions", path, "c@x", "1.0.0", api) == ("kept", True)
+    assert canary("http://e/sessions", path, "c@x", "1.1.0", api) == ("kept", False)
+    assert asked == [
+        ("http://e/sessions", {"document": {"email": "c@x"}}),
+        ("http://e/sessions/s1", {}),
+        ("http://e/sessions/s1", {}),
+    ]
+
+
+def test_a_canary_that_is_gone_is_a_fault_once(tmp_path: Path) -> None:
+    path = tmp_path / "canary.json"
+    canary("http://e/sessions", path, "c@x", None, lambda url, **more: answer(201, SESSION))
+    with pytest.raises(InfraError, match="Cannot find the canary's session"):
+        canary("http://e/sessions", path, "c@x", None, lambda url, **more: answer(404))
+    assert canary("http://e/sessions", path, "c@x", None, lambda url, **more: answer(201, SESSION)) == ("new", False)
+
+
+@pytest.mark.parametrize(
+    ("content", "session"),
+    [
+        pytest.param({"id": "s1", "until": 100, "url": "u"}, True, id="lives"),
+        pytest.param({"id": "s1", "until": 50, "url": "u"}, False, id="may have ended by itself"),
+        pytest.param({"id": "s1", "until": 100, "url": "v"}, False, id="of another environment"),
+        pytest.param([], False, id="not ours"),
+        pytest.param(None, False, id="no file"),
+    ],
+)
+def test_remembered(tmp_path: Path, content: t.Any, session: bool) -> None:
+    path = tmp_path / "canary.json"
+    if content is not None:
+        path.write_text(json.dumps(content))
+    assert bool(remembered(path, "u", 60.0)) is session
+
+
+@pytest.mark.parametrize(
+    ("url", "reason"),
+    [("http://127.0.0.1:1/", "refused"), ("file:///etc/passwd", "not an http"), ("http://x.invalid/", "")],
+)
+def test_ask_never_raises(url: str, reason: str) -> None:
+    found = ask(url, timeout=2)
+    assert (found.status, reason in found.reason) == (0, True)

@@ -1,0 +1,300 @@
+"""The flush against a server that is a dictionary: what goes, what stays, what is told, and how it ends."""
+
+from __future__ import annotations
+
+import collections
+import typing as t
+
+import pytest
+
+from ansible_collections.nexod.infra.plugins.module_utils._cache import flush as _cache
+from ansible_collections.nexod.infra.plugins.module_utils._cache import globs as _cache_globs
+from ansible_collections.nexod.infra.plugins.module_utils._cache import server
+from ansible_collections.nexod.infra.plugins.module_utils._cache.globs import read_asked
+from ansible_collections.nexod.infra.plugins.module_utils._core.errors import InfraError
+
+KEYS = {b"api:1", b"api:2", b"user:1", b"session:1", b"session:2 api:", b"other"}
+NODE = server.Node("10.0.0.1", 6379)
+
+
+def commands(data: bytes) -> t.Iterator[list[bytes]]:
+    while data:
+        head, _end, data = data.partition(b"\r\n")
+        words = []
+        for _word in range(int(head[1:])):
+            size, _end, data = data.partition(b"\r\n")
+            words.append(data[: int(size[1:])])
+            data = data[int(size[1:]) + 2 :]
+        yield words
+
+
+class Fake(server.Wire):
+    """Answers as Redis does: SCAN in three steps with every key named twice, UNLINK with how many there were."""
+
+    def __init__(self, keys: set[bytes], *, writable: bool, spoils: dict[int, object]) -> None:
+        self.keys, self.writable, self.spoils = keys, writable, spoils
+        self.waiting: collections.deque[t.Any] = collections.deque()
+
+    def send(self, data: bytes) -> None:
+        self.waiting.extend(map(self._carried_out, commands(data)))
+
+    def read(self) -> t.Any:
+        return self.waiting.popleft()
+
+    def close(self) -> None:
+        self.waiting.clear()
+
+    def _carried_out(self, words: list[bytes]) -> t.Any:
+        if words[0] == b"SCAN":
+            found = sorted(filter(_cache_globs.tester(_cache_globs.parse(words[3])), self.keys))
+            step = int(words[1])
+            return [[b"1", found[:3]], [b"2", []], [b"0", found]][step]
+        if words[0] == b"UNLINK":
+            assert self.writable, "check mode wrote"
+            if self.spoils:
+                error = self.spoils.pop(min(self.spoils))
+                if isinstance(error, server.Away):
+                    raise error
+                return error
+            gone = self.keys & set(words[1:])
+            self.keys -= gone
+            return len(gone)
+        return {b"DBSIZE": len(self.keys), b"INFO": b"used_memory:100\r\n", b"PING": b"PONG"}[words[0]]
+
+
+class FakeCache(server.Cache):
+    def __init__(self, keys: set[bytes], *, clustered: bool = False, writable: bool = True, **spoils: object) -> None:
+        super().__init__(server.Target("10.0.0.1", 6379))
+        self.clustered, self.keys, self.writable = clustered, keys, writable
+        self.spoils = {int(name[1:]): what for name, what in spoils.items()}
+        self.wires = 0
+
+    def primaries(self) -> list[server.Node]:
+        return [NODE]
+
+    def wire(self, node: server.Node) -> server.Wire:
+        self.wires += 1
+        return Fake(self.keys, writable=self.writable, spoils=self.spoils)
+
+
+def flush(
+    cache: FakeCache, prefixes: t.Sequence[str], *, check: bool = False, patterns: t.Sequence[str] = (), **limits: t.Any
+) -> _cache.Flushed:
+    asked = read_asked(prefixes, patterns, ["session:"], waived=False)
+    return _cache.Flush(cache, asked, _cache.Limits(max_latency_ms=0, **limits), check=check).run()
+
+
+@pytest.mark.parametrize("clustered", [False, True])
+@pytest.mark.parametrize(
+    ("prefixes", "patterns", "check", "deleted", "left"),
+    [
+        pytest.param(["api:", "user:"], [], False, {"api:": 2, "user:": 1}, 3, id="flush"),
+        pytest.param(["api:", "user:"], [], True, {"api:": 2, "user:": 1}, 6, id="check mode"),
+        pytest.param(["api:", "api:1"], [], True, {"api:": 2, "api:1": 0}, 6, id="check mode, overlapping"),
+        pytest.param(["api:", "api:1"], [], False, {"api:": 2, "api:1": 0}, 4, id="overlapping"),
+        pytest.param(["user:"], ["[ao]*"], False, {"user:": 1, "[ao]*": 3}, 2, id="pattern"),
+        pytest.param(["none:"], [], False, {"none:": 0}, 6, id="nothing there"),
+        pytest.param([], [], False, {}, 6, id="nothing asked for"),
+    ],
+)
+def test_flush(
+    prefixes: list[str], patterns: list[str], check: bool, deleted: dict[str, int], left: int, clustered: bool
+) -> None:
+    cache = FakeCache(set(KEYS), clustered=clustered, writable=not check)
+    flushed = flush(cache, prefixes, patterns=patterns, check=check)
+    assert (flushed.deleted, len(cache.keys)) == (deleted, left)
+    assert (flushed.kept, flushed.complete) == (2, True)
+
+
+def test_what_is_told_of_each_node_and_in_all() -> None:
+    flushed = flush(FakeCache(set(KEYS)), ["api:"])
+    (row,) = [tally.report() for tally in flushed.nodes]
+    assert (row["node"], row["walks"], row["deleted"], row["protected"]) == ("10.0.0.1:6379", 1, 2, 2)
+    assert (row["dbsize_before"], row["dbsize_after"], row["memory_before"]) == (6, 4, 100)
+    totals = flushed.totals()
+    assert {name: totals[name] for name in ("deleted", "protected", "dbsize_after")} == {
+        "deleted": 2,
+        "protected": 2,
+        "dbsize_after": 4,
+    }
+
+
+def test_a_server_that_answers_with_a_protected_key_is_not_obeyed() -> None:
+    cache = FakeCache(set(KEYS))
+    asked = read_asked(["api:"], [], ["session:"], waived=False)
+    wrong = read_asked([], ["*"], [], waived=True).wants
+    object.__setattr__(asked, "wants", wrong)
+    with pytest.raises(InfraError, match="protected key"):
+        _cache.Flush(cache, asked, _cache.Limits(max_latency_ms=0), check=False).run()
+    assert cache.keys >= {b"session:1", b"session:2 api:"}
+
+
+@pytest.mark.parametrize(
+    ("keys", "shields", "there"),
+    [
+        ([b"api:1", b"session:1"], (b"session:",), True),
+        ([b"api:1", b"s"], (b"other:", b"s"), True),
+        ([b"api:session:1", b"x session:"], (b"session:",), False),
+        ([b"api:ses", b"sion:1"], (b"session:",), False),
+        ([b"api:1"], (), False),
+        ([], (b"session:",), False),
+    ],
+)
+def test_whether_a_protected_key_is_among_them(keys: list[bytes], shields: tuple[bytes, ...], there: bool) -> None:
+    assert _cache.shielded(keys, shields) is there
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [server.Away("the connection was cut"), server.Refused("READONLY You can't write"), server.Refused("LOADING")],
+    ids=["cut", "demoted", "loading"],
+)
+def test_a_disturbed_walk_begins_anew(spoil: Exception) -> None:
+    cache = FakeCache(set(KEYS), _1=spoil)
+    flushed = flush(cache, ["api:", "user:"])
+    assert (flushed.deleted, flushed.nodes[0].walks, len(cache.keys)) == ({"api:": 2, "user:": 1}, 2, 3)
+
+
+def test_keys_that_moved_are_looked_for_again() -> None:
+    cache = FakeCache(set(KEYS), clustered=True, _1=server.Refused("MOVED 1 10.0.0.2:6379"))
+    flushed = flush(cache, ["api:"])
+    assert (flushed.deleted, flushed.nodes[0].walks) == ({"api:": 2}, 2)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "limits", "words"),
+    [
+        (
+            server.Away("the connection was cut"),
+            {"patience": 0},
+            "the connection was cut.*Run it again once it answers",
+        ),
+        (
+            server.Refused("NOPERM no permissions to run 'unlink'"),
+            {},
+            "lacks a right.*ACL SETUSER default resetkeys ~api",
+        ),
+    ],
+)
+def test_a_flush_that_ends_says_what_is_left(spoil: Exception, limits: dict[str, t.Any], words: str) -> None:
+    with pytest.raises(InfraError, match=f"(?s){words}") as caught:
+        flush(FakeCache(set(KEYS), _1=spoil, _2=spoil, _3=spoil), ["api:"], **limits)
+    assert caught.value.facts["left"] == ["10.0.0.1:6379"]
+    assert caught.value.facts["deleted_total"] == 0
+    assert caught.value.facts["deleted"] == {"api:": 0}
+    assert t.cast("dict[str, t.Any]", caught.value.facts["totals"])["dbsize_before"] == len(KEYS)
+
+
+def test_the_deadline_and_the_most_keys() -> None:
+    with pytest.raises(InfraError, match="the deadline of 1e-06 s is over"):
+        flush(FakeCache(set(KEYS)), ["api:"], deadline=1e-6)
+    with pytest.raises(InfraError, match="0 keys would go so far"):
+        flush(FakeCache(set(KEYS), writable=False), ["api:"], deadline=1e-6, check=True)
+    cache = FakeCache(set(KEYS))
+    flushed = flush(cache, ["api:"], max_keys=1)
+    assert (flushed.total, flushed.complete, len(cache.keys)) == (1, False, 5)
+    assert _cache.warnings_of(flushed, _cache.Limits(max_keys=1)) != []
+
+
+@pytest.mark.parametrize(
+    ("count", "milliseconds", "then"),
+    [(400, 6.0, 200), (15, 6.0, 10), (10, 60.0, 10), (200, 0.5, 205), (10, 0.5, 11), (250, 0.1, 250), (200, 4.0, 200)],
+)
+def test_count_follows_the_latency(count: int, milliseconds: float, then: int) -> None:
+    assert _cache.next_count(count, milliseconds, 5.0) == then
+
+
+@pytest.mark.parametrize(("text", "found"), [("300s", 300), ("5m", 300), ("1h", 3600), ("1.5", 1.5), ("250ms", 0.25)])
+def test_seconds(text: str, found: float) -> None:
+    assert _cache.seconds(text) == found
+
+
+@pytest.mark.parametrize("text", ["", "soon", "-1s", "5 d"])
+def test_no_time(text: str) -> None:
+    with pytest.raises(InfraError, match="a number with a unit"):
+        _cache.seconds(text)
+
+
+def test_latency_is_told_within_five_percent() -> None:
+    latency = _cache.Latency()
+    for number in range(1, 1001):
+        latency.add(number / 100)
+    found = latency.report()
+    assert found is not None
+    assert found["p50"] == pytest.approx(5, rel=0.05)
+    assert found["p99"] == pytest.approx(9.9, rel=0.05)
+    assert found["max"] == 10
+
+
+def test_keys_are_told_apart_from_the_last_ones_in_bounded_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_cache, "REMEMBERED", 4)
+    found = _cache.Distinct()
+    assert found.new([b"1", b"2", b"1"]) == 2
+    assert found.new([b"2", b"3", b"4"]) == 2
+    assert found.new([b"4", b"5", b"5"]) == 1
+    for number in range(6, 1000):
+        assert found.new([b"%d" % number, b"%d" % (number - 3)]) == 1
+    assert len(found) == 999
+    assert len(found._now) + len(found._before) <= 2 * 4
+
+
+@pytest.mark.parametrize(
+    ("given", "target"),
+    [
+        ({"host": "a"}, server.Target("a", 6379)),
+        ({"url": "redis://a"}, server.Target("a", 6379)),
+        (
+            {"url": "rediss://flusher:p%40ss@cache.example:6380/2"},
+            server.Target("cache.example", 6380, 2, "flusher", "p@ss", True),
+        ),
+        ({"url": "redis://u@[::1]:1", "password": "x"}, server.Target("::1", 1, 0, "u", "x")),
+        (
+            {"sentinels": ["a:1", "b"], "sentinel_service": "cache"},
+            server.Target("", 6379, sentinels=(("a", 1), ("b", 26379)), service="cache"),
+        ),
+    ],
+)
+def test_target(given: dict[str, t.Any], target: server.Target) -> None:
+    assert server.target_of({"port": 6379, "db": 0, "tls": False, **given}) == target
+
+
+@pytest.mark.parametrize("url", ["http://a", "redis://", "redis://a:port", "redis://u:secret@a:6379/zero"])
+def test_a_wrong_address_is_refused_without_its_password(url: str) -> None:
+    with pytest.raises(InfraError) as caught:
+        server.target_of({"port": 6379, "db": 0, "tls": False, "url": url})
+    assert "secret" not in str(caught.value)
+
+
+def test_nodes_of_a_cluster() -> None:
+    answer = [
+        [0, 5, [b"10.0.0.1", 7000, b"id"], [b"10.0.0.4", 7003, b"id"]],
+        [6, 9, [b"", 7001, b"id"]],
+        [10, 11, [b"10.0.0.1", 7000, b"id"]],
+    ]
+    assert server.nodes_of(answer, "seed") == [
+        server.Node("10.0.0.1", 7000, frozenset({0, 1, 2, 3, 4, 5, 10, 11})),
+        server.Node("seed", 7001, frozenset({6, 7, 8, 9})),
+    ]
+
+
+def test_rights_are_in_the_server_s_own_words() -> None:
+    target = server.Target("a", 1, username="flusher")
+    line = server.rights_of(target, [b"api:*", b'a "b*'], _cache.COMMANDS, clustered=True)
+    assert line.removesuffix(" +cluster|slots") == (
+        "ACL SETUSER flusher resetkeys ~api:* ~a??b* -@all +scan +unlink +info +dbsize +ping +hello"
+    )
+
+
+def test_a_token_of_iam() -> None:
+    credentials = pytest.importorskip("botocore.credentials").Credentials("AKIA", "secret", "session")
+    target = server.Target("host", 6379, username="flusher", iam_cache="app", iam_serverless=True, region="eu-west-1")
+    token = server.iam_token(target, credentials)
+    assert token.startswith("app/?Action=connect&User=flusher&ResourceType=ServerlessCache&X-Amz-Algorithm=AWS4-HMAC")
+    assert "eu-west-1%2Felasticache%2Faws4_request" in token
+    assert "X-Amz-Expires=900" in token
+    assert "secret" not in token
+
+
+def test_the_diff_names_no_key() -> None:
+    flushed = _cache.Flushed({"api:": 2, "user:": 0}, [], 1.0, kept=4, complete=True)
+    assert _cache.as_diff(flushed, "cache")["before"] == "api: 2 keys\n"

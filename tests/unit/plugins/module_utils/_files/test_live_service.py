@@ -1,0 +1,188 @@
+"""A service's steps by table, and its proofs against real answers."""
+
+from __future__ import annotations
+
+import dataclasses
+import grp
+import http.server
+import os
+import pathlib
+import pwd
+import threading
+import typing as t
+
+import pytest
+
+from ansible_collections.nexod.infra.plugins.module_utils._core.processes import Result
+from ansible_collections.nexod.infra.plugins.module_utils._files import live_service as ls
+from ansible_collections.nexod.infra.plugins.module_utils._files.file_set import Entry, FileSet
+
+ABSENT = ls.Status(known=False, active=False, enabled=False, stale=False)
+RUNNING = ls.Status(known=True, active=True, enabled=True, stale=False)
+STOPPED = ls.Status(known=True, active=False, enabled=False, stale=False)
+STALE = ls.Status(known=True, active=True, enabled=True, stale=True)
+
+
+@pytest.mark.parametrize(
+    ("state", "enabled", "status", "action", "proven", "steps"),
+    [
+        pytest.param("started", True, ABSENT, "restart", True, ["daemon-reload", "enable", "start"], id="bare host"),
+        pytest.param("started", True, RUNNING, "none", True, [], id="nothing to do"),
+        pytest.param("started", True, RUNNING, "reload", True, ["daemon-reload", "reload"], id="reload"),
+        pytest.param("started", True, RUNNING, "restart", True, ["daemon-reload", "restart"], id="restart"),
+        pytest.param("started", True, RUNNING, "none", False, ["restart"], id="hangs at rest"),
+        pytest.param(
+            "started", True, STOPPED, "none", True, ["daemon-reload", "enable", "start"], id="somebody stopped it"
+        ),
+        pytest.param("started", False, RUNNING, "none", True, ["disable"], id="not at boot"),
+        pytest.param("started", True, STALE, "none", True, ["daemon-reload"], id="unit file touched"),
+        pytest.param("started", True, STOPPED, "reload", True, ["daemon-reload", "enable", "start"], id="start"),
+        pytest.param("stopped", True, RUNNING, "restart", True, ["stop"], id="stop keeps it at boot"),
+        pytest.param("stopped", False, RUNNING, "none", True, ["stop", "disable"], id="stop for good"),
+        pytest.param("stopped", False, STOPPED, "none", True, [], id="stopped already"),
+        pytest.param("absent", True, RUNNING, "none", True, ["disable --now"], id="absent"),
+        pytest.param("absent", True, ABSENT, "none", True, [], id="absent already"),
+    ],
+)
+def test_plan(state: str, enabled: bool, status: ls.Status, action: str, proven: bool, steps: list[str]) -> None:
+    assert ls.plan(state, enabled, status, action, proven) == steps
+
+
+@pytest.mark.parametrize(
+    ("steps", "act", "changed"),
+    [
+        ([], "none", False),
+        (["daemon-reload"], "none", False),
+        (["daemon-reload", "enable", "start"], "start", True),
+        (["daemon-reload", "reload"], "reload", True),
+        (["disable --now"], "stop", True),
+        (["enable"], "none", True),
+    ],
+)
+def test_what_steps_do_to_the_service(steps: list[str], act: str, changed: bool) -> None:
+    assert (ls.taken(steps), ls.changes(steps)) == (act, changed)
+
+
+EXPOSITION = 'ok 1\nwhen_seconds 1.7637e+09\nper{job="a"} 0\n'
+
+
+@pytest.mark.parametrize(
+    ("metrics", "since", "missing"),
+    [
+        pytest.param({"ok": "1"}, 0, None, id="number"),
+        pytest.param({"ok": "0"}, 0, "metric ok is 1, wanted 0", id="other number"),
+        pytest.param({"when_seconds": "since"}, 1763700000.9, None, id="within its second"),
+        pytest.param({"when_seconds": "since"}, 1763700001.0, "metric when_seconds is 1.7637e+09, wanted", id="before"),
+        pytest.param({"per": "0"}, 0, None, id="with labels"),
+        pytest.param({"gone": "1"}, 0, "metric gone is not there", id="absent"),
+    ],
+)
+def test_metrics(metrics: dict[str, str], since: float, missing: str | None) -> None:
+    said = ls.unmet_metric(metrics, EXPOSITION, since)
+    assert said == missing if missing is None else (said or "").startswith(missing)
+
+
+@pytest.fixture(scope="module")
+def server() -> t.Iterator[str]:
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(503 if self.path == "/busy" else 200)
+            self.end_headers()
+            self.wfile.write(b"draining" if self.path == "/busy" else EXPOSITION.encode())
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as running:
+        threading.Thread(target=running.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{running.server_port}"
+        running.shutdown()
+
+
+def proof(**fields: t.Any) -> ls.Proof:
+    row = {"url": None, "status": 200, "command": (), "environment": {}, "matches": None, "metrics": {}}
+    return ls.Proof(**{**row, "after": frozenset(), **fields})
+
+
+@pytest.mark.parametrize(
+    ("fields", "missing"),
+    [
+        pytest.param({"url": "/ok"}, None, id="status 200"),
+        pytest.param({"url": "/busy"}, "answers 503 instead of 200: draining", id="another status, with its body"),
+        pytest.param({"url": "/busy", "status": 503}, None, id="the status asked for"),
+        pytest.param({"url": "/ok", "matches": "^ok 1"}, None, id="body"),
+        pytest.param({"url": "/ok", "matches": "1.1.0"}, "does not say '1.1.0'", id="another body"),
+        pytest.param({"url": "/ok", "metrics": {"ok": "2"}}, "metric ok is 1", id="metric"),
+        pytest.param({"command": ("true",)}, None, id="command"),
+        pytest.param({"command": ("false",)}, "false ended with 1", id="failing command"),
+        pytest.param(
+            {"command": ("sh", "-c", "echo $TOKEN"), "environment": {"TOKEN": "t0"}, "matches": "t0"},
+            None,
+            id="environment",
+        ),
+        pytest.param({"command": ("no-such-program",)}, "ended with 127", id="no such command"),
+    ],
+)
+def test_proofs(server: str, fields: dict[str, t.Any], missing: str | None) -> None:
+    if "url" in fields:
+        fields = {**fields, "url": server + fields["url"]}
+    said = ls.failing(proof(**fields), since=0)
+    assert said is None if missing is None else missing in (said or "")
+
+
+def test_nobody_there_is_named(server: str) -> None:
+    assert "does not answer" in (ls.failing(proof(url="http://127.0.0.1:1/"), since=0) or "")
+
+
+@pytest.mark.parametrize(
+    ("states", "missing"),
+    [
+        pytest.param([RUNNING], None, id="proven at once"),
+        pytest.param([STOPPED, STOPPED, RUNNING], None, id="proven after a while"),
+        pytest.param(
+            [dataclasses.replace(STOPPED, restarts=n) for n in range(9)],
+            "it ends as soon as it starts",
+            id="crash loop",
+        ),
+        pytest.param([dataclasses.replace(STOPPED, given_up=True)], "systemd starts it no more", id="given up"),
+    ],
+)
+def test_waiting_ends_when_it_is_no_use(
+    monkeypatch: pytest.MonkeyPatch, states: list[ls.Status], missing: str | None
+) -> None:
+    left = [*states]
+    monkeypatch.setattr(ls, "status_of", lambda _unit: left.pop(0) if len(left) > 1 else left[0])
+    monkeypatch.setattr(ls.time, "sleep", lambda _seconds: None)
+    said = ls.wait_proven("a", [], "start", since=0, timeout=3600)
+    assert said is None if missing is None else missing in (said or "")
+
+
+@pytest.fixture
+def on_trial(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> FileSet:
+    """A set that was live, and one that was proven without being settled; systemd does as it is told."""
+    monkeypatch.setattr(ls, "status_of", lambda _unit: RUNNING)
+    monkeypatch.setattr(ls, "perform", lambda *_: Result(0, "", ""))
+    monkeypatch.setattr(ls, "last_words", lambda *_: "")
+    files = FileSet("a", str(tmp_path))
+    for content in ("good", "bad"):
+        files.apply([entry(content)], [])
+        ls.bring("a", ["restart"], [], files, 1, settle=content == "good")
+    return files
+
+
+def entry(content: str) -> Entry:
+    owner, group = pwd.getpwuid(os.getuid()).pw_name, grp.getgrgid(os.getgid()).gr_name
+    return Entry("f", content.encode(), "0644", owner, group, "restart", None, False)
+
+
+def test_a_set_on_trial_is_not_live_and_is_taken_back(on_trial: FileSet) -> None:
+    assert on_trial.generation("live") != on_trial.generation("current")
+    assert "returned to its previous set" in ls.take_back("a", "restart", [], on_trial, 1)
+    assert on_trial.generation("live") == on_trial.generation("current")
+    assert "was live before, which has not changed" in ls.take_back("a", "restart", [], on_trial, 1), "asked again"
+
+
+def test_a_set_that_stood_its_trial_is_live(on_trial: FileSet) -> None:
+    before = on_trial.generation("live")
+    assert on_trial.mark_live()
+    assert on_trial.generation("previous") == before

@@ -1,0 +1,135 @@
+"""Met, missed, or not enough data."""
+
+from __future__ import annotations
+
+import json
+import typing as t
+
+import pytest
+
+from ansible_collections.nexod.infra.plugins.module_utils._core.errors import InfraError
+from ansible_collections.nexod.infra.plugins.module_utils._core.http import Answer
+from ansible_collections.nexod.infra.plugins.module_utils._monitoring import verdict as _verdict
+from ansible_collections.nexod.infra.plugins.module_utils._monitoring.verdict import (
+    MET,
+    MISSED,
+    UNKNOWN,
+    faults,
+    first,
+    judge,
+    overall,
+    prometheus,
+    samples_needed,
+    verdict,
+)
+
+P95 = {"metric": "api", "quantile": 0.95, "target_seconds": 0.3, "alert_seconds": 0.5}
+TTFB = {"metric": "ttfb", "quantile": 0.75, "target_seconds": 0.2}
+API = {"histogram": "http_request_duration_seconds", "matchers": 'job="api"'}
+PROBE = {"gauge": "probe_duration_seconds"}
+
+
+@pytest.mark.parametrize(
+    ("target", "source", "value", "samples", "minimum", "said"),
+    [
+        pytest.param(P95, API, 0.98, 812.2, None, (MET, "98.00% of 812 requests"), id="met"),
+        pytest.param(P95, API, 0.95 - 1e-12, 500, None, (MET, "95.00%"), id="exactly the target is met"),
+        pytest.param(P95, API, 0.94, 500, None, (MISSED, "94.00%"), id="missed"),
+        pytest.param(P95, API, 0.10, 499, None, (UNKNOWN, "499 of 500 requests"), id="too few to say missed"),
+        pytest.param(P95, API, 1.0, 30, None, (UNKNOWN, "30 of 500"), id="too few to say met"),
+        pytest.param(P95, API, 1.0, 30, 30, (MET, "100.00%"), id="the caller's own minimum"),
+        pytest.param(P95, API, None, None, None, (UNKNOWN, "0 of 500"), id="no traffic"),
+        pytest.param(P95, API, None, 900, None, (UNKNOWN, "no bucket of http_request"), id="no such bucket"),
+        pytest.param(P95, None, None, None, None, (UNKNOWN, "nothing measures it"), id="no source"),
+        pytest.param(TTFB, PROBE, 0.1, 5, None, (MET, "0.1 s over 5 probes"), id="gauge met"),
+        pytest.param(TTFB, PROBE, 0.21, 5, None, (MISSED, "0.21 s"), id="gauge missed"),
+        pytest.param(TTFB, PROBE, 0.1, 4, None, (UNKNOWN, "4 of 5 probes"), id="gauge, too few"),
+    ],
+)
+def test_judge(
+    target: dict[str, t.Any],
+    source: dict[str, str] | None,
+    value: float | None,
+    samples: float | None,
+    minimum: int | None,
+    said: tuple[str, str],
+) -> None:
+    row = judge(target, source, value, samples, minimum)
+    assert row.verdict == said[0]
+    assert said[1] in row.says
+
+
+@pytest.mark.parametrize(("quantile", "needed"), [(0.5, 200), (0.75, 500), (0.95, 500), (0.99, 2000)])
+def test_samples_needed(quantile: float, needed: int) -> None:
+    assert samples_needed(quantile) == needed
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "over_all"),
+    [([MET, MET], MET), ([MET, UNKNOWN], UNKNOWN), ([UNKNOWN, MISSED, MET], MISSED), ([], UNKNOWN)],
+)
+def test_overall(verdicts: list[str], over_all: str) -> None:
+    assert overall(verdicts) == over_all
+
+
+@pytest.mark.parametrize(
+    ("series", "value"), [([], None), ([({}, float("nan"))], None), ([({}, 0.0)], 0.0), ([({}, 2.0), ({}, 3.0)], 2.0)]
+)
+def test_first(series: list[tuple[dict[str, str], float]], value: float | None) -> None:
+    assert first(series) == value
+
+
+def test_faults_name_condition_and_labels() -> None:
+    down = [({"__name__": "up", "job": "node", "instance": "db-1"}, 0.0)]
+    conditions = [{"name": "a target is down", "query": "up == 0"}, {"name": "quiet", "query": "x"}]
+    assert faults(conditions, lambda query: down if query == "up == 0" else []) == [
+        "a target is down: instance=db-1, job=node"
+    ]
+
+
+def test_verdict_waits_for_faults_to_pass(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_verdict.time, "sleep", lambda seconds: None)
+    answers = iter([[({"job": "api"}, 0.0)], []])
+
+    def query(expression: str) -> list[tuple[dict[str, str], float]]:
+        if expression == "up == 0":
+            return next(answers)
+        return [({}, 0.99 if "_bucket" in expression else 600.0)]
+
+    found = verdict(
+        {
+            "conditions": [{"name": "down", "query": "up == 0"}],
+            "expect_samples": 50,
+            "minimum_samples": None,
+            "sources": {"api": API},
+            "targets": [P95],
+            "wait_seconds": 30,
+            "window_seconds": 300,
+        },
+        query,
+    )
+    assert (found["faults"], found["verdict"], found["rows"][0]["samples"]) == ([], MET, 600)
+
+
+@pytest.mark.parametrize(
+    ("answer", "cause"),
+    [
+        pytest.param(Answer(0, "", "Connection refused"), "Connection refused", id="down"),
+        pytest.param(
+            Answer(400, json.dumps({"status": "error", "error": "parse error"})), "parse error", id="bad query"
+        ),
+        pytest.param(Answer(502, "<html>", "Bad Gateway"), "Bad Gateway", id="something else answers"),
+    ],
+)
+def test_prometheus_that_cannot_be_asked(monkeypatch: pytest.MonkeyPatch, answer: Answer, cause: str) -> None:
+    monkeypatch.setattr(_verdict, "ask", lambda url, timeout: answer)
+    with pytest.raises(InfraError, match=f"Cannot ask Prometheus at http://p/: {cause}"):
+        prometheus("http://p/")("up")
+
+
+def test_prometheus_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    body = {"data": {"result": [{"metric": {"job": "a"}, "value": [1, "0.5"]}]}}
+    asked: list[str] = []
+    monkeypatch.setattr(_verdict, "ask", lambda url, timeout: asked.append(url) or Answer(200, json.dumps(body)))
+    assert prometheus("http://p/")("up == 0") == [({"job": "a"}, 0.5)]
+    assert asked == ["http://p/api/v1/query?query=up+%3D%3D+0"]

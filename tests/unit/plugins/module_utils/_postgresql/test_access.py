@@ -1,0 +1,235 @@
+# Copyright: (c) 2026, the nexod.infra maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which statements bring a server to what is declared, and what is kept of a password."""
+
+from __future__ import annotations
+
+import typing as t
+
+import pytest
+
+from ansible_collections.nexod.infra.plugins.module_utils._core.errors import InfraError
+from ansible_collections.nexod.infra.plugins.module_utils._postgresql.access import (
+    NO_SERVER,
+    as_batches,
+    as_diff,
+    check,
+    plan,
+)
+from ansible_collections.nexod.infra.plugins.module_utils._postgresql.client import (
+    identifier,
+    literal,
+    scram_matches,
+    scram_verifier,
+)
+
+ALL_DEFAULTS = [
+    *(["app", "r", privilege] for privilege in ("SELECT", "INSERT", "UPDATE", "DELETE")),
+    *(["app", "S", privilege] for privilege in ("USAGE", "SELECT", "UPDATE")),
+]
+
+
+def role(name: str, **values: t.Any) -> dict[str, t.Any]:
+    return {
+        "name": name,
+        "password": None,
+        "replication": False,
+        "connection_limit": -1,
+        "member_of": [],
+        "settings": {},
+        **values,
+    }
+
+
+def database(name: str = "app", **values: t.Any) -> dict[str, t.Any]:
+    return {"name": name, "owner": "owner", "read_write": [], "connect": [], "extensions": [], **values}
+
+
+def on_server(**values: t.Any) -> dict[str, t.Any]:
+    return {
+        "login": True,
+        "replication": False,
+        "connection_limit": -1,
+        "verifier": None,
+        "settings": [],
+        "member_of": [],
+        **values,
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "quoted"),
+    [
+        ("app_owner", "app_owner"),
+        ("App", '"App"'),
+        ("1st", '"1st"'),
+        ('a"b', '"a""b"'),
+        ("ü", '"ü"'),
+        ("nexod app", '"nexod app"'),
+        ("", '""'),
+    ],
+)
+def test_identifier(name: str, quoted: str) -> None:
+    assert identifier(name) == quoted
+
+
+@pytest.mark.parametrize(("text", "quoted"), [("30s", "'30s'"), ("it's", "'it''s'"), ("a\\'b", "E'a\\\\''b'")])
+def test_literal(text: str, quoted: str) -> None:
+    assert literal(text) == quoted
+
+
+@pytest.mark.parametrize("password", ["pencil", "", "ü", "with ' \" \\ : $"])
+def test_a_verifier_matches_its_password_only(password: str) -> None:
+    verifier = scram_verifier(password)
+    assert verifier.startswith("SCRAM-SHA-256$4096:")
+    assert scram_matches(verifier, password)
+    assert not scram_matches(verifier, password + "x")
+    assert verifier != scram_verifier(password), "the salt is new each time"
+
+
+def test_a_verifier_that_the_server_made_itself_matches() -> None:
+    made = (
+        "SCRAM-SHA-256$4096:hr0lA/0oC+YBfTa9pXIiIQ==$"
+        "6oJhKggCKEfNRXSpt3yARz10lG8fCwBu8FNDEPyEcKw=:3IpiBQkNOJvJqDvmZxTSTtURzvTyy31bxsB+9LfptOE="
+    )
+    assert scram_matches(made, "pencil")
+    assert not scram_matches(made, "Pencil")
+
+
+@pytest.mark.parametrize(
+    "verifier", [None, "", "md5abc", "SCRAM-SHA-256$x:y$z", "SCRAM-SHA-256$4096:!!$a:b", "SCRAM-SHA-1$4096:YQ==$a:b"]
+)
+def test_what_is_no_verifier_matches_nothing(verifier: str | None) -> None:
+    assert not scram_matches(verifier, "pencil")
+
+
+@pytest.mark.parametrize(
+    ("roles", "databases", "server", "inside", "statements"),
+    [
+        pytest.param([], [], NO_SERVER, {}, [], id="nothing asked"),
+        pytest.param(
+            [role("app", password="pw")],
+            [],
+            NO_SERVER,
+            {},
+            ["postgres: CREATE ROLE app LOGIN PASSWORD '...'"],
+            id="new role",
+        ),
+        pytest.param(
+            [role("repl", password="pw", replication=True, connection_limit=5)],
+            [],
+            NO_SERVER,
+            {},
+            ["postgres: CREATE ROLE repl LOGIN REPLICATION CONNECTION LIMIT 5 PASSWORD '...'"],
+            id="new replication role",
+        ),
+        pytest.param(
+            [role("app", password="pw")],
+            [],
+            {"roles": {"app": on_server(verifier=scram_verifier("pw"))}, "databases": {}},
+            {},
+            [],
+            id="password as wanted",
+        ),
+        pytest.param(
+            [role("app", password="new")],
+            [],
+            {"roles": {"app": on_server(verifier=scram_verifier("old"))}, "databases": {}},
+            {},
+            ["postgres: ALTER ROLE app PASSWORD '...'"],
+            id="password changed",
+        ),
+        pytest.param(
+            [role("app")],
+            [],
+            {"roles": {"app": on_server(login=False, replication=True, connection_limit=3)}, "databases": {}},
+            {},
+            ["postgres: ALTER ROLE app LOGIN NOREPLICATION CONNECTION LIMIT -1"],
+            id="attributes return to what is declared",
+        ),
+        pytest.param(
+            [role("monitor", member_of=["pg_monitor"], settings={"statement_timeout": "10s"})],
+            [],
+            {"roles": {"monitor": on_server(settings=["statement_timeout=5s", "work_mem=1GB"])}, "databases": {}},
+            {},
+            [
+                "postgres: GRANT pg_monitor TO monitor",
+                "postgres: ALTER ROLE monitor SET statement_timeout = '10s'",
+                "postgres: ALTER ROLE monitor RESET work_mem",
+            ],
+            id="membership and settings",
+        ),
+        pytest.param(
+            [role("owner"), role("app")],
+            [database(read_write=["app"], connect=["monitor"], extensions=["pg_stat_statements"])],
+            {"roles": {"owner": on_server(), "app": on_server()}, "databases": {"postgres": {}}},
+            {},
+            [
+                "postgres: CREATE DATABASE app OWNER owner TEMPLATE template0 ENCODING 'UTF8'",
+                "postgres: REVOKE CONNECT, TEMPORARY ON DATABASE app FROM PUBLIC",
+                "postgres: GRANT CONNECT, TEMPORARY ON DATABASE app TO app",
+                "postgres: GRANT CONNECT, TEMPORARY ON DATABASE app TO monitor",
+                "app: CREATE EXTENSION pg_stat_statements",
+                "app: ALTER DEFAULT PRIVILEGES FOR ROLE owner IN SCHEMA public "
+                "GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO app",
+                "app: ALTER DEFAULT PRIVILEGES FOR ROLE owner IN SCHEMA public "
+                "GRANT USAGE, SELECT, UPDATE ON SEQUENCES TO app",
+            ],
+            id="new database",
+        ),
+        pytest.param(
+            [],
+            [database(read_write=["app"], extensions=["x"])],
+            {"roles": {}, "databases": {"app": {"owner": "owner", "connect": ["owner", "app"]}}},
+            {"app": {"extensions": ["x"], "defaults": ALL_DEFAULTS, "lacking": []}},
+            [],
+            id="database as wanted",
+        ),
+        pytest.param(
+            [],
+            [database(read_write=["app"])],
+            {"roles": {}, "databases": {"app": {"owner": "old", "connect": ["PUBLIC", "app"]}}},
+            {"app": {"extensions": [], "defaults": ALL_DEFAULTS, "lacking": ["app", "stranger"]}},
+            [
+                "postgres: ALTER DATABASE app OWNER TO owner",
+                "postgres: REVOKE CONNECT, TEMPORARY ON DATABASE app FROM PUBLIC",
+                "app: GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO app",
+                "app: GRANT USAGE, SELECT, UPDATE ON ALL SEQUENCES IN SCHEMA public TO app",
+            ],
+            id="other owner, open to all, tables restored without grants",
+        ),
+    ],
+)
+def test_plan(
+    roles: list[dict[str, t.Any]],
+    databases: list[dict[str, t.Any]],
+    server: dict[str, t.Any],
+    inside: dict[str, t.Any],
+    statements: list[str],
+) -> None:
+    steps = plan(roles, databases, server=server, inside=inside)
+    assert [f"{step.database}: {step.text}" for step in steps] == statements
+
+
+def test_no_secret_is_in_the_diff_and_no_password_in_a_statement() -> None:
+    steps = plan([role("app", password="hunter2")], [], server=NO_SERVER, inside={})
+    assert "hunter2" not in steps[0].sql
+    assert "SCRAM-SHA-256$" in steps[0].sql
+    assert "SCRAM" not in as_diff(steps)["after"]
+
+
+def test_one_process_for_the_statements_of_one_database_in_turn() -> None:
+    steps = plan([role("owner")], [database(extensions=["x", "y"])], server=NO_SERVER, inside={})
+    assert [(name, len(statements)) for name, statements in as_batches(steps)] == [("postgres", 3), ("app", 2)]
+
+
+def test_a_password_for_a_role_that_nobody_declared_is_refused_without_showing_it() -> None:
+    with pytest.raises(InfraError, match="not declared: ap") as refused:
+        check([role("app")], [], {"ap": "hunter2"})
+    assert "hunter2" not in str(refused.value)
+
+
+def test_a_database_for_roles_that_nobody_declared_is_refused() -> None:
+    with pytest.raises(InfraError, match="not declared: app, owner"):
+        check([role("monitor")], [database(read_write=["app"], connect=["monitor"])])

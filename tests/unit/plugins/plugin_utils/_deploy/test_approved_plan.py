@@ -1,0 +1,65 @@
+"""A deploy does what was approved, or says what else it would do."""
+
+from __future__ import annotations
+
+import json
+import typing as t
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.nexod.infra.plugins.module_utils._core.errors import InfraError
+from ansible_collections.nexod.infra.plugins.plugin_utils._deploy.approved_plan import compare, read_plan
+from ansible_collections.nexod.infra.plugins.plugin_utils._report.changes import Change, as_rows
+
+A = Change("backend", "api-1", "run", "service", "restart api")
+B = Change("pooler", "pooler-1", "update", "file", "/etc/x", "aa")
+B2 = Change("pooler", "pooler-1", "update", "file", "/etc/x", "bb")
+GOOD: dict[str, t.Any] = {"check_mode": True, "outcome": "ok", "environment": "lab", "changes": as_rows([A, B])}
+
+
+def test_a_plan_is_read(tmp_path: Path) -> None:
+    (tmp_path / "p.json").write_text(json.dumps(GOOD))
+    assert read_plan(str(tmp_path / "p.json"), "lab") == [A, B]
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        pytest.param(None, "No such file", id="not there"),
+        pytest.param("{", "not the report of a plan", id="cut off"),
+        pytest.param("[]", "not the report of a plan", id="something else"),
+        pytest.param(json.dumps({**GOOD, "check_mode": False}), "not a plan", id="a deploy's report"),
+        pytest.param(json.dumps({**GOOD, "outcome": "failed"}), "that plan failed", id="failed"),
+        pytest.param(
+            json.dumps({**GOOD, "environment": "staging"}), "made for staging, and this is lab", id="another's"
+        ),
+    ],
+)
+def test_what_is_no_plan_is_refused_with_its_mend(tmp_path: Path, text: str | None, why: str) -> None:
+    path = tmp_path / "p.json"
+    if text is not None:
+        path.write_text(text)
+    with pytest.raises(InfraError, match=why) as refused:
+        read_plan(str(path), "lab")
+    assert "make plan" in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("found", "lines"),
+    [
+        pytest.param([B, A], None, id="the same, in another order"),
+        pytest.param([A], ["- pooler, pooler-1: update file /etc/x"], id="less"),
+        pytest.param(
+            [A, B, Change("caches", "r", "run", "cache", "flush")], ["+ caches, r: run cache flush"], id="more"
+        ),
+        pytest.param([A, B2], ["~ pooler, pooler-1: update file /etc/x"], id="another content"),
+    ],
+)
+def test_compare(found: list[Change], lines: list[str] | None) -> None:
+    if lines is None:
+        compare("p.json", [A, B], found)
+        return
+    with pytest.raises(InfraError) as refused:
+        compare("p.json", [A, B], found)
+    assert refused.value.detail.splitlines() == lines

@@ -1,0 +1,638 @@
+# Copyright: (c) 2026, the nexod.infra maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Bad input and what it gets: every kind of fault that needs no host, as rows."""
+
+from __future__ import annotations
+
+import re
+import typing as t
+
+import pytest
+
+from ansible_collections.nexod.infra.plugins.plugin_utils._preflight.inputs import (
+    EvaluationError,
+    Fault,
+    HostInputs,
+    Inputs,
+    as_rows,
+    asks_somebody,
+    check_credentials,
+    check_inputs,
+    cluster,
+    from_rows,
+    mend_evaluation,
+    reached_from,
+    render,
+    scrub,
+)
+from ansible_collections.nexod.infra.plugins.plugin_utils._preflight.rules import check_files, check_rules
+
+SECRET = "correct horse battery"
+SPECS: dict[str, dict[str, dict[str, t.Any]]] = {
+    "environment": {
+        "infra_environment": {"type": "str", "required": True, "choices": ["lab", "staging", "production"]},
+        "infra_domain": {"type": "str", "required": True, "description": ["Domain of O(users).", "More."]},
+        "infra_cache_password": {"type": "str", "no_log": True},
+    },
+    "pgbouncer": {
+        "pgbouncer_port": {"type": "int", "default": 6432},
+        "pgbouncer_users": {
+            "type": "list",
+            "elements": "dict",
+            "options": {"name": {"type": "str", "required": True}, "password": {"type": "str", "required": True}},
+        },
+        "pgbouncer_pool_mode": {"type": "str", "choices": ["transaction", "session"]},
+    },
+    "lab_redis": {"lab_redis_password": {"type": "str", "required": True}},
+}
+GROUPS = {"all": ["a", "b"], "monitoring": ["a"], "grafana": ["a"], "pooler": ["a", "b"], "migration_runner": ["a"]}
+GIVEN: dict[str, t.Any] = {
+    "infra_environment": "staging",
+    "infra_domain": "staging.example.net",
+    "infra_cache_password": SECRET,
+    "infra_database_owner_password": SECRET,
+}
+
+
+def evaluate(raw: t.Mapping[str, object], name: str) -> object:
+    """As Ansible would: a template of one variable is that variable's value."""
+    value = raw[name]
+    if isinstance(value, str) and (reference := re.fullmatch(r"{{ (\w+) }}", value)):
+        if reference[1] not in raw:
+            raise EvaluationError(f"'{reference[1]}' is undefined")
+        return evaluate(raw, reference[1])
+    return "" if isinstance(value, str) and "lookup" in value else value
+
+
+def inputs_of(provider: str = "aws", groups: t.Mapping[str, list[str]] | None = None, **given: t.Any) -> Inputs:
+    """Two pooler hosts with the same variables; ... leaves one out."""
+    groups = GROUPS if groups is None else groups
+    raw = {name: value for name, value in {**GIVEN, **given}.items() if value is not ...}
+    specs = {**SPECS, "environment": {**SPECS["environment"], "infra_database_owner_password": {"no_log": True}}}
+    hosts = {
+        name: HostInputs(
+            name,
+            frozenset(group for group, members in groups.items() if name in members),
+            raw,
+            lambda variable: evaluate(raw, variable),
+        )
+        for name in groups["all"]
+    }
+    return Inputs("staging", provider, specs, groups, hosts)
+
+
+@pytest.mark.parametrize(
+    ("given", "faults"),
+    [
+        pytest.param({}, [], id="nothing wrong"),
+        pytest.param(
+            {"pgbouncer_prot": 1},
+            [("pgbouncer_prot", "is in no role's specification", "Did you mean pgbouncer_port?")],
+            id="misspelt after the prefix",
+        ),
+        pytest.param(
+            {"pgbuncer_port": 1},
+            [("pgbuncer_port", "is in no role's specification", "Did you mean pgbouncer_port?")],
+            id="misspelt prefix",
+        ),
+        pytest.param(
+            {"infra_colour": 1},
+            [
+                (
+                    "infra_colour",
+                    "is in no role's specification",
+                    "Remove it; roles/environment/README.md has the names there are.",
+                )
+            ],
+            id="unknown, resembling nothing",
+        ),
+        pytest.param({"my_own": 1, "__pgbouncer_unit": 1, "infra_endpoints": {}}, [], id="others' names are theirs"),
+        pytest.param(
+            {"pgbouncer_port": "many"},
+            [("pgbouncer_port", "is 'many', which is no whole number", "Give it a whole number.")],
+            id="wrong type",
+        ),
+        pytest.param({"pgbouncer_port": "6432"}, [], id="a number as text is one"),
+        pytest.param(
+            {"pgbouncer_port": True},
+            [("pgbouncer_port", "is True, which is no whole number", "Give it a whole number.")],
+            id="a boolean is no number",
+        ),
+        pytest.param(
+            {"pgbouncer_users": "app"},
+            [("pgbouncer_users", "is 'app', which is no list", "Give it a list.")],
+            id="text for a list",
+        ),
+        pytest.param(
+            {"pgbouncer_users": [{"name": "app", "pasword": SECRET}]},
+            [
+                ("pgbouncer_users[0]", 'has an unknown key "pasword"', "Did you mean password?"),
+                ("pgbouncer_users[0]", 'lacks the key "password"', "Add it."),
+            ],
+            id="misspelt key of a row",
+        ),
+        pytest.param(
+            {"pgbouncer_users": [{"name": "app", "password": ["a", SECRET]}]},
+            [("pgbouncer_users[0].password", "is no text", "Give it a text.")],
+            id="a secret of the wrong type is not shown",
+        ),
+        pytest.param(
+            {"pgbouncer_pool_mode": "transactoin"},
+            [
+                (
+                    "pgbouncer_pool_mode",
+                    "is 'transactoin', which is none of its choices (transaction, session)",
+                    "Did you mean transaction?",
+                )
+            ],
+            id="misspelt choice",
+        ),
+        pytest.param(
+            {"infra_domain": ...},
+            [("infra_domain", "is not set", "Set it in inventories/staging/group_vars/all/: Domain of users.")],
+            id="required and not set",
+        ),
+        pytest.param(
+            {"infra_domain": None},
+            [("infra_domain", "is empty", "Give infra_domain a value.")],
+            id="required and null",
+        ),
+        pytest.param(
+            {"infra_cache_password": "{{ lookup('ansible.builtin.env', 'NEXOD_CACHE_PASSWORD') }}"},
+            [
+                (
+                    "infra_cache_password",
+                    "is empty",
+                    "Export NEXOD_CACHE_PASSWORD, or set infra_cache_password in a vault.",
+                )
+            ],
+            id="secret from an unset environment variable",
+        ),
+        pytest.param(
+            {"infra_cache_password": "", "pgbouncer_pool_mode": "{{ infra_cache_password }}"},
+            [("infra_cache_password", "is empty", "Give infra_cache_password a value.")],
+            id="what follows from a fault is no second one",
+        ),
+        pytest.param(
+            {"pgbouncer_port": "{{ infra_domian }}"},
+            [("pgbouncer_port", "cannot be evaluated: 'infra_domian' is undefined", "Did you mean infra_domain?")],
+            id="template of a misspelt variable",
+        ),
+        pytest.param(
+            {"ansible_host": "{{ lookup('env', 'NEXOD_A_ADDRESS') }}"},
+            [
+                ("host a", "has no address", "Export NEXOD_A_ADDRESS."),
+                ("host b", "has no address", "Export NEXOD_A_ADDRESS."),
+            ],
+            id="no address",
+        ),
+        pytest.param(
+            {"groups": {**GROUPS, "grafana": []}},
+            [
+                (
+                    "group grafana",
+                    "has no host, and the stage monitoring needs one",
+                    "Add a host to it in inventories/staging/hosts.yml.",
+                )
+            ],
+            id="a stage's group is empty",
+        ),
+        pytest.param(
+            {"groups": {**GROUPS, "monitring": ["a"]}},
+            [("group monitring", "is known to no stage", "Did you mean monitoring?")],
+            id="misspelt group",
+        ),
+        pytest.param(
+            {"groups": {**GROUPS, "cache": ["a"]}},
+            [
+                (
+                    "group cache",
+                    "has hosts, but with the provider aws that layer is not ours",
+                    "Empty it in inventories/staging/hosts.yml, or change infra_provider.",
+                )
+            ],
+            id="a group that the provider keeps",
+        ),
+        pytest.param({"lab_redis_password": ...}, [], id="nothing is required of another provider's role"),
+    ],
+)
+def test_faults_of_inputs(given: dict[str, t.Any], faults: list[tuple[str, str, str]]) -> None:
+    found = cluster(check_inputs(inputs_of(**given)))
+    assert [(fault.subject, fault.cause, fault.mend) for fault in found] == faults
+    assert SECRET not in str(found)
+
+
+def test_one_line_for_all_hosts() -> None:
+    (fault,) = cluster(check_inputs(inputs_of(pgbouncer_port="many")))
+    assert fault.hosts == ("a", "b")
+
+
+@pytest.mark.parametrize(
+    ("given", "lacks"),
+    [
+        ({}, False),
+        ({"infra_domain": ""}, False),
+        ({"infra_cache_password": ""}, True),
+        ({"infra_cache_password": ...}, True),
+        ({"infra_cache_password": "{{ infra_nowhere }}"}, True),
+        ({"pgbouncer_port": "{{ infra_nowhere }}"}, False),
+    ],
+)
+def test_lacks_secrets(given: dict[str, t.Any], lacks: bool) -> None:
+    inputs = inputs_of(**given)
+    check_inputs(inputs)
+    assert inputs.lacks_secrets is lacks
+
+
+@pytest.mark.parametrize(
+    ("provider", "environ", "files", "subjects"),
+    [
+        pytest.param("lab", {}, (), [], id="the lab needs none"),
+        pytest.param("aws", {}, (), ["AWS credentials"], id="none"),
+        pytest.param("aws", {"AWS_ACCESS_KEY_ID": "x"}, (), ["AWS credentials"], id="half"),
+        pytest.param(
+            "aws", {"AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": ""}, (), ["AWS credentials"], id="empty"
+        ),
+        pytest.param("aws", {"AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "y"}, (), [], id="keys"),
+        pytest.param("aws", {"AWS_PROFILE": "x"}, (), [], id="profile"),
+        pytest.param("aws", {}, ("~/.aws/credentials",), [], id="file"),
+        pytest.param("supabase", {}, (), ["Supabase access token"], id="supabase"),
+        pytest.param("supabase", {"SUPABASE_ACCESS_TOKEN": "x"}, (), [], id="supabase's token"),
+    ],
+)
+def test_credentials(provider: str, environ: dict[str, str], files: tuple[str, ...], subjects: list[str]) -> None:
+    assert [fault.subject for fault in check_credentials(provider, environ, lambda path: path in files)] == subjects
+
+
+TARGET = {"metric": "api", "quantile": 0.95, "target_seconds": 0.3, "alert_seconds": 0.5}
+RULE_SPECS: dict[str, t.Any] = {
+    name: {"default": default}
+    for name, default in {
+        "pgbouncer_pool_size": 40,
+        "pgbouncer_max_server_connections": 100,
+        "pgbouncer_max_client_connections": 1000,
+        "pgbouncer_databases": [{}],
+        "pgbouncer_users": [{}, {}],
+        "pgbouncer_server_sslmode": "prefer",
+        "pgbouncer_server_ca_file": "",
+        "lab_postgresql_max_connections": 120,
+        "lab_postgresql_primary_host": "10.0.0.1",
+        "infra_database_pooled_connections": 100,
+        "infra_latency_targets": [TARGET],
+        "infra_database_owner_user": "owner",
+        "infra_database_app_user": "app",
+        "infra_database_monitor_user": "monitor",
+        "prometheus_scrape_interval_seconds": 15,
+        "prometheus_scrape_timeout_seconds": 10,
+        "prometheus_retention_days": 30,
+        "haproxy_longest_call_seconds": 600,
+        "haproxy_static_port": 8081,
+        "frontend_port": 8081,
+        "backend_version": "1.0.0",
+        "migration_runner_version": "1.0.0",
+        "provider_lab_api_port": 8000,
+        "backend_port": 8000,
+        "grafana_package_url": "",
+        "grafana_package_path": "",
+        "grafana_package_checksum": "",
+        "grafana_stand_in": True,
+        "alertmanager_webhook_urls": ["http://x"],
+        "alertmanager_slack_webhook_url": "",
+        "alertmanager_pagerduty_routing_key": "",
+        "provider_aws_rds_storage_gb": 100,
+        "provider_aws_rds_storage_max_gb": 500,
+        "provider_aws_rds_backup_days": 7,
+        "provider_aws_rds_replicas": 2,
+        "provider_aws_rds_public": False,
+    }.items()
+}
+RULE_GROUPS = {
+    "pooler": ["p1"],
+    "database_primary": ["d1"],
+    "database_replica": ["d2"],
+    "monitoring": ["m1"],
+    "edge": ["e1"],
+    "api": ["api-1", "api-2"],
+    "grafana": ["g1"],
+    "migration_runner": ["p1"],
+}
+AWS = {"environment": "production", "provider": "aws"}
+
+
+@pytest.mark.parametrize(
+    ("values", "changes", "faults"),
+    [
+        pytest.param({}, {}, [], id="nothing contradicts"),
+        pytest.param(
+            {"infra_latency_targets": [{**TARGET, "target_seconds": 0.6}]},
+            {},
+            ["infra_latency_targets[0] has a target (0.6 s) that is not below its alert (0.5 s) for api"],
+            id="target above alert",
+        ),
+        pytest.param(
+            {"infra_latency_targets": [{**TARGET, "target_seconds": 0}]},
+            {},
+            ["infra_latency_targets[0] has the target 0 s"],
+            id="target of nothing",
+        ),
+        pytest.param(
+            {"infra_latency_targets": [{**TARGET, "quantile": 95}]},
+            {},
+            ["infra_latency_targets[0] has the quantile 95"],
+            id="quantile in per cent",
+        ),
+        pytest.param(
+            {"infra_latency_targets": [TARGET, TARGET]},
+            {},
+            ["infra_latency_targets names api at the quantile 0.95 2 times"],
+            id="a row twice",
+        ),
+        pytest.param(
+            {"infra_latency_targets": [TARGET, {**TARGET, "quantile": 0.99, "target_seconds": 0.2}]},
+            {},
+            ["infra_latency_targets[1] wants api faster at the quantile 0.99 (0.2 s) than at 0.95 (0.3 s)"],
+            id="p99 faster than p95",
+        ),
+        pytest.param(
+            {"infra_database_app_user": "owner"},
+            {},
+            ["infra_database_app_user is the same role as infra_database_owner_user"],
+            id="one role for two",
+        ),
+        pytest.param(
+            {"infra_database_owner_password": "x" * 9 + "\n"},
+            {},
+            [
+                "infra_database_owner_password holds a line break, another control character,"
+                " or a space at its beginning or end"
+            ],
+            id="password with a line break",
+        ),
+        pytest.param(
+            {"pgbouncer_max_server_connections": 60},
+            {"groups": {**RULE_GROUPS, "pooler": ["p1", "p2"]}},
+            [
+                "lab_postgresql_max_connections is 120, less than the 128 that are wanted: pools 120 (on 2 hosts),"
+                " migrations 2, exporter 3, superuser's reserve 3",
+                "pgbouncer_max_server_connections lets 2 pooler hosts open 120 server connections together,"
+                " more than the 100 of infra_database_pooled_connections",
+            ],
+            id="two poolers spend too much",
+        ),
+        pytest.param(
+            {"lab_postgresql_max_connections": 87},
+            {},
+            [
+                "lab_postgresql_max_connections is 87, less than the 88 that are wanted: pools 80 (on 1 hosts),"
+                " migrations 2, exporter 3, superuser's reserve 3"
+            ],
+            id="one connection too few",
+        ),
+        pytest.param({"lab_postgresql_max_connections": 88}, {}, [], id="just enough connections"),
+        pytest.param(
+            {"pgbouncer_pool_size": 101},
+            {},
+            ["pgbouncer_pool_size is 101, more than the 100 of pgbouncer_max_server_connections"],
+            id="a pool larger than all",
+        ),
+        pytest.param(
+            {"pgbouncer_max_client_connections": 10},
+            {},
+            ["pgbouncer_max_client_connections is 10, less than the 100 of pgbouncer_max_server_connections"],
+            id="fewer clients than servers",
+        ),
+        pytest.param(
+            {"pgbouncer_server_sslmode": "verify-full"},
+            {},
+            [
+                "pgbouncer_server_ca_file is empty,"
+                " and verify-full of pgbouncer_server_sslmode proves nothing without it"
+            ],
+            id="verify against nothing",
+        ),
+        pytest.param(
+            {},
+            {"groups": {**RULE_GROUPS, "database_primary": ["d1", "d3"]}},
+            ["group database_primary has 2 hosts; replicas follow one"],
+            id="two primaries",
+        ),
+        pytest.param(
+            {},
+            {"groups": {**RULE_GROUPS, "database_replica": ["d1"]}},
+            ["host d1 is in database_primary and in database_replica"],
+            id="primary and replica",
+        ),
+        pytest.param(
+            {"lab_postgresql_primary_host": ""},
+            {},
+            ["lab_postgresql_primary_host is empty on a replica"],
+            id="a replica of nobody",
+        ),
+        pytest.param(
+            {("d2", "lab_postgresql_max_connections"): 90},
+            {},
+            [
+                "lab_postgresql_max_connections is 90 on a replica, less than the primary's 120;"
+                " PostgreSQL refuses to follow then"
+            ],
+            id="a replica that is too small",
+        ),
+        pytest.param(
+            {"prometheus_scrape_timeout_seconds": 16},
+            {},
+            ["prometheus_scrape_timeout_seconds is 16, more than the 15 of prometheus_scrape_interval_seconds"],
+            id="timeout above interval",
+        ),
+        pytest.param(
+            {"prometheus_retention_days": 1},
+            {},
+            ["prometheus_retention_days is 1, less than the 2 that the longest window of a rule needs"],
+            id="retention",
+        ),
+        pytest.param(
+            {"haproxy_longest_call_seconds": 30},
+            {},
+            ["haproxy_longest_call_seconds is 30, and AI calls take 30 s and more"],
+            id="calls are cut",
+        ),
+        pytest.param(
+            {},
+            {"groups": {**RULE_GROUPS, "api": ["api-1"]}},
+            ["group api has one host; replacing it would be an outage"],
+            id="one instance",
+        ),
+        pytest.param(
+            {},
+            {"environment": "production"},
+            ["infra_provider is lab, which is not for the environment production"],
+            id="production in the lab",
+        ),
+        pytest.param(
+            {},
+            {"provider": "aws"},
+            ["infra_provider is aws, which is not for the environment lab"],
+            id="the lab on AWS",
+        ),
+        pytest.param(
+            {"migration_runner_version": "1.1.0"},
+            {},
+            ["migration_runner_version is 1.1.0, and backend_version is 1.0.0: both say the same thing"],
+            id="two releases at once",
+        ),
+        pytest.param(
+            {"backend_port": 8001},
+            {},
+            ["backend_port is 8001, and provider_lab_api_port is 8000: both say the same thing"],
+            id="two ports of one API",
+        ),
+        pytest.param({"grafana_stand_in": False}, {}, ["Grafana's package is named nowhere"], id="no Grafana"),
+        pytest.param(
+            {"grafana_package_path": "/x.deb"},
+            {},
+            ["Grafana's package is named 2 times: grafana_package_path, grafana_stand_in"],
+            id="Grafana and its stand-in",
+        ),
+        pytest.param(
+            {"grafana_stand_in": False, "grafana_package_url": "https://x"},
+            {},
+            ["grafana_package_checksum is empty, and grafana_package_url is not"],
+            id="a package without checksum",
+        ),
+        pytest.param(
+            {"alertmanager_webhook_urls": []}, {}, ["alerts reach nobody: no receiver is given"], id="no receiver"
+        ),
+        pytest.param(
+            {"provider_aws_rds_public": True},
+            AWS,
+            ["provider_aws_rds_public is true; production's database must never be reached from the public internet"],
+            id="a public database",
+        ),
+        pytest.param(
+            {"provider_aws_rds_storage_max_gb": 100},
+            AWS,
+            ["provider_aws_rds_storage_max_gb is 100, not above the 100 of provider_aws_rds_storage_gb"],
+            id="storage cannot grow",
+        ),
+        pytest.param(
+            {"provider_aws_rds_backup_days": 0},
+            AWS,
+            [
+                "provider_aws_rds_replicas is 2, and RDS makes replicas from backups,"
+                " which provider_aws_rds_backup_days switches off"
+            ],
+            id="replicas without backups",
+        ),
+        pytest.param(
+            {"provider_aws_rds_backup_days": 36, "provider_aws_rds_replicas": 16},
+            AWS,
+            [
+                "provider_aws_rds_backup_days is 36; RDS keeps backups for 0 to 35 days",
+                "provider_aws_rds_replicas is 16",
+            ],
+            id="beyond what RDS takes",
+        ),
+    ],
+)
+def test_contradictions(values: dict[t.Any, t.Any], changes: dict[str, t.Any], faults: list[str]) -> None:
+    inputs = Inputs(
+        **{
+            "environment": "lab",
+            "provider": "lab",
+            "specs": {"any": RULE_SPECS},
+            "groups": RULE_GROUPS,
+            "hosts": {},
+            **changes,
+        }
+    )
+    for key, value in values.items():
+        hosts = ["localhost", *(host for members in inputs.groups.values() for host in members)]
+        for host, name in [key] if isinstance(key, tuple) else [(host, key) for host in hosts]:
+            inputs.values[host, name] = value
+    assert [f"{fault.subject} {fault.cause}" for fault in cluster(check_rules(inputs))] == faults
+
+
+def test_a_file_that_is_not_there() -> None:
+    inputs = inputs_of(provider="lab")
+    inputs.values["a", "backend_archive"] = "/there.tar"
+    inputs.values["b", "backend_archive"] = "/gone.tar"
+    (fault,) = check_files(inputs, lambda path: path == "/there.tar")
+    assert (fault.subject, fault.cause, fault.hosts) == (
+        "backend_archive",
+        "is /gone.tar, where there is nothing",
+        ("b",),
+    )
+
+
+def test_rules_pass_over_what_is_missing() -> None:
+    assert check_rules(Inputs("lab", "lab", {}, {}, {})) == []
+
+
+@pytest.mark.parametrize(
+    ("raw", "reached"),
+    [
+        pytest.param({"a": "{{ b }}", "b": 1}, {"a", "b"}, id="one step"),
+        pytest.param(
+            {"a": "{{ b }}", "b": [{"x": "{{ 'y' ~ c | upper }}"}], "c": 1, "d": 1}, {"a", "b", "c"}, id="two"
+        ),
+        pytest.param({"a": "{{ b }}", "b": "{{ a }}"}, {"a", "b"}, id="a circle"),
+        pytest.param({"a": "b", "b": 1}, {"a"}, id="a text, not a template"),
+        pytest.param({"a": "{{ bc }}", "b": 1}, {"a"}, id="a longer name"),
+        pytest.param({"a": 7}, {"a"}, id="a number"),
+    ],
+)
+def test_reached_from(raw: dict[str, object], reached: set[str]) -> None:
+    assert reached_from("a", raw) == reached
+
+
+@pytest.mark.parametrize(
+    ("value", "asks"),
+    [
+        ("{{ lookup('ansible.builtin.env', 'X') }}", False),
+        ("{{ lookup('password', '/x') | default(q('file', '/y')) }}", False),
+        ("{{ lookup('ansible.builtin.url', 'http://x') }}", True),
+        ([{"x": "{{ query('amazon.aws.secretsmanager_secret', 'x') }}"}], True),
+        ("plain", False),
+        (7, False),
+    ],
+)
+def test_asks_somebody(value: object, asks: bool) -> None:
+    assert asks_somebody(value) is asks
+
+
+def test_what_would_ask_somebody_is_not_evaluated() -> None:
+    inputs = inputs_of(pgbouncer_port="{{ my_own }}", my_own="{{ lookup('ansible.builtin.url', 'http://x') }}")
+    assert check_inputs(inputs) == []
+    assert ("a", "pgbouncer_port") not in inputs.values
+
+
+def test_a_vault_without_its_key() -> None:
+    assert "--vault-password-file" in mend_evaluation("Attempting to decrypt but no vault secrets found", {})
+
+
+def test_a_secret_is_covered_whoever_wrote_it() -> None:
+    (fault,) = scrub([Fault("x", "invalid literal: 'hunter2hunter2'", "Not hunter2.")], {"hunter2", "hunter2hunter2"})
+    assert (fault.cause, fault.mend) == ("invalid literal: '***'", "Not ***.")
+
+
+def test_rows_there_and_back() -> None:
+    faults = [Fault("b", "is", "Do.", ("h",), "f:1"), Fault("a", "is", "Do.")]
+    assert from_rows(as_rows(faults)) == faults
+
+
+def test_what_a_person_reads() -> None:
+    faults = [
+        Fault("a", "is empty", "Fill it.", ("h1", "h2", "h3", "h4", "h5"), "f.yml:1"),
+        Fault("b", "is empty", "Fill it.", ("h1",)),
+    ]
+    assert render("lab", faults, ["h1", "h2", "h3", "h4", "h5", "h6"], "A note.") == (
+        "Cannot deploy lab: 2 things are to be mended first. Nothing was changed.\n"
+        "\n"
+        "  1. a is empty. (h1, h2, h3, h4, h5; f.yml:1)\n"
+        "     -> Fill it.\n"
+        "\n"
+        "  2. b is empty. (h1)\n"
+        "     -> Fill it.\n"
+        "\n"
+        "A note."
+    )
