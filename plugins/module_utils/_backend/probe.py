@@ -14,7 +14,7 @@ import typing as t
 from pathlib import Path
 
 from ansible_collections.nexod.infra.plugins.module_utils._core.errors import InfraError
-from ansible_collections.nexod.infra.plugins.module_utils._core.http import Answer, ask
+from ansible_collections.nexod.infra.plugins.module_utils._core.http_client import Answer, ask
 
 Facts = t.Mapping[str, t.Any]
 Ask = t.Callable[..., Answer]

@@ -19,7 +19,7 @@ import typing as t
 
 from ansible_collections.nexod.infra.plugins.module_utils._backend.probe import fault_of
 from ansible_collections.nexod.infra.plugins.module_utils._core.errors import InfraError
-from ansible_collections.nexod.infra.plugins.module_utils._core.http import Answer, ask
+from ansible_collections.nexod.infra.plugins.module_utils._core.http_client import Answer, ask
 from ansible_collections.nexod.infra.plugins.module_utils._core.processes import run
 from ansible_collections.nexod.infra.plugins.module_utils._files.live_service import last_words
 from ansible_collections.nexod.infra.plugins.module_utils._monitoring import rules, verdict

@@ -9,7 +9,7 @@ import concurrent.futures
 import time
 import typing as t
 
-from ansible_collections.nexod.infra.plugins.module_utils._core.http import Answer, ask
+from ansible_collections.nexod.infra.plugins.module_utils._core.http_client import Answer, ask
 
 Row = dict[str, t.Any]
 

@@ -12,7 +12,7 @@ import typing as t
 import urllib.parse
 
 from ansible_collections.nexod.infra.plugins.module_utils._core.errors import InfraError
-from ansible_collections.nexod.infra.plugins.module_utils._core.http import ask
+from ansible_collections.nexod.infra.plugins.module_utils._core.http_client import ask
 from ansible_collections.nexod.infra.plugins.module_utils._monitoring import rules as _monitoring
 
 Facts = t.Mapping[str, t.Any]

@@ -16,7 +16,7 @@ from ansible_collections.nexod.infra.plugins.module_utils._backend.probe import 
     traffic,
 )
 from ansible_collections.nexod.infra.plugins.module_utils._core.errors import InfraError
-from ansible_collections.nexod.infra.plugins.module_utils._core.http import Answer, ask
+from ansible_collections.nexod.infra.plugins.module_utils._core.http_client import Answer, ask
 
 SESSION = {"id": "s1", "seconds": 3600}
 

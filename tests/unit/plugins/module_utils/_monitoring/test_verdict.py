@@ -8,7 +8,7 @@ import typing as t
 import pytest
 
 from ansible_collections.nexod.infra.plugins.module_utils._core.errors import InfraError
-from ansible_collections.nexod.infra.plugins.module_utils._core.http import Answer
+from ansible_collections.nexod.infra.plugins.module_utils._core.http_client import Answer
 from ansible_collections.nexod.infra.plugins.module_utils._monitoring import verdict as _verdict
 from ansible_collections.nexod.infra.plugins.module_utils._monitoring.verdict import (
     MET,
