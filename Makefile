@@ -9,7 +9,7 @@ ARGS ?=
 SHELL := /bin/bash -o pipefail
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help deploy plan roll-back destroy distclean test test-faults bench bench-cache bench-deploy bench-migrate lab_up venv prerequisites
+.PHONY: help deploy plan roll-back destroy distclean test test-faults bench bench-cache bench-deploy bench-migrate readmes lab_up venv prerequisites
 
 ifneq ($(wildcard inventories/$(ENV)/hosts.yml),inventories/$(ENV)/hosts.yml)
 $(error No inventory inventories/$(ENV): ENV is one of $(filter-out shared,$(notdir $(wildcard inventories/*))))
@@ -79,6 +79,9 @@ bench-migrate: ## what alembic_upgrade costs beside the bare alembic command
 	@$(PYTHON) tools/prerequisites.py
 	@$(MAKE) -s venv REQUIREMENTS=requirements-dev.txt
 	@$(BIN)/python tests/bench/bench_migrate.py $(ARGS)
+
+readmes: venv ## write the README.md of every role from its argument specification
+	@$(BIN)/python tools/role_readmes.py
 
 # --- what the targets above stand on
 

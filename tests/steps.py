@@ -164,6 +164,7 @@ def lint() -> Count:
         + check(
             "ansible-lint", [BIN / "ansible-lint", "--offline", "--nocolor"], must_say=r"in [1-9]\d* files processed"
         )
+        + check("role READMEs", [BIN / "python", "tools/role_readmes.py", "--check"])
         + check("changelog", [BIN / "antsibull-changelog", "lint"])
     )
 
