@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tarfile
 from pathlib import Path
 
 import pytest
+import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 BIN = Path(sys.executable).parent
@@ -26,7 +28,6 @@ FORBIDDEN = {
     ".ruff_cache": "left behind by tools",
     ".venv": "of this machine",
     "dist": "built things",
-    "examples": "the lab's application",
     "inventories": "this product's environments",
     "molecule": "tests",
     "tests": "tests",
@@ -84,6 +85,11 @@ def test_it_holds_nothing_of_the_checkout_or_this_machine(members: dict[str, byt
     assert [name for name in members if name.endswith((".pyc", ".retry", ".tar.gz", ".log", ".whl"))] == []
 
 
+def test_it_holds_examples_but_not_the_application(members: dict[str, bytes]) -> None:
+    assert "examples/execution-environment.yml" in members
+    assert [name for name in members if name.startswith(("examples/api", "examples/frontend"))] == []
+
+
 def test_it_holds_nothing_that_git_does_not_know(members: dict[str, bytes]) -> None:
     if not (ROOT / ".git").exists():
         pytest.skip("not a git checkout")
@@ -119,6 +125,25 @@ def installed(archive: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     assert done.returncode == 0, done.stdout + done.stderr
     assert (home / "collections/ansible_collections/nexod/infra/MANIFEST.json").exists()
     return home
+
+
+def test_an_execution_environment_can_be_made_of_it(archive: Path, installed: Path, tmp_path: Path) -> None:
+    """The definition is accepted, and the builder finds the requirements in the installed collection's metadata."""
+    shutil.copy(archive, tmp_path)
+    shutil.copy(ROOT / "examples/execution-environment.yml", tmp_path)
+    done = ansible(BIN / "ansible-builder", "create", cwd=tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert (tmp_path / "context/Containerfile").exists()
+    [copied] = (tmp_path / "context/_build").rglob(archive.name)
+    [collection] = yaml.safe_load((tmp_path / "context/_build/requirements.yml").read_text())["collections"]
+    assert collection["name"] == f"/build/{copied.relative_to(tmp_path / 'context/_build')}"
+    script = tmp_path / "context/_build/scripts/introspect.py"
+    done = ansible(sys.executable, script, "introspect", installed / "collections", cwd=tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    found = yaml.safe_load(done.stdout)
+    assert {re.split("[<>= ]", row)[0] for row in found["python"]} == {"boto3", "botocore", "squawk-cli"}
+    assert [row for row in found["python"] if "==" in row] == []
+    assert found["system"]
 
 
 def settings(home: Path) -> dict[str, str]:

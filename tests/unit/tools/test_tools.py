@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import re
 import types
 from pathlib import Path
 
@@ -76,4 +77,15 @@ def test_pins_follow_the_files_that_a_file_includes() -> None:
     pins = load("make_venv").pins
     runtime, lab, dev = (pins(ROOT / f"requirements{name}.txt") for name in ("", "-lab", "-dev"))
     assert runtime < lab < dev
-    assert all("==" in pin for pin in dev)
+
+
+def test_every_requirement_is_locked_once() -> None:
+    """The requirements are ranges for users; what the tests run with is the lock's."""
+
+    def name(requirement: str) -> str:
+        return re.sub(r"[-_.]+", "-", re.split(r"[\[<>=~ ]", requirement)[0]).lower()
+
+    tool = load("make_venv")
+    locked = [name(line) for line in tool.CONSTRAINTS.read_text().splitlines() if re.fullmatch(r"[\w.-]+==\S+", line)]
+    assert sorted(set(locked)) == sorted(locked)
+    assert {name(pin) for pin in tool.pins(ROOT / "requirements-dev.txt")} - set(locked) == set()
