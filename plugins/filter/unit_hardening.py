@@ -18,9 +18,10 @@ version_added: "1.1.0"
 author: The nexod.infra maintainers (@nexod)
 description:
   - Returns the directives that confine a service, for the C([Service]) section of its unit file.
-  - Without exceptions, C(systemd-analyze security) rates the unit 1.5 or better. The service has no capabilities and no devices,
-    sees its own processes only, writes nowhere but to the folders that the unit declares
-    (C(StateDirectory), C(RuntimeDirectory), C(ReadWritePaths)), and reaches the network through IPv4, IPv6 and Unix sockets.
+  - Without exceptions, C(systemd-analyze security) rates the unit 1.5 or better.
+  - The service has no capabilities and no devices, sees its own processes only, writes nowhere but to the folders that
+    the unit declares (C(StateDirectory), C(RuntimeDirectory), C(ReadWritePaths)), and reaches the network through
+    IPv4, IPv6 and Unix sockets.
 options:
   _input:
     description:
@@ -35,8 +36,8 @@ EXAMPLES = r"""
 # In a unit template: the defaults, and the right to bind to ports below 1024.
 # [Service]
 # ExecStart=/usr/sbin/haproxy -Ws -f /etc/haproxy/haproxy.cfg
-# {{ {"AmbientCapabilities": "CAP_NET_BIND_SERVICE", "CapabilityBoundingSet": "CAP_NET_BIND_SERVICE", "PrivateUsers": false}
-#    | nexod.infra.unit_hardening }}
+# {{ {"AmbientCapabilities": "CAP_NET_BIND_SERVICE", "CapabilityBoundingSet": "CAP_NET_BIND_SERVICE",
+#     "PrivateUsers": false} | nexod.infra.unit_hardening }}
 
 - name: Show the default sandbox
   ansible.builtin.debug:

@@ -79,8 +79,8 @@ def hardening(exceptions: t.Mapping[str, t.Any]) -> str:
     unknown = sorted(set(exceptions) - set(SANDBOX) - FURTHER)
     if unknown:
         raise ValueError(
-            f"Cannot write the unit's sandbox: {', '.join(unknown)} {'is' if len(unknown) == 1 else 'are'} not a directive "
-            "of it; correct the name, or write the directive into the unit itself"
+            f"Cannot write the unit's sandbox: {', '.join(unknown)}: not a directive of a sandbox; "
+            "correct the name, or write the directive into the unit itself"
         )
     lines = []
     for directive, value in sorted({**SANDBOX, **exceptions}.items()):
