@@ -1,5 +1,5 @@
 # ruff: noqa: T201, UP036, PLC0415
-"""Check, before anything is done, that this machine can do what is asked; name every fault at once, with its mend.
+"""Check, before anything is done, that this machine can do what is asked; name every fault at once, with its next step.
 
     prerequisites.py                 what every deploy needs
     prerequisites.py --lab           and what the lab needs: podman and its helpers, disk, memory
@@ -101,7 +101,7 @@ def faults_of_python(installs: bool) -> list[tuple[str, str]]:
         package = f"python{version}-venv"
         if installs and may_install():
             wrong = install([package])
-            return [(f"apt-get can't install {package}: {wrong}", "Mend apt and type it again.")] if wrong else []
+            return [(f"apt-get can't install {package}: {wrong}", "Fix apt and type it again.")] if wrong else []
         return [("Python's module for virtual environments is missing", f"Type: sudo apt-get install {package}")]
     return []
 
@@ -114,7 +114,7 @@ def faults_of_lab(installs: bool) -> list[tuple[str, str]]:
     if lacking and installs and may_install():
         wrong = install(names.split())
         if wrong:
-            faults.append((f"apt-get can't install {names}: {wrong}", "Mend apt and type it again."))
+            faults.append((f"apt-get can't install {names}: {wrong}", "Fix apt and type it again."))
     else:
         faults += [
             (f"{package} is missing; it {purpose}", f"Type: sudo apt-get install {names}")
@@ -143,8 +143,8 @@ def main() -> None:
         faults += faults_of_lab(arguments.install)
     if faults:
         print("This machine is not ready:\n", file=sys.stderr)
-        for fault, mend in faults:
-            print(f"- {fault}.\n  {mend}", file=sys.stderr)
+        for fault, next_step in faults:
+            print(f"- {fault}.\n  {next_step}", file=sys.stderr)
         sys.exit(1)
 
 

@@ -56,7 +56,7 @@ EPOCH = 315532800
 
 
 class BuildError(Exception):
-    """Something foreseeable stands in the way; the text says what mends it."""
+    """Something foreseeable stands in the way; the text says what to do next."""
 
 
 def number(version: str) -> tuple[int, ...]:

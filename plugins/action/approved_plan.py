@@ -66,7 +66,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
                     ACTION,
                     "by a new one",
                     f"the new plan ended with rc {done.rc}",
-                    "Mend what its last words say; `--check` shows the whole of it.",
+                    "Fix what its last words say; `--check` shows the whole of it.",
                     detail="\n".join(done.output.splitlines()[-20:]),
                 )
             return from_rows(json.loads(report.read_text(encoding="utf-8"))["changes"])

@@ -93,8 +93,8 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         try:
             return str(self._find_needle(folder, name))
         except AnsibleError as error:
-            mend = f"Put it into the role's {folder}/ or give its full path."
-            raise InfraError("find", f'"{name}"', str(error), mend) from error
+            next_step = f"Put it into the role's {folder}/ or give its full path."
+            raise InfraError("find", f'"{name}"', str(error), next_step) from error
 
     def _render(self, row: dict[str, t.Any], variables: dict[str, t.Any]) -> str:
         """A template with the lookup rules of ansible.builtin.template: includes work from the role's templates/."""
@@ -110,6 +110,6 @@ class ActionModule(ActionBase):  # type: ignore[misc]
                 overrides={"trim_blocks": True, "lstrip_blocks": True},
             )
         except AnsibleError as error:
-            mend = "Define what it names, or correct the template."
-            raise InfraError("render the template", f'"{row["template"]}"', str(error), mend) from error
+            next_step = "Define what it names, or correct the template."
+            raise InfraError("render the template", f'"{row["template"]}"', str(error), next_step) from error
         return "" if rendered is None else str(rendered)

@@ -132,8 +132,8 @@ def _missing_basics(inputs: Inputs) -> list[Fault]:
     """An inventory that says nothing at all: without this, every other fault would follow from it."""
     if inputs.specs and inputs.environment:
         return []
-    mend = "Give an inventory of an environment: -i inventories/lab (or dev, staging, production)."
-    return [Fault("inventory", "names no environment (infra_environment)", mend)]
+    next_step = "Give an inventory of an environment: -i inventories/lab (or dev, staging, production)."
+    return [Fault("inventory", "names no environment (infra_environment)", next_step)]
 
 
 def _askable(inputs: Inputs, faults: t.Sequence[Fault]) -> dict[str, HostInputs]:

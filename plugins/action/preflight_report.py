@@ -33,12 +33,12 @@ class ActionModule(ActionBase):
         faults = cluster(found)
         result = {"changed": False, "faults": as_rows(faults), "asked": asked}
         if not faults:
-            return {**result, "msg": f"{len(asked)} hosts asked, nothing to mend."}
+            return {**result, "msg": f"{len(asked)} hosts asked, nothing to fix."}
         error = {
             "action": "deploy",
             "object": inputs["environment"],
             "cause": f"{len(faults)} fault{'s' * (len(faults) != 1)} in inputs and hosts",
-            "mend": "Mend what the list names.",
+            "next_step": "Fix what the list names.",
         }
         note = "" if inputs["asked"] else "No host was asked: that waits for credentials and secrets."
         text = render(inputs["environment"], faults, inputs["hosts"], note)

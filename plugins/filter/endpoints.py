@@ -48,7 +48,7 @@ def endpoints(value: t.Any) -> t.Any:
             "publish",
             "the endpoints",
             "what the provider returned breaks the contract: " + "; ".join(faults),
-            "Mend the provider's tasks/endpoints.yml (or infra_endpoints_declared) after docs/architecture.md.",
+            "Fix the provider's tasks/endpoints.yml (or infra_endpoints_declared) after docs/architecture.md.",
         )
         raise AnsibleFilterError(str(error))
     return value

@@ -52,7 +52,7 @@ faults: >-
 
 RETURN = r"""
 _value:
-  description: One sentence a fault, with its mend; empty when all is well.
+  description: One sentence a fault, with its next step; empty when all is well.
   type: list
   elements: str
 """

@@ -248,7 +248,7 @@ lint:
     rows:
       description: How many rows it has now, by the server's own estimate.
       type: int
-    mend:
+    next_step:
       description: What to write instead.
       type: str
     waived:

@@ -217,7 +217,7 @@ from ansible_collections.nexod.infra.plugins.module_utils._cache.server import (
     MISSING_NAME,
     Cache,
     NobodyThereError,
-    mended,
+    refusals_as_errors,
     target_of,
 )
 from ansible_collections.nexod.infra.plugins.module_utils._core.errors import InfraError
@@ -258,7 +258,7 @@ def main() -> None:
         if target.password:
             module.no_log_values.add(target.password)  # it may have stood in the URL
         cache = Cache(target)
-        with left_in(given["progress_file"]) as leave, mended(ACTION, target, lambda: rights(cache, asked)):
+        with left_in(given["progress_file"]) as leave, refusals_as_errors(ACTION, target, lambda: rights(cache, asked)):
             flushed = Flush(cache, asked, limits, check=module.check_mode, tell=told(module, leave)).run()
     except NobodyThereError as error:
         if module.check_mode:

@@ -98,7 +98,7 @@ from ansible_collections.nexod.infra.plugins.module_utils._cache.server import (
     MISSING,
     MISSING_NAME,
     Cache,
-    mended,
+    refusals_as_errors,
     rights_of,
     target_of,
 )
@@ -123,7 +123,7 @@ def main() -> None:
         if target.password:
             module.no_log_values.add(target.password)  # it may have stood in the URL
         cache = Cache(target)
-        with mended(ACTION, target, lambda: rights_of(target, [b"*"], COMMANDS, clustered=cache.clustered)):
+        with refusals_as_errors(ACTION, target, lambda: rights_of(target, [b"*"], COMMANDS, clustered=cache.clustered)):
             found = look_into(
                 cache, given["prefixes"], given["protect"], sample=given["sample"], largest=given["largest"]
             )

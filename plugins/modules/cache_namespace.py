@@ -66,7 +66,7 @@ from ansible_collections.nexod.infra.plugins.module_utils._cache.server import (
     MISSING,
     MISSING_NAME,
     Cache,
-    mended,
+    refusals_as_errors,
     rights_of,
     target_of,
 )
@@ -85,7 +85,7 @@ def main() -> None:
         if target.password:
             module.no_log_values.add(target.password)  # it may have stood in the URL
         cache = Cache(target)
-        with mended(
+        with refusals_as_errors(
             ACTION, target, lambda: rights_of(target, [namespace.encode()], COMMANDS, clustered=cache.clustered)
         ):
             before, after = bump(cache, namespace, module.params["version"], check=module.check_mode)

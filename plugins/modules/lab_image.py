@@ -107,8 +107,8 @@ def own_mirror() -> str:
     ]
     found = mirror_of(path.read_text(encoding="utf-8", errors="replace") for path in lists if path.is_file())
     if not found:
-        mend = "Name one: lab_hosts_mirror."
-        raise InfraError("choose a Debian mirror", "for the hosts' images", "this machine's apt names none", mend)
+        next_step = "Name one: lab_hosts_mirror."
+        raise InfraError("choose a Debian mirror", "for the hosts' images", "this machine's apt names none", next_step)
     return found
 
 

@@ -39,7 +39,7 @@ provider:
   type: str
   sample: aws
 faults:
-  description: What is to be mended.
+  description: What is to be fixed.
   returned: always
   type: list
   elements: dict
@@ -50,8 +50,8 @@ faults:
     cause:
       description: Why it is wrong.
       type: str
-    mend:
-      description: What mends it.
+    next_step:
+      description: What to do about it.
       type: str
     hosts:
       description: Hosts that have the fault; empty where it is nobody's in particular.

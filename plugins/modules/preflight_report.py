@@ -34,7 +34,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 faults:
-  description: What is to be mended, as M(nexod.infra.preflight) returns it.
+  description: What is to be fixed, as M(nexod.infra.preflight) returns it.
   returned: always
   type: list
   elements: dict

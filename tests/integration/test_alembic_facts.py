@@ -371,7 +371,7 @@ def test_a_contract_waits_for_consent(project: Project) -> None:
     assert project.upgrade(allow_contract=True).after == ("0002",)
 
 
-# Each error its own words and its mend.
+# Each error its own words and its next step.
 
 
 @pytest.mark.parametrize(
@@ -380,9 +380,9 @@ def test_a_contract_waits_for_consent(project: Project) -> None:
         pytest.param({"password": "wr0ng"}, None, "Correct the user or the password", id="password"),
         pytest.param({"name": "nowhere"}, None, "Make the database first", id="no database"),
         pytest.param({"port": 1}, None, "See that PostgreSQL runs", id="host gone"),
-        pytest.param({}, "raise KeyError('TENANT')", "(?s)KeyError: 'TENANT'.*Mend env.py", id="env.py raises"),
+        pytest.param({}, "raise KeyError('TENANT')", "(?s)KeyError: 'TENANT'.*Fix env.py", id="env.py raises"),
         pytest.param(
-            {}, "import sys; sys.exit('no tenant')", "(?s)SystemExit: no tenant.*Mend env.py", id="env.py ends"
+            {}, "import sys; sys.exit('no tenant')", "(?s)SystemExit: no tenant.*Fix env.py", id="env.py ends"
         ),
         pytest.param(
             {}, "from alembic import context", "never came to context.run_migrations", id="env.py does nothing"

@@ -1,4 +1,4 @@
-"""cache_flush on real servers: hostile names, sessions that survive, disturbances, refusals that mend."""
+"""cache_flush on real servers: hostile names, sessions that survive, disturbances, refusals with their next step."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def flush(
     }
     aim = _cache_server.target_of({**given, **target})
     cache = _cache_server.Cache(aim)
-    with _cache_server.mended(_cache.ACTION, aim, lambda: _cache.rights(cache, asked)):
+    with _cache_server.refusals_as_errors(_cache.ACTION, aim, lambda: _cache.rights(cache, asked)):
         return _cache.Flush(cache, asked, _cache.Limits(**(limits or {})), check=check).run()
 
 
@@ -380,7 +380,7 @@ def test_the_rights_that_the_error_names_suffice(servers: Servers, engine: str) 
             flush(server, prefixes, **account)
         assert missing in caught.value.cause
         server.client.execute_command("ACL", "SETUSER", "flusher", more)
-    line = caught.value.mend.removeprefix("This suffices: ")
+    line = caught.value.next_step.removeprefix("This suffices: ")
     subprocess.run(["redis-cli", "-p", str(server.port)], input=line + "\n", text=True, check=True, capture_output=True)
     assert sorted(server.client.acl_getuser("flusher")["commands"]) == sorted(MINIMAL)
     refill()

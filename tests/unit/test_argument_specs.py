@@ -121,7 +121,7 @@ def test_rules_speak_of_options_that_are() -> None:
     """A rule about a name that has been renamed would never find anything again."""
     source = pathlib.Path(_preflight_rules.__file__).read_text()
     prefixes = "|".join(prefix_of(role.name) for role in ROLES)
-    # Within a text, too: a mend that names an option that is no more leads nowhere.
+    # Within a text, too: a next step that names an option that is no more leads nowhere.
     named = set(re.findall(rf"(?<![a-z_])((?:{prefixes})[a-z_]*[a-z])(?![a-z_{{])", source))
     assert named, "no rule names an option"
     assert sorted(named - known_names()) == []

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the nexod.infra maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The faults of the modules ``alembic_*`` in words: what was attempted, why it failed, what mends it."""
+"""The faults of the modules ``alembic_*`` in words: what was attempted, why it failed, what to do next."""
 
 from __future__ import annotations
 
@@ -44,8 +44,8 @@ def fault(event: Facts, situation: Situation) -> InfraError:
     kind, what, where = event["kind"], situation.what, place(situation.database)
     known = situation.known if situation.looked else {}
     if kind in SIMPLE:
-        cause, mend = SIMPLE[kind](event, situation)
-        return InfraError(what, where, cause, mend, **known)
+        cause, next_step = SIMPLE[kind](event, situation)
+        return InfraError(what, where, cause, next_step, **known)
     if kind == "locked":
         return InfraError(
             "take the migration lock on database", where, *held(event.get("holder") or {}), **known,
@@ -112,7 +112,7 @@ SIMPLE: dict[str, t.Callable[[Facts, Situation], tuple[str, str]]] = {
     ),
     "config": lambda event, _here: (
         f"{event.get('path')} does not load: {event.get('detail')}",
-        "Mend the configuration or the revision it names.",
+        "Fix the configuration or the revision it names.",
     ),
     "connect": connection,
     "pooled": pooled,
@@ -153,7 +153,7 @@ SIMPLE: dict[str, t.Callable[[Facts, Situation], tuple[str, str]]] = {
     "left_out": lambda event, _here: (
         f"env.py failed: {event.get('detail')}; a plan writes nothing and has left out what env.py runs first: "
         f"{'; '.join(event['statements'])}",
-        "Where it needs that, let it do without what is not there yet, or run without check mode; else mend env.py.",
+        "Where it needs that, let it do without what is not there yet, or run without check mode; else fix env.py.",
     ),
     "unguarded": lambda event, _here: (
         "env.py runs in autocommit, which nothing keeps from writing through a pooler that shares sessions by "
@@ -200,7 +200,7 @@ def blocked_by(blockers: t.Sequence[Facts]) -> str:
     )
 
 
-MENDS = {
+NEXT_STEPS = {
     "55P03": "Another transaction held the table all the while: run again when it is quiet, or raise lock_retries.",
     "40P01": "Run again when the tables are quiet.",
     "57014": "The statement took longer than statement_timeout: raise it, or split the revision.",
@@ -217,9 +217,9 @@ def failed(what: str, where: str, event: Facts, known: dict[str, t.Any]) -> Infr
     left = f"The database is at {after}" if after else "Its revision is not known"
     if event.get("partial"):
         left += f", and a part of {revision} is committed"
-    mend = MENDS.get(state or "", "Mend the revision and run again: it goes on from there.")
-    if not revision and state not in MENDS:
-        mend = "Mend env.py, or give it what it asks for in `environment` and `x_args`."
+    next_step = NEXT_STEPS.get(state or "", "Fix the revision and run again: it goes on from there.")
+    if not revision and state not in NEXT_STEPS:
+        next_step = "Fix env.py, or give it what it asks for in `environment` and `x_args`."
     cause = f"revision {revision} failed: {event['detail']}" if revision else f"env.py failed: {event['detail']}"
     if state:
         cause += f" (SQLSTATE {state})"
@@ -229,7 +229,7 @@ def failed(what: str, where: str, event: Facts, known: dict[str, t.Any]) -> Infr
     blockers = list(event.get("blockers") or [])
     if blockers:
         cause += f". Blocked by {blocked_by(blockers)}"
-    following = f"{left}. {mend}" if revision else mend
+    following = f"{left}. {next_step}" if revision else next_step
     failure = {
         "revision": revision,
         "sqlstate": state,

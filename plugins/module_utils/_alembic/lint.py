@@ -36,7 +36,7 @@ class Rule:
 
     harm: str
     reason: str
-    mend: str
+    next_step: str
 
 
 # Those of squawk's rules that are about harm. Its rules of style are not asked: they stop no deploy.
@@ -303,7 +303,7 @@ def judge(
                     "weighed": why,
                     "table": (table or {}).get("name") or name,
                     "rows": (table or {}).get("rows"),
-                    "mend": RULES[rule].mend,
+                    "next_step": RULES[rule].next_step,
                     **({"waived": waiver["reason"]} if waiver else {}),
                 }
             )
@@ -318,7 +318,7 @@ def sentence(finding: Facts) -> str:
     table = f" on {finding['table']}{rows}" if finding["table"] else ""
     statement = " ".join(finding["statement"].split())
     short = statement if len(statement) <= 160 else statement[:157] + "..."
-    return f"{finding['revision']}: {finding['rule']}{table}: {finding['reason']}. {finding['mend']} In: {short}"
+    return f"{finding['revision']}: {finding['rule']}{table}: {finding['reason']}. {finding['next_step']} In: {short}"
 
 
 def refusal(verdict: Verdict, where: str) -> InfraError:

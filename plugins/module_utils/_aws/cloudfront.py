@@ -184,7 +184,7 @@ def invalidate(
 
 @contextlib.contextmanager
 def opened(distribution: str, **options: t.Any) -> t.Iterator[t.Any]:
-    """A client; Amazon's refusals become errors that mend."""
+    """A client; Amazon's refusals become errors with a next step."""
     place = f'"{distribution}"'
     try:
         session = boto3.Session(profile_name=options["profile"], region_name=options["region"] or "us-east-1")
@@ -195,11 +195,11 @@ def opened(distribution: str, **options: t.Any) -> t.Iterator[t.Any]:
         ) from error
     except ClientError as error:
         code = error.response["Error"]["Code"]
-        mends = {
+        next_steps = {
             "NoSuchDistribution": "Check distribution_id and the account.",
             "AccessDenied": f"The account needs {RIGHTS}.",
         }
         cause = f"{code}: {error.response['Error'].get('Message', '')}"
-        raise InfraError(ACTION, place, cause, mends.get(code, "See what Amazon says about it.")) from error
+        raise InfraError(ACTION, place, cause, next_steps.get(code, "See what Amazon says about it.")) from error
     except BotoCoreError as error:
         raise InfraError(ACTION, place, str(error), "Check the address and the network.") from error

@@ -139,8 +139,8 @@ class Haproxy:
         for command in commands:
             said = self.say(command).strip()
             if said:
-                mend = "Check the name of the backend and of the server."
-                raise InfraError("tell HAProxy", f'"{command}"', said, mend)
+                next_step = "Check the name of the backend and of the server."
+                raise InfraError("tell HAProxy", f'"{command}"', said, next_step)
 
     def wait(self, wanted: Wanted, done: t.Callable[[Server], bool], seconds: float) -> Server:
         """The server once `done` says so of it, or as it is after `seconds`."""

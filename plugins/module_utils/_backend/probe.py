@@ -48,7 +48,7 @@ def serving(parameters: Facts, asked: Ask = ask, pause: float = 1.0) -> None:
                 "call the release live on",
                 ", ".join(parameters["urls"]),
                 "\n".join(f"- {line}" for line in wrong),
-                "Read the service's log (journalctl -u api on the host), mend it, or go back with roll_back.yml.",
+                "Read the service's log (journalctl -u api on the host), fix it, or go back with roll_back.yml.",
                 faults=wrong,
             )
         time.sleep(pause)

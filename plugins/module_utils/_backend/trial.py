@@ -269,7 +269,7 @@ def trial(options: Facts) -> dict[str, t.Any]:
             "call the instance good at",
             options["url"],
             "; ".join(wrong),
-            "Mend the release, or what it needs, and deploy again.",
+            "Fix the release, or what it needs, and deploy again.",
             detail=f"{figures(result)}\nIts last log lines:\n{last_words(options['unit'], since)}",
             faults=wrong,
             **result,

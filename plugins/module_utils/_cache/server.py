@@ -365,8 +365,8 @@ def rights_of(target: Target, keys: t.Sequence[bytes], commands: str, *, cluster
 
 
 @contextlib.contextmanager
-def mended(action: str, target: Target, rights: t.Callable[[], str]) -> t.Iterator[None]:
-    """What the servers refuse, as errors that mend; `rights` gives the ACL line that suffices."""
+def refusals_as_errors(action: str, target: Target, rights: t.Callable[[], str]) -> t.Iterator[None]:
+    """What the servers refuse, as errors with a next step; `rights` gives the ACL line that suffices."""
     try:
         yield
     except Away as away:

@@ -7,24 +7,24 @@ from __future__ import annotations
 
 
 class InfraError(Exception):
-    """A foreseeable fault: what was attempted, on what, why it failed and what mends it.
+    """A foreseeable fault: what was attempted, on what, why it failed and what to do next.
 
     `action` completes "Cannot ..." (``"write the file set"``), `object` names the thing
-    (``'"prometheus"'``), `cause` is one clause, `mend` one imperative sentence; `detail` is what
+    (``'"prometheus"'``), `cause` is one clause, `next_step` one imperative sentence; `detail` is what
     the failing program itself said, line by line.
     """
 
-    def __init__(self, action: str, object: str, cause: str, mend: str, detail: str = "", **facts: object) -> None:
+    def __init__(self, action: str, object: str, cause: str, next_step: str, detail: str = "", **facts: object) -> None:
         self.action = action
         self.object = object
         self.cause = cause
-        self.mend = mend
+        self.next_step = next_step
         self.detail = detail
         self.facts = facts
         super().__init__(str(self))
 
     def __str__(self) -> str:
-        said = f"Cannot {self.action} {self.object}: {self.cause.rstrip('.')}.\n{self.mend}"
+        said = f"Cannot {self.action} {self.object}: {self.cause.rstrip('.')}.\n{self.next_step}"
         return f"{said}\n{self.detail}" if self.detail else said
 
     def report(self) -> dict[str, object]:
@@ -32,7 +32,7 @@ class InfraError(Exception):
         return {
             **self.facts,
             "msg": str(self),
-            "error": {"action": self.action, "object": self.object, "cause": self.cause, "mend": self.mend},
+            "error": {"action": self.action, "object": self.object, "cause": self.cause, "next_step": self.next_step},
         }
 
 
@@ -43,5 +43,5 @@ def ssh_reason(message: str) -> str:
 
 def away(host: str, message: str) -> dict[str, object]:
     """The result of a task that found nobody at `host`; in Ansible's own words an address is all that names it."""
-    mend = "See that it runs and that `ssh` to it works from here, then type the same command again."
-    return InfraError("reach", host, ssh_reason(message) or "it does not answer", mend).report()
+    next_step = "See that it runs and that `ssh` to it works from here, then type the same command again."
+    return InfraError("reach", host, ssh_reason(message) or "it does not answer", next_step).report()

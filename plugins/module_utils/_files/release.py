@@ -194,17 +194,17 @@ def as_diff(
 
 def read_description(archive: str, name: str, version: str) -> tuple[Description, str]:
     """The description at the archive's head, and the sha256 of the whole archive."""
-    mend = "Build it first, or correct `archive`."
+    next_step = "Build it first, or correct `archive`."
     try:
         with tarfile.open(archive) as tar:
             first = tar.next()
             stream = tar.extractfile(first) if first is not None and first.name == DESCRIPTION else None
             if stream is None:
-                raise InfraError("read", f'the archive "{archive}"', f"it does not begin with {DESCRIPTION}", mend)
+                raise InfraError("read", f'the archive "{archive}"', f"it does not begin with {DESCRIPTION}", next_step)
             description = Description.parse(stream.read().decode())
         digest = file_digest(archive)
     except (OSError, tarfile.TarError) as error:
-        raise InfraError("read", f'the archive "{archive}"', str(error), mend) from error
+        raise InfraError("read", f'the archive "{archive}"', str(error), next_step) from error
     if (description.name, description.version) != (name, version):
         cause = f"it holds {description.name} {description.version}, not {name} {version}"
         raise InfraError("use", f'the archive "{archive}"', cause, "Correct `archive`, `name` or `version`.")
@@ -224,8 +224,8 @@ def refuse_bad_names(name: str, version: str | None, keep: int) -> None:
     if not NAME.fullmatch(name):
         raise InfraError("use the name", f'"{name}"', "it is no folder's name", "Use small letters, digits, - and _.")
     if version is not None and not VERSION.fullmatch(version):
-        mend = "Use letters, digits and . + _ -, such as 1.1.0."
-        raise InfraError("use the version", f'"{version}"', "it is no folder's name", mend)
+        next_step = "Use letters, digits and . + _ -, such as 1.1.0."
+        raise InfraError("use the version", f'"{version}"', "it is no folder's name", next_step)
     if keep < 0:
         raise InfraError("keep", f"{keep} releases", "it is less than none", "Give 0 or more.")
 
@@ -305,8 +305,8 @@ class Releases:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError as error:
-                mend = "Wait for it to end, then run again."
-                raise InfraError("change", f"{self.home}", "another run is changing it", mend) from error
+                next_step = "Wait for it to end, then run again."
+                raise InfraError("change", f"{self.home}", "another run is changing it", next_step) from error
             yield
 
     def remove(self, versions: t.Iterable[str]) -> None:
@@ -381,8 +381,8 @@ def make_environment(target: pathlib.Path, wheels: t.Sequence[str], python: str,
     # pip runs from its own wheel: the host needs neither pip nor ensurepip (Debian's python3-venv).
     made = run([python, "-m", "venv", "--without-pip", str(target)], timeout=120)
     if made.rc != 0:
-        mend = "Install the host's python3-venv (apt-get install python3-venv), check the disk, and run again."
-        raise InfraError("make the virtual environment", what, made.output or f"rc {made.rc}", mend)
+        next_step = "Install the host's python3-venv (apt-get install python3-venv), check the disk, and run again."
+        raise InfraError("make the virtual environment", what, made.output or f"rc {made.rc}", next_step)
     interpreter = str(target / "bin" / "python")
     pips = [wheel for wheel in wheels if os.path.basename(wheel).startswith("pip-")]
     if not pips:
@@ -395,8 +395,8 @@ def make_environment(target: pathlib.Path, wheels: t.Sequence[str], python: str,
         environment={"PIP_CONFIG_FILE": os.devnull},
     )
     if installed.rc != 0:
-        mend = "Check the disk (df), then run again; if it repeats, build the archive anew."
-        raise InfraError("install into", what, installed.output[-2000:] or f"rc {installed.rc}", mend)
+        next_step = "Check the disk (df), then run again; if it repeats, build the archive anew."
+        raise InfraError("install into", what, installed.output[-2000:] or f"rc {installed.rc}", next_step)
     # Proof that the release is whole. It also leaves byte code for exactly what is used, which the service,
     # running as nobody who may write here, could never keep: 0.8 s instead of 2.6 s a start.
     statement = "".join(f"import {name}\n" for name in imports)
@@ -404,4 +404,4 @@ def make_environment(target: pathlib.Path, wheels: t.Sequence[str], python: str,
         [*PATIENTLY, interpreter, "-c", statement], timeout=120, environment={"PYTHONDONTWRITEBYTECODE": ""}, cwd="/"
     )
     if proven.rc != 0:
-        raise InfraError("import from", what, proven.output[-2000:], "Mend the release's code or its requirements.")
+        raise InfraError("import from", what, proven.output[-2000:], "Fix the release's code or its requirements.")

@@ -40,10 +40,12 @@ def podman(*argv: str, timeout: float = 120) -> Result:
     return run(["podman", *argv], timeout=timeout, environment={"PATH": f"{os.environ.get('PATH', '')}:{SBIN}"})
 
 
-def must(result: Result, action: str, object: str, mend: str) -> str:
+def must(result: Result, action: str, object: str, next_step: str) -> str:
     """`result`'s output, or the error it stands for."""
     if result.rc:
-        raise InfraError(action, object, result.output.splitlines()[-1] if result.output else f"rc {result.rc}", mend)
+        raise InfraError(
+            action, object, result.output.splitlines()[-1] if result.output else f"rc {result.rc}", next_step
+        )
     return result.stdout.strip()
 
 
@@ -252,8 +254,8 @@ class Lab:
                 "If it is podman's network helper that is missing: apt-get install netavark aardvark-dns iptables.",
             )
         if step.action in ("start", "restart"):
-            mend = f"Remove it (podman rm -f {container}) and run this again."
-            must(podman(step.action, container, timeout=30), step.action, container, mend)
+            next_step = f"Remove it (podman rm -f {container}) and run this again."
+            must(podman(step.action, container, timeout=30), step.action, container, next_step)
 
     def _run_arguments(self, host: _lab.Host) -> list[str]:
         labels = {LABEL: self.name, f"{LABEL}.host": host.name, f"{LABEL}.shape": host.shape(self.network)}

@@ -57,8 +57,8 @@ def _stop(pid: int, seconds: float = 10) -> None:
 
 def _start(server: _lab.Server, folder: pathlib.Path) -> None:
     if _listens(server.port):
-        mend = f"End it; this names it: ss -ltnp sport = {server.port}"
-        raise InfraError("start", server.name, f"another program listens on port {server.port}", mend)
+        next_step = f"End it; this names it: ss -ltnp sport = {server.port}"
+        raise InfraError("start", server.name, f"another program listens on port {server.port}", next_step)
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / f"{server.name}.log").open("ab") as log:
         process = subprocess.Popen(

@@ -357,7 +357,7 @@ def input_series(row: Row, source: Row, fast: float, total: float) -> list[Docum
 def faults(
     jobs: t.Sequence[Row], interval: int, timeout: int, rows: t.Sequence[Row], sources: t.Mapping[str, Row]
 ) -> list[str]:
-    """What contradicts itself in what Prometheus was asked to do, each with its mend."""
+    """What contradicts itself in what Prometheus was asked to do, each with its next step."""
     found: list[str] = []
     names = [str(job["name"]) for job in jobs]
     found += [

@@ -88,7 +88,7 @@ def check(roles: Sequence[Row], databases: Sequence[Row], passwords: Iterable[st
             "set",
             "passwords",
             f"they are for roles that are not declared: {', '.join(strangers)}",
-            "Declare them under `roles`, or mend the name.",
+            "Declare them under `roles`, or correct the name.",
         )
     for database in databases:
         named = [database["owner"], *database["connect"], *database["read_write"]]
@@ -98,7 +98,7 @@ def check(roles: Sequence[Row], databases: Sequence[Row], passwords: Iterable[st
                 "declare",
                 f'database "{database["name"]}"',
                 f"it names roles that are not declared: {', '.join(unknown)}",
-                "Declare them under `roles`, or mend the name.",
+                "Declare them under `roles`, or correct the name.",
             )
 
 

@@ -99,7 +99,7 @@ class Psql:
                 "read",
                 f'database "{database}"',
                 done.output or f"psql ended with {done.rc}",
-                "Mend what the server says, then run again.",
+                "Fix what the server says, then run again.",
             )
         return json.loads(done.stdout)
 
@@ -111,5 +111,5 @@ class Psql:
                 "change",
                 f'database "{database}"',
                 done.output or f"psql ended with {done.rc}",
-                "Mend what the server says, then run again: what was done stays done.",
+                "Fix what the server says, then run again: what was done stays done.",
             )

@@ -91,9 +91,9 @@ class ClusterHost:
         for step in steps:
             getattr(self, f"_{step}")()
 
-    def _must(self, step: str, done: Result, mend: str) -> None:
+    def _must(self, step: str, done: Result, next_step: str) -> None:
         if done.rc != 0:
-            raise InfraError(STEPS[step], f"on {self.node}", done.output or f"it ended with {done.rc}", mend)
+            raise InfraError(STEPS[step], f"on {self.node}", done.output or f"it ended with {done.rc}", next_step)
 
     def _stop(self) -> None:
         self._must(
@@ -113,7 +113,7 @@ class ClusterHost:
         done = self._replicate(f"CREATE_REPLICATION_SLOT {slot} PHYSICAL RESERVE_WAL")
         self._must("create_slot", done, "Look at pg_replication_slots and max_replication_slots on the primary.")
 
-    def _build(self, step: str, make: t.Callable[[str], Result], mend: str) -> None:
+    def _build(self, step: str, make: t.Callable[[str], Result], next_step: str) -> None:
         """Make the data directory beside its place and move it there whole: a killed run leaves no half of one."""
         new, old = f"{self.data}.nexod-new", f"{self.data}.nexod-old"
         for leftover in (new, old):
@@ -122,7 +122,7 @@ class ClusterHost:
         if not os.path.isdir(os.path.dirname(self.data)):
             os.makedirs(os.path.dirname(self.data), 0o755)
             os.chown(os.path.dirname(self.data), owner.pw_uid, owner.pw_gid)
-        self._must(step, make(new), mend)
+        self._must(step, make(new), next_step)
         if os.path.exists(self.data):
             os.rename(self.data, old)
         os.rename(new, self.data)

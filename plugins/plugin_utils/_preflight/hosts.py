@@ -80,10 +80,10 @@ def wants_of(inputs: Inputs, host: HostInputs) -> Wants:
 
 def judge_unreachable(host: str, wants: Wants, message: str, provider: str) -> Fault:
     """A host that did not answer."""
-    mend = "See that it runs, and that `ssh` to its address works from here with the inventory's user and key."
+    next_step = "See that it runs, and that `ssh` to its address works from here with the inventory's user and key."
     if provider == "lab":
-        mend = "Boot the lab's hosts: ansible-playbook -i inventories/lab playbooks/lab_up.yml"
-    return Fault("host", f"cannot be reached: {_reason(message, wants['address'])}", mend, (host,))
+        next_step = "Boot the lab's hosts: ansible-playbook -i inventories/lab playbooks/lab_up.yml"
+    return Fault("host", f"cannot be reached: {_reason(message, wants['address'])}", next_step, (host,))
 
 
 def _reason(message: str, address: str) -> str:
@@ -128,8 +128,8 @@ def _judge_system(host: str, probe: t.Mapping[str, t.Any]) -> list[Fault]:
     version = tuple(int(part) for part in probe["python"].split(".")[:2])
     if version < MINIMUM_PYTHON:
         wanted = ".".join(map(str, MINIMUM_PYTHON))
-        mend = f"Install python3 >= {wanted} there, and set ansible_python_interpreter to it."
-        found.append(Fault("Python", f"is {probe['python']}, older than {wanted}", mend, (host,)))
+        next_step = f"Install python3 >= {wanted} there, and set ansible_python_interpreter to it."
+        found.append(Fault("Python", f"is {probe['python']}, older than {wanted}", next_step, (host,)))
     return found
 
 
@@ -159,8 +159,8 @@ def _judge_port(host: str, want: WantedPort, listeners: t.Sequence[t.Mapping[str
         unit = f" (unit {row['unit']})" if row["unit"] else ""
         stop = f"Stop it there: systemctl disable --now {row['unit']}" if row["unit"] else "Stop it there"
         where = f"port {want['port']}"
-        mend = f"{stop}; or change {want['option']}."
-        found.append(Fault(where, f"is wanted by the role {want['role']} and held by {by}{unit}", mend, (host,)))
+        next_step = f"{stop}; or change {want['option']}."
+        found.append(Fault(where, f"is wanted by the role {want['role']} and held by {by}{unit}", next_step, (host,)))
     return found
 
 

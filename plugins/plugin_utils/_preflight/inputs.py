@@ -36,11 +36,11 @@ CONTROLLER: t.Final = "localhost"
 
 @dataclasses.dataclass(frozen=True, order=True)
 class Fault:
-    """One thing to mend: what it is about, why it is wrong, what to do, on which hosts, stated where."""
+    """One thing to fix: what it is about, why it is wrong, what to do, on which hosts, stated where."""
 
     subject: str
     cause: str
-    mend: str
+    next_step: str
     hosts: tuple[str, ...] = ()
     where: str = ""
 
@@ -150,8 +150,8 @@ def check_groups(inputs: Inputs) -> list[Fault]:
     for group in EMPTY_GROUPS.get(inputs.provider, ()):
         if inputs.groups.get(group):
             cause = f"has hosts, but with the provider {inputs.provider} that layer is not ours"
-            mend = f"Empty it in inventories/{inputs.environment}/hosts.yml, or change infra_provider."
-            found.append(Fault(f"group {group}", cause, mend, tuple(inputs.groups[group])))
+            next_step = f"Empty it in inventories/{inputs.environment}/hosts.yml, or change infra_provider."
+            found.append(Fault(f"group {group}", cause, next_step, tuple(inputs.groups[group])))
     for group in sorted(set(inputs.groups) - KNOWN_GROUPS):
         meant = did_you_mean(group, KNOWN_GROUPS, cutoff=0.8)
         if meant:
@@ -171,9 +171,11 @@ def check_names(inputs: Inputs) -> list[Fault]:
         role = next((role for prefix, role in prefixes.items() if name.startswith(prefix)), None)
         meant = did_you_mean(name, known, cutoff=0.75 if role else 0.9)
         if meant or role:
-            mend = f"Did you mean {meant}?" if meant else f"Remove it; roles/{role}/README.md has the names there are."
+            next_step = (
+                f"Did you mean {meant}?" if meant else f"Remove it; roles/{role}/README.md has the names there are."
+            )
             hosts = tuple(host.name for host in inputs.hosts.values() if name in host.raw and host.where(name) == where)
-            found.append(Fault(name, "is in no role's specification", mend, hosts, where))
+            found.append(Fault(name, "is in no role's specification", next_step, hosts, where))
     return found
 
 
@@ -192,7 +194,7 @@ def check_address(host: HostInputs) -> list[Fault]:
         Fault(
             f"host {host.name}",
             cause,
-            mend_missing(host.raw["ansible_host"], "ansible_host"),
+            missing_next_step(host.raw["ansible_host"], "ansible_host"),
             (),
             host.where("ansible_host"),
         )
@@ -207,8 +209,8 @@ def check_option(inputs: Inputs, host: HostInputs, name: str, spec: t.Mapping[st
             return []
         inputs.faulty.add((host.name, name))
         inputs.missing.add(name)
-        mend = f"Set it in inventories/{inputs.environment}/group_vars/all/: {summary(spec)}"
-        return [Fault(name, "is not set", mend, (host.name,))]
+        next_step = f"Set it in inventories/{inputs.environment}/group_vars/all/: {summary(spec)}"
+        return [Fault(name, "is not set", next_step, (host.name,))]
     reached = reached_from(name, host.raw)
     if any((host.name, other) in inputs.faulty for other in reached - {name}):
         inputs.faulty.add((host.name, name))
@@ -230,22 +232,22 @@ def _check_value(
         value = inputs.evaluate(host, name, reached)
     except EvaluationError as error:
         inputs.missing.add(name)
-        return [Fault(name, f"cannot be evaluated: {error}", mend_evaluation(str(error), host.raw), hosts, where)]
+        return [Fault(name, f"cannot be evaluated: {error}", evaluation_next_step(str(error), host.raw), hosts, where)]
     if spec["required"] and is_missing(value):
         inputs.missing.add(name)
-        return [Fault(name, "is empty", mend_missing(raw, name), hosts, where)]
+        return [Fault(name, "is empty", missing_next_step(raw, name), hosts, where)]
     if value is None:
         return []
     spec = {**spec, "no_log": is_secret(name, spec)}
     inputs.secrets |= secrets_in(value, spec)
     inputs.values[host.name, name] = value
-    return [Fault(name + fault.where, fault.cause, fault.mend, hosts, where) for fault in misfits(value, spec)]
+    return [Fault(name + fault.where, fault.cause, fault.next_step, hosts, where) for fault in misfits(value, spec)]
 
 
 def check_credentials(provider: str, environ: t.Mapping[str, str], exists: t.Callable[[str], bool]) -> list[Fault]:
     """What the provider's API asks for and is not there. Looks at names and files alone; asks nobody."""
     return [
-        Fault(need.subject, "are missing" if need.subject.endswith("s") else "is missing", need.mend)
+        Fault(need.subject, "are missing" if need.subject.endswith("s") else "is missing", need.next_step)
         for need in PROVIDER_NEEDS.get(provider, ())
         if not any(
             (way.variables and all(environ.get(name) for name in way.variables)) or any(map(exists, way.files))
@@ -313,7 +315,7 @@ def secrets_in(value: object, spec: t.Mapping[str, t.Any]) -> set[str]:
 _ENVIRONMENT_LOOKUP = re.compile(r"env['\"]\s*,\s*['\"]([A-Z][A-Z0-9_]*)['\"]")
 
 
-def mend_missing(raw: object, name: str) -> str:
+def missing_next_step(raw: object, name: str) -> str:
     """How to give an empty variable a value: by the environment variable it is read from, where there is one."""
     read_from = _ENVIRONMENT_LOOKUP.findall(raw) if isinstance(raw, str) else []
     if not read_from:
@@ -321,13 +323,13 @@ def mend_missing(raw: object, name: str) -> str:
     return f"Export {' or '.join(read_from)}" + (f", or set {name} in a vault." if name != "ansible_host" else ".")
 
 
-def mend_evaluation(error: str, raw: t.Mapping[str, object]) -> str:
-    """What mends a template: the name that was meant, or the vault's key."""
+def evaluation_next_step(error: str, raw: t.Mapping[str, object]) -> str:
+    """What fixes a template: the name that was meant, or the vault's key."""
     if "vault" in error.lower() or "decrypt" in error.lower():
         return "Give the vault's password: --vault-password-file FILE, or ANSIBLE_VAULT_PASSWORD_FILE."
     undefined = re.search(r"'(\w+)' is undefined", error)
     meant = did_you_mean(undefined[1], raw) if undefined else None
-    return f"Did you mean {meant}?" if meant else "Mend its template."
+    return f"Did you mean {meant}?" if meant else "Correct its template."
 
 
 def scrub(faults: t.Iterable[Fault], secrets: t.Collection[str]) -> list[Fault]:
@@ -336,7 +338,9 @@ def scrub(faults: t.Iterable[Fault], secrets: t.Collection[str]) -> list[Fault]:
     # Longest first: a secret that contains another must not leave its rest behind.
     for secret in sorted(secrets, key=len, reverse=True):
         found = [
-            dataclasses.replace(fault, cause=fault.cause.replace(secret, "***"), mend=fault.mend.replace(secret, "***"))
+            dataclasses.replace(
+                fault, cause=fault.cause.replace(secret, "***"), next_step=fault.next_step.replace(secret, "***")
+            )
             for fault in found
         ]
     return found
@@ -346,11 +350,11 @@ def cluster(faults: t.Iterable[Fault]) -> list[Fault]:
     """One fault for the same thing on several hosts, in a stable order."""
     together: dict[tuple[str, str, str, str], list[str]] = {}
     for fault in faults:
-        hosts = together.setdefault((fault.subject, fault.cause, fault.mend, fault.where), [])
+        hosts = together.setdefault((fault.subject, fault.cause, fault.next_step, fault.where), [])
         hosts += [host for host in fault.hosts if host not in hosts]
     return sorted(
-        Fault(subject, cause, mend, tuple(sorted(hosts)), where)
-        for (subject, cause, mend, where), hosts in together.items()
+        Fault(subject, cause, next_step, tuple(sorted(hosts)), where)
+        for (subject, cause, next_step, where), hosts in together.items()
     )
 
 
@@ -367,14 +371,14 @@ def from_rows(rows: t.Iterable[t.Mapping[str, t.Any]]) -> list[Fault]:
 def render(environment: str, faults: t.Sequence[Fault], everybody: t.Collection[str], note: str = "") -> str:
     """The one list a person reads."""
     many = f"{len(faults)} things are" if len(faults) != 1 else "one thing is"
-    lines = [f"Cannot deploy {environment}: {many} to be mended first. Nothing was changed."]
+    lines = [f"Cannot deploy {environment}: {many} to be fixed first. Nothing was changed."]
     for number, fault in enumerate(faults, 1):
         hosts = _named(fault, everybody)
         at = "; ".join(part for part in (hosts, fault.where) if part)
         lines += [
             "",
             f"{number:3}. {fault.subject} {fault.cause}." + (f" ({at})" if at else ""),
-            f"     -> {fault.mend}",
+            f"     -> {fault.next_step}",
         ]
     return "\n".join([*lines, *(["", note] if note else [])])
 

@@ -126,8 +126,8 @@ def connection_budget(inputs: Inputs) -> list[Fault]:
             f"lets {len(poolers)} pooler hosts open {pooled} server connections together,"
             f" more than the {limit} of infra_database_pooled_connections"
         )
-        mend = f"Lower it to {limit // len(poolers)} at most."
-        found.append(Fault("pgbouncer_max_server_connections", cause, mend, tuple(poolers)))
+        next_step = f"Lower it to {limit // len(poolers)} at most."
+        found.append(Fault("pgbouncer_max_server_connections", cause, next_step, tuple(poolers)))
     beside = MIGRATION_CONNECTIONS + EXPORTER_CONNECTIONS + SUPERUSER_CONNECTIONS
     for host in inputs.groups.get("database_primary", ()):
         server = inputs.number(host, "lab_postgresql_max_connections")
@@ -137,8 +137,8 @@ def connection_budget(inputs: Inputs) -> list[Fault]:
                 f" (on {len(poolers)} hosts), migrations {MIGRATION_CONNECTIONS}, exporter {EXPORTER_CONNECTIONS},"
                 f" superuser's reserve {SUPERUSER_CONNECTIONS}"
             )
-            mend = f"Raise it to {pooled + beside}, or lower pgbouncer_max_server_connections."
-            found.append(Fault("lab_postgresql_max_connections", cause, mend, (host,)))
+            next_step = f"Raise it to {pooled + beside}, or lower pgbouncer_max_server_connections."
+            found.append(Fault("lab_postgresql_max_connections", cause, next_step, (host,)))
     return found
 
 
@@ -180,16 +180,16 @@ def database_hosts(inputs: Inputs) -> list[Fault]:
     found = []
     if len(primaries) > 1:
         cause = f"has {len(primaries)} hosts; replicas follow one"
-        mend = f"Leave one in {hosts_file}, and move the others to database_replica."
-        found.append(Fault("group database_primary", cause, mend, tuple(primaries)))
+        next_step = f"Leave one in {hosts_file}, and move the others to database_replica."
+        found.append(Fault("group database_primary", cause, next_step, tuple(primaries)))
     for host in set(primaries) & set(replicas):
         cause = "is in database_primary and in database_replica"
         found.append(Fault(f"host {host}", cause, f"Leave it in one of them in {hosts_file}."))
     wanted = max((inputs.number(host, "lab_postgresql_max_connections") or 0 for host in primaries), default=0)
     for host in replicas:
         if inputs.value(host, "lab_postgresql_primary_host") == "":
-            mend = "Set it to the primary's address."
-            found.append(Fault("lab_postgresql_primary_host", "is empty on a replica", mend, (host,)))
+            next_step = "Set it to the primary's address."
+            found.append(Fault("lab_postgresql_primary_host", "is empty on a replica", next_step, (host,)))
         own = inputs.number(host, "lab_postgresql_max_connections")
         if own is not None and own < wanted:
             cause = f"is {own} on a replica, less than the primary's {wanted}; PostgreSQL refuses to follow then"
@@ -209,8 +209,8 @@ def values_of_prometheus(inputs: Inputs) -> list[Fault]:
         days = inputs.number(host, "prometheus_retention_days")
         if days is not None and days < MINIMUM_RETENTION_DAYS:
             cause = f"is {days}, less than the {MINIMUM_RETENTION_DAYS} that the longest window of a rule needs"
-            mend = f"Raise it to {MINIMUM_RETENTION_DAYS} at least."
-            found.append(Fault("prometheus_retention_days", cause, mend, (host,)))
+            next_step = f"Raise it to {MINIMUM_RETENTION_DAYS} at least."
+            found.append(Fault("prometheus_retention_days", cause, next_step, (host,)))
     return found
 
 
@@ -282,9 +282,9 @@ def one_grafana(inputs: Inputs) -> list[Fault]:
         )
         ways = [name for name, value in (("package_url", url), ("package_path", path), ("stand_in", stand_in)) if value]
         if not ways and url is not None and path is not None:
-            mend = "Give grafana_package_url with grafana_package_checksum, or grafana_package_path"
+            next_step = "Give grafana_package_url with grafana_package_checksum, or grafana_package_path"
             by = "NEXOD_GRAFANA_PACKAGE_URL and NEXOD_GRAFANA_PACKAGE_CHECKSUM, or NEXOD_GRAFANA_PACKAGE_PATH"
-            found.append(Fault("Grafana's package", "is named nowhere", f"{mend} (export {by}).", (host,)))
+            found.append(Fault("Grafana's package", "is named nowhere", f"{next_step} (export {by}).", (host,)))
         if len(ways) > 1:
             cause = f"is named {len(ways)} times: {', '.join(f'grafana_{way}' for way in ways)}"
             found.append(Fault("Grafana's package", cause, "Leave one.", (host,)))
@@ -301,8 +301,10 @@ def alerts_reach_somebody(inputs: Inputs) -> list[Fault]:
     for host in inputs.groups.get("monitoring", ()):
         values = [inputs.value(host, name) for name in names]
         if all(value is not None for value in values) and not any(values):
-            mend = f"Give one of {', '.join(names)} (export NEXOD_SLACK_WEBHOOK_URL or NEXOD_PAGERDUTY_ROUTING_KEY)."
-            found.append(Fault("alerts", "reach nobody: no receiver is given", mend, (host,)))
+            next_step = (
+                f"Give one of {', '.join(names)} (export NEXOD_SLACK_WEBHOOK_URL or NEXOD_PAGERDUTY_ROUTING_KEY)."
+            )
+            found.append(Fault("alerts", "reach nobody: no receiver is given", next_step, (host,)))
     return found
 
 
@@ -358,9 +360,11 @@ RULES: t.Final[tuple[t.Callable[[Inputs], list[Fault]], ...]] = (
 def check_files(inputs: Inputs, exists: t.Callable[[str], bool]) -> list[Fault]:
     """Files that must lie on the controller."""
     return [
-        Fault(name, f"is {posixpath.normpath(value)}, where there is nothing", mend, (host.name,), host.where(name))
+        Fault(
+            name, f"is {posixpath.normpath(value)}, where there is nothing", next_step, (host.name,), host.where(name)
+        )
         for host in inputs.hosts.values()
-        for name, mend in CONTROLLER_FILES.items()
+        for name, next_step in CONTROLLER_FILES.items()
         if isinstance(value := inputs.values.get((host.name, name)), str) and value and not exists(value)
     ]
 

@@ -23,11 +23,11 @@ _FALSE = frozenset({"no", "off", "0", "false", "n", "f"})
 
 @dataclasses.dataclass(frozen=True)
 class Misfit:
-    """One way in which a value does not fit: `where` below the variable (``[2].port``), why, and what mends it."""
+    """One way in which a value does not fit: `where` below the variable (``[2].port``), why, and what to do next."""
 
     where: str
     cause: str
-    mend: str
+    next_step: str
 
 
 def did_you_mean(name: str, known: t.Iterable[str], cutoff: float = 0.75) -> str | None:
@@ -67,8 +67,8 @@ def _misfits_of_choice(value: object, spec: t.Mapping[str, t.Any], where: str, s
     if not choices or str(value) in {str(choice) for choice in choices}:
         return []
     meant = did_you_mean(str(value), [str(choice) for choice in choices])
-    mend = f"Did you mean {meant}?" if meant else f"Give it one of: {', '.join(map(str, choices))}."
-    return [Misfit(where, f"is{shown} none of its choices ({', '.join(map(str, choices))})", mend)]
+    next_step = f"Did you mean {meant}?" if meant else f"Give it one of: {', '.join(map(str, choices))}."
+    return [Misfit(where, f"is{shown} none of its choices ({', '.join(map(str, choices))})", next_step)]
 
 
 def _misfits_of_list(value: object, spec: t.Mapping[str, t.Any], where: str) -> list[Misfit]:
@@ -84,8 +84,8 @@ def _misfits_of_dict(value: t.Mapping[object, object], options: Options, where: 
     for key in value:
         if str(key) not in known:
             meant = did_you_mean(str(key), known, cutoff=0.6)
-            mend = f"Did you mean {meant}?" if meant else f"Use one of: {', '.join(sorted(known))}."
-            found.append(Misfit(where, f'has an unknown key "{key}"', mend))
+            next_step = f"Did you mean {meant}?" if meant else f"Use one of: {', '.join(sorted(known))}."
+            found.append(Misfit(where, f'has an unknown key "{key}"', next_step))
     for name, spec in options.items():
         key = next((alias for alias in (name, *spec.get("aliases", ())) if alias in value), None)
         if key is None:
@@ -105,9 +105,9 @@ def summary(spec: t.Mapping[str, t.Any]) -> str:
     return re.sub(r"\b(?:[CBIVO]|RV)\(([^)]*)\)", r"\1", text).strip()
 
 
-def _with_summary(mend: str, spec: t.Mapping[str, t.Any]) -> str:
+def _with_summary(next_step: str, spec: t.Mapping[str, t.Any]) -> str:
     text = summary(spec)
-    return f"{mend}: {text}" if text else f"{mend}."
+    return f"{next_step}: {text}" if text else f"{next_step}."
 
 
 def _shown(value: object) -> str:

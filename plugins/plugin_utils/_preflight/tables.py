@@ -155,13 +155,13 @@ class Credential(t.NamedTuple):
     files: tuple[str, ...] = ()
 
 
-# By provider: what must be there, the ways to have it (any one is enough) and what mends its absence.
+# By provider: what must be there, the ways to have it (any one is enough) and what to do where it is missing.
 class Need(t.NamedTuple):
     """Something the provider's API asks for."""
 
     subject: str
     ways: tuple[Credential, ...]
-    mend: str
+    next_step: str
 
 
 PROVIDER_NEEDS: t.Final[dict[str, tuple[Need, ...]]] = {

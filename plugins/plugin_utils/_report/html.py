@@ -147,9 +147,9 @@ def _head(report: Facts) -> Markup:
 # -- errors
 
 
-def said(message: str, mend: str) -> str:
-    """The message without the mend, which stands apart."""
-    rest = message.replace(mend, "", 1) if mend else message
+def said(message: str, next_step: str) -> str:
+    """The message without the next step, which stands apart."""
+    rest = message.replace(next_step, "", 1) if next_step else message
     return re.sub(r"\n{3,}", "\n\n", rest).strip()
 
 
@@ -166,8 +166,8 @@ def grouped(failures: t.Iterable[Facts]) -> list[tuple[Facts, list[str]]]:
 
 def _error(failure: Facts, hosts: t.Sequence[str]) -> Markup:
     error = failure.get("error") if isinstance(failure.get("error"), dict) else None
-    mend = str((error or {}).get("mend") or "")
-    first, _newline, rest = said(str(failure.get("message") or "no message"), mend).partition("\n")
+    next_step = str((error or {}).get("next_step") or "")
+    first, _newline, rest = said(str(failure.get("message") or "no message"), next_step).partition("\n")
     where = [badge("bad", str(failure.get("stage") or "no stage")), " on ", el("strong", None, ", ".join(hosts))]
     path = failure.get("path")
     return el(
@@ -176,8 +176,8 @@ def _error(failure: Facts, hosts: t.Sequence[str]) -> Markup:
         el("h3", None, first),
         el("p", {"class": "small where"}, where, el("span", {"class": "muted"}, f', task "{task_of(failure)}"')),
         el("pre", None, rest.strip("\n")) if rest.strip() else None,
-        el("p", {"class": "mend"}, el("strong", None, "What to do next"), el("span", None, ticked(mend)))
-        if mend
+        el("p", {"class": "next-step"}, el("strong", None, "What to do next"), el("span", None, ticked(next_step)))
+        if next_step
         else None,
         el("p", {"class": "small muted"}, el("code", None, path)) if path else None,
     )

@@ -116,7 +116,7 @@ def outcome_of(hosts: t.Mapping[str, t.Mapping[str, int]]) -> str:
 
 
 def final_failures(run: Run) -> list[Failure]:
-    """The failures that no rescue mended: as many of a host's last ones as its counts name."""
+    """The failures that no rescue recovered: as many of a host's last ones as its counts name."""
     left = {host: counts.get("failures", 0) + counts.get("unreachable", 0) for host, counts in run.hosts.items()}
     kept: list[Failure] = []
     for failure in reversed(run.failures):

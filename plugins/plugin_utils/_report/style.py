@@ -88,10 +88,10 @@ section > .small + .small { margin-top: .2rem; }
 .error + .error { border-top: 1px solid var(--line); margin-top: 1.4rem; padding-top: 1.4rem; }
 .error > * + * { margin-top: .75rem; }
 .error > .where { margin-top: .3rem; }
-.mend { background: var(--ok-tint); border-radius: 10px; padding: .8rem 1rem; }
-.mend strong { display: block; color: var(--ok); font-size: .875rem; }
-.mend span { white-space: pre-wrap; }
-.mend code { background: var(--card); }
+.next-step { background: var(--ok-tint); border-radius: 10px; padding: .8rem 1rem; }
+.next-step strong { display: block; color: var(--ok); font-size: .875rem; }
+.next-step span { white-space: pre-wrap; }
+.next-step code { background: var(--card); }
 
 .badge { display: inline-block; border-radius: .8rem; padding: .1rem .6rem; font-size: .8125rem; font-weight: 600;
   background: var(--tint); color: var(--muted); }

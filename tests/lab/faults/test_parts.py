@@ -1,4 +1,4 @@
-"""Hosts that stop before a deploy and amid one: a clear word, nothing half-done, and the next run mends it."""
+"""Hosts that stop before a deploy and amid one: a clear word, nothing half-done, and the next run fixes it."""
 
 from __future__ import annotations
 

@@ -37,7 +37,7 @@ def test_a_ready_machine_has_no_fault(tool: types.ModuleType) -> None:
     assert tool.faults_of_python(True) + tool.faults_of_lab(True) == []
 
 
-def test_all_faults_are_named_at_once_each_with_its_mend(
+def test_all_faults_are_named_at_once_each_with_its_next_step(
     tool: types.ModuleType, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tool, "there", lambda names: names[0] not in ("podman", "mmdebstrap"))
@@ -45,7 +45,7 @@ def test_all_faults_are_named_at_once_each_with_its_mend(
     monkeypatch.setattr(tool, "free_memory", lambda: tool.GIB)
     monkeypatch.setattr(tool.os, "getuid", lambda: 1000)
     faults = tool.faults_of_lab(True)
-    assert [fault.split()[0] for fault, _mend in faults] == ["podman", "mmdebstrap", "2.0", "2.0", "1.0"]
+    assert [fault.split()[0] for fault, _next_step in faults] == ["podman", "mmdebstrap", "2.0", "2.0", "1.0"]
     assert faults[0][1] == "Type: sudo apt-get install podman mmdebstrap"
 
 

@@ -65,7 +65,7 @@ def test_boot(
 
 
 @pytest.mark.parametrize(
-    ("machine", "mend"),
+    ("machine", "next_step"),
     [
         pytest.param({"user": 1000, "cgroups": "hybrid"}, "sudo make deploy", id="rootless on hybrid cgroups"),
         pytest.param({"user": 1000, "controllers": ("cpu",)}, "sudo make deploy", id="rootless, nothing delegated"),
@@ -73,8 +73,8 @@ def test_boot(
         pytest.param({"runtimes": ()}, "apt-get install crun", id="no runtime"),
     ],
 )
-def test_boot_refused(machine: dict[str, object], mend: str) -> None:
-    with pytest.raises(InfraError, match=mend):
+def test_boot_refused(machine: dict[str, object], next_step: str) -> None:
+    with pytest.raises(InfraError, match=next_step):
         plan_boot(dataclasses.replace(USUAL, **machine))  # type: ignore[arg-type]
 
 

@@ -36,7 +36,7 @@ def test_a_plan_is_read(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_what_is_no_plan_is_refused_with_its_mend(tmp_path: Path, text: str | None, why: str) -> None:
+def test_what_is_no_plan_is_refused_with_its_next_step(tmp_path: Path, text: str | None, why: str) -> None:
     path = tmp_path / "p.json"
     if text is not None:
         path.write_text(text)

@@ -149,7 +149,7 @@ PROBE: dict[str, t.Any] = {
 )
 def test_judge(said: dict[str, t.Any], faults: list[tuple[str, str, str]]) -> None:
     found = judge("h", WANTS, {**PROBE, **said})
-    assert [(fault.subject, fault.cause, fault.mend) for fault in found] == faults
+    assert [(fault.subject, fault.cause, fault.next_step) for fault in found] == faults
     assert all(fault.hosts == ("h",) for fault in found)
 
 
@@ -195,7 +195,7 @@ def test_judge_answer(host: str, answer: dict[str, t.Any], faults: list[str]) ->
 
 def test_an_unreachable_host_of_the_lab_is_booted() -> None:
     (fault,) = judge_answer("h", WANTS, {"unreachable": True, "msg": "x"}, "lab")
-    assert "lab_up.yml" in fault.mend
+    assert "lab_up.yml" in fault.next_step
 
 
 def inputs_of(**values: object) -> Inputs:

@@ -20,8 +20,8 @@ from ansible_collections.nexod.infra.plugins.plugin_utils._preflight.inputs impo
     check_credentials,
     check_inputs,
     cluster,
+    evaluation_next_step,
     from_rows,
-    mend_evaluation,
     reached_from,
     render,
     scrub,
@@ -219,7 +219,7 @@ def inputs_of(provider: str = "aws", groups: t.Mapping[str, list[str]] | None = 
 )
 def test_faults_of_inputs(given: dict[str, t.Any], faults: list[tuple[str, str, str]]) -> None:
     found = cluster(check_inputs(inputs_of(**given)))
-    assert [(fault.subject, fault.cause, fault.mend) for fault in found] == faults
+    assert [(fault.subject, fault.cause, fault.next_step) for fault in found] == faults
     assert SECRET not in str(found)
 
 
@@ -607,12 +607,12 @@ def test_what_would_ask_somebody_is_not_evaluated() -> None:
 
 
 def test_a_vault_without_its_key() -> None:
-    assert "--vault-password-file" in mend_evaluation("Attempting to decrypt but no vault secrets found", {})
+    assert "--vault-password-file" in evaluation_next_step("Attempting to decrypt but no vault secrets found", {})
 
 
 def test_a_secret_is_covered_whoever_wrote_it() -> None:
     (fault,) = scrub([Fault("x", "invalid literal: 'hunter2hunter2'", "Not hunter2.")], {"hunter2", "hunter2hunter2"})
-    assert (fault.cause, fault.mend) == ("invalid literal: '***'", "Not ***.")
+    assert (fault.cause, fault.next_step) == ("invalid literal: '***'", "Not ***.")
 
 
 def test_rows_there_and_back() -> None:
@@ -626,7 +626,7 @@ def test_what_a_person_reads() -> None:
         Fault("b", "is empty", "Fill it.", ("h1",)),
     ]
     assert render("lab", faults, ["h1", "h2", "h3", "h4", "h5", "h6"], "A note.") == (
-        "Cannot deploy lab: 2 things are to be mended first. Nothing was changed.\n"
+        "Cannot deploy lab: 2 things are to be fixed first. Nothing was changed.\n"
         "\n"
         "  1. a is empty. (h1, h2, h3, h4, h5; f.yml:1)\n"
         "     -> Fill it.\n"

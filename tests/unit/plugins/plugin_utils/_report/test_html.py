@@ -282,7 +282,7 @@ def test_moment(text: str, shown: str) -> None:
     assert moment(text) == shown
 
 
-def test_the_mend_stands_apart() -> None:
+def test_the_next_step_stands_apart() -> None:
     assert said("Cannot x: y.\nDo z.\nlog", "Do z.") == "Cannot x: y.\n\nlog"
     assert said("Cannot x", "") == "Cannot x"
     assert join(ticked("run `a <b>` now")) == "run <code>a &lt;b&gt;</code> now"
