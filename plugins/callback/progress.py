@@ -7,21 +7,22 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 name: progress
 type: stdout
-short_description: Shows stage, host, and what is waited for
+short_description: Print one line for each change, and which tasks are still running
 version_added: "1.0.0"
 author: The nexod.infra maintainers (@nexod)
 description:
-  - Unchanged and skipped tasks are quiet, changed and failed ones take one line each, with their seconds.
-  - A task that lasts is named every few seconds, with the hosts that are still waited for.
-  - Errors are printed whole, as text.
-  - From C(-v) on it is P(ansible.builtin.default#callback), word for word.
-  - Plain lines only, so that it reads the same in a terminal, a file and a CI log.
+  - Prints nothing for unchanged and skipped tasks, and one line with the duration for each changed or failed task.
+  - Names a long-running task every few seconds, with the hosts on which it is still running.
+  - Prints errors as text, in full.
+  - With C(-v) or more, the output is that of P(ansible.builtin.default#callback).
+  - Prints plain lines only, so that the output reads the same in a terminal, a file and a CI log.
+  - Without C(-v), leaves out the warning that a module has created Ansible's temporary folder on a new host.
 extends_documentation_fragment:
   - default_callback
   - result_format_callback
 options:
   wait_seconds:
-    description: Seconds after which a running task is named as waited for, first; then at growing distances.
+    description: Seconds after which a running task is named for the first time; then at growing intervals.
     type: float
     default: 5
     env:
@@ -47,20 +48,33 @@ OWN_PREFIX = "nexod.infra."
 
 
 def task_label(name: str) -> str:
-    """A task's name with the collection's own prefix left out: ``prometheus : run | Prove it live``."""
+    """A task's name without the collection's own prefix: ``prometheus : run | Reload Prometheus and verify it``."""
     return name.strip().removeprefix(OWN_PREFIX)
 
 
 def due(elapsed: float, last: float, first: float) -> bool:
-    """Whether a task that runs for `elapsed` seconds and was last named at `last` (0: never) is to be named now.
+    """Whether to name a task that has run for `elapsed` seconds and was last named at `last` (0: never).
 
-    First after `first` seconds, then each time its age has doubled, at the latest every minute.
+    First after `first` seconds, then each time its age has doubled, at least once a minute.
     """
     return elapsed >= first if last == 0 else elapsed >= min(last * 2, last + 60)
 
 
+def word_for(task_in_check_mode: bool, run_in_check_mode: bool) -> str:
+    """How the line of a changed task begins. In a real run, a task in check mode only plans."""
+    if run_in_check_mode:
+        return "would change"
+    return "planned" if task_in_check_mode else "changed"
+
+
+def is_noise(warnings: t.Any) -> bool:
+    """Whether all warnings are about Ansible's own temporary folder, which modules create on a new host."""
+    rows = [str(row) for row in warnings or ()]
+    return bool(rows) and all("Module remote_tmp" in row and "did not exist and was created" in row for row in rows)
+
+
 class Waiting:
-    """Which tasks run since when on which hosts. Written by the run, read by the watcher."""
+    """Which tasks have been running on which hosts since when. Written by the run, read by the thread below."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -78,7 +92,7 @@ class Waiting:
             return now - begun
 
     def overdue(self, now: float, first: float) -> list[tuple[str, list[str], float]]:
-        """Label, hosts and age of each task that is to be named now."""
+        """Label, hosts and age of each task to name now."""
         with self._lock:
             tasks: dict[str, list[tuple[float, str, str]]] = {}
             for (uuid, host), (begun, label) in self._running.items():
@@ -94,7 +108,7 @@ class Waiting:
 
 
 class CallbackModule(Default):
-    """Quiet where nothing happens; the default callback where detail was asked for."""
+    """Quiet while nothing changes; the default callback with ``-v``."""
 
     CALLBACK_VERSION = 2.0
     CALLBACK_TYPE = "stdout"
@@ -106,7 +120,7 @@ class CallbackModule(Default):
         self._stage = ""
         self._heading = ""
         self._over = threading.Event()
-        self._watcher: threading.Thread | None = None
+        self._thread: threading.Thread | None = None
 
     # -- helpers
 
@@ -114,12 +128,12 @@ class CallbackModule(Default):
     def _detailed(self) -> bool:
         return bool(self._display.verbosity)
 
-    def _say(self, word: str, host: str, label: str, seconds: float | None, color: str) -> None:
+    def _line(self, word: str, host: str, label: str, seconds: float | None, color: str) -> None:
         took = "" if seconds is None else f"  ({duration(seconds)})"
         self._display.display(f"  {word:<13}{host:<15} {label}{took}", color=color)
 
     def _where(self, result: t.Any) -> str:
-        """The host, and the one that the task was delegated to; not the template that says which, as loops do."""
+        """The host, and the one that the task is delegated to, unless that is an unevaluated template (in loops)."""
         label = str(self.host_label(result))
         return result.host.get_name() if "{{" in label else label
 
@@ -130,23 +144,23 @@ class CallbackModule(Default):
         for line in text.splitlines():
             self._display.display(f"      {line}", color=color)
 
-    def _watch(self) -> None:
+    def _name_running(self) -> None:
         first = float(self.get_option("wait_seconds"))
         while not self._over.wait(1.0):
             for label, hosts, age in self._waiting.overdue(time.monotonic(), first):
                 # Ansible holds the display's lock while it forks, so another thread may print.
-                self._say("waiting for", ", ".join(hosts), label, age, C.COLOR_VERBOSE)
+                self._line("waiting for", ", ".join(hosts), label, age, C.COLOR_VERBOSE)
 
-    # -- the run's course
+    # -- plays and tasks
 
     def v2_playbook_on_play_start(self, play: t.Any) -> None:
         if self._detailed:
             super().v2_playbook_on_play_start(play)
             return
         self._play = play
-        if self._watcher is None:
-            self._watcher = threading.Thread(target=self._watch, name="progress", daemon=True)
-            self._watcher.start()
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._name_running, name="progress", daemon=True)
+            self._thread.start()
         name = play.get_name().strip()
         stage = stage_of(name)
         mode = "  [check mode]" if play.check_mode or context.CLIARGS.get("check") else ""
@@ -155,7 +169,7 @@ class CallbackModule(Default):
         self._stage = stage
 
     def _head(self) -> None:
-        """The play's heading, once a task of it starts: one whose hosts have all failed before has none."""
+        """Print the play's heading when its first task starts: a play whose hosts have all failed prints none."""
         if self._heading:
             self._display.display(self._heading, color=C.COLOR_HIGHLIGHT)
         self._heading = ""
@@ -185,6 +199,11 @@ class CallbackModule(Default):
 
     # -- results
 
+    def _handle_warnings(self, res: t.Any) -> None:
+        if not self._detailed and is_noise(res.get("warnings")):
+            res.pop("warnings")
+        super()._handle_warnings(res)
+
     def v2_runner_on_ok(self, result: t.Any) -> None:
         seconds = self._took(result)
         if self._detailed:
@@ -192,16 +211,16 @@ class CallbackModule(Default):
             return
         self._handle_warnings_and_exception(result)
         if result.is_changed():
-            word = "would change" if result.task.check_mode else "changed"
-            self._say(word, self._where(result), task_label(result.task_name), seconds, C.COLOR_CHANGED)
+            word = word_for(bool(result.task.check_mode), bool(context.CLIARGS.get("check")))
+            self._line(word, self._where(result), task_label(result.task_name), seconds, C.COLOR_CHANGED)
         elif result.result.get("_ansible_verbose_always") and "results" not in result.result:
-            self._speak(result)
+            self._message(result)
 
-    def _speak(self, result: t.Any) -> None:
-        """What a task was written to say (ansible.builtin.debug)."""
+    def _message(self, result: t.Any) -> None:
+        """Print the message of a task such as ansible.builtin.debug."""
         found = result.result
         self._clean_results(found, result.task.action)
-        self._say("says", self._where(result), task_label(result.task_name), None, C.COLOR_DEBUG)
+        self._line("message", self._where(result), task_label(result.task_name), None, C.COLOR_DEBUG)
         message = found.get("msg")
         self._body(message if isinstance(message, str) else self._dump_results(found, indent=2), C.COLOR_DEBUG)
 
@@ -219,7 +238,7 @@ class CallbackModule(Default):
             return
         self._handle_warnings(result.result)
         word = "ignored" if ignore_errors else "FAILED"
-        self._say(word, self._where(result), task_label(result.task_name), seconds, C.COLOR_ERROR)
+        self._line(word, self._where(result), task_label(result.task_name), seconds, C.COLOR_ERROR)
         # The items of a loop have been printed one by one.
         if not (result.task.loop and "results" in result.result):
             self._explain(result)
@@ -234,7 +253,7 @@ class CallbackModule(Default):
         if self._detailed:
             super().v2_runner_on_unreachable(result)
             return
-        self._say("UNREACHABLE", self._where(result), task_label(result.task_name), seconds, C.COLOR_UNREACHABLE)
+        self._line("UNREACHABLE", self._where(result), task_label(result.task_name), seconds, C.COLOR_UNREACHABLE)
         self._body(error_text(result.result), C.COLOR_UNREACHABLE)
 
     def v2_runner_item_on_ok(self, result: t.Any) -> None:
@@ -243,7 +262,7 @@ class CallbackModule(Default):
             return
         self._handle_warnings_and_exception(result)
         if result.result.get("_ansible_verbose_always"):
-            self._speak(result)
+            self._message(result)
 
     def v2_runner_item_on_skipped(self, result: t.Any) -> None:
         if self._detailed:
@@ -255,7 +274,7 @@ class CallbackModule(Default):
             return
         self._handle_warnings(result.result)
         label = f"{task_label(result.task_name)} (item {self._get_item_label(result.result)})"
-        self._say("FAILED", self._where(result), label, None, C.COLOR_ERROR)
+        self._line("FAILED", self._where(result), label, None, C.COLOR_ERROR)
         self._explain(result)
 
     def v2_runner_retry(self, result: t.Any) -> None:
@@ -263,9 +282,8 @@ class CallbackModule(Default):
             super().v2_runner_retry(result)
             return
         left = int(result.result.get("retries", 0)) - int(result.result.get("attempts", 0))
-        self._say(
-            "again", self._where(result), f"{task_label(result.task_name)}, {left} tries left", None, C.COLOR_DEBUG
-        )
+        label = f"{task_label(result.task_name)}, {left} retries left"
+        self._line("retrying", self._where(result), label, None, C.COLOR_DEBUG)
 
     def v2_on_file_diff(self, result: t.Any) -> None:
         if self._detailed:
@@ -277,5 +295,5 @@ class CallbackModule(Default):
             if not (isinstance(row, dict) and row.get("diff") and row.get("changed")):
                 continue
             if text := self._get_diff(row["diff"]):
-                self._say("diff", self._where(result), task_label(result.task_name), None, C.COLOR_HIGHLIGHT)
+                self._line("diff", self._where(result), task_label(result.task_name), None, C.COLOR_HIGHLIGHT)
                 self._display.display(text.rstrip("\n"))

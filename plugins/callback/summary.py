@@ -7,22 +7,23 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 name: summary
 type: aggregate
-short_description: Says at the end of a run what it did, and writes it as a page and as JSON
+short_description: Print a summary at the end of a run, and write it as HTML and JSON
 version_added: "1.0.0"
 author: The nexod.infra maintainers (@nexod)
 description:
   - Prints environment, version and revision before and after, keys flushed and sessions kept, the latency verdict,
-    the time of each stage, the hosts that changed, what is a stand-in, and the URLs to open.
-  - When the run failed, it names stage, host and task, with the whole error.
-  - Writes the same to two files named after the playbook, as JSON for programs and as one page for people
+    the duration of each stage, the changed hosts, the stand-ins in use, and the URLs to open.
+  - If the run failed, prints the stage, host and task with the full error.
+  - Writes the same to two files named after the playbook, JSON for programs and a page for people
     (C(deploy.json) and C(deploy.html) for C(deploy.yml)).
-  - In check mode, lists each thing that would change by stage and host, and writes it as Markdown too
+  - In check mode, lists each planned change by stage and host, and writes the list as Markdown too
     (C(deploy-plan.json), C(deploy-plan.html), C(deploy-plan.md)).
-  - Stages hand over what they know by M(ansible.builtin.set_stats) under the key C(infra_summary).
-  - Silent for playbooks whose plays belong to no stage (their names lack the form C(<stage> | what it does)).
+  - Stages pass their facts to it with M(ansible.builtin.set_stats) under the key C(infra_summary).
+  - Releases the environment's lock (M(nexod.infra.deploy_lock)) when the run ends, whether or not it failed.
+  - Prints nothing for playbooks whose plays belong to no stage (their names lack the form C(<stage> | what it does)).
 options:
   report_dir:
-    description: Folder the two files go to, made when it is missing. Relative to the folder the command was typed in.
+    description: Folder for the files, relative to the working directory. Created if it does not exist.
     type: path
     default: .report
     env:
@@ -74,6 +75,26 @@ from ansible_collections.nexod.infra.plugins.plugin_utils._report.timeline impor
     Timeline,
 )
 
+# The command-line options that another `ansible` needs to reach the same host with the same variables.
+REPEATED_OPTIONS = {
+    "inventory": "--inventory",
+    "extra_vars": "--extra-vars",
+    "vault_ids": "--vault-id",
+    "vault_password_files": "--vault-password-file",
+}
+SINGLE_OPTIONS = {
+    "remote_user": "--user",
+    "private_key_file": "--private-key",
+    "connection": "--connection",
+    "timeout": "--timeout",
+    "ssh_common_args": "--ssh-common-args",
+    "ssh_extra_args": "--ssh-extra-args",
+    "become_method": "--become-method",
+    "become_user": "--become-user",
+    "become_password_file": "--become-password-file",
+    "connection_password_file": "--connection-password-file",
+}
+
 
 def _now() -> str:
     return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
@@ -99,39 +120,32 @@ def write(folder: Path, name: str, text: str) -> Path:
     return target
 
 
-def give_back_command(lock: t.Mapping[str, t.Any], given: t.Mapping[str, t.Any]) -> list[str]:
-    """`ansible` as this run was called: the same inventory, secrets and way to the host."""
+def release_command(lock: t.Mapping[str, t.Any], given: t.Mapping[str, t.Any]) -> list[str]:
+    """The command that releases `lock`, with the inventory, secrets and connection options of this run."""
     argv = [sys.executable, "-m", "ansible", "adhoc", str(lock["host"]), "--module-name", "nexod.infra.deploy_lock"]
     argv += ["--args", json.dumps({"environment": lock["environment"], "state": "released"})]
-    listed = {
-        "inventory": "--inventory",
-        "extra_vars": "--extra-vars",
-        "vault_ids": "--vault-id",
-        "vault_password_files": "--vault-password-file",
-    }
-    for name, option in listed.items():
-        argv += [word for value in given.get(name) or () for word in (option, str(value))]
-    single = {"remote_user": "--user", "private_key_file": "--private-key", "become_method": "--become-method"}
-    argv += [word for name, option in single.items() if given.get(name) for word in (option, str(given[name]))]
+    for name, option in REPEATED_OPTIONS.items():
+        argv += [f"{option}={value}" for value in given.get(name) or ()]
+    argv += [f"{option}={given[name]}" for name, option in SINGLE_OPTIONS.items() if given.get(name)]
     return [*argv, *(["--become"] if given.get("become") else [])]
 
 
-def give_back(lock: t.Mapping[str, t.Any], given: t.Mapping[str, t.Any]) -> str:
-    """Give the lock back; returns why it could not be, or nothing."""
+def release(lock: t.Mapping[str, t.Any], given: t.Mapping[str, t.Any]) -> str:
+    """Release the lock; returns why that failed, or nothing."""
     environment = {**os.environ, RUN_VARIABLE: str(lock["run"])}
-    done = run_process(give_back_command(lock, given), environment=environment, timeout=60)
+    done = run_process(release_command(lock, given), environment=environment, timeout=60)
     return "" if done.rc == 0 else (done.output.splitlines() or [f"rc {done.rc}"])[-1]
 
 
 def write_report(folder: Path, name: str, report: t.Mapping[str, t.Any]) -> list[Path]:
-    """Write the report for people and for programs; the files' names differ in their suffix alone."""
-    told = write(folder, f"{name}.json", json.dumps(report, indent=2, ensure_ascii=False, default=str) + "\n")
-    shown = [write(folder, f"{name}.html", page(report)), told]
+    """Write the report for people and for programs; the names of the files differ only in their suffix."""
+    data = write(folder, f"{name}.json", json.dumps(report, indent=2, ensure_ascii=False, default=str) + "\n")
+    shown = [write(folder, f"{name}.html", page(report)), data]
     return [*shown, write(folder, f"{name}.md", as_markdown(report))] if report["check_mode"] else shown
 
 
 class CallbackModule(CallbackBase):
-    """Gathers while the run lasts, speaks once at its end."""
+    """Collects facts during the run and prints the summary at its end."""
 
     CALLBACK_VERSION = 2.0
     CALLBACK_TYPE = "aggregate"
@@ -162,7 +176,7 @@ class CallbackModule(CallbackBase):
         self._stage_name = stage_of(play.get_name())
 
     def v2_playbook_on_task_start(self, task: t.Any, is_conditional: bool) -> None:
-        """A play whose hosts have all failed before starts no task: its stage did not run."""
+        """A play whose hosts have all failed starts no task: its stage did not run."""
         if self._stage_name and not self._stage:
             self._stage_begun = time.monotonic()
             new = Stage(self._stage_name, begun=self._stage_begun - self._begun)
@@ -183,22 +197,27 @@ class CallbackModule(CallbackBase):
         )
 
     def v2_runner_on_ok(self, result: t.Any) -> None:
-        self._ended(result, CHANGED if result.is_changed() else OK)
+        self._ended(result, CHANGED if result.is_changed() and not self._only_planned(result) else OK)
         if not self._stage:
             return
-        if result.is_changed():
+        if result.is_changed() and not self._only_planned(result):
             self._stage.changed += 1
         if result.result.get("became") in ("take", "take over"):
             self._lock = dict(result.result.get("lock") or {})
         if result.task.loop is None:
-            self._learn(result)
+            self._record(result)
 
     def v2_runner_item_on_ok(self, result: t.Any) -> None:
-        self._learn(result)
+        self._record(result)
 
-    def _learn(self, result: t.Any) -> None:
-        """What was changed, from the result and the task's arguments: ansible-core 2.21 no longer returns those."""
-        if self._stage:
+    @staticmethod
+    def _only_planned(result: t.Any) -> bool:
+        """Whether a task of a real run runs in check mode: it only compares and changes nothing."""
+        return bool(result.task.check_mode) and not context.CLIARGS.get("check")
+
+    def _record(self, result: t.Any) -> None:
+        """Record the changes of a task from its result and arguments (ansible-core 2.21 no longer returns those)."""
+        if self._stage and not self._only_planned(result):
             module = str(getattr(result.task, "resolved_action", None) or result.task.action)
             where = (self._stage.name, result.host.get_name(), module, result.task_name)
             given = result.task_fields.get("args") or {}
@@ -216,7 +235,7 @@ class CallbackModule(CallbackBase):
 
     def _fail(self, result: t.Any) -> None:
         found = result.result
-        # The host that the task was given to; of a loop only the template that says which.
+        # The host that the task was delegated to; in a loop this is only the unevaluated template.
         where = str(result.task.delegate_to or result.host.get_name())
         if found.get("unreachable") and "{{" not in where:
             found = away(where, str(found.get("msg") or ""))
@@ -233,35 +252,35 @@ class CallbackModule(CallbackBase):
         )
 
     def _environment(self) -> str:
-        """The environment's name: what the inventory says, else the inventory's own folder."""
+        """The environment's name: from the inventory's variables, otherwise the name of its folder."""
         try:
             manager = self._play.get_variable_manager()
             host = manager._inventory.get_hosts()[0]
             name = manager.get_vars(host=host, include_hostvars=False).get("infra_environment")
-        except Exception:  # noqa: BLE001,RUF100 - a name for the report is never worth failing a run
+        except Exception:  # noqa: BLE001,RUF100 - the report's heading must not fail a run
             name = None
         if isinstance(name, str) and "{{" not in name:
             return name
         sources = [str(source).rstrip("/,") for source in context.CLIARGS.get("inventory") or ()]
         return Path(sources[0]).name if sources else ""
 
-    def _give_back(self) -> None:
-        """Give the environment's lock back. Here, because a playbook that fails has no last task."""
+    def _release_lock(self) -> None:
+        """Release the environment's lock. Done here because a failed playbook runs no final task."""
         lock, self._lock = self._lock, {}
         if not lock or context.CLIARGS.get("check"):
             return
-        told = give_back(lock, context.CLIARGS)
-        if told:
+        failure = release(lock, context.CLIARGS)
+        if failure:
             self._display.warning(
-                f"The lock of {lock['environment']} on {lock['host']} was not given back ({told}). "
-                "The next run on this machine takes it over; from another one, wait for its lease to end."
+                f"Cannot release the lock of {lock['environment']} on {lock['host']}: {failure}. "
+                "The next run on this machine takes it over; other machines wait until its lease ends."
             )
 
     def v2_playbook_on_stats(self, stats: t.Any) -> None:
         self._end_stage()
-        self._give_back()
-        told = stats.custom.get("_run", {}).get("infra_summary") or {}
-        if not told and not self._stages:
+        self._release_lock()
+        facts = stats.custom.get("_run", {}).get("infra_summary") or {}
+        if not facts and not self._stages:
             return
         hosts = {host: stats.summarize(host) for host in sorted(stats.processed)}
         run = Run(
@@ -277,7 +296,7 @@ class CallbackModule(CallbackBase):
             changes=self._changes,
             timeline=self._timeline.rows(),
         )
-        report = build(run, told)
+        report = build(run, facts)
         name = Path(self._playbook).stem + ("-plan" if run.check_mode else "")
         written: list[Path] = []
         try:

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.nexod.infra.plugins.callback.progress import Waiting, due, task_label
+from ansible_collections.nexod.infra.plugins.callback.progress import Waiting, due, is_noise, task_label, word_for
+from ansible_collections.nexod.infra.plugins.callback.summary import release_command
 
 COLLECTIONS = str(Path(__file__).parents[4] / ".collections")
 CANARY = "s3cret-canary"
@@ -36,6 +37,9 @@ PLAYBOOK = f"""
   hosts: here
   gather_facts: false
   tasks:
+    - name: configure | Add
+      ansible.builtin.lineinfile: {{path: "{{{{ target }}}}-line", line: a, create: true, mode: "0600"}}
+      when: plain | default(false) | bool
     - name: configure | Write
       ansible.builtin.copy: {{content: new, dest: "{{{{ target }}}}", mode: "0600"}}
     - name: configure | Write each
@@ -44,6 +48,10 @@ PLAYBOOK = f"""
     - name: run | Fail
       ansible.builtin.fail: {{msg: "Cannot x: y.\\nDo z."}}
       when: fails | default(false) | bool
+    - name: plan | Compare
+      ansible.builtin.copy: {{content: other, dest: "{{{{ target }}}}", mode: "0600"}}
+      check_mode: true
+      when: plans | default(false) | bool
     - name: run | Ask another host
       ansible.builtin.ping:
       delegate_to: "{{{{ another | default(inventory_hostname) }}}}"
@@ -81,6 +89,7 @@ def play(tmp_path: Path):
                 "ANSIBLE_COLLECTIONS_PATH": COLLECTIONS,
                 "ANSIBLE_STDOUT_CALLBACK": "nexod.infra.progress",
                 "ANSIBLE_CALLBACKS_ENABLED": "nexod.infra.summary",
+                "ANSIBLE_PIPELINING": "true",
                 "NEXOD_PROGRESS_WAIT_SECONDS": "1",
             },
             capture_output=True,
@@ -171,6 +180,74 @@ def test_check_mode_says_would(play, tmp_path: Path) -> None:
     assert f"    + create  file      {tmp_path}/written" in said
     assert [(row["action"], row["object"]) for row in report["changes"]][-1] == ("create", f"{tmp_path}/written")
     assert f"+ create file {tmp_path}/written" in (tmp_path / ".report" / "deploy-plan.md").read_text()
+
+
+def test_a_real_run_never_says_would(play) -> None:
+    """A task that is in check mode in a real run plans something; it is no change of the run."""
+    rc, said, report = play("-e", "plans=true")
+    assert rc == 0, said
+    assert "planned      here            plan | Compare" in said
+    assert "would" not in said
+    assert [row["action"] for row in report["changes"] if row["kind"] == "file"] == ["create"]
+    assert [(stage["name"], stage["changed"]) for stage in report["stages"]][1] == ("backend", 1)
+    assert {span["task"]: span["outcome"] for span in report["timeline"]}.get("plan | Compare", "ok") == "ok"
+
+
+TEMPORARY = (
+    "Module remote_tmp /root/.ansible/tmp did not exist and was created with a mode of 0700, this may cause issues "
+    "when running as another user. To avoid this, create the remote_tmp dir with the correct permissions manually"
+)
+
+
+@pytest.mark.parametrize(
+    ("warnings", "noise"),
+    [([TEMPORARY], True), ([TEMPORARY, "Disk is full"], False), (["Disk is full"], False), ([], False), (None, False)],
+)
+def test_is_noise(warnings: list[str] | None, noise: bool) -> None:
+    assert is_noise(warnings) is noise
+
+
+def test_a_new_host_needs_no_warning_of_its_temporary_folder(play, tmp_path: Path) -> None:
+    """With pipelining, the first module that needs a temporary file makes the folder and warns."""
+    rc, said, _report = play("-e", "plain=true", "-e", "ansible_remote_tmp=~/one")
+    assert rc == 0, said
+    assert "configure | Add" in said
+    assert "remote_tmp" not in said
+    (tmp_path / "written-line").unlink()
+    assert "remote_tmp" in play("-v", "-e", "plain=true", "-e", "ansible_remote_tmp=~/other")[1]
+
+
+@pytest.mark.parametrize(
+    ("task", "run", "word"),
+    [(False, False, "changed"), (True, False, "planned"), (True, True, "would change"), (False, True, "would change")],
+)
+def test_word_for(task: bool, run: bool, word: str) -> None:
+    assert word_for(task, run) == word
+
+
+def test_the_lock_is_released_over_the_same_connection() -> None:
+    given = {
+        "inventory": ("inventories/lab", "more.yml"),
+        "extra_vars": ("a=b c",),
+        "remote_user": "deploy",
+        "ssh_common_args": "-o ProxyJump=bastion",
+        "become": True,
+        "become_user": "root",
+        "private_key_file": None,
+    }
+    argv = release_command({"host": "runner-1", "environment": "lab", "run": "r"}, given)
+    assert argv[1:4] == ["-m", "ansible", "adhoc"]
+    assert argv[4:8] == ["runner-1", "--module-name", "nexod.infra.deploy_lock", "--args"]
+    assert json.loads(argv[8]) == {"environment": "lab", "state": "released"}
+    assert argv[9:] == [
+        "--inventory=inventories/lab",
+        "--inventory=more.yml",
+        "--extra-vars=a=b c",
+        "--user=deploy",
+        "--ssh-common-args=-o ProxyJump=bastion",
+        "--become-user=root",
+        "--become",
+    ]
 
 
 def test_detail_is_the_default_callbacks(play) -> None:
