@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the nexod.infra maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Say all that preflight has found in one list, and fail if there is anything in it."""
+"""Report all problems that preflight has found in one list, and fail if there are any."""
 
 from __future__ import annotations
 
@@ -14,32 +14,32 @@ from ansible_collections.nexod.infra.plugins.plugin_utils._preflight.inputs impo
 
 
 class ActionModule(ActionBase):
-    """Reads the hosts' answers, which the play before has registered, and passes judgement on."""
+    """Collects the registered results of the probe and reports the problems."""
 
     TRANSFERS_FILES = False
 
     def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
-        """The task's result: nothing but "ok", or every fault."""
+        """The task's result: ok, or every problem."""
         super().run(tmp, task_vars)
         spec = {"inputs": {"type": "dict", "required": True}, "answer": {"type": "str", "required": True}}
         arguments = self.validate_argument_spec(spec)[1]
         inputs, hostvars = arguments["inputs"], (task_vars or {})["hostvars"]
         found = from_rows(inputs["faults"])
         answers = {host: hostvars.raw_get(host).get(arguments["answer"]) for host in inputs["asked"]}
-        # No answer at all: --limit has left the host out of the play that asks.
+        # No result: --limit has left the host out of the play that probes.
         asked = sorted(host for host, answer in answers.items() if answer is not None)
         for host in asked:
             found += judge_answer(host, inputs["asked"][host], answers[host], inputs["provider"])
         faults = cluster(found)
         result = {"changed": False, "faults": as_rows(faults), "asked": asked}
         if not faults:
-            return {**result, "msg": f"{len(asked)} hosts asked, nothing to fix."}
+            return {**result, "msg": f"{len(asked)} hosts probed, no problems found."}
         error = {
             "action": "deploy",
             "object": inputs["environment"],
-            "cause": f"{len(faults)} fault{'s' * (len(faults) != 1)} in inputs and hosts",
-            "next_step": "Fix what the list names.",
+            "cause": f"{len(faults)} problem{'s' * (len(faults) != 1)} in inputs and hosts",
+            "next_step": "Fix the problems in the list.",
         }
-        note = "" if inputs["asked"] else "No host was asked: that waits for credentials and secrets."
+        note = "" if inputs["asked"] else "No host was probed, because credentials or secrets are missing."
         text = render(inputs["environment"], faults, inputs["hosts"], note)
         return {**result, "failed": True, "error": error, "msg": text}

@@ -2,28 +2,28 @@
 # Copyright: (c) 2026, the nexod.infra maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Ask a host what preflight wants to know, changing nothing."""
+"""Collect the facts of a host that preflight checks, without changing anything."""
 
 from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: host_probe
-short_description: Ask a host what a deploy wants to know beforehand
+short_description: Collect the facts of a host that preflight checks
 version_added: "1.0.0"
 author: The nexod.infra maintainers (@nexod)
 description:
-  - Reads C(/proc), C(/etc/os-release) and the file systems' sizes; starts no program and changes nothing.
-  - One execution answers everything that the stage C(preflight) judges on the controller.
+  - Reads C(/proc), C(/etc/os-release) and the sizes of the file systems. Starts no program and changes nothing.
+  - One execution returns everything that the stage C(preflight) checks on the controller.
 options:
   reference_time:
     description: >-
-      The controller's time in seconds since the epoch, against which the host's clock is compared.
-      The way to the host is part of the difference.
+      The controller's time in seconds since the epoch, which the host's clock is compared with.
+      The difference includes the time it takes to reach the host.
     type: float
 """
 
 EXAMPLES = r"""
-- name: Ask the host
+- name: Probe the host
   nexod.infra.host_probe:
     reference_time: "{{ now().timestamp() }}"
   register: __probe
@@ -31,12 +31,12 @@ EXAMPLES = r"""
 
 RETURN = r"""
 probe:
-  description: What the host said.
+  description: The facts of the host.
   returned: success
   type: dict
   contains:
     clock_offset_seconds:
-      description: Seconds by which the host's clock is ahead of O(reference_time); null where none was given.
+      description: Seconds by which the host's clock is ahead of O(reference_time); null without it.
       type: float
     disk_free_mb:
       description: Free mebibytes by path.
@@ -45,7 +45,7 @@ probe:
       description: Name of process 1.
       type: str
     listeners:
-      description: Each TCP port listened on, with the program and the systemd unit that hold it.
+      description: Each listening TCP port, with the program and the systemd unit.
       type: list
       elements: dict
     memory_mb:

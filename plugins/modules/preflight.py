@@ -2,27 +2,27 @@
 # Copyright: (c) 2026, the nexod.infra maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Documentation of the action plugin of the same name: it runs on the controller alone."""
+"""Documentation of the action plugin of the same name: it runs on the controller only."""
 
 from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: preflight
-short_description: Check every input of a deploy on the controller, asking nobody
+short_description: Check every input of a deploy on the controller
 version_added: "1.0.0"
 author: The nexod.infra maintainers (@nexod)
 description:
-  - Holds the variables of all hosts against the argument specifications of all roles of the collection - unknown or
-    misspelt names, wrong types, missing values and secrets, values that contradict one another, groups without hosts,
-    credentials that the provider needs.
-  - Never fails. M(nexod.infra.preflight_report) says what was found, together with what the hosts have answered.
-  - Sends nothing. Where credentials or secrets are missing, it lets no host be asked either.
-  - Shows no secret, whatever the fault is.
+  - Checks the variables of all hosts against the argument specifications of all roles of the collection - unknown or
+    misspelt names, wrong types, missing values and secrets, values that contradict each other, groups without hosts,
+    missing credentials of the provider.
+  - Never fails. M(nexod.infra.preflight_report) reports the problems together with those of the hosts.
+  - Connects to no system. If credentials or secrets are missing, it excludes all hosts from the probe.
+  - Never prints a secret.
 options: {}
 """
 
 EXAMPLES = r"""
-- name: Read the inventory against every role's specification
+- name: Check the inventory against the specification of every role
   nexod.infra.preflight:
   register: preflight_inputs
 """
@@ -39,29 +39,29 @@ provider:
   type: str
   sample: aws
 faults:
-  description: What is to be fixed.
+  description: The problems found.
   returned: always
   type: list
   elements: dict
   contains:
     subject:
-      description: What it is about, a variable's name in most cases.
+      description: What the problem is about, usually the name of a variable.
       type: str
     cause:
-      description: Why it is wrong.
+      description: The cause.
       type: str
     next_step:
-      description: What to do about it.
+      description: How to fix it.
       type: str
     hosts:
-      description: Hosts that have the fault; empty where it is nobody's in particular.
+      description: Hosts with the problem; empty if it is not about particular hosts.
       type: list
       elements: str
     where:
-      description: File and line of the value, where that is known.
+      description: File and line of the value, if known.
       type: str
 asked:
-  description: Hosts that can be asked, each with what it will be judged by.
+  description: Hosts to probe, each with its requirements.
   returned: always
   type: dict
 hosts:

@@ -2,31 +2,31 @@
 # Copyright: (c) 2026, the nexod.infra maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Documentation of the action plugin of the same name: it runs on the controller alone."""
+"""Documentation of the action plugin of the same name: it runs on the controller only."""
 
 from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: preflight_report
-short_description: Say everything that preflight has found in one list, and fail if there is anything
+short_description: Report all problems that preflight has found, and fail if there are any
 version_added: "1.0.0"
 author: The nexod.infra maintainers (@nexod)
 description:
-  - Judges what the hosts have answered to M(nexod.infra.host_probe) and puts it together with the faults of the inputs.
-  - The same fault on several hosts is one line.
+  - Checks the results of M(nexod.infra.host_probe) on all hosts and merges them with the problems of the inputs.
+  - The same problem on several hosts is reported once.
 options:
   inputs:
-    description: What M(nexod.infra.preflight) has returned.
+    description: The result of M(nexod.infra.preflight).
     type: dict
     required: true
   answer:
-    description: Name of the variable in which each host's answer was registered.
+    description: Name of the variable that the result of M(nexod.infra.host_probe) was registered in.
     type: str
     required: true
 """
 
 EXAMPLES = r"""
-- name: Judge inputs and hosts
+- name: Report the problems of inputs and hosts
   nexod.infra.preflight_report:
     inputs: "{{ preflight_inputs }}"
     answer: preflight_answer
@@ -34,12 +34,12 @@ EXAMPLES = r"""
 
 RETURN = r"""
 faults:
-  description: What is to be fixed, as M(nexod.infra.preflight) returns it.
+  description: The problems found, as M(nexod.infra.preflight) returns them.
   returned: always
   type: list
   elements: dict
 asked:
-  description: Hosts that were asked.
+  description: Hosts that were probed.
   returned: always
   type: list
   elements: str

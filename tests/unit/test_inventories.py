@@ -111,7 +111,7 @@ def test_without_anything_one_list_of_what_is_missing(tmp_path: pathlib.Path, en
     subjects = [fault["subject"] for fault in said["faults"]]
     wanted = {"AWS credentials", *(f"host {host}" for host in HOSTS), *(f"infra_{name.lower()}" for name in SECRETS)}
     assert wanted <= set(subjects)
-    assert said["msg"].startswith(f"Cannot deploy {environment}: {len(subjects)} things are to be fixed first.")
+    assert said["msg"].startswith(f"Cannot deploy {environment}: {len(subjects)} problems to fix first.")
     # Everything that is missing can be given by the environment alone, except for a release that was never built.
     next_steps = [fault["next_step"] for fault in said["faults"] if not fault["subject"].endswith("_archive")]
     assert [next_step for next_step in next_steps if "xport " not in next_step] == []

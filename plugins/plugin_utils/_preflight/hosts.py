@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the nexod.infra maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Preflight, the part that judges what the hosts said of themselves."""
+"""Preflight of the hosts: checks what the probe of each host has returned."""
 
 from __future__ import annotations
 
@@ -53,21 +53,23 @@ def wanted_ports(inputs: Inputs, host: HostInputs) -> list[WantedPort]:
 
 
 def check_port_numbers(inputs: Inputs) -> list[Fault]:
-    """Ports that are none, and two roles of one host that want the same one."""
+    """Invalid port numbers, and two roles of one host with the same port."""
     found = []
     for host in inputs.hosts.values():
         taken: dict[int, WantedPort] = {}
         for want in wanted_ports(inputs, host):
             if not 0 < want["port"] < 65536:
-                found.append(Fault(want["option"], f"is {want['port']}", "Choose one from 1 to 65535.", (host.name,)))
+                found.append(
+                    Fault(want["option"], f"is {want['port']}", "Choose a port from 1 to 65535.", (host.name,))
+                )
             elif (first := taken.setdefault(want["port"], want)) is not want:
-                cause = f"is {want['port']}, which {first['option']} is on the same host, too"
-                found.append(Fault(want["option"], cause, "Give one of them another port.", (host.name,)))
+                cause = f"is {want['port']}, the same port as {first['option']} on this host"
+                found.append(Fault(want["option"], cause, "Change one of the two ports.", (host.name,)))
     return found
 
 
 def wants_of(inputs: Inputs, host: HostInputs) -> Wants:
-    """What a host will be judged by."""
+    """The requirements on a host."""
     address = host.evaluate("ansible_host") if "ansible_host" in host.raw else host.name
     return {
         "ports": wanted_ports(inputs, host),
@@ -79,32 +81,34 @@ def wants_of(inputs: Inputs, host: HostInputs) -> Wants:
 
 
 def judge_unreachable(host: str, wants: Wants, message: str, provider: str) -> Fault:
-    """A host that did not answer."""
-    next_step = "See that it runs, and that `ssh` to its address works from here with the inventory's user and key."
+    """A host that cannot be reached."""
+    next_step = (
+        "Check that it is running, and that `ssh` from here works with the address, user and key of the inventory."
+    )
     if provider == "lab":
         next_step = "Boot the lab's hosts: ansible-playbook -i inventories/lab playbooks/lab_up.yml"
     return Fault("host", f"cannot be reached: {_reason(message, wants['address'])}", next_step, (host,))
 
 
 def _reason(message: str, address: str) -> str:
-    """Without the address: the same reason is the same text."""
+    """The reason without the address, so that hosts with the same reason are reported together."""
     return ssh_reason(message).replace(f"connect to host {address}", "connect")[:200].rstrip(".")
 
 
 def judge_answer(host: str, wants: Wants, answer: t.Mapping[str, t.Any], provider: str) -> list[Fault]:
-    """What a host's registered answer says: nobody there, no answer, or an answer to judge."""
+    """The problems in a host's registered result: unreachable, failed, or a probe to check."""
     if answer.get("unreachable"):
         return [judge_unreachable(host, wants, str(answer.get("msg", "no answer")), provider)]
     if "probe" in answer:
         return judge(host, wants, answer["probe"], own_machine=host == CONTROLLER)
-    # Python's own words are at the end: a traceback's last line, or the shell's "not found".
+    # The cause is at the end: the last line of a traceback, or the shell's "not found".
     said = [line for key in ("msg", "module_stderr") for line in str(answer.get(key, "")).splitlines() if line.strip()]
-    cause = f"cannot be asked: {said[-1].strip()[:200]}" if said else "did not answer"
-    return [Fault("host", cause, "See that python3 is installed there and runs.", (host,))]
+    cause = f"cannot be probed: {said[-1].strip()[:200]}" if said else "did not answer"
+    return [Fault("host", cause, "Check that python3 is installed there and runs.", (host,))]
 
 
 def judge(host: str, wants: Wants, probe: t.Mapping[str, t.Any], own_machine: bool = False) -> list[Fault]:
-    """Every fault in what a host said of itself. Nobody's `own_machine` is asked to be a Debian server."""
+    """Every problem in a host's probe. The controller (`own_machine`) need not be a Debian server."""
     found = _judge_resources(host, wants, probe)
     if not own_machine:
         found += _judge_system(host, probe)
@@ -122,9 +126,9 @@ def _judge_system(host: str, probe: t.Mapping[str, t.Any]) -> list[Fault]:
         found.append(Fault("operating system", cause, f"Use one of: {releases}.", (host,)))
     if not probe["systemd"]:
         cause = f"is not managed by systemd (process 1 is {probe['init'] or 'unknown'})"
-        found.append(Fault("host", cause, "Install systemd-sysv and boot it as a system.", (host,)))
+        found.append(Fault("host", cause, "Install systemd-sysv and boot the host with systemd.", (host,)))
     if not probe["superuser"]:
-        found.append(Fault("host", "is not entered as root", "Set ansible_become: true for it.", (host,)))
+        found.append(Fault("host", "is not managed as root", "Set ansible_become: true for it.", (host,)))
     version = tuple(int(part) for part in probe["python"].split(".")[:2])
     if version < MINIMUM_PYTHON:
         wanted = ".".join(map(str, MINIMUM_PYTHON))
@@ -135,19 +139,23 @@ def _judge_system(host: str, probe: t.Mapping[str, t.Any]) -> list[Fault]:
 
 def _judge_resources(host: str, wants: Wants, probe: t.Mapping[str, t.Any]) -> list[Fault]:
     found = []
-    # Where both are one file system, one line says it.
+    # If several paths are on one file system, report it once.
     full = {free: path for path, free in reversed(probe["disk_free_mb"].items()) if free < wants["disk_mb"]}
     for free, path in full.items():
         cause = f"has {free} MiB free, less than the {wants['disk_mb']} of infra_minimum_free_disk_mb"
-        found.append(Fault(f"disk of {path}", cause, "Free some (apt-get clean, old releases) or enlarge it.", (host,)))
+        found.append(
+            Fault(
+                f"disk of {path}", cause, "Free some space (apt-get clean, old releases) or enlarge the disk.", (host,)
+            )
+        )
     if 0 < probe["memory_mb"] < wants["memory_mb"]:
         cause = f"is {probe['memory_mb']} MiB, less than the {wants['memory_mb']} of infra_minimum_memory_mb"
-        found.append(Fault("memory", cause, "Give the host more, or lower infra_minimum_memory_mb.", (host,)))
+        found.append(Fault("memory", cause, "Give the host more memory, or lower infra_minimum_memory_mb.", (host,)))
     offset = probe["clock_offset_seconds"]
     if offset is not None and abs(offset) > wants["clock_seconds"]:
         way = "ahead of" if offset > 0 else "behind"
         cause = f"is {abs(offset):.0f} s {way} the controller's"
-        found.append(Fault("clock", cause, "Let both follow a time server: timedatectl set-ntp true", (host,)))
+        found.append(Fault("clock", cause, "Synchronise both with a time server: timedatectl set-ntp true", (host,)))
     return found
 
 
@@ -155,12 +163,12 @@ def _judge_port(host: str, want: WantedPort, listeners: t.Sequence[t.Mapping[str
     holders = [row for row in listeners if row["port"] == want["port"] and not _is_ours(row["unit"], want["units"])]
     found = []
     for row in holders:
-        by = row["program"] or "a process that cannot be seen"
+        by = row["program"] or "an unknown process"
         unit = f" (unit {row['unit']})" if row["unit"] else ""
         stop = f"Stop it there: systemctl disable --now {row['unit']}" if row["unit"] else "Stop it there"
         where = f"port {want['port']}"
         next_step = f"{stop}; or change {want['option']}."
-        found.append(Fault(where, f"is wanted by the role {want['role']} and held by {by}{unit}", next_step, (host,)))
+        found.append(Fault(where, f"is needed by the role {want['role']} but in use by {by}{unit}", next_step, (host,)))
     return found
 
 

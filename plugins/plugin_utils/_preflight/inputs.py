@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the nexod.infra maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Preflight, the part that needs no host: every input's name, type, presence and reference, as a list of faults."""
+"""Preflight without any host: checks the name, type, presence and references of every input."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ CONTROLLER: t.Final = "localhost"
 
 @dataclasses.dataclass(frozen=True, order=True)
 class Fault:
-    """One thing to fix: what it is about, why it is wrong, what to do, on which hosts, stated where."""
+    """One problem: the subject, the cause, the next step, the hosts concerned, and where the value was written."""
 
     subject: str
     cause: str
@@ -143,19 +143,19 @@ def check_groups(inputs: Inputs) -> list[Fault]:
     found = []
     for group, stage in NEEDED_GROUPS.get(inputs.provider, {}).items():
         if not inputs.groups.get(group):
-            cause = f"has no host, and the stage {stage} needs one"
+            cause = f"has no hosts, but the stage {stage} needs one"
             found.append(
                 Fault(f"group {group}", cause, f"Add a host to it in inventories/{inputs.environment}/hosts.yml.")
             )
     for group in EMPTY_GROUPS.get(inputs.provider, ()):
         if inputs.groups.get(group):
-            cause = f"has hosts, but with the provider {inputs.provider} that layer is not ours"
+            cause = f"has hosts, but the provider {inputs.provider} manages that layer"
             next_step = f"Empty it in inventories/{inputs.environment}/hosts.yml, or change infra_provider."
             found.append(Fault(f"group {group}", cause, next_step, tuple(inputs.groups[group])))
     for group in sorted(set(inputs.groups) - KNOWN_GROUPS):
         meant = did_you_mean(group, KNOWN_GROUPS, cutoff=0.8)
         if meant:
-            found.append(Fault(f"group {group}", "is known to no stage", f"Did you mean {meant}?"))
+            found.append(Fault(f"group {group}", "is not used by any stage", f"Did you mean {meant}?"))
     return found
 
 
@@ -172,15 +172,15 @@ def check_names(inputs: Inputs) -> list[Fault]:
         meant = did_you_mean(name, known, cutoff=0.75 if role else 0.9)
         if meant or role:
             next_step = (
-                f"Did you mean {meant}?" if meant else f"Remove it; roles/{role}/README.md has the names there are."
+                f"Did you mean {meant}?" if meant else f"Remove it; roles/{role}/README.md lists the valid names."
             )
             hosts = tuple(host.name for host in inputs.hosts.values() if name in host.raw and host.where(name) == where)
-            found.append(Fault(name, "is in no role's specification", next_step, hosts, where))
+            found.append(Fault(name, "is not a known variable", next_step, hosts, where))
     return found
 
 
 def check_address(host: HostInputs) -> list[Fault]:
-    """A host whose address is stated, but is empty or cannot be evaluated."""
+    """A host whose address is set but empty, or cannot be evaluated."""
     if "ansible_host" not in host.raw:
         return []
     try:
@@ -202,7 +202,7 @@ def check_address(host: HostInputs) -> list[Fault]:
 
 
 def check_option(inputs: Inputs, host: HostInputs, name: str, spec: t.Mapping[str, t.Any]) -> list[Fault]:
-    """One option on one host. A fault that only follows from another variable's is left out."""
+    """One option on one host. A problem that only follows from another variable's is not reported."""
     required = spec.get("required") or name in NEEDED_SECRETS.get(inputs.provider, ())
     if name not in host.raw:
         if not required:
@@ -245,7 +245,7 @@ def _check_value(
 
 
 def check_credentials(provider: str, environ: t.Mapping[str, str], exists: t.Callable[[str], bool]) -> list[Fault]:
-    """What the provider's API asks for and is not there. Looks at names and files alone; asks nobody."""
+    """Credentials of the provider that are missing. Checks only the names of variables and files."""
     return [
         Fault(need.subject, "are missing" if need.subject.endswith("s") else "is missing", need.next_step)
         for need in PROVIDER_NEEDS.get(provider, ())
@@ -285,7 +285,7 @@ def reached_from(name: str, raw: t.Mapping[str, object]) -> set[str]:
     return found
 
 
-# Lookups that answer from the controller's own files and environment. Preflight evaluates no other: it asks nobody.
+# Lookups that only read the controller's own files and environment. Preflight evaluates no others.
 _OWN_LOOKUPS = frozenset(
     {"config", "dict", "env", "file", "fileglob", "first_found", "ini", "items", "password", "sequence", "template"}
     | {"unvault", "vars", "varnames", "yaml"}
@@ -294,12 +294,12 @@ _LOOKUP = re.compile(r"\b(?:lookup|query|q)\s*\(\s*['\"]([\w.]+)['\"]")
 
 
 def asks_somebody(value: object) -> bool:
-    """Whether evaluating a value would leave the controller."""
+    """Whether evaluating a value would contact another system."""
     return any(plugin.split(".")[-1] not in _OWN_LOOKUPS for text in _texts(value) for plugin in _LOOKUP.findall(text))
 
 
 def secrets_in(value: object, spec: t.Mapping[str, t.Any]) -> set[str]:
-    """Every text in `value` that its specification calls secret, long enough to be told from other words."""
+    """Every string in `value` that its specification marks as secret, if long enough to be recognised in a text."""
     secret, options = bool(spec.get("no_log")), spec.get("options") or {}
     if isinstance(value, c.Mapping):
         below = {
@@ -316,26 +316,26 @@ _ENVIRONMENT_LOOKUP = re.compile(r"env['\"]\s*,\s*['\"]([A-Z][A-Z0-9_]*)['\"]")
 
 
 def missing_next_step(raw: object, name: str) -> str:
-    """How to give an empty variable a value: by the environment variable it is read from, where there is one."""
+    """How to set an empty variable: through the environment variable that it is read from, if there is one."""
     read_from = _ENVIRONMENT_LOOKUP.findall(raw) if isinstance(raw, str) else []
     if not read_from:
-        return f"Give {name} a value."
+        return f"Set {name}."
     return f"Export {' or '.join(read_from)}" + (f", or set {name} in a vault." if name != "ansible_host" else ".")
 
 
 def evaluation_next_step(error: str, raw: t.Mapping[str, object]) -> str:
     """What fixes a template: the name that was meant, or the vault's key."""
     if "vault" in error.lower() or "decrypt" in error.lower():
-        return "Give the vault's password: --vault-password-file FILE, or ANSIBLE_VAULT_PASSWORD_FILE."
+        return "Provide the vault password: --vault-password-file FILE or ANSIBLE_VAULT_PASSWORD_FILE."
     undefined = re.search(r"'(\w+)' is undefined", error)
     meant = did_you_mean(undefined[1], raw) if undefined else None
     return f"Did you mean {meant}?" if meant else "Correct its template."
 
 
 def scrub(faults: t.Iterable[Fault], secrets: t.Collection[str]) -> list[Fault]:
-    """The same faults with every secret in their texts covered, whatever program wrote the text."""
+    """The same problems with every secret masked, whichever program wrote the text."""
     found = list(faults)
-    # Longest first: a secret that contains another must not leave its rest behind.
+    # Longest first, so that a secret that contains another one is masked completely.
     for secret in sorted(secrets, key=len, reverse=True):
         found = [
             dataclasses.replace(
@@ -347,7 +347,7 @@ def scrub(faults: t.Iterable[Fault], secrets: t.Collection[str]) -> list[Fault]:
 
 
 def cluster(faults: t.Iterable[Fault]) -> list[Fault]:
-    """One fault for the same thing on several hosts, in a stable order."""
+    """Merge the same problem on several hosts into one, in a stable order."""
     together: dict[tuple[str, str, str, str], list[str]] = {}
     for fault in faults:
         hosts = together.setdefault((fault.subject, fault.cause, fault.next_step, fault.where), [])
@@ -359,19 +359,19 @@ def cluster(faults: t.Iterable[Fault]) -> list[Fault]:
 
 
 def as_rows(faults: t.Iterable[Fault]) -> list[dict[str, t.Any]]:
-    """Faults as plain data, for programs and for the way through Ansible."""
+    """Problems as plain data, for programs and for passing them through Ansible."""
     return [{**dataclasses.asdict(fault), "hosts": list(fault.hosts)} for fault in faults]
 
 
 def from_rows(rows: t.Iterable[t.Mapping[str, t.Any]]) -> list[Fault]:
-    """The way back."""
+    """Problems from plain data."""
     return [Fault(**{**row, "hosts": tuple(row["hosts"])}) for row in rows]
 
 
 def render(environment: str, faults: t.Sequence[Fault], everybody: t.Collection[str], note: str = "") -> str:
-    """The one list a person reads."""
-    many = f"{len(faults)} things are" if len(faults) != 1 else "one thing is"
-    lines = [f"Cannot deploy {environment}: {many} to be fixed first. Nothing was changed."]
+    """The list that people read."""
+    many = f"{len(faults)} problem{'s' * (len(faults) != 1)} to fix first"
+    lines = [f"Cannot deploy {environment}: {many}. Nothing was changed."]
     for number, fault in enumerate(faults, 1):
         hosts = _named(fault, everybody)
         at = "; ".join(part for part in (hosts, fault.where) if part)
@@ -384,7 +384,7 @@ def render(environment: str, faults: t.Sequence[Fault], everybody: t.Collection[
 
 
 def _named(fault: Fault, everybody: t.Collection[str]) -> str:
-    """The hosts of a fault; where it is everybody's, the file says enough."""
+    """The hosts of a problem; if all hosts have it, the name of the file is enough."""
     if fault.hosts and set(fault.hosts) >= set(everybody):
         return "" if fault.where else "every host"
     most = 12

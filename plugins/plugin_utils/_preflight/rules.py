@@ -1,10 +1,10 @@
 # Copyright: (c) 2026, the nexod.infra maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Preflight, the part that compares: values that fit their types and contradict one another.
+"""Preflight of values that have the right type but contradict each other.
 
-Every rule is a function from the whole of the inputs to faults, and listed in `RULES`. A rule passes over what is
-missing or at fault already: that is said once, elsewhere.
+Each rule is a function from all inputs to a list of problems, and is listed in `RULES`. A rule skips values that are
+missing or invalid: those are reported elsewhere.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ import typing as t
 from ansible_collections.nexod.infra.plugins.plugin_utils._preflight.inputs import CONTROLLER, Fault, Inputs
 from ansible_collections.nexod.infra.plugins.plugin_utils._preflight.tables import CONTROLLER_FILES, NEEDED_SECRETS
 
-# Beside the pools: a migration and its lock, what each server's exporter opens, and what PostgreSQL keeps back for
-# its superuser (superuser_reserved_connections).
+# In addition to the pools: a migration and its lock, the exporter of each server, and what PostgreSQL reserves for
+# superusers (superuser_reserved_connections).
 MIGRATION_CONNECTIONS: t.Final = 2
 EXPORTER_CONNECTIONS: t.Final = 3
 SUPERUSER_CONNECTIONS: t.Final = 3
@@ -37,7 +37,7 @@ def environment_fits_provider(inputs: Inputs) -> list[Fault]:
 
 
 class _Row(t.NamedTuple):
-    """A row of the latency table, with the name it is spoken of by."""
+    """A row of the latency table, with the name that problems refer to."""
 
     name: str
     metric: str
@@ -66,9 +66,9 @@ def latency_targets(inputs: Inputs) -> list[Fault]:
     for row in _latency_rows(inputs):
         if not 0 < row.quantile < 1:
             cause = f"has the quantile {row.quantile:g}"
-            found.append(Fault(row.name, cause, "Give it one between 0 and 1, such as 0.95."))
+            found.append(Fault(row.name, cause, "Set a quantile between 0 and 1, such as 0.95."))
         if row.target <= 0:
-            found.append(Fault(row.name, f"has the target {row.target:g} s", "Give it one above 0."))
+            found.append(Fault(row.name, f"has the target {row.target:g} s", "Set a target above 0."))
         if row.target >= row.alert:
             cause = f"has a target ({row.target:g} s) that is not below its alert ({row.alert:g} s) for {row.metric}"
             found.append(Fault(row.name, cause, "Raise alert_seconds above target_seconds."))
@@ -76,25 +76,25 @@ def latency_targets(inputs: Inputs) -> list[Fault]:
 
 
 def latency_rows_agree(inputs: Inputs) -> list[Fault]:
-    """No row twice; of one metric, the higher quantile is the slower."""
+    """No duplicate rows; for one metric, a higher quantile has a longer target."""
     rows = _latency_rows(inputs)
     found = []
     for (metric, quantile), times in collections.Counter((row.metric, row.quantile) for row in rows).items():
         if times > 1:
-            cause = f"names {metric} at the quantile {quantile:g} {times} times"
-            found.append(Fault("infra_latency_targets", cause, "Keep one of the rows."))
+            cause = f"has {times} rows for {metric} at the quantile {quantile:g}"
+            found.append(Fault("infra_latency_targets", cause, "Keep one of them."))
     for low, high in itertools.permutations(rows, 2):
         if low.metric == high.metric and low.quantile < high.quantile and low.target > high.target:
             cause = (
-                f"wants {high.metric} faster at the quantile {high.quantile:g} ({high.target:g} s)"
+                f"has a shorter target for {high.metric} at the quantile {high.quantile:g} ({high.target:g} s)"
                 f" than at {low.quantile:g} ({low.target:g} s)"
             )
-            found.append(Fault(high.name, cause, "Give the higher quantile the longer time."))
+            found.append(Fault(high.name, cause, "Give the higher quantile the longer target."))
     return found
 
 
 def database_users_differ(inputs: Inputs) -> list[Fault]:
-    """One role for two purposes has the rights of both."""
+    """A role that is used for two purposes has the rights of both."""
     names = [f"infra_database_{user}_user" for user in ("owner", "app", "monitor")]
     users = {name: inputs.value(CONTROLLER, name) for name in names}
     return [
@@ -105,18 +105,18 @@ def database_users_differ(inputs: Inputs) -> list[Fault]:
 
 
 def secrets_are_one_line(inputs: Inputs) -> list[Fault]:
-    """A line break or other control character in a password ends a line of somebody's configuration."""
+    """A line break or other control character in a password breaks configuration files."""
     found = []
     for name in NEEDED_SECRETS.get(inputs.provider, ()):
         value = inputs.value(CONTROLLER, name)
         if isinstance(value, str) and re.search(r"[\x00-\x1f\x7f]|^\s|\s$", value):
-            cause = "holds a line break, another control character, or a space at its beginning or end"
-            found.append(Fault(name, cause, "Give it without (a file's last line break is often taken along)."))
+            cause = "contains a line break or another control character, or begins or ends with a space"
+            found.append(Fault(name, cause, "Remove it (often it is the line break at the end of a file)."))
     return found
 
 
 def connection_budget(inputs: Inputs) -> list[Fault]:
-    """Pools, migrations, exporters and the superuser's reserve together, against the server and the agreed limit."""
+    """The sum of pools, migrations, exporters and the superuser's reserve, against the two limits."""
     poolers = list(inputs.groups.get("pooler", ()))
     pooled = sum(_pooled(inputs, host) for host in poolers)
     found = []
@@ -133,7 +133,7 @@ def connection_budget(inputs: Inputs) -> list[Fault]:
         server = inputs.number(host, "lab_postgresql_max_connections")
         if server is not None and pooled + beside > server:
             cause = (
-                f"is {server}, less than the {pooled + beside} that are wanted: pools {pooled}"
+                f"is {server}, less than the {pooled + beside} needed: pools {pooled}"
                 f" (on {len(poolers)} hosts), migrations {MIGRATION_CONNECTIONS}, exporter {EXPORTER_CONNECTIONS},"
                 f" superuser's reserve {SUPERUSER_CONNECTIONS}"
             )
@@ -153,7 +153,7 @@ def _pooled(inputs: Inputs, host: str) -> int:
 
 
 def values_of_pgbouncer(inputs: Inputs) -> list[Fault]:
-    """PgBouncer's own values against each other."""
+    """Contradictions between the values of PgBouncer."""
     found = []
     for host in inputs.groups.get("pooler", ()):
         size = inputs.number(host, "pgbouncer_pool_size")
@@ -167,24 +167,26 @@ def values_of_pgbouncer(inputs: Inputs) -> list[Fault]:
             found.append(Fault("pgbouncer_max_client_connections", cause, f"Raise it to {cap} at least.", (host,)))
         sslmode = str(inputs.value(host, "pgbouncer_server_sslmode"))
         if sslmode.startswith("verify") and inputs.value(host, "pgbouncer_server_ca_file") == "":
-            cause = f"is empty, and {sslmode} of pgbouncer_server_sslmode proves nothing without it"
-            found.append(Fault("pgbouncer_server_ca_file", cause, "Name the authority's certificates.", (host,)))
+            cause = f"is empty, but pgbouncer_server_sslmode {sslmode} needs it"
+            found.append(
+                Fault("pgbouncer_server_ca_file", cause, "Set it to the file with the CA's certificates.", (host,))
+            )
     return found
 
 
 def database_hosts(inputs: Inputs) -> list[Fault]:
-    """One primary; replicas that know it and can take as many connections as it."""
+    """One primary, and replicas that know its address and allow as many connections."""
     primaries = list(inputs.groups.get("database_primary", ()))
     replicas = list(inputs.groups.get("database_replica", ()))
     hosts_file = f"inventories/{inputs.environment}/hosts.yml"
     found = []
     if len(primaries) > 1:
-        cause = f"has {len(primaries)} hosts; replicas follow one"
-        next_step = f"Leave one in {hosts_file}, and move the others to database_replica."
+        cause = f"has {len(primaries)} hosts, but replicas follow a single primary"
+        next_step = f"Keep one of them in {hosts_file} and move the others to database_replica."
         found.append(Fault("group database_primary", cause, next_step, tuple(primaries)))
     for host in set(primaries) & set(replicas):
-        cause = "is in database_primary and in database_replica"
-        found.append(Fault(f"host {host}", cause, f"Leave it in one of them in {hosts_file}."))
+        cause = "is in both database_primary and database_replica"
+        found.append(Fault(f"host {host}", cause, f"Remove it from one of the two in {hosts_file}."))
     wanted = max((inputs.number(host, "lab_postgresql_max_connections") or 0 for host in primaries), default=0)
     for host in replicas:
         if inputs.value(host, "lab_postgresql_primary_host") == "":
@@ -192,13 +194,15 @@ def database_hosts(inputs: Inputs) -> list[Fault]:
             found.append(Fault("lab_postgresql_primary_host", "is empty on a replica", next_step, (host,)))
         own = inputs.number(host, "lab_postgresql_max_connections")
         if own is not None and own < wanted:
-            cause = f"is {own} on a replica, less than the primary's {wanted}; PostgreSQL refuses to follow then"
+            cause = (
+                f"is {own} on a replica, less than the primary's {wanted}; PostgreSQL refuses to start such a replica"
+            )
             found.append(Fault("lab_postgresql_max_connections", cause, f"Raise it to {wanted}.", (host,)))
     return found
 
 
 def values_of_prometheus(inputs: Inputs) -> list[Fault]:
-    """Prometheus's own values against each other."""
+    """Contradictions between the values of Prometheus."""
     found = []
     for host in inputs.groups.get("monitoring", ()):
         interval = inputs.number(host, "prometheus_scrape_interval_seconds")
@@ -214,26 +218,26 @@ def values_of_prometheus(inputs: Inputs) -> list[Fault]:
     return found
 
 
-# No rule looks back over more than a day; the day that is being cut off comes on top.
+# No rule has a range of more than a day; one more because the oldest day is partly deleted.
 MINIMUM_RETENTION_DAYS: t.Final = 2
 
-# The AI calls of the product; nothing between user and API may be shorter.
+# The product's AI calls take this long; no timeout between user and API may be shorter.
 LONGEST_USUAL_CALL_SECONDS: t.Final = 30
 
 
 def calls_live(inputs: Inputs) -> list[Fault]:
-    """An entry point that gives up before a usual AI call has been answered."""
+    """An entry point whose timeout is shorter than a usual AI call."""
     found = []
     for host in inputs.groups.get("edge", ()):
         seconds = inputs.number(host, "haproxy_longest_call_seconds")
         if seconds is not None and seconds <= LONGEST_USUAL_CALL_SECONDS:
-            cause = f"is {seconds}, and AI calls take {LONGEST_USUAL_CALL_SECONDS} s and more"
-            found.append(Fault("haproxy_longest_call_seconds", cause, "Raise it; 600 is its default.", (host,)))
+            cause = f"is {seconds}, but AI calls take {LONGEST_USUAL_CALL_SECONDS} s and more"
+            found.append(Fault("haproxy_longest_call_seconds", cause, "Raise it; the default is 600.", (host,)))
     return found
 
 
 def rollout_is_no_outage(inputs: Inputs) -> list[Fault]:
-    """A rollout takes one instance out at a time: with one alone it would be an outage."""
+    """A rollout drains one instance at a time: with a single instance it would be an outage."""
     instances = inputs.groups.get("api", ())
     if inputs.provider != "lab" or len(instances) != 1:
         return []
@@ -241,7 +245,7 @@ def rollout_is_no_outage(inputs: Inputs) -> list[Fault]:
     return [Fault("group api", cause, f"Add a second in inventories/{inputs.environment}/hosts.yml.", tuple(instances))]
 
 
-# One fact under two names, each given to a role of its own: (option, on the hosts of a group) twice.
+# Options of two roles that must have the same value: (option, on the hosts of a group) twice.
 AGREEING: t.Final[tuple[tuple[tuple[str, str], tuple[str, str]], ...]] = (
     (("provider_lab_api_port", CONTROLLER), ("backend_port", "api")),
     (("provider_lab_cache_port", CONTROLLER), ("lab_redis_port", "cache")),
@@ -253,7 +257,7 @@ AGREEING: t.Final[tuple[tuple[tuple[str, str], tuple[str, str]], ...]] = (
 
 
 def names_of_one_fact_agree(inputs: Inputs) -> list[Fault]:
-    """What two roles are told of the same thing."""
+    """Options of two roles for the same fact that have different values."""
     if inputs.provider != "lab":
         return []
     found = []
@@ -262,8 +266,8 @@ def names_of_one_fact_agree(inputs: Inputs) -> list[Fault]:
         for host in inputs.groups.get(second_group, ()):
             value = inputs.value(host, second)
             if value is not None and wanted and str(value) not in wanted:
-                cause = f"is {value}, and {first} is {', '.join(sorted(wanted))}: both say the same thing"
-                found.append(Fault(second, cause, "Give both the same value.", (host,)))
+                cause = f"is {value}, but {first} is {', '.join(sorted(wanted))}; they must be equal"
+                found.append(Fault(second, cause, "Set both to the same value.", (host,)))
     return found
 
 
@@ -273,7 +277,7 @@ def _values(inputs: Inputs, group: str, name: str) -> list[object]:
 
 
 def one_grafana(inputs: Inputs) -> list[Fault]:
-    """One way to Grafana: a URL with its checksum, a file, or (said so) the stand-in."""
+    """One source of Grafana: a URL with its checksum, a file, or explicitly the stand-in."""
     found = []
     for host in inputs.groups.get("grafana", ()):
         url, path, stand_in, checksum = (
@@ -282,34 +286,34 @@ def one_grafana(inputs: Inputs) -> list[Fault]:
         )
         ways = [name for name, value in (("package_url", url), ("package_path", path), ("stand_in", stand_in)) if value]
         if not ways and url is not None and path is not None:
-            next_step = "Give grafana_package_url with grafana_package_checksum, or grafana_package_path"
+            next_step = "Set grafana_package_url with grafana_package_checksum, or grafana_package_path"
             by = "NEXOD_GRAFANA_PACKAGE_URL and NEXOD_GRAFANA_PACKAGE_CHECKSUM, or NEXOD_GRAFANA_PACKAGE_PATH"
-            found.append(Fault("Grafana's package", "is named nowhere", f"{next_step} (export {by}).", (host,)))
+            found.append(Fault("Grafana's package", "is not set", f"{next_step} (export {by}).", (host,)))
         if len(ways) > 1:
-            cause = f"is named {len(ways)} times: {', '.join(f'grafana_{way}' for way in ways)}"
-            found.append(Fault("Grafana's package", cause, "Leave one.", (host,)))
+            cause = f"is set in {len(ways)} ways: {', '.join(f'grafana_{way}' for way in ways)}"
+            found.append(Fault("Grafana's package", cause, "Keep one of them.", (host,)))
         if url and checksum == "":
-            cause = "is empty, and grafana_package_url is not"
-            found.append(Fault("grafana_package_checksum", cause, "Give it as sha256:...", (host,)))
+            cause = "is empty, but grafana_package_url is set"
+            found.append(Fault("grafana_package_checksum", cause, "Set it to sha256:...", (host,)))
     return found
 
 
 def alerts_reach_somebody(inputs: Inputs) -> list[Fault]:
-    """An Alertmanager without a receiver swallows every alert."""
+    """An Alertmanager without a receiver drops every alert."""
     names = ("alertmanager_webhook_urls", "alertmanager_slack_webhook_url", "alertmanager_pagerduty_routing_key")
     found = []
     for host in inputs.groups.get("monitoring", ()):
         values = [inputs.value(host, name) for name in names]
         if all(value is not None for value in values) and not any(values):
             next_step = (
-                f"Give one of {', '.join(names)} (export NEXOD_SLACK_WEBHOOK_URL or NEXOD_PAGERDUTY_ROUTING_KEY)."
+                f"Set one of {', '.join(names)} (export NEXOD_SLACK_WEBHOOK_URL or NEXOD_PAGERDUTY_ROUTING_KEY)."
             )
-            found.append(Fault("alerts", "reach nobody: no receiver is given", next_step, (host,)))
+            found.append(Fault("alerts", "are sent to nobody: no receiver is set", next_step, (host,)))
     return found
 
 
 def values_of_rds(inputs: Inputs) -> list[Fault]:
-    """What RDS refuses, and what an environment must never have."""
+    """Values that RDS refuses, and values that an environment must never have."""
     if inputs.provider != "aws":
         return []
     storage, most, days, replicas = (
@@ -319,15 +323,15 @@ def values_of_rds(inputs: Inputs) -> list[Fault]:
     found = []
     if storage is not None and most is not None and most <= storage:
         cause = f"is {most}, not above the {storage} of provider_aws_rds_storage_gb"
-        found.append(Fault("provider_aws_rds_storage_max_gb", cause, "Raise it: storage only ever grows."))
+        found.append(Fault("provider_aws_rds_storage_max_gb", cause, "Raise it: RDS storage can only grow."))
     if days is not None and not 0 <= days <= 35:
         cause = f"is {days}; RDS keeps backups for 0 to 35 days"
-        found.append(Fault("provider_aws_rds_backup_days", cause, "Give it 1 to 35."))
+        found.append(Fault("provider_aws_rds_backup_days", cause, "Set it to 1 to 35."))
     if days == 0 and replicas:
-        cause = f"is {replicas}, and RDS makes replicas from backups, which provider_aws_rds_backup_days switches off"
-        found.append(Fault("provider_aws_rds_replicas", cause, "Keep backups for a day at least."))
+        cause = f"is {replicas}, but RDS creates replicas from backups, which provider_aws_rds_backup_days disables"
+        found.append(Fault("provider_aws_rds_replicas", cause, "Keep backups for at least a day."))
     if replicas is not None and not 0 <= replicas <= 15:
-        found.append(Fault("provider_aws_rds_replicas", f"is {replicas}", "RDS PostgreSQL takes 0 to 15."))
+        found.append(Fault("provider_aws_rds_replicas", f"is {replicas}", "Set it to 0 to 15."))
     if inputs.environment == "production" and _true(inputs.value(CONTROLLER, "provider_aws_rds_public")):
         cause = "is true; production's database must never be reached from the public internet"
         found.append(Fault("provider_aws_rds_public", cause, "Set it to false."))
@@ -358,11 +362,9 @@ RULES: t.Final[tuple[t.Callable[[Inputs], list[Fault]], ...]] = (
 
 
 def check_files(inputs: Inputs, exists: t.Callable[[str], bool]) -> list[Fault]:
-    """Files that must lie on the controller."""
+    """Files that must exist on the controller."""
     return [
-        Fault(
-            name, f"is {posixpath.normpath(value)}, where there is nothing", next_step, (host.name,), host.where(name)
-        )
+        Fault(name, f"is {posixpath.normpath(value)}, which does not exist", next_step, (host.name,), host.where(name))
         for host in inputs.hosts.values()
         for name, next_step in CONTROLLER_FILES.items()
         if isinstance(value := inputs.values.get((host.name, name)), str) and value and not exists(value)
@@ -370,5 +372,5 @@ def check_files(inputs: Inputs, exists: t.Callable[[str], bool]) -> list[Fault]:
 
 
 def check_rules(inputs: Inputs) -> list[Fault]:
-    """What every rule finds."""
+    """The problems that all rules find."""
     return [fault for rule in RULES for fault in rule(inputs)]

@@ -1,10 +1,9 @@
 # Copyright: (c) 2026, the nexod.infra maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Specifications read as data: does a value fit, and which name was meant.
+"""Checks of values against specifications, and suggestions for misspelt names.
 
-Stricter than Ansible's own validation in two ways: it finds every fault instead of the first, and it never repeats a
-secret's value.
+Stricter than Ansible's own validation: it finds every problem instead of the first, and never prints a secret.
 """
 
 from __future__ import annotations
@@ -31,12 +30,12 @@ class Misfit:
 
 
 def did_you_mean(name: str, known: t.Iterable[str], cutoff: float = 0.75) -> str | None:
-    """The known name that was probably meant by `name`, or None."""
+    """The known name that is closest to `name`, or None."""
     return next(iter(difflib.get_close_matches(name, list(known), n=1, cutoff=cutoff)), None)
 
 
 def is_missing(value: object) -> bool:
-    """Nothing there: None, or a string of nothing but spaces (what a lookup of an unset environment variable gives)."""
+    """None, or an empty or blank string (the result of a lookup of an unset environment variable)."""
     return value is None or (isinstance(value, str) and not value.strip())
 
 
@@ -44,17 +43,17 @@ _SECRET_NAME = re.compile(r"(password|secret|token|credentials?|private_key|dsn)
 
 
 def is_secret(name: str, spec: t.Mapping[str, t.Any]) -> bool:
-    """Whether a value must never be shown: its specification says so, or its name does and the author forgot."""
+    """Whether a value must never be shown: its specification is no_log, or its name is that of a secret."""
     return bool(spec.get("no_log")) or _SECRET_NAME.search(name) is not None
 
 
 def misfits(value: object, spec: t.Mapping[str, t.Any], where: str = "") -> list[Misfit]:
     """All the ways in which `value` does not fit its specification, nested options included."""
     wanted = spec.get("type", "str")
-    fault = _type_fault(value, wanted)
     shown = "" if spec.get("no_log") else _shown(value)
-    if fault:
-        return [Misfit(where, f"is{shown} {fault}", f"Give it {_A_VALUE_OF.get(wanted, wanted)}.")]
+    if not _is_of_type(value, wanted):
+        kind = _A_VALUE_OF.get(wanted, wanted)
+        return [Misfit(where, f"{shown}must be {kind}", f"Set it to {kind}.")]
     if wanted == "list":
         return _misfits_of_list(value, spec, where)
     if wanted == "dict" and spec.get("options") and isinstance(value, c.Mapping):
@@ -67,8 +66,9 @@ def _misfits_of_choice(value: object, spec: t.Mapping[str, t.Any], where: str, s
     if not choices or str(value) in {str(choice) for choice in choices}:
         return []
     meant = did_you_mean(str(value), [str(choice) for choice in choices])
-    next_step = f"Did you mean {meant}?" if meant else f"Give it one of: {', '.join(map(str, choices))}."
-    return [Misfit(where, f"is{shown} none of its choices ({', '.join(map(str, choices))})", next_step)]
+    allowed = ", ".join(map(str, choices))
+    next_step = f"Did you mean {meant}?" if meant else f"Set it to one of: {allowed}."
+    return [Misfit(where, f"{shown}must be one of: {allowed}", next_step)]
 
 
 def _misfits_of_list(value: object, spec: t.Mapping[str, t.Any], where: str) -> list[Misfit]:
@@ -90,9 +90,9 @@ def _misfits_of_dict(value: t.Mapping[object, object], options: Options, where: 
         key = next((alias for alias in (name, *spec.get("aliases", ())) if alias in value), None)
         if key is None:
             if spec.get("required"):
-                found.append(Misfit(where, f'lacks the key "{name}"', _with_summary("Add it", spec)))
+                found.append(Misfit(where, f'has no key "{name}"', _with_summary("Add it", spec)))
         elif spec.get("required") and is_missing(value[key]):
-            found.append(Misfit(f"{where}.{key}", "is empty", _with_summary("Give it a value", spec)))
+            found.append(Misfit(f"{where}.{key}", "is empty", _with_summary("Set it", spec)))
         elif value[key] is not None:
             found += misfits(value[key], {**spec, "no_log": secret or is_secret(name, spec)}, f"{where}.{key}")
     return found
@@ -111,11 +111,11 @@ def _with_summary(next_step: str, spec: t.Mapping[str, t.Any]) -> str:
 
 
 def _shown(value: object) -> str:
-    """A scalar as it was written; nothing of a list or a mapping, which may hold secrets further down."""
+    """A scalar as it was written; nothing for lists and mappings, which may contain secrets."""
     if not isinstance(value, (str, int, float)):
         return ""
     text = repr(str(value)) if isinstance(value, str) else str(value)
-    return f" {text if len(text) <= 60 else text[:57] + '...'}, which is"
+    return f"is {text if len(text) <= 60 else text[:57] + '...'}, but "
 
 
 def _number(value: object, kind: t.Callable[[str], object]) -> bool:
@@ -139,12 +139,12 @@ _A_VALUE_OF = {
     "int": "a whole number",
     "list": "a list",
     "path": "a path",
-    "str": "a text",
+    "str": "a string",
 }
 
 
-def _type_fault(value: object, wanted: str) -> str:
-    """Why `value` is not of the type `wanted`, by Ansible's own rules of what counts as one; empty when it is."""
+def _is_of_type(value: object, wanted: str) -> bool:
+    """Whether `value` is of the type `wanted` by Ansible's own rules."""
     fits: dict[str, t.Callable[[], bool]] = {
         "bool": lambda: isinstance(value, bool) or str(value).strip().lower() in _TRUE | _FALSE,
         "bits": lambda: _SIZE.match(str(value)) is not None,
@@ -152,12 +152,9 @@ def _type_fault(value: object, wanted: str) -> str:
         "dict": lambda: isinstance(value, c.Mapping),
         "float": lambda: _number(value, float),
         "int": lambda: _number(value, int),
-        # Ansible splits a text at its commas and takes a number as a list of one: both are more often a slip.
+        # Ansible splits a string at its commas and makes a number a list of one; both are usually mistakes.
         "list": lambda: isinstance(value, c.Sequence) and not isinstance(value, (str, bytes)),
         "path": lambda: isinstance(value, str),
         "str": lambda: not isinstance(value, (c.Mapping, list, tuple, set)),
     }
-    return "" if wanted not in fits or fits[wanted]() else f"no {_NAME_OF.get(wanted, wanted)}"
-
-
-_NAME_OF = {"bool": "boolean", "int": "whole number", "float": "number", "dict": "mapping", "str": "text"}
+    return wanted not in fits or fits[wanted]()

@@ -51,7 +51,7 @@ PROBE: dict[str, t.Any] = {
             [
                 (
                     "port 6432",
-                    "is wanted by the role pgbouncer and held by nc (unit session-3.scope)",
+                    "is needed by the role pgbouncer but in use by nc (unit session-3.scope)",
                     "Stop it there: systemctl disable --now session-3.scope; or change pgbouncer_port.",
                 )
             ],
@@ -62,7 +62,7 @@ PROBE: dict[str, t.Any] = {
             [
                 (
                     "port 6432",
-                    "is wanted by the role pgbouncer and held by a process that cannot be seen",
+                    "is needed by the role pgbouncer but in use by an unknown process",
                     "Stop it there; or change pgbouncer_port.",
                 )
             ],
@@ -74,7 +74,7 @@ PROBE: dict[str, t.Any] = {
                 (
                     "disk of /",
                     "has 900 MiB free, less than the 1024 of infra_minimum_free_disk_mb",
-                    "Free some (apt-get clean, old releases) or enlarge it.",
+                    "Free some space (apt-get clean, old releases) or enlarge the disk.",
                 )
             ],
             id="one file system is said once",
@@ -85,7 +85,7 @@ PROBE: dict[str, t.Any] = {
                 (
                     "disk of /var",
                     "has 12 MiB free, less than the 1024 of infra_minimum_free_disk_mb",
-                    "Free some (apt-get clean, old releases) or enlarge it.",
+                    "Free some space (apt-get clean, old releases) or enlarge the disk.",
                 )
             ],
             id="a full /var",
@@ -96,14 +96,20 @@ PROBE: dict[str, t.Any] = {
                 (
                     "memory",
                     "is 256 MiB, less than the 400 of infra_minimum_memory_mb",
-                    "Give the host more, or lower infra_minimum_memory_mb.",
+                    "Give the host more memory, or lower infra_minimum_memory_mb.",
                 )
             ],
             id="little memory",
         ),
         pytest.param(
             {"clock_offset_seconds": -3600.2},
-            [("clock", "is 3600 s behind the controller's", "Let both follow a time server: timedatectl set-ntp true")],
+            [
+                (
+                    "clock",
+                    "is 3600 s behind the controller's",
+                    "Synchronise both with a time server: timedatectl set-ntp true",
+                )
+            ],
             id="clock behind",
         ),
         pytest.param({"clock_offset_seconds": None}, [], id="clock not compared"),
@@ -124,14 +130,14 @@ PROBE: dict[str, t.Any] = {
                 (
                     "host",
                     "is not managed by systemd (process 1 is tini)",
-                    "Install systemd-sysv and boot it as a system.",
+                    "Install systemd-sysv and boot the host with systemd.",
                 )
             ],
             id="no systemd",
         ),
         pytest.param(
             {"superuser": False},
-            [("host", "is not entered as root", "Set ansible_become: true for it.")],
+            [("host", "is not managed as root", "Set ansible_become: true for it.")],
             id="no root",
         ),
         pytest.param(
@@ -183,7 +189,7 @@ def test_judge(said: dict[str, t.Any], faults: list[tuple[str, str, str]]) -> No
         pytest.param(
             "h",
             {"failed": True, "msg": "MODULE FAILURE", "module_stderr": "\n/bin/sh: 1: /usr/bin/python3: not found\n"},
-            ["cannot be asked: /bin/sh: 1: /usr/bin/python3: not found"],
+            ["cannot be probed: /bin/sh: 1: /usr/bin/python3: not found"],
             id="no Python",
         ),
         pytest.param("h", {}, ["did not answer"], id="nothing at all"),
@@ -233,7 +239,7 @@ def test_wanted_ports(values: dict[str, object], ports: list[int]) -> None:
         pytest.param({"prometheus_port": 70000}, ["prometheus_port is 70000"], id="no port"),
         pytest.param(
             {"prometheus_port": 9093},
-            ["prometheus_port is 9093, which alertmanager_port is on the same host, too"],
+            ["prometheus_port is 9093, the same port as alertmanager_port on this host"],
             id="two roles, one port",
         ),
     ],

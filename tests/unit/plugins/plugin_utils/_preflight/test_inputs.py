@@ -88,12 +88,12 @@ def inputs_of(provider: str = "aws", groups: t.Mapping[str, list[str]] | None = 
         pytest.param({}, [], id="nothing wrong"),
         pytest.param(
             {"pgbouncer_prot": 1},
-            [("pgbouncer_prot", "is in no role's specification", "Did you mean pgbouncer_port?")],
+            [("pgbouncer_prot", "is not a known variable", "Did you mean pgbouncer_port?")],
             id="misspelt after the prefix",
         ),
         pytest.param(
             {"pgbuncer_port": 1},
-            [("pgbuncer_port", "is in no role's specification", "Did you mean pgbouncer_port?")],
+            [("pgbuncer_port", "is not a known variable", "Did you mean pgbouncer_port?")],
             id="misspelt prefix",
         ),
         pytest.param(
@@ -101,8 +101,8 @@ def inputs_of(provider: str = "aws", groups: t.Mapping[str, list[str]] | None = 
             [
                 (
                     "infra_colour",
-                    "is in no role's specification",
-                    "Remove it; roles/environment/README.md has the names there are.",
+                    "is not a known variable",
+                    "Remove it; roles/environment/README.md lists the valid names.",
                 )
             ],
             id="unknown, resembling nothing",
@@ -110,31 +110,31 @@ def inputs_of(provider: str = "aws", groups: t.Mapping[str, list[str]] | None = 
         pytest.param({"my_own": 1, "__pgbouncer_unit": 1, "infra_endpoints": {}}, [], id="others' names are theirs"),
         pytest.param(
             {"pgbouncer_port": "many"},
-            [("pgbouncer_port", "is 'many', which is no whole number", "Give it a whole number.")],
+            [("pgbouncer_port", "is 'many', but must be a whole number", "Set it to a whole number.")],
             id="wrong type",
         ),
         pytest.param({"pgbouncer_port": "6432"}, [], id="a number as text is one"),
         pytest.param(
             {"pgbouncer_port": True},
-            [("pgbouncer_port", "is True, which is no whole number", "Give it a whole number.")],
+            [("pgbouncer_port", "is True, but must be a whole number", "Set it to a whole number.")],
             id="a boolean is no number",
         ),
         pytest.param(
             {"pgbouncer_users": "app"},
-            [("pgbouncer_users", "is 'app', which is no list", "Give it a list.")],
+            [("pgbouncer_users", "is 'app', but must be a list", "Set it to a list.")],
             id="text for a list",
         ),
         pytest.param(
             {"pgbouncer_users": [{"name": "app", "pasword": SECRET}]},
             [
                 ("pgbouncer_users[0]", 'has an unknown key "pasword"', "Did you mean password?"),
-                ("pgbouncer_users[0]", 'lacks the key "password"', "Add it."),
+                ("pgbouncer_users[0]", 'has no key "password"', "Add it."),
             ],
             id="misspelt key of a row",
         ),
         pytest.param(
             {"pgbouncer_users": [{"name": "app", "password": ["a", SECRET]}]},
-            [("pgbouncer_users[0].password", "is no text", "Give it a text.")],
+            [("pgbouncer_users[0].password", "must be a string", "Set it to a string.")],
             id="a secret of the wrong type is not shown",
         ),
         pytest.param(
@@ -142,7 +142,7 @@ def inputs_of(provider: str = "aws", groups: t.Mapping[str, list[str]] | None = 
             [
                 (
                     "pgbouncer_pool_mode",
-                    "is 'transactoin', which is none of its choices (transaction, session)",
+                    "is 'transactoin', but must be one of: transaction, session",
                     "Did you mean transaction?",
                 )
             ],
@@ -155,7 +155,7 @@ def inputs_of(provider: str = "aws", groups: t.Mapping[str, list[str]] | None = 
         ),
         pytest.param(
             {"infra_domain": None},
-            [("infra_domain", "is empty", "Give infra_domain a value.")],
+            [("infra_domain", "is empty", "Set infra_domain.")],
             id="required and null",
         ),
         pytest.param(
@@ -171,7 +171,7 @@ def inputs_of(provider: str = "aws", groups: t.Mapping[str, list[str]] | None = 
         ),
         pytest.param(
             {"infra_cache_password": "", "pgbouncer_pool_mode": "{{ infra_cache_password }}"},
-            [("infra_cache_password", "is empty", "Give infra_cache_password a value.")],
+            [("infra_cache_password", "is empty", "Set infra_cache_password.")],
             id="what follows from a fault is no second one",
         ),
         pytest.param(
@@ -192,7 +192,7 @@ def inputs_of(provider: str = "aws", groups: t.Mapping[str, list[str]] | None = 
             [
                 (
                     "group grafana",
-                    "has no host, and the stage monitoring needs one",
+                    "has no hosts, but the stage monitoring needs one",
                     "Add a host to it in inventories/staging/hosts.yml.",
                 )
             ],
@@ -200,7 +200,7 @@ def inputs_of(provider: str = "aws", groups: t.Mapping[str, list[str]] | None = 
         ),
         pytest.param(
             {"groups": {**GROUPS, "monitring": ["a"]}},
-            [("group monitring", "is known to no stage", "Did you mean monitoring?")],
+            [("group monitring", "is not used by any stage", "Did you mean monitoring?")],
             id="misspelt group",
         ),
         pytest.param(
@@ -208,7 +208,7 @@ def inputs_of(provider: str = "aws", groups: t.Mapping[str, list[str]] | None = 
             [
                 (
                     "group cache",
-                    "has hosts, but with the provider aws that layer is not ours",
+                    "has hosts, but the provider aws manages that layer",
                     "Empty it in inventories/staging/hosts.yml, or change infra_provider.",
                 )
             ],
@@ -345,13 +345,13 @@ AWS = {"environment": "production", "provider": "aws"}
         pytest.param(
             {"infra_latency_targets": [TARGET, TARGET]},
             {},
-            ["infra_latency_targets names api at the quantile 0.95 2 times"],
+            ["infra_latency_targets has 2 rows for api at the quantile 0.95"],
             id="a row twice",
         ),
         pytest.param(
             {"infra_latency_targets": [TARGET, {**TARGET, "quantile": 0.99, "target_seconds": 0.2}]},
             {},
-            ["infra_latency_targets[1] wants api faster at the quantile 0.99 (0.2 s) than at 0.95 (0.3 s)"],
+            ["infra_latency_targets[1] has a shorter target for api at the quantile 0.99 (0.2 s) than at 0.95 (0.3 s)"],
             id="p99 faster than p95",
         ),
         pytest.param(
@@ -364,8 +364,8 @@ AWS = {"environment": "production", "provider": "aws"}
             {"infra_database_owner_password": "x" * 9 + "\n"},
             {},
             [
-                "infra_database_owner_password holds a line break, another control character,"
-                " or a space at its beginning or end"
+                "infra_database_owner_password contains a line break or another control character,"
+                " or begins or ends with a space"
             ],
             id="password with a line break",
         ),
@@ -373,7 +373,7 @@ AWS = {"environment": "production", "provider": "aws"}
             {"pgbouncer_max_server_connections": 60},
             {"groups": {**RULE_GROUPS, "pooler": ["p1", "p2"]}},
             [
-                "lab_postgresql_max_connections is 120, less than the 128 that are wanted: pools 120 (on 2 hosts),"
+                "lab_postgresql_max_connections is 120, less than the 128 needed: pools 120 (on 2 hosts),"
                 " migrations 2, exporter 3, superuser's reserve 3",
                 "pgbouncer_max_server_connections lets 2 pooler hosts open 120 server connections together,"
                 " more than the 100 of infra_database_pooled_connections",
@@ -384,7 +384,7 @@ AWS = {"environment": "production", "provider": "aws"}
             {"lab_postgresql_max_connections": 87},
             {},
             [
-                "lab_postgresql_max_connections is 87, less than the 88 that are wanted: pools 80 (on 1 hosts),"
+                "lab_postgresql_max_connections is 87, less than the 88 needed: pools 80 (on 1 hosts),"
                 " migrations 2, exporter 3, superuser's reserve 3"
             ],
             id="one connection too few",
@@ -405,22 +405,19 @@ AWS = {"environment": "production", "provider": "aws"}
         pytest.param(
             {"pgbouncer_server_sslmode": "verify-full"},
             {},
-            [
-                "pgbouncer_server_ca_file is empty,"
-                " and verify-full of pgbouncer_server_sslmode proves nothing without it"
-            ],
+            ["pgbouncer_server_ca_file is empty, but pgbouncer_server_sslmode verify-full needs it"],
             id="verify against nothing",
         ),
         pytest.param(
             {},
             {"groups": {**RULE_GROUPS, "database_primary": ["d1", "d3"]}},
-            ["group database_primary has 2 hosts; replicas follow one"],
+            ["group database_primary has 2 hosts, but replicas follow a single primary"],
             id="two primaries",
         ),
         pytest.param(
             {},
             {"groups": {**RULE_GROUPS, "database_replica": ["d1"]}},
-            ["host d1 is in database_primary and in database_replica"],
+            ["host d1 is in both database_primary and database_replica"],
             id="primary and replica",
         ),
         pytest.param(
@@ -434,7 +431,7 @@ AWS = {"environment": "production", "provider": "aws"}
             {},
             [
                 "lab_postgresql_max_connections is 90 on a replica, less than the primary's 120;"
-                " PostgreSQL refuses to follow then"
+                " PostgreSQL refuses to start such a replica"
             ],
             id="a replica that is too small",
         ),
@@ -453,7 +450,7 @@ AWS = {"environment": "production", "provider": "aws"}
         pytest.param(
             {"haproxy_longest_call_seconds": 30},
             {},
-            ["haproxy_longest_call_seconds is 30, and AI calls take 30 s and more"],
+            ["haproxy_longest_call_seconds is 30, but AI calls take 30 s and more"],
             id="calls are cut",
         ),
         pytest.param(
@@ -477,30 +474,30 @@ AWS = {"environment": "production", "provider": "aws"}
         pytest.param(
             {"migration_runner_version": "1.1.0"},
             {},
-            ["migration_runner_version is 1.1.0, and backend_version is 1.0.0: both say the same thing"],
+            ["migration_runner_version is 1.1.0, but backend_version is 1.0.0; they must be equal"],
             id="two releases at once",
         ),
         pytest.param(
             {"backend_port": 8001},
             {},
-            ["backend_port is 8001, and provider_lab_api_port is 8000: both say the same thing"],
+            ["backend_port is 8001, but provider_lab_api_port is 8000; they must be equal"],
             id="two ports of one API",
         ),
-        pytest.param({"grafana_stand_in": False}, {}, ["Grafana's package is named nowhere"], id="no Grafana"),
+        pytest.param({"grafana_stand_in": False}, {}, ["Grafana's package is not set"], id="no Grafana"),
         pytest.param(
             {"grafana_package_path": "/x.deb"},
             {},
-            ["Grafana's package is named 2 times: grafana_package_path, grafana_stand_in"],
+            ["Grafana's package is set in 2 ways: grafana_package_path, grafana_stand_in"],
             id="Grafana and its stand-in",
         ),
         pytest.param(
             {"grafana_stand_in": False, "grafana_package_url": "https://x"},
             {},
-            ["grafana_package_checksum is empty, and grafana_package_url is not"],
+            ["grafana_package_checksum is empty, but grafana_package_url is set"],
             id="a package without checksum",
         ),
         pytest.param(
-            {"alertmanager_webhook_urls": []}, {}, ["alerts reach nobody: no receiver is given"], id="no receiver"
+            {"alertmanager_webhook_urls": []}, {}, ["alerts are sent to nobody: no receiver is set"], id="no receiver"
         ),
         pytest.param(
             {"provider_aws_rds_public": True},
@@ -518,8 +515,8 @@ AWS = {"environment": "production", "provider": "aws"}
             {"provider_aws_rds_backup_days": 0},
             AWS,
             [
-                "provider_aws_rds_replicas is 2, and RDS makes replicas from backups,"
-                " which provider_aws_rds_backup_days switches off"
+                "provider_aws_rds_replicas is 2, but RDS creates replicas from backups,"
+                " which provider_aws_rds_backup_days disables"
             ],
             id="replicas without backups",
         ),
@@ -559,7 +556,7 @@ def test_a_file_that_is_not_there() -> None:
     (fault,) = check_files(inputs, lambda path: path == "/there.tar")
     assert (fault.subject, fault.cause, fault.hosts) == (
         "backend_archive",
-        "is /gone.tar, where there is nothing",
+        "is /gone.tar, which does not exist",
         ("b",),
     )
 
@@ -626,7 +623,7 @@ def test_what_a_person_reads() -> None:
         Fault("b", "is empty", "Fill it.", ("h1",)),
     ]
     assert render("lab", faults, ["h1", "h2", "h3", "h4", "h5", "h6"], "A note.") == (
-        "Cannot deploy lab: 2 things are to be fixed first. Nothing was changed.\n"
+        "Cannot deploy lab: 2 problems to fix first. Nothing was changed.\n"
         "\n"
         "  1. a is empty. (h1, h2, h3, h4, h5; f.yml:1)\n"
         "     -> Fill it.\n"
