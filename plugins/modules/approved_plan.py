@@ -7,16 +7,16 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: approved_plan
-short_description: Refuse a deploy that would do anything else than the plan that was approved
+short_description: Refuse a deploy that would do anything other than the approved plan
 version_added: "1.0.0"
 author: The nexod.infra maintainers (@nexod)
 description:
-  - Runs the very command that is running now once more, with C(--check), and compares what it would change with the
-    list in a plan that was made before (C(.report/deploy-plan.json)) and approved since.
-  - Fails and names each difference where the two are not the same; nothing has been changed then.
-  - Runs on the controller. The second run reads what the first one reads, so what is asked for on the command line
-    (C(--limit), C(--tags), extra variables) must be the same as for the plan.
-  - Does nothing in check mode, for a plan approves nothing.
+  - Runs the current command again with C(--check), and compares its list of changes with that of a plan
+    (C(.report/deploy-plan.json)) that was made and approved earlier.
+  - If they differ, fails and lists each difference. Nothing has been changed then.
+  - Runs on the controller. Options of the command line (C(--limit), C(--tags), extra variables) must be the same as for
+    the plan.
+  - Does nothing in check mode.
 options:
   plan:
     description: File of the approved plan, on the controller.
@@ -29,25 +29,25 @@ options:
 """
 
 EXAMPLES = r"""
-- name: Hold the deploy to what was approved
+- name: Check that the deploy does what was approved
   nexod.infra.approved_plan:
     plan: .report/deploy-plan.json
 """
 
 RETURN = r"""
 changes:
-  description: How many things the approved plan changes.
-  returned: when a plan was compared
+  description: Number of changes in the approved plan.
+  returned: if a plan was compared
   type: int
   sample: 12
 more:
-  description: What this deploy would change beyond the approved plan.
-  returned: when the plans differ
+  description: Changes of this deploy that are not in the approved plan.
+  returned: if the plans differ
   type: list
   elements: str
 less:
-  description: What the approved plan changes and this deploy would not.
-  returned: when the plans differ
+  description: Changes of the approved plan that this deploy would not make.
+  returned: if the plans differ
   type: list
   elements: str
 """

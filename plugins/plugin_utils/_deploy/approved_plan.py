@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the nexod.infra maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whether a deploy would do what was approved, and nothing else."""
+"""Check that a deploy would do exactly what was approved."""
 
 from __future__ import annotations
 
@@ -12,38 +12,38 @@ import typing as t
 from ansible_collections.nexod.infra.plugins.module_utils._core.errors import InfraError
 from ansible_collections.nexod.infra.plugins.plugin_utils._report.changes import Change, difference, from_rows
 
-ACTION = "hold the deploy to the approved plan"
-#: Set for the run that makes the new plan, so that it makes no further one.
+ACTION = "verify the approved plan"
+#: Set for the run that makes the new plan, so that it does not make another one.
 INNER_VARIABLE = "NEXOD_PLAN_INNER"
 
 
 def read_plan(path: str, environment: str) -> list[Change]:
-    """The changes of the plan in `path`; refuses what is no plan, failed, or is another environment's."""
+    """The changes of the plan in `path`; refuses one that failed or is of another environment."""
     where = f'"{path}"'
-    again = "Make one with: make plan, or ansible-playbook playbooks/deploy.yml --check"
+    again = "Make a plan with: make plan, or ansible-playbook playbooks/deploy.yml --check"
     try:
         report: dict[str, t.Any] = json.loads(pathlib.Path(path).expanduser().read_text(encoding="utf-8"))
         changes = from_rows(report["changes"])
     except OSError as error:
         raise InfraError(ACTION, where, error.strerror or str(error), again) from error
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise InfraError(ACTION, where, f"it is not the report of a plan ({error!r})", again) from error
+        raise InfraError(ACTION, where, f"it is not a plan ({error!r})", again) from error
     if not report.get("check_mode"):
-        raise InfraError(ACTION, where, "it is the report of a run that changed things, not a plan", again)
+        raise InfraError(ACTION, where, "it is the report of a deploy, not of a plan", again)
     if report.get("outcome") != "ok":
-        raise InfraError(ACTION, where, "that plan failed, so nobody knows what it would have changed", again)
+        raise InfraError(ACTION, where, "that plan failed, so it is incomplete", again)
     if report.get("environment") != environment:
-        cause = f"it was made for {report.get('environment')}, and this is {environment}"
+        cause = f"it was made for {report.get('environment')}, not for {environment}"
         raise InfraError(ACTION, where, cause, again)
     return changes
 
 
 def compare(path: str, approved: t.Sequence[Change], found: t.Sequence[Change]) -> None:
-    """Raise, naming every difference, where `found` is not what was `approved`."""
+    """Raise an error that lists every difference between `found` and `approved`."""
     more, less = difference(approved, found)
     if not more and not less:
         return
-    # The same thing in both: what it would become differs.
+    # The same object in both, with different content.
     names = {(c.stage, c.host, c.action, c.kind, c.object) for c in less}
     lines = []
     for change in more:
@@ -59,8 +59,8 @@ def compare(path: str, approved: t.Sequence[Change], found: t.Sequence[Change]) 
         ACTION,
         f'"{path}"',
         "this deploy would do something else. Nothing was changed",
-        "Read the difference (+ more than approved, - approved and no longer to do, ~ the same thing with another "
-        "content), make a new plan and have it approved.",
+        "Review the differences (+ not in the approved plan, - only in the approved plan, ~ same object, different "
+        "content), then make a new plan and have it approved.",
         detail="\n".join(lines),
         more=[f"{c.stage}, {c.host}: {c.sentence}" for c in more],
         less=[f"{c.stage}, {c.host}: {c.sentence}" for c in less],

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the nexod.infra maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Who runs this, and as which job, as far as the controller can say. For action plugins."""
+"""Who started this run, and as which job, as far as the controller knows. For action plugins."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ def login() -> str:
     try:
         return getpass.getuser()
     except (KeyError, OSError):
-        # An execution environment may run under a number without a name.
+        # An execution environment may run with a user ID that has no name.
         return f"user {os.getuid()}"
 
 
 def user(variables: Variables, environment: t.Mapping[str, str] | None = None) -> str:
-    """The person that AWX or GitHub Actions names, AWX's schedule where nobody began it, or the account."""
+    """The user of AWX or GitHub Actions, AWX's schedule if no user started the job, or the account."""
     environment = os.environ if environment is None else environment
-    # AWX gives each of its variables under two names: tower is its old one.
+    # AWX sets each of its variables under two names; tower is the old one.
     if name := variables.get("awx_user_name") or variables.get("tower_user_name"):
         return str(name)
     if name := variables.get("awx_schedule_name") or variables.get("tower_schedule_name"):
@@ -33,10 +33,10 @@ def user(variables: Variables, environment: t.Mapping[str, str] | None = None) -
 
 
 def job(variables: Variables, environment: t.Mapping[str, str]) -> str:
-    """AWX's job, or the run of GitHub Actions; empty at a terminal."""
+    """The job of AWX or the run of GitHub Actions; empty on a terminal."""
     if number := variables.get("awx_job_id") or variables.get("tower_job_id"):
         return str(number)
-    # AWX says it in the environment too, where the variables do not come through; others use that name as well.
+    # AWX also sets it in the environment. Others use JOB_ID too, so INVENTORY_ID must be set as well.
     if environment.get("JOB_ID") and environment.get("INVENTORY_ID"):
         return environment["JOB_ID"]
     return environment.get("GITHUB_RUN_ID", "")
@@ -45,7 +45,7 @@ def job(variables: Variables, environment: t.Mapping[str, str]) -> str:
 def with_audit(
     arguments: dict[str, t.Any], variables: Variables, environment: t.Mapping[str, str] | None = None
 ) -> dict[str, t.Any]:
-    """The arguments of a module that keeps an audit, with what the caller has not said of itself."""
+    """The arguments of a module with an audit table; who and job are filled in if not given."""
     if not arguments.get("audit_table"):
         return arguments
     environment = os.environ if environment is None else environment

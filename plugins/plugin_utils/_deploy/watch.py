@@ -1,9 +1,9 @@
 # Copyright: (c) 2026, the nexod.infra maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How an action plugin says, while its module runs on the host, how far that is.
+"""Show the progress of a module while it runs on the host.
 
-A module has one word, its result. So it leaves what it does now in a file on the host, which a second command reads.
+A module can return only its result. So it writes its progress to a file on the host, which a second command reads.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ EVERY_SECONDS = 3
 def watched(
     action: ActionBase, what: str, said: t.Callable[[str], str], *, host: str | None, show: bool
 ) -> t.Iterator[str | None]:
-    """Says meanwhile how far `what` is on `host`; gives the file in which the module leaves that, there.
+    """Display the progress of `what` on `host`; yields the name of the file that the module writes it to.
 
-    `said` makes of the file's text what a person reads, empty where there is nothing to say yet.
+    `said` turns the content of the file into text for people, empty if there is nothing to display yet.
     """
     if not show or action._task.no_log:
         yield None
         return
-    # Not to be guessed, and the module makes it only where it is not there yet.
+    # The name cannot be guessed, and the module refuses to write to an existing file.
     file = f"/tmp/.nexod-{what}-{secrets.token_hex(16)}"  # noqa: S108
     over = threading.Event()
     place = " -> ".join(filter(None, (host, action._task.delegate_to)))
@@ -51,8 +51,8 @@ def watched(
 def _beside(action: ActionBase) -> ActionBase:
     """`action` with a connection object of its own.
 
-    A connection remembers which words of sudo's it waits for: two commands at once would take them from each other,
-    and the module's own would be given up where sudo is slow.
+    A connection stores which prompt of sudo it is waiting for: two simultaneous commands would interfere, and the
+    module's own command would fail if sudo is slow.
     """
     beside = copy.copy(action)
     beside._connection = copy.copy(action._connection)
@@ -68,8 +68,8 @@ def _watch(action: ActionBase, what: str, said: t.Callable[[str], str], file: st
             answer = action._low_level_execute_command(f"cat {shlex.quote(file)}")
             text = said(answer.get("stdout") or "") if answer.get("rc") == 0 else ""
         except Exception:
-            return  # what is only said meanwhile must not end what is done
+            return  # a failed display of the progress must not end the module
         if text and not over.is_set():
-            # A server's or a migration's own words may be in it: no control character of theirs reaches the terminal.
+            # It may contain text of a server or a migration: their control characters must not reach the terminal.
             plain = "".join(letter if letter.isprintable() else "?" for letter in text)
             action._display.display(f"{what}: {plain}, {round(time.monotonic() - began)} s")

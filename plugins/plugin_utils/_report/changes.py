@@ -1,11 +1,11 @@
 # Copyright: (c) 2026, the nexod.infra maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a run changes, or would change, as a list that says the same in check mode and in earnest.
+"""The changes of a run as a list that is the same in check mode and in a real run.
 
-A task's `changed` says that something happened; a person who is to approve a plan wants to read what. Each module's
-result is translated here, in one place, into items that name the thing and never what only the run can know (how many
-keys, how many seconds): so a plan and the deploy that follows it can be compared item by item.
+A task's `changed` only states that something happened, but whoever approves a plan needs to read what. The results of
+all modules are translated here into changes that name the object and never what only the real run can know (the number
+of keys, the seconds). So a plan and the deploy that follows it can be compared change by change.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ Result = t.Mapping[str, t.Any]
 
 @dataclasses.dataclass(frozen=True, order=True)
 class Change:
-    """One thing that changes: `action` (one of ACTIONS) on `object`, of a `kind` such as file, package or service.
+    """One change: an `action` (one of ACTIONS) on an `object` of a `kind` such as file, package or service.
 
-    `fingerprint` tells two changes of the same thing apart (a file's new content); for comparing, not for reading.
+    `fingerprint` distinguishes two changes of the same object (a file's new content). It is compared, not displayed.
     """
 
     stage: str
@@ -50,7 +50,7 @@ def _file_set(result: Result, _given: Result) -> Items:
 
 def _live_service(result: Result, _given: Result) -> Items:
     unit = result["name"]
-    # Enabling is not told: a package may have enabled its unit when it was installed, which a plan cannot know.
+    # Enabling is not listed: a package may enable its unit when it is installed, which a plan cannot know.
     verbs = [step.split()[0] for step in result.get("steps") or ()]
     return [("run", "service", f"{verb} {unit}") for verb in verbs if verb not in ("daemon-reload", "enable")]
 
@@ -69,7 +69,7 @@ def _alembic_upgrade(result: Result, _given: Result) -> Items:
 
 
 def _listed(given: t.Any) -> list[str]:
-    """A task's argument that is a list: as one, as one name, or as Ansible takes it too, with commas."""
+    """A task's argument that is a list: as a list, as one name, or as names separated by commas."""
     found = given if isinstance(given, list) else str(given or "").split(",")
     return [str(name).strip() for name in found if str(name).strip()]
 
@@ -88,7 +88,7 @@ def _cloudfront_invalidation(result: Result, _given: Result) -> Items:
 
 
 def _haproxy_server(_result: Result, given: Result) -> Items:
-    word = {"drain": "take out", "ready": "put in"}.get(str(given.get("state")), str(given.get("state")))
+    word = {"drain": "drain", "ready": "enable"}.get(str(given.get("state")), str(given.get("state")))
     return [("run", "traffic", f"{word} {given.get('backend')}/{given.get('name')}")]
 
 
@@ -110,7 +110,7 @@ def _postgresql_cluster(result: Result, _given: Result) -> Items:
 
 
 def _apt(result: Result, given: Result) -> Items:
-    """What apt-get itself lists, dependencies included: it says the same when it simulates."""
+    """The packages that apt-get lists, including dependencies. Its simulation prints the same list."""
     text = str(result.get("stdout") or "")
     blocks = {
         "create": r"The following NEW packages will be installed:\n((?: .*\n)+)",
@@ -134,14 +134,14 @@ def _bucket(_result: Result, given: Result) -> Items:
 
 
 def _path(result: Result, given: Result) -> Items:
-    """A file that a stock module brings: there before or not is all that its diff says for certain."""
+    """A file written by a module of Ansible: its diff only shows reliably whether the file existed before."""
     target = str(result.get("dest") or result.get("path") or given.get("dest") or given.get("path") or "")
     diff = result.get("diff")
     before = (diff[0] if isinstance(diff, list) and diff else diff) or {}
     if given.get("state") == "absent":
         return [("remove", "file", target)]
     if given.get("state") == "directory":
-        # Named by what comes to lie in it: whether a package brings a folder first, only the run itself can know.
+        # Its files are listed instead: whether a package creates the folder first, only the real run can know.
         return []
     found = before.get("before") if isinstance(before, dict) else None
     known = bool(found) and not (isinstance(found, dict) and found.get("state") == "absent")
@@ -152,7 +152,7 @@ def _user(_result: Result, given: Result) -> Items:
     return [("remove" if given.get("state") == "absent" else "create", "account", str(given.get("name")))]
 
 
-# A flush is one whether or not it finds a key: how many there are only the run itself can know.
+# A flush is listed whether or not it finds keys: only the real run can know how many there are.
 WHENEVER_RUN = frozenset({"nexod.infra.cache_flush"})
 TRANSLATED: dict[str, t.Callable[[Result, Result], Items]] = {
     "nexod.infra.file_set": _file_set,
@@ -172,7 +172,7 @@ TRANSLATED: dict[str, t.Callable[[Result, Result], Items]] = {
     "ansible.builtin.template": _path,
     "ansible.builtin.user": _user,
     "amazon.aws.s3_bucket": _bucket,
-    # The question stands for the answer: s3_bucket has no check mode.
+    # The query stands for the change, because s3_bucket does not support check mode.
     "amazon.aws.s3_bucket_info": _bucket,
 }
 
@@ -180,7 +180,7 @@ TRANSLATED: dict[str, t.Callable[[Result, Result], Items]] = {
 def changes_of(stage: str, host: str, module: str, task: str, *, result: Result, given: Result) -> list[Change]:
     """What one task, or one item of its loop, changed on one host; `given` are the arguments of the task.
 
-    A module that is not known here is named by its task: never left out.
+    A change by a module that is not listed above is described by the name of its task, never omitted.
     """
     if not result.get("changed") and module not in WHENEVER_RUN:
         return []
@@ -188,7 +188,7 @@ def changes_of(stage: str, host: str, module: str, task: str, *, result: Result,
     try:
         items = translate(result, given) if translate and not result.get("censored") else [("run", "task", task)]
     except (KeyError, TypeError, AttributeError):
-        # A result of another shape than expected is still a change.
+        # A result with an unexpected structure is still a change.
         items = [("run", "task", task)]
     return [Change(stage, host, *item) for item in items]
 
@@ -196,8 +196,8 @@ def changes_of(stage: str, host: str, module: str, task: str, *, result: Result,
 def settled(changes: t.Iterable[Change]) -> list[Change]:
     """Each change once, in the order of the run.
 
-    What is taken out and put in again by the same stage is one thing. So is a package that two roles of a host stand
-    on: a plan, in which nothing gets installed, finds it missing twice.
+    A server that is drained and enabled again by the same stage is one change. So is a package that two roles of a
+    host need: a plan, which installs nothing, finds it missing twice.
     """
     kept: list[Change] = []
     seen: set[tuple[str, ...]] = set()
@@ -207,14 +207,18 @@ def settled(changes: t.Iterable[Change]) -> list[Change]:
         if key not in seen:
             seen.add(key)
             kept.append(change)
-    taken = {(c.stage, c.host, c.object.removeprefix("take out ")) for c in kept if c.object.startswith("take out ")}
+    drained = {
+        (c.stage, c.host, c.object.removeprefix("drain "))
+        for c in kept
+        if c.kind == "traffic" and c.object.startswith("drain ")
+    }
     return [
         change
         for change in kept
         if not (
             change.kind == "traffic"
-            and change.object.startswith("put in ")
-            and (change.stage, change.host, change.object.removeprefix("put in ")) in taken
+            and change.object.startswith("enable ")
+            and (change.stage, change.host, change.object.removeprefix("enable ")) in drained
         )
     ]
 
@@ -229,13 +233,13 @@ def from_rows(rows: t.Iterable[t.Mapping[str, t.Any]]) -> list[Change]:
 
 
 def difference(approved: t.Iterable[Change], found: t.Iterable[Change]) -> tuple[list[Change], list[Change]]:
-    """What is new in `found`, and what `approved` has beyond it; the order of hosts within a run says nothing."""
+    """The changes only in `found`, and those only in `approved`. Their order does not matter."""
     before, after = set(approved), set(found)
     return sorted(after - before), sorted(before - after)
 
 
 def grouped(changes: t.Iterable[Change]) -> dict[str, dict[str, list[tuple[str, str, list[str]]]]]:
-    """stage -> host -> (action, kind, objects): as a person reads it, things of one kind in one place."""
+    """stage -> host -> (action, kind, objects): objects of one kind together, for reading."""
     stages: dict[str, dict[str, dict[tuple[str, str], list[str]]]] = {}
     for change in changes:
         hosts = stages.setdefault(change.stage, {})
@@ -250,7 +254,7 @@ def grouped(changes: t.Iterable[Change]) -> dict[str, dict[str, list[tuple[str, 
 
 
 def _common(paths: t.Sequence[str]) -> str:
-    """The folder that all `paths` lie in, with its slash; empty where there is none worth saying once."""
+    """The common folder of all `paths` with a trailing slash; empty if there is no useful one."""
     if len(paths) < 2 or not all(path.startswith("/") for path in paths):
         return ""
     folder = paths[0].rpartition("/")[0] + "/"
@@ -260,7 +264,7 @@ def _common(paths: t.Sequence[str]) -> str:
 
 
 def listed(kind: str, objects: t.Sequence[str]) -> list[str]:
-    """The objects of one kind as few lines: packages side by side, files by the set that they belong to."""
+    """The objects of one kind in few lines: packages on one line, files by the set that they belong to."""
     if kind == "package":
         return [", ".join(objects)]
     if kind != "file":
@@ -276,7 +280,7 @@ def listed(kind: str, objects: t.Sequence[str]) -> list[str]:
 
 
 def lines_of(changes: t.Sequence[Change]) -> list[str]:
-    """The list for a terminal: stage, host, then a sign, an action, a kind and what it is about."""
+    """The list for a terminal: stage, host, then sign, action, kind and object."""
     lines: list[str] = []
     for stage, hosts in grouped(changes).items():
         lines.append(f"[{stage or 'no stage'}]")

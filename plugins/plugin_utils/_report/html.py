@@ -1,102 +1,38 @@
 # Copyright: (c) 2026, the nexod.infra maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The report of a run as one page: whole in itself, read without a script, on a phone too."""
+"""The report of a run as a single HTML page: self-contained, without scripts, readable on a phone."""
 
 from __future__ import annotations
 
-import datetime
 import re
 import typing as t
 import urllib.parse
 
 from ansible_collections.nexod.infra.plugins.module_utils._monitoring import rules
-from ansible_collections.nexod.infra.plugins.plugin_utils._report import timeline
-from ansible_collections.nexod.infra.plugins.plugin_utils._report.markup import Child, Markup, clean, el, join
+from ansible_collections.nexod.infra.plugins.plugin_utils._report.html_timeline import time_line
+from ansible_collections.nexod.infra.plugins.plugin_utils._report.markup import Child, Markup, el
+from ansible_collections.nexod.infra.plugins.plugin_utils._report.parts import (
+    SIGNS,
+    Facts,
+    badge,
+    count,
+    link,
+    moment,
+    number,
+    section,
+    table,
+    task_of,
+    ticked,
+)
 from ansible_collections.nexod.infra.plugins.plugin_utils._report.report import duration, headline
 from ansible_collections.nexod.infra.plugins.plugin_utils._report.style import STYLE
 
-Facts = t.Mapping[str, t.Any]
-
-# Should something ever get past the escaping, it still can neither run nor ask anybody for anything.
+# Even if something got past the escaping, it could neither run nor load anything.
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'"
-STEPS = (0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400)
-MOST_TICKS = 5
-# A stage with more changes than this is folded: a first deploy has hundreds.
+# A stage with more changes is collapsed: a first deploy has hundreds.
 MOST_OPEN = 12
-SIGNS = {"ok": "✓", "bad": "✕", "plan": "◇", "muted": "?"}
 VERDICTS = {"met": "ok", "missed": "bad"}
-BROKEN = (timeline.FAILED, timeline.UNREACHABLE)
-
-
-# -- small things
-
-
-def number(value: t.Any) -> float:
-    """What stages told may be anything; what is no number counts as none."""
-    try:
-        return float(value)
-    except (TypeError, ValueError):
-        return 0.0
-
-
-def count(many: int, one: str, more: str = "") -> str:
-    return f"{many} {one if many == 1 else more or one + 's'}"
-
-
-def moment(text: str) -> str:
-    """An ISO 8601 time as a person reads it, in UTC; anything else as it is."""
-    try:
-        when = datetime.datetime.fromisoformat(text)
-    except ValueError:
-        return text
-    zone = when.astimezone(datetime.UTC) if when.tzinfo else when
-    return f"{zone:%Y-%m-%d %H:%M:%S}" + (" UTC" if when.tzinfo else "")
-
-
-def badge(kind: str, text: str) -> Markup:
-    return el("span", {"class": f"badge {kind}"}, f"{SIGNS[kind]} " if kind in SIGNS else "", text)
-
-
-def link(name: str, url: str) -> Markup:
-    """A link where `url` is one for a browser; anything else (``javascript:``) stays text."""
-    try:
-        parts = urllib.parse.urlsplit(clean(url).strip())
-        good = parts.scheme in ("http", "https") and bool(parts.netloc)
-    except ValueError:
-        good = False
-    address = el("a", {"href": clean(url).strip(), "rel": "noreferrer"}, url) if good else el("span", None, url)
-    return el("div", None, el("dt", None, name), el("dd", None, address))
-
-
-def ticked(text: str) -> list[Child]:
-    """Text whose words in backticks are code."""
-    parts = re.split(r"`([^`\n]+)`", text)
-    return [el("code", None, part) if index % 2 else part for index, part in enumerate(parts)]
-
-
-def section(title: str, *children: Child, kind: str | None = None) -> Markup:
-    return el("section", {"class": kind}, el("h2", None, title), *children)
-
-
-def table(heads: t.Sequence[str], rows: t.Iterable[t.Sequence[Child]], label: str, kind: str = "") -> Markup:
-    """A table that becomes a list of cards on a phone. The roles say what it is where CSS makes it blocks."""
-
-    def line(cells: t.Sequence[Child]) -> Markup:
-        first = el("th", {"role": "rowheader", "scope": "row"}, cells[0])
-        rest = [
-            el("td", {"role": "cell", "data-label": head}, el("div", None, cell))
-            for head, cell in zip(heads[1:], cells[1:], strict=True)
-        ]
-        return el("tr", {"role": "row"}, first, rest)
-
-    top = [el("th", {"role": "columnheader", "scope": "col"}, head) for head in heads]
-    return el(
-        "table",
-        {"class": f"stack {kind}".strip(), "role": "table", "aria-label": label},
-        el("thead", {"role": "rowgroup"}, el("tr", {"role": "row"}, top)),
-        el("tbody", {"role": "rowgroup"}, [line(row) for row in rows]),
-    )
 
 
 # -- head
@@ -148,13 +84,13 @@ def _head(report: Facts) -> Markup:
 
 
 def said(message: str, next_step: str) -> str:
-    """The message without the next step, which stands apart."""
+    """The message without the next step, which is shown separately."""
     rest = message.replace(next_step, "", 1) if next_step else message
     return re.sub(r"\n{3,}", "\n\n", rest).strip()
 
 
 def grouped(failures: t.Iterable[Facts]) -> list[tuple[Facts, list[str]]]:
-    """Each different failure once, with every host it befell."""
+    """Each distinct failure once, with all hosts that had it."""
     found: dict[tuple[str, ...], tuple[Facts, list[str]]] = {}
     for failure in failures:
         key = tuple(str(failure.get(name)) for name in ("stage", "task", "path", "message"))
@@ -194,7 +130,7 @@ def _errors(report: Facts) -> Child:
 
 
 def step(pair: Facts | None) -> tuple[Child, str]:
-    """What was and what is, and a remark; nothing where nothing is known."""
+    """Before and after, and a remark; nothing if neither is known."""
     before, after = (pair or {}).get("before"), (pair or {}).get("after")
     if not before and not after:
         return None, ""
@@ -238,7 +174,7 @@ def _facts(report: Facts) -> Child:
         took = duration(sum(number(row.get("seconds")) for row in steps))
         revision_note = f"{count(len(steps), 'migration')} {'pending' if planned else f'in {took}'}"
     cache, cache_note = _cache(report.get("cache") or {}, planned)
-    # A plan brings nothing out that could be judged.
+    # A plan deploys nothing that could be measured.
     verdict, rows = ({}, []) if planned else (report.get("verdict") or {}, _rows(report.get("verdict")))
     word = str(verdict.get("verdict") or "")
     met = sum(row.get("verdict") == "met" for row in rows)
@@ -261,7 +197,7 @@ def _facts(report: Facts) -> Child:
 
 
 def meter(kind: str, share: float, mark: float | None = None, label: str = "") -> Markup:
-    """A bar that is full at 1, with a line where the target is."""
+    """A bar that is full at 1, with a line at the target."""
 
     def percent(value: float) -> str:
         return f"{min(max(value, 0.0), 1.0):.2%}"
@@ -300,9 +236,9 @@ def _migrations(report: Facts) -> Child:
 
 
 def measured(row: Facts) -> tuple[str, float, float] | None:
-    """What was measured as text, and value and target as shares of a bar; None where nothing was.
+    """The measurement as text, and value and target as fractions of a bar; None without a measurement.
 
-    A row's value is the fraction of requests that were quick enough, or for probes the quantile in seconds.
+    A row's value is the fraction of requests within the target, or for probes the quantile in seconds.
     """
     value, target = row.get("value"), number(row.get("target_seconds"))
     if value is None:
@@ -338,197 +274,21 @@ def _verdict(report: Facts) -> Child:
     heads = ["Metric", "Quantile", "Target", "Measured", "Samples", "Verdict"]
     faults = [str(fault) for fault in verdict.get("faults") or ()]
     sessions = {
-        "kept": "A session from before the release still holds.",
-        "new": "A session was opened; there was none from before.",
+        "kept": "A session from before the release is still valid.",
+        "new": "A session was created; there was none from before.",
     }
     session = sessions.get(str(verdict.get("session")))
     return section(
-        "Verdict against the targets",
+        "Latency verdict",
         el("ul", {"class": "plain bad"}, [el("li", None, f"✕ {fault}") for fault in faults]) if faults else None,
         table(heads, [_row(row) for row in rows], "Each latency target and what was measured", "targets")
         if rows
         else None,
-        el("p", {"class": "small muted"}, "The bar is what was measured, the line in it is what was asked for.")
+        el("p", {"class": "small muted"}, "The bar is the measurement, the line in it the target.")
         if any(measured(row) for row in rows)
         else None,
         el("p", {"class": "small muted"}, session) if session else None,
     )
-
-
-# -- time line
-
-
-def ticks(total: float) -> list[float]:
-    """Round moments for an axis of `total` seconds, its beginning first."""
-    wide = next((width for width in STEPS if total / width <= MOST_TICKS), STEPS[-1] * 6)
-    return [wide * index for index in range(int(total / wide) + 1)]
-
-
-def clock(seconds: float, total: float) -> str:
-    """A moment on the axis: ``12 s`` on a short one, ``1:30`` on a long one."""
-    if total < 60:
-        return f"{seconds:g} s"
-    return f"{int(seconds // 60)}:{int(seconds % 60):02}"
-
-
-def stages_with_begin(stages: t.Iterable[Facts]) -> list[tuple[Facts, float]]:
-    """Each stage with its beginning; where the report does not hold it, one began as the one before ended."""
-    found: list[tuple[Facts, float]] = []
-    end = 0.0
-    for stage in stages:
-        begun = number(stage["begun"]) if stage.get("begun") is not None else end
-        end = begun + number(stage.get("seconds"))
-        found.append((stage, begun))
-    return found
-
-
-def stretch(kind: str, begun: float, seconds: float, total: float, label: str) -> Markup:
-    left = min(begun / total, 1.0)
-    style = f"left:{left:.3%};width:{min(seconds / total, 1.0 - left):.3%}"
-    return el("i", {"class": kind, "style": style, "title": label})
-
-
-def task_of(row: Facts) -> str:
-    """A task's name without the collection's own; for several, the longest's and how many more there were."""
-    more = int(number(row.get("tasks")) or 1) - 1
-    return str(row.get("task") or "").removeprefix("nexod.infra.") + (f" and {more} more" if more > 0 else "")
-
-
-def lane_word(counts: Facts, check_mode: bool) -> tuple[str, str]:
-    """How a host's lane ends: a word that says without colour what it came to, and its kind."""
-    if counts.get("unreachable"):
-        return "✕ not reached", "bad"
-    if counts.get("failures"):
-        return "✕ failed", "bad"
-    changed = int(number(counts.get("changed")))
-    if changed:
-        return (f"{changed} to change" if check_mode else f"{changed} changed"), "changed"
-    return "no change", ""
-
-
-def _bars(kind: str, name: str, track: Child, end: str, end_kind: str = "") -> Markup:
-    return el(
-        "div",
-        {"class": "row"},
-        el("div", {"class": "name", "title": name}, name),
-        el("div", {"class": f"track {kind}"}, track),
-        el("div", {"class": f"end {end_kind}".strip()}, end),
-    )
-
-
-def _stage_row(stage: Facts, begun: float, total: float) -> Markup:
-    name, seconds, failed = str(stage.get("name")), number(stage.get("seconds")), bool(stage.get("failed"))
-    mark = stretch("broke" if failed else "stage", begun, seconds, total, f"{name}: {duration(seconds)}")
-    return _bars("", name, mark, f"{'✕ ' if failed else ''}{duration(seconds)}", "bad" if failed else "")
-
-
-def _host_row(host: str, spans: t.Iterable[Facts], report: Facts, total: float) -> Markup:
-    kinds = {timeline.OK: "idle", timeline.CHANGED: "did"}
-    marks = [
-        stretch(
-            kinds.get(str(span.get("outcome")), "broke"),
-            number(span.get("begun")),
-            number(span.get("seconds")),
-            total,
-            f"{span.get('stage')}: {task_of(span)}, {duration(number(span.get('seconds')))}, {span.get('outcome')}",
-        )
-        for span in spans
-    ]
-    counts = (report.get("hosts") or {}).get(host) or {}
-    return _bars("lane", host, marks, *lane_word(counts, bool(report.get("check_mode"))))
-
-
-def _legend(check_mode: bool, broken: bool) -> Markup:
-    kinds = [
-        ("idle", "runs, changes nothing"),
-        ("did", "would change something" if check_mode else "changed something"),
-    ]
-    kinds += [("broke", "failed or was not reached")] if broken else []
-    shown = [
-        el("li", None, el("span", {"class": "track lane"}, el("i", {"class": kind})), word) for kind, word in kinds
-    ]
-    return el("ul", {"class": "legend", "aria-hidden": "true"}, shown)
-
-
-def _figures(stages: t.Sequence[tuple[Facts, float]], spans: t.Sequence[Facts], check_mode: bool) -> Markup:
-    """What the chart shows, as text."""
-    change = "Tasks that would change" if check_mode else "Tasks that changed"
-    stage_rows = [
-        (
-            str(stage.get("name")),
-            el("span", {"class": "num"}, duration(begun)),
-            el("span", {"class": "num"}, duration(number(stage.get("seconds")))),
-            str(stage.get("changed") or 0),
-            badge("bad", "failed here") if stage.get("failed") else badge("ok", "ok"),
-        )
-        for stage, begun in stages
-    ]
-    span_rows = [
-        (
-            str(span.get("host")),
-            str(span.get("stage") or ""),
-            task_of(span),
-            el("span", {"class": "num"}, duration(number(span.get("begun")))),
-            el("span", {"class": "num"}, duration(number(span.get("seconds")))),
-            el(
-                "span",
-                {"class": {timeline.CHANGED: "changed", timeline.OK: "muted"}.get(str(span.get("outcome")), "bad")},
-                str(span.get("outcome")),
-            ),
-        )
-        for span in spans
-    ]
-    return join(
-        el(
-            "details",
-            None,
-            el("summary", None, "The stages as a table"),
-            table(["Stage", "Began after", "Took", change, "Outcome"], stage_rows, "The stages, in their order"),
-        ),
-        el(
-            "details",
-            None,
-            el("summary", None, f"The tasks of the hosts as a table ({len(span_rows)} rows)"),
-            table(["Host", "Stage", "Task", "Began after", "Took", "Outcome"], span_rows, "The tasks of the hosts"),
-        )
-        if span_rows
-        else None,
-    )
-
-
-def _time_line(report: Facts) -> Child:
-    stages = stages_with_begin(report.get("stages") or ())
-    spans: list[Facts] = [span for span in report.get("timeline") or () if isinstance(span, dict)]
-    if not stages and not spans:
-        return None
-    ends = [begun + number(stage.get("seconds")) for stage, begun in stages]
-    ends += [number(span.get("begun")) + number(span.get("seconds")) for span in spans]
-    total = max(number(report.get("seconds")), *ends, 0.1)
-    # A tick too near the end would stand over what is written beside the chart.
-    marks = [(tick, f"left:{tick / total:.3%}") for tick in ticks(total) if tick <= total * 0.97]
-    axis = el(
-        "div",
-        {"class": "ticks"},
-        [el("i", {"style": left}) for _tick, left in marks],
-        [el("span", {"style": left}, clock(tick, total)) for tick, left in marks],
-    )
-    lanes = sorted({str(span.get("host")) for span in spans})
-    check_mode = bool(report.get("check_mode"))
-    chart = el(
-        "div",
-        {"class": "chart", "aria-hidden": "true"},
-        axis,
-        el("div", {"class": "row head"}, "Stages"),
-        [_stage_row(stage, begun, total) for stage, begun in stages],
-        [
-            el("div", {"class": "row head"}, "Hosts"),
-            [_host_row(host, (span for span in spans if span.get("host") == host), report, total) for host in lanes],
-        ]
-        if lanes
-        else None,
-    )
-    legend = _legend(check_mode, any(span.get("outcome") in BROKEN for span in spans)) if lanes else None
-    return section("Time line", chart, legend, _figures(stages, spans, check_mode))
 
 
 # -- changes
@@ -552,7 +312,7 @@ def _change(change: Facts) -> Markup:
 
 
 def by(rows: t.Iterable[Facts], key: str) -> dict[str, list[Facts]]:
-    """Rows by what they have under `key`, in the order of first sight."""
+    """Rows grouped by their value of `key`, in the order of the first occurrence."""
     found: dict[str, list[Facts]] = {}
     for row in rows:
         found.setdefault(str(row.get(key) or ""), []).append(row)
@@ -583,7 +343,7 @@ def _changes(report: Facts) -> Child:
         return None
     names = [str(host) for host in report.get("changed_hosts") or ()]
     if not names:
-        return section(heading, el("p", None, "Nothing: all is as it is declared."))
+        return section(heading, el("p", None, "Nothing. Everything is as declared."))
     chips = []
     for host in names:
         tasks = int(number((hosts.get(host) or {}).get("changed")))
@@ -594,17 +354,17 @@ def _changes(report: Facts) -> Child:
 
 def _stand_ins(report: Facts) -> Child:
     rows = [el("li", None, sentence) for sentence in report.get("stand_ins") or ()]
-    return section("What stands in for something else", el("ul", {"class": "plain"}, rows)) if rows else None
+    return section("Stand-ins", el("ul", {"class": "plain"}, rows)) if rows else None
 
 
 def _links(report: Facts) -> Child:
     urls = report.get("urls") or {}
     rows = [link(str(name), str(url)) for name, url in sorted(urls.items())]
-    return section("To open", el("dl", {"class": "links"}, rows)) if rows else None
+    return section("Links", el("dl", {"class": "links"}, rows)) if rows else None
 
 
 def _icon(kind: str) -> str:
-    """The tab's icon, drawn in the page itself: a run's outcome is seen among other tabs."""
+    """The icon of the browser tab, embedded in the page, in the colour of the outcome."""
     colour = {"ok": "#17703f", "bad": "#b3261e", "plan": "#2456b8"}.get(kind, "#566171")
     drawn = (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 8 8"><circle cx="4" cy="4" r="4" fill="{colour}"/></svg>'
@@ -613,7 +373,7 @@ def _icon(kind: str) -> str:
 
 
 def page(report: Facts) -> str:
-    """The whole page. The same report always gives the same page."""
+    """The whole page. The same report always results in the same page."""
     known = {"playbook": "run", "environment": "", "outcome": "", "seconds": 0, "check_mode": False, **report}
     finished = str(report.get("finished") or "")
     head = el(
@@ -627,10 +387,8 @@ def page(report: Facts) -> str:
         el("title", None, headline(known)),
         el("style", None, Markup(STYLE)),
     )
-    # Of a plan one wants to read what it would do; of a run first whether it was good.
-    middle = (
-        (_changes, _migrations, _time_line) if known["check_mode"] else (_verdict, _migrations, _time_line, _changes)
-    )
+    # A plan begins with what it would change, a run with how it went.
+    middle = (_changes, _migrations, time_line) if known["check_mode"] else (_verdict, _migrations, time_line, _changes)
     parts = (_head, _errors, _facts, *middle, _stand_ins, _links)
     foot = [f"{report.get('playbook') or 'run'}", f", ended {moment(finished)}" if finished else ""]
     body = el(
@@ -645,7 +403,7 @@ def page(report: Facts) -> str:
                 None,
                 "Written by nexod.infra.summary: ",
                 foot,
-                ". The same for programs is the JSON beside it.",
+                ". The JSON file next to it has the same content for programs.",
             ),
         ),
     )

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the nexod.infra maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a run did, as one structure (the report) and as the lines a person reads at its end."""
+"""What a run did, as one data structure (the report) and as lines for the terminal."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from ansible_collections.nexod.infra.plugins.plugin_utils._report.changes import
 FORMAT = 1
 COUNTS = ("ok", "changed", "failures", "unreachable", "skipped", "rescued", "ignored")
 
-# Said already, of no use to a reader, or (argument_spec_data) pages long.
+# Printed elsewhere, of no use to a reader, or (argument_spec_data) pages long.
 QUIET_KEYS = frozenset(
     [
         *("ansible_facts", "ansible_loop_var", "argument_spec_data", "attempts", "changed", "delta", "deprecations"),
@@ -36,7 +36,7 @@ Facts = t.Mapping[str, t.Any]
 
 @dataclasses.dataclass
 class Stage:
-    """One stage of the run: its name, how long its plays took together, and what they met."""
+    """One stage of the run: its name, the total duration of its plays, and its number of changes."""
 
     name: str
     seconds: float = 0.0
@@ -46,7 +46,7 @@ class Stage:
 
 @dataclasses.dataclass(frozen=True)
 class Failure:
-    """A task that failed on a host, with the error as the task gave it."""
+    """A task that failed on a host, with the error that the task returned."""
 
     stage: str
     host: str
@@ -58,7 +58,7 @@ class Failure:
 
 @dataclasses.dataclass
 class Run:
-    """What a callback sees of a run while it lasts."""
+    """What the callback collects during a run."""
 
     playbook: str
     check_mode: bool
@@ -74,7 +74,7 @@ class Run:
 
 
 def error_text(result: t.Mapping[str, t.Any]) -> str:
-    """Everything a failed result says, as text: the message, the streams, then what else it returned."""
+    """A failed result as text: the message, the streams, then its other values."""
     if result.get("censored"):
         return str(result["censored"])
     parts = [str(result["msg"]).strip()] if result.get("msg") else []
@@ -93,13 +93,13 @@ def error_text(result: t.Mapping[str, t.Any]) -> str:
 
 
 def stage_of(play_name: str) -> str:
-    """The stage that a play named ``<Stage> | what it does`` belongs to, in small letters; empty in any other form."""
+    """The stage that a play named ``<Stage> | what it does`` belongs to, in lower case; empty for any other form."""
     stage, separator, _rest = play_name.partition(" | ")
     return stage.strip().lower() if separator else ""
 
 
 def duration(seconds: float) -> str:
-    """A length of time as a person says it: ``0.4 s``, ``12 s``, ``4 min 12 s``."""
+    """A duration in a readable form: ``0.4 s``, ``12 s``, ``4 min 12 s``."""
     if seconds < 9.95:
         return f"{seconds:.1f} s"
     whole = round(seconds)
@@ -110,13 +110,13 @@ def duration(seconds: float) -> str:
 
 
 def outcome_of(hosts: t.Mapping[str, t.Mapping[str, int]]) -> str:
-    """`failed` as soon as one host failed or was not reached, else `ok`."""
+    """`failed` if any host failed or was unreachable, otherwise `ok`."""
     bad = any(counts.get("failures", 0) or counts.get("unreachable", 0) for counts in hosts.values())
     return "failed" if bad else "ok"
 
 
 def final_failures(run: Run) -> list[Failure]:
-    """The failures that no rescue recovered: as many of a host's last ones as its counts name."""
+    """The failures that no rescue recovered: as many of a host's last ones as its counts state."""
     left = {host: counts.get("failures", 0) + counts.get("unreachable", 0) for host, counts in run.hosts.items()}
     kept: list[Failure] = []
     for failure in reversed(run.failures):
@@ -127,13 +127,13 @@ def final_failures(run: Run) -> list[Failure]:
 
 
 def sentences(told: t.Any) -> list[str]:
-    """What stages tell as a list, or by name: of two lists `set_stats` keeps the last one only, names it merges."""
+    """Sentences of stages, as a list or by name: `set_stats` merges mappings, but keeps only the last of two lists."""
     rows = told.values() if isinstance(told, dict) else told or []
     return [str(row) for row in rows if row]
 
 
 def build(run: Run, told: Facts) -> dict[str, t.Any]:
-    """The report: what the run was, merged with what the stages told (`infra_summary`)."""
+    """The report: the run, merged with the facts that stages passed in `infra_summary`."""
     failures = final_failures(run)
     failed_stages = {failure.stage for failure in failures}
     return {
@@ -174,7 +174,7 @@ def build(run: Run, told: Facts) -> dict[str, t.Any]:
 
 
 def _step(pair: Facts) -> str:
-    """``1.0.0 -> 1.1.0``, ``1.1.0 (unchanged)``, ``none -> 1.0.0``; empty where nothing is known."""
+    """``1.0.0 -> 1.1.0``, ``1.1.0 (unchanged)``, ``none -> 1.0.0``; empty if neither is known."""
     before, after = pair.get("before"), pair.get("after")
     if not before and not after:
         return ""
@@ -216,7 +216,7 @@ def _changed(report: Facts) -> str:
 
 
 def headline(report: Facts) -> str:
-    """One sentence: where, what, how it ended and how long it took."""
+    """One line: environment, playbook, outcome and duration."""
     what = report["playbook"].removesuffix(".yml").removesuffix(".yaml")
     where = report["environment"] or "unnamed environment"
     end = "done" if report["outcome"] == "ok" else "FAILED"
@@ -225,7 +225,7 @@ def headline(report: Facts) -> str:
 
 
 def _facts(report: Facts) -> list[tuple[str, list[str]]]:
-    """Label and lines of each fact, in the order they are read; those without lines are left out."""
+    """Label and lines of each fact, in reading order; facts without lines are omitted."""
     version, revision = _step(report["version"]), _step(report["revision"])
     stages = [
         f"{stage['name']:<16}{duration(stage['seconds']):>12}{'   failed here' if stage['failed'] else ''}"
@@ -235,18 +235,18 @@ def _facts(report: Facts) -> list[tuple[str, list[str]]]:
         ("version", [version]),
         ("revision", [revision + _migrations(report) if revision else ""]),
         ("cache", [_cache(report["cache"])]),
-        # A plan brings nothing out that could be judged.
+        # A plan deploys nothing that could be measured.
         ("verdict", [] if report["check_mode"] else _verdict(report["verdict"])),
         ("to change" if report["check_mode"] else "changed", [_changed(report)]),
         ("stages", stages),
         ("stand-ins", [str(sentence) for sentence in report["stand_ins"]]),
-        ("open", [f"{name:<16}{url}" for name, url in sorted(report["urls"].items())]),
+        ("links", [f"{name:<16}{url}" for name, url in sorted(report["urls"].items())]),
     ]
     return [(label, kept) for label, lines in rows if (kept := [line for line in lines if line])]
 
 
 def _failures(report: Facts) -> list[str]:
-    """Each different failure once, with every host it befell."""
+    """Each distinct failure once, with all hosts that had it."""
     grouped: dict[tuple[str, str, str, str], list[str]] = {}
     for failure in report["failures"]:
         key = (failure["stage"], failure["task"], failure["path"], failure["message"])
@@ -269,7 +269,7 @@ def render(report: Facts, written_to: t.Sequence[str] = ()) -> list[str]:
 
 
 def _planned(report: Facts) -> list[str]:
-    """What a plan would change, thing by thing; after a deploy the same list is in the report's files alone."""
+    """The list of planned changes. After a deploy, the same list is only in the files of the report."""
     changes = from_rows(report.get("changes") or ())
     if not report["check_mode"]:
         return []

@@ -27,13 +27,11 @@ def test_a_plan_is_read(tmp_path: Path) -> None:
     ("text", "why"),
     [
         pytest.param(None, "No such file", id="not there"),
-        pytest.param("{", "not the report of a plan", id="cut off"),
-        pytest.param("[]", "not the report of a plan", id="something else"),
-        pytest.param(json.dumps({**GOOD, "check_mode": False}), "not a plan", id="a deploy's report"),
+        pytest.param("{", "it is not a plan", id="cut off"),
+        pytest.param("[]", "it is not a plan", id="something else"),
+        pytest.param(json.dumps({**GOOD, "check_mode": False}), "not of a plan", id="a deploy's report"),
         pytest.param(json.dumps({**GOOD, "outcome": "failed"}), "that plan failed", id="failed"),
-        pytest.param(
-            json.dumps({**GOOD, "environment": "staging"}), "made for staging, and this is lab", id="another's"
-        ),
+        pytest.param(json.dumps({**GOOD, "environment": "staging"}), "made for staging, not for lab", id="another's"),
     ],
 )
 def test_what_is_no_plan_is_refused_with_its_next_step(tmp_path: Path, text: str | None, why: str) -> None:

@@ -109,7 +109,7 @@ Inst libfoo (1 Debian)
         pytest.param(
             "nexod.infra.haproxy_server",
             {"changed": True, "given": {"state": "drain", "backend": "api", "name": "api-1"}},
-            [("run", "traffic", "take out api/api-1", "")],
+            [("run", "traffic", "drain api/api-1", "")],
             id="traffic",
         ),
         pytest.param(
@@ -201,8 +201,8 @@ def test_changes_of(module: str, result: dict[str, t.Any], items: list[tuple[str
 
 
 OUT, IN = (
-    Change("b", "api-1", "run", "traffic", "take out api/x"),
-    Change("b", "api-1", "run", "traffic", "put in api/x"),
+    Change("b", "api-1", "run", "traffic", "drain api/x"),
+    Change("b", "api-1", "run", "traffic", "enable api/x"),
 )
 
 
@@ -210,7 +210,7 @@ OUT, IN = (
     ("changes", "kept"),
     [
         pytest.param([OUT, IN], [OUT], id="out and in again is one thing"),
-        pytest.param([IN], [IN], id="put in after a killed run"),
+        pytest.param([IN], [IN], id="enabled after a killed run"),
         pytest.param([OUT, OUT], [OUT], id="told once"),
         pytest.param(
             [Change("a", "h", "create", "package", "perl"), Change("b", "h", "create", "package", "perl")],

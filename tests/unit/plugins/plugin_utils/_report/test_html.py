@@ -10,19 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.nexod.infra.plugins.plugin_utils._report.html import (
-    clock,
-    link,
-    measured,
-    moment,
-    page,
-    said,
-    stages_with_begin,
-    ticked,
-    ticks,
-    title,
-)
+from ansible_collections.nexod.infra.plugins.plugin_utils._report.html import measured, page, said, title
+from ansible_collections.nexod.infra.plugins.plugin_utils._report.html_timeline import clock, stages_with_begin, ticks
 from ansible_collections.nexod.infra.plugins.plugin_utils._report.markup import VOID, clean, el, join
+from ansible_collections.nexod.infra.plugins.plugin_utils._report.parts import link, moment, ticked
 from ansible_collections.nexod.infra.plugins.plugin_utils._report.style import DARK, LIGHT
 
 REPORTS = {
@@ -33,13 +24,13 @@ HOSTILE = (
 )
 HEADINGS = [
     "What went wrong",
-    "Verdict against the targets",
+    "Latency verdict",
     "Migrations",
     "Time line",
     "What changed",
     "What would change",
-    "What stands in for something else",
-    "To open",
+    "Stand-ins",
+    "Links",
 ]
 
 
@@ -171,7 +162,7 @@ def test_what_went_wrong_comes_first_and_once_for_all_its_hosts() -> None:
 @pytest.mark.parametrize(
     ("report", "words"),
     [
-        pytest.param({"hosts": {"a": {}}, "changed_hosts": []}, "Nothing: all is as it is declared.", id="nothing"),
+        pytest.param({"hosts": {"a": {}}, "changed_hosts": []}, "Nothing. Everything is as declared.", id="nothing"),
         pytest.param({"hosts": {"a": {"changed": 2}}, "changed_hosts": ["a"]}, "a 2 tasks", id="hosts alone"),
         pytest.param({"verdict": {"verdict": "missed", "faults": ["up == 0: db-1"]}}, "✕ up == 0: db-1", id="faults"),
         pytest.param({"stages": [{"name": "x", "seconds": 2}], "seconds": 2}, "The stages as a table", id="no hosts"),

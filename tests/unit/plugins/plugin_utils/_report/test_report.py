@@ -153,7 +153,7 @@ TOLD = {
                 "  stages     preflight              3.0 s",
                 "             backend            1 min 9 s",
                 "  stand-ins  db-1 stands for RDS.",
-                "  open       api             http://edge",
+                "  links      api             http://edge",
             ],
             id="everything told",
         ),
