@@ -1,8 +1,8 @@
-# The newcomer's commands; `make` alone lists them. Everything else is ansible-playbook (README.md).
+# The commands for newcomers; `make` alone lists them. For everything else, use ansible-playbook (README.md).
 ENV ?= lab
-# Which release; the inventory says it unless it is given here.
+# The release to deploy; without it, the one in the inventory.
 VERSION ?=
-# Found before .venv is put into the path: it makes .venv.
+# Looked up before .venv is added to PATH, because it creates .venv.
 PYTHON := $(shell command -v $(or $(PYTHON),python3))
 ARGS ?=
 
@@ -17,73 +17,73 @@ endif
 
 INVENTORY_VERSION = $(shell sed -n 's/^backend_version: *//p' inventories/shared/backend.yml)
 BIN := .venv/bin
-# Without root, podman's networks live in a namespace of the user's own; what talks to the lab's hosts runs in there.
+# Without root, podman's networks are in a namespace of the user; what connects to the lab's hosts runs in it.
 INSIDE := $(if $(filter lab,$(ENV)),$(shell [ "$$(id -u)" = 0 ] || echo podman unshare --rootless-netns))
 PLAYBOOK := $(INSIDE) $(BIN)/ansible-playbook -i inventories/$(ENV)
 LAB := $(INSIDE) $(BIN)/ansible-playbook -i inventories/lab
 DEPLOY = $(PLAYBOOK) playbooks/deploy.yml $(if $(VERSION),-e backend_version=$(VERSION)) $(ARGS)
-# The tools are found by name too (ansible calls ansible-galaxy, molecule calls ansible-config).
+# Tools are also found by name: ansible calls ansible-galaxy, molecule calls ansible-config.
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 REQUIREMENTS = $(if $(filter lab,$(ENV)),requirements-lab.txt,requirements.txt)
 
-help: ## this list
+help: ## list the targets
 	@echo "make TARGET [ENV=lab|dev|staging|production] [VERSION=1.0.0] [ARGS='--tags x']"
 	@sed -n 's/^\([a-z_-]*\):.*## /  \1\t/p' $(MAKEFILE_LIST) | expand -t 16
 
-deploy: ready ## bring ENV (default: the lab, from nothing) to VERSION: running, migrated, watched, verified
+deploy: ready ## deploy VERSION to ENV (default: the lab, which is created if necessary)
 	@$(DEPLOY)
 
-plan: ready ## say what `make deploy` would do, changing nothing (the lab's hosts are booted for it)
+plan: ready ## list what `make deploy` would change, without changing it (boots the lab's hosts)
 	@$(DEPLOY) --check --diff
 
-roll-back: ready ## return ENV to the version before
+roll-back: ready ## roll ENV back to the previous version
 	@$(PLAYBOOK) playbooks/roll_back.yml $(ARGS)
 
 destroy: ## remove the lab: hosts, network, .lab
 	@$(MAKE) -s venv ENV=lab
 	@$(LAB) playbooks/lab_down.yml
 
-distclean: ## remove the lab, its images and everything made here
+distclean: ## remove the lab, its images and all generated files
 	@$(MAKE) -s venv ENV=lab
 	@$(LAB) playbooks/lab_down.yml -e lab_hosts_keep_images=false
 	@rm -rf .venv .cache .ansible .hypothesis .report dist
 
-test: ## pass all tests (sets everything up)
+test: ## run all tests (installs what they need)
 	@$(PYTHON) tools/prerequisites.py --lab --install
 	@$(MAKE) -s venv REQUIREMENTS=requirements-dev.txt
 	@$(INSIDE) tests/run $(ARGS)
 
-test-faults: ## every fault and round on the lab (hours; `make test` runs a selection). ARGS='-k seed-7' picks
+test-faults: ## run all fault tests on the lab (takes hours; `make test` runs a selection). ARGS='-k seed-7' selects
 	@$(PYTHON) tools/prerequisites.py --lab --install
 	@$(MAKE) -s venv REQUIREMENTS=requirements-dev.txt
 	@$(INSIDE) $(BIN)/pytest -v -s tests/lab/faults tests/integration/test_alembic_facts.py \
 		tests/integration/test_alembic_trees.py tests/integration/test_alembic_matrix.py $(ARGS)
 
-bench: ## medians of 3: first deploy with the images at hand, second deploy
+bench: ## measure the first deploy (with existing images) and the second, medians of 3
 	@$(PYTHON) tools/prerequisites.py --lab --install
 	@$(MAKE) -s venv ENV=lab
 	@$(BIN)/python tests/bench/bench_deploy.py $(ARGS)
 
-bench-cache: ## how quickly a cache flush goes and what others notice of it, against its peers
+bench-cache: ## measure cache flushes and their effect on other clients, compared with other tools
 	@$(PYTHON) tools/prerequisites.py --lab --install
 	@$(MAKE) -s venv REQUIREMENTS=requirements-dev.txt
 	@$(BIN)/python tests/bench/bench_cache.py $(ARGS)
 
-bench-deploy: ## what users notice of an upgrade and a roll-back of the lab under load: nothing, or it fails
+bench-deploy: ## put load on the lab during an upgrade and a rollback; fails if users would have noticed
 	@$(PYTHON) tools/prerequisites.py --lab --install
 	@$(MAKE) -s venv REQUIREMENTS=requirements-dev.txt
 	@$(INSIDE) $(BIN)/python tests/bench/bench_zero_downtime.py $(ARGS)
 
-bench-migrate: ## what alembic_upgrade costs beside the bare alembic command
+bench-migrate: ## compare alembic_upgrade with the alembic command
 	@$(PYTHON) tools/prerequisites.py
 	@$(MAKE) -s venv REQUIREMENTS=requirements-dev.txt
 	@$(BIN)/python tests/bench/bench_migrate.py $(ARGS)
 
-readmes: venv ## write the README.md of every role from its argument specification
-	@$(BIN)/python tools/role_readmes.py
+readmes: venv ## write the READMEs of the roles and the contents of the main one
+	@$(BIN)/python tools/readmes.py
 
-# --- what the targets above stand on
+# --- targets that the ones above use
 
 .PHONY: ready
 ifeq ($(ENV),lab)
@@ -99,5 +99,5 @@ lab_up: prerequisites venv ## boot the lab's hosts
 prerequisites:
 	@$(PYTHON) tools/prerequisites.py $(if $(filter lab,$(ENV)),--lab --install)
 
-venv: ## make .venv, or bring it to what is pinned
+venv: ## create or update .venv with the locked versions
 	@$(PYTHON) tools/make_venv.py $(REQUIREMENTS)

@@ -1,4 +1,4 @@
-"""The steps of `make test`: each shows its progress, is timed, and fails when it has tested nothing."""
+"""The steps of `make test`: each shows its progress, is timed, and fails if it has tested nothing."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parents[1]
 BIN = ROOT / ".venv" / "bin"
 LOGS = ROOT / ".cache" / "tests"
 COLLECTION = ROOT / ".collections" / "ansible_collections" / "nexod" / "infra"
-# What the integration and the application's tests talk to: each program and the package that brings it.
+# The servers that the tests of modules and of the application use, and the packages that contain them.
 SERVERS = {
     "/usr/lib/postgresql/15/bin/postgres": "postgresql-15",
     "redis-server": "redis-server",
@@ -29,7 +29,7 @@ SERVERS = {
 }
 BROWSER = {"chromium": "chromium"}
 PARALLEL_SCENARIOS = 2
-# Begun first, so that none of them is left running alone at the end.
+# Started first, so that none of them runs alone at the end.
 LONGEST_SCENARIOS = ("lab_postgresql", "backend", "lab_redis", "exporters")
 TALKS = threading.Lock()
 
@@ -62,7 +62,7 @@ def say(text: str) -> None:
 
 
 def environment(**more: str) -> dict[str, str]:
-    """The tests' own settings: nothing of the caller's Ansible configuration reaches them."""
+    """The environment of the tests, without the caller's Ansible configuration."""
     kept = {
         name: value for name, value in os.environ.items() if not name.startswith(("ANSIBLE_", "MOLECULE_", "NEXOD_"))
     }
@@ -85,7 +85,7 @@ def call(
     limit: float = 1800,
     env: Mapping[str, str] | None = None,
 ) -> tuple[int, str]:
-    """Run a command, each line shown as it comes (`quiet`: only in the log), and return its rc and output."""
+    """Run a command, print its lines as they come (`quiet`: only log them), and return its rc and output."""
     LOGS.mkdir(parents=True, exist_ok=True)
     log = LOGS / f"{label.replace(' ', '-').replace('/', '-')}.log"
     lines: list[str] = []
@@ -103,7 +103,7 @@ def call(
             start_new_session=True,
         ) as process,
     ):
-        # With all that it has started: what it leaves would hold the pipe open.
+        # With its children, which would keep the pipe open.
         timer = threading.Timer(limit, os.killpg, (process.pid, signal.SIGKILL))
         timer.start()
         assert process.stdout
@@ -117,7 +117,7 @@ def call(
 
 
 def check(label: str, argv: Sequence[str | Path], must_say: str = "") -> Count:
-    """A tool that passes or fails as a whole; with `must_say`, one that does not say this has tested nothing."""
+    """A tool that passes or fails as a whole; if its output lacks `must_say`, it has tested nothing."""
     begun = time.monotonic()
     rc, said = call(argv, label, quiet=True)
     empty = bool(must_say) and not re.search(must_say, said)
@@ -131,7 +131,7 @@ def check(label: str, argv: Sequence[str | Path], must_say: str = "") -> Count:
 
 
 def counted(said: str) -> Count:
-    """What pytest's last line says."""
+    """The counts in the last line of pytest."""
     count = Count(names=re.findall(r"^(?:FAILED|ERROR) (\S+)", said, re.M))
     for number, word in re.findall(r"(\d+) (passed|failed|skipped|errors?)\b", (said.strip().splitlines() or [""])[-1]):
         if word == "passed":
@@ -144,7 +144,7 @@ def counted(said: str) -> Count:
 
 
 def pytest(label: str, *arguments: str, limit: float = 1800, each: float = 300) -> Count:
-    """`each`: seconds after which a test fails and shows where it stood, so that one that hangs is named."""
+    """`each`: seconds after which a test fails with a traceback, so that a hanging test is reported."""
     rc, said = call([BIN / "pytest", f"--timeout={each:g}", *arguments], label, limit=limit)
     count = counted(said)
     if rc and not count.failed:
@@ -164,7 +164,7 @@ def lint() -> Count:
         + check(
             "ansible-lint", [BIN / "ansible-lint", "--offline", "--nocolor"], must_say=r"in [1-9]\d* files processed"
         )
-        + check("role READMEs", [BIN / "python", "tools/role_readmes.py", "--check"])
+        + check("READMEs", [BIN / "python", "tools/readmes.py", "--check"])
         + check("changelog", [BIN / "antsibull-changelog", "lint"])
     )
 
@@ -172,10 +172,10 @@ def lint() -> Count:
 def sanity() -> Count:
     rc, said = call([ROOT / "tests" / "sanity.sh"], "sanity")
     run = re.findall(r'^Running sanity test "?([\w-]+)', said, re.M)
-    # Each failing test is named on a line of its own below this sentence.
+    # Below this sentence, each failing test is on a line of its own.
     failing = said.partition("listed below")[2].splitlines()[1:]
     names = [f"sanity {line}" for line in failing if line in run]
-    # ansible-test only warns where a test's program is missing: that test has tested nothing.
+    # If a test's program is missing, ansible-test only warns: that test has tested nothing.
     lacking = re.findall(r'^WARNING: Required program "([^"]+)" not found', said, re.M)
     names += [f"sanity: {program} is missing, so its test was not run" for program in dict.fromkeys(lacking)]
     failed = max(len(names), 1 if rc else 0)
@@ -187,12 +187,12 @@ def unit() -> Count:
 
 
 def install(programs: Mapping[str, str]) -> None:
-    """Bring the packages of missing programs; the tests start servers of their own, the distribution's must not run."""
+    """Install missing packages without starting their services: the tests start servers of their own."""
     missing = [package for program, package in programs.items() if not shutil.which(program)]
     if not missing:
         return
     if os.geteuid() or not shutil.which("apt-get"):
-        say(f"  cannot install here: {' '.join(missing)}; install them, or their tests are skipped or fail")
+        say(f"  cannot install {' '.join(missing)} here; without them, tests are skipped or fail")
         return
     policy = Path("/usr/sbin/policy-rc.d")
     made = not policy.exists()
@@ -205,7 +205,7 @@ def install(programs: Mapping[str, str]) -> None:
         if call(apt, "install", quiet=True, env=env)[0]:
             call(["apt-get", "update"], "install", quiet=True, env=env)
             if call(apt, "install", quiet=True, env=env)[0]:
-                say(f"  could not install {' '.join(missing)}: {LOGS}/install.log says why")
+                say(f"  could not install {' '.join(missing)}, see {LOGS}/install.log")
     finally:
         if made:
             policy.unlink()
@@ -217,13 +217,13 @@ def integration() -> Count:
 
 
 def app() -> Count:
-    """The example application, each version built and run as on a host."""
+    """The example application: each version is built and run as on a host."""
     install(SERVERS)
     return pytest("app", "examples/api/tests")
 
 
 def browser() -> Count:
-    """The page of a run, in Chromium; its screenshots stay in .cache/tests/screenshots."""
+    """The page of a run in Chromium; screenshots are kept in .cache/tests/screenshots."""
     install(BROWSER)
     return pytest("browser", "-n", "2", "tests/browser")
 
@@ -234,10 +234,9 @@ def scenarios() -> list[str]:
 
 
 def scenario(name: str) -> Count:
-    """One role's scenario. A deploy of every task's name is in the log; here only how it ended."""
+    """One molecule scenario. Its output is in the log; only the outcome is printed."""
     begun = time.monotonic()
-    say(f"  molecule {name:<19} begun")
-    # A cache of its own: molecule keeps a scenario's state, and Ansible its sockets, below the home folder.
+    say(f"  molecule {name:<19} started")
     rc, said = call([BIN / "molecule", "test", "-s", name], f"molecule {name}", quiet=True, limit=1500)
     seconds = time.monotonic() - begun
     proven = re.search(r"verify: Executed: Successful", re.sub(r"\x1b\[[0-9;]*m", "", said))
@@ -245,7 +244,7 @@ def scenario(name: str) -> Count:
         say(f"  molecule {name:<19} passed ({seconds:.0f} s)")
         return Count(passed=1)
     say("\n".join(f"  molecule {name} | {line}" for line in said.splitlines()[-80:]))
-    say(f"  molecule {name:<19} FAILED (rc {rc}, {seconds:.0f} s; all of it: {LOGS}/molecule-{name}.log)")
+    say(f"  molecule {name:<19} FAILED (rc {rc}, {seconds:.0f} s; full output: {LOGS}/molecule-{name}.log)")
     return Count(failed=1, names=[f"molecule {name}"])
 
 
@@ -263,7 +262,7 @@ def archive() -> Count:
     return pytest("archive", "tests/archive")
 
 
-# Quick ones first. The archive's deploy runs on the lab that the lab step has left standing.
+# Quick ones first. The archive step deploys to the lab that the lab step leaves running.
 STEPS: dict[str, Callable[[], Count]] = {
     "lint": lint,
     "sanity": sanity,

@@ -1,10 +1,10 @@
 # ruff: noqa: T201
-"""Make .venv hold what a requirements file pins, and link the checkout where Ansible looks for collections.
+"""Install a requirements file into .venv with locked versions, and link the checkout where Ansible finds collections.
 
     make_venv.py requirements-lab.txt
 
-Quick when nothing has changed: a stamp, written last, holds the hash of what was installed. So a run that was killed
-leaves no stamp, and the next one completes its work.
+Returns at once if nothing has changed: a stamp file lists what was installed. It is written last, so that a killed run
+is completed by the next one.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 VENV = ROOT / ".venv"
-# What the requirements bring with them, pinned too: the same versions tomorrow.
+# The lock: exact versions of the requirements and everything that they depend on.
 CONSTRAINTS = ROOT / "constraints.txt"
 
 
@@ -36,7 +36,7 @@ def pins(path: Path) -> set[str]:
 
 
 def usable() -> bool:
-    """Whether .venv still works: not when its Python has gone, or when the folder was copied from elsewhere."""
+    """Whether .venv still works: not if its Python was removed, or if the folder was copied from elsewhere."""
     try:
         shebang = (VENV / "bin" / "pip").read_text(encoding="utf-8").splitlines()[0]
         asked = subprocess.run([VENV / "bin" / "python", "-m", "pip", "--version"], capture_output=True, check=False)
@@ -62,12 +62,12 @@ def main() -> None:
     lines = stamp.read_text(encoding="utf-8").splitlines() if stamp.exists() else []
     if lines[:1] == [head] and wanted <= set(lines[1:]) and (VENV / "bin" / "python").exists():
         return
-    # What is installed beyond `wanted` stays, as long as it still agrees with the files: the tests' tools, say.
+    # Other installed requirements stay if they are still in one of the files, for example the tools of the tests.
     every = set().union(*(pins(path) for path in ROOT.glob("requirements*.txt")))
     if not usable():
         print("Making .venv", flush=True)
         shutil.rmtree(VENV, ignore_errors=True)
-        # With a .venv activated, `python3` is the one that was removed just now: take the one that it stood on.
+        # If .venv is activated, `python3` was removed just now: use the one that it was based on.
         python = getattr(sys, "_base_executable", None) or sys.executable
         subprocess.run([python, "-m", "venv", VENV], check=True)
         lines = []
@@ -80,8 +80,8 @@ def main() -> None:
     if done.returncode:
         print(done.stdout.decode(errors="replace"), file=sys.stderr)
         sys.exit(
-            f"Cannot install {sys.argv[1]}: pip ended with {done.returncode} (its words are above).\n"
-            "Is a package index reachable? Then type the same command again."
+            f"Cannot install {sys.argv[1]}: pip ended with {done.returncode}, see its output above.\n"
+            "Check that a package index is reachable, then run the same command again."
         )
     stamp.write_text("\n".join([head, *kept]) + "\n", encoding="utf-8")
 

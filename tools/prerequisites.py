@@ -1,11 +1,11 @@
 # ruff: noqa: T201, UP036, PLC0415
-"""Check, before anything is done, that this machine can do what is asked; name every fault at once, with its next step.
+"""Check that this machine has everything that is needed; report all problems at once, each with its fix.
 
-    prerequisites.py                 what every deploy needs
-    prerequisites.py --lab           and what the lab needs: podman and its helpers, disk, memory
-    prerequisites.py --lab --install and install by apt what is missing, where that is allowed (root, Debian)
+    prerequisites.py                 check what every deploy needs
+    prerequisites.py --lab           also check what the lab needs: podman and its helpers, disk, memory
+    prerequisites.py --lab --install also install missing packages with apt, if possible (root, Debian)
 
-Runs with the machine's own python3 (also one that is too old, to say so) before anything of the project is installed.
+Runs with the machine's python3, even if it is too old, before anything of the project is installed.
 """
 
 from __future__ import annotations
@@ -23,25 +23,25 @@ LAB_MEMORY = 3 * GIB
 PATH = os.pathsep.join([os.environ.get("PATH", ""), "/usr/local/sbin", "/usr/sbin", "/sbin"])
 HERE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
-# One of these programs (or files), the Debian package that brings it, and what it is for.
+# One of these programs (or files), the Debian package that contains it, and its purpose.
 LAB_PROGRAMS = [
     (["podman"], "podman", "runs the lab's hosts"),
-    (["conmon"], "conmon", "watches over containers"),
-    (["/usr/lib/podman/netavark", "/usr/libexec/podman/netavark"], "netavark", "gives the hosts a network"),
+    (["conmon"], "conmon", "monitors containers"),
+    (["/usr/lib/podman/netavark", "/usr/libexec/podman/netavark"], "netavark", "provides the hosts' network"),
     (["/usr/lib/podman/aardvark-dns", "/usr/libexec/podman/aardvark-dns"], "aardvark-dns", "resolves the hosts' names"),
-    (["iptables"], "iptables", "lets the hosts reach their package mirror"),
+    (["iptables"], "iptables", "connects the hosts to their package mirror"),
     (["mmdebstrap"], "mmdebstrap", "builds the hosts' images"),
-    (["ssh-keygen"], "openssh-client", "reaches the hosts"),
+    (["ssh-keygen"], "openssh-client", "connects to the hosts"),
 ]
 
 
 def there(names: Sequence[str]) -> bool:
-    """Whether one of `names` is a program in the path, or a file."""
+    """Whether one of `names` is a program in PATH, or a file."""
     return any(os.path.exists(name) if "/" in name else bool(shutil.which(name, path=PATH)) for name in names)
 
 
 def missing_packages() -> list[tuple[str, str]]:
-    """Debian packages that the lab lacks, and what each is for."""
+    """Missing Debian packages, and the purpose of each."""
     # Without cgroup v2, of podman's runtimes only runc boots systemd.
     runtimes = ["crun", "runc"] if os.path.exists("/sys/fs/cgroup/cgroup.controllers") else ["runc"]
     rows = [*LAB_PROGRAMS, (runtimes, "runc", "starts containers")]
@@ -51,7 +51,7 @@ def missing_packages() -> list[tuple[str, str]]:
 
 
 def install(packages: Sequence[str]) -> str:
-    """Install by apt, its lists renewed when that is needed; returns what went wrong."""
+    """Install with apt, updating its lists if necessary; returns the error, or nothing."""
     print(f"Installing {' '.join(packages)}", flush=True)
     command = ["apt-get", "-q", "-y", "-o", "Dpkg::Use-Pty=0", "install", "--no-install-recommends", *packages]
     last = ""
@@ -75,7 +75,7 @@ def may_install() -> bool:
 
 
 def free_disk(path: str) -> int:
-    """Bytes free where `path` is, or will be."""
+    """Free bytes of the file system of `path`, which need not exist yet."""
     while not os.path.exists(path):
         path = os.path.dirname(path)
     return shutil.disk_usage(path).free
@@ -88,10 +88,10 @@ def free_memory() -> int:
 
 
 def faults_of_python(installs: bool) -> list[tuple[str, str]]:
-    """What is wrong with the interpreter that runs this."""
+    """Problems with the Python interpreter that runs this."""
     version = f"{sys.version_info[0]}.{sys.version_info[1]}"
     if sys.version_info < (3, 11):
-        return [(f"Python {version} is too old", "Install 3.11 or newer and name it: make PYTHON=python3.11 ...")]
+        return [(f"Python {version} is too old", "Install 3.11 or newer and select it: make PYTHON=python3.11 ...")]
     try:
         import ensurepip
         import venv
@@ -102,12 +102,12 @@ def faults_of_python(installs: bool) -> list[tuple[str, str]]:
         if installs and may_install():
             wrong = install([package])
             return [(f"apt-get can't install {package}: {wrong}", "Fix apt and type it again.")] if wrong else []
-        return [("Python's module for virtual environments is missing", f"Type: sudo apt-get install {package}")]
+        return [("Python's module for virtual environments is missing", f"Run: sudo apt-get install {package}")]
     return []
 
 
 def faults_of_lab(installs: bool) -> list[tuple[str, str]]:
-    """What the lab lacks on this machine."""
+    """What this machine lacks for the lab."""
     faults = []
     lacking = missing_packages()
     names = " ".join(package for package, _program in lacking)
@@ -117,34 +117,34 @@ def faults_of_lab(installs: bool) -> list[tuple[str, str]]:
             faults.append((f"apt-get can't install {names}: {wrong}", "Fix apt and type it again."))
     else:
         faults += [
-            (f"{package} is missing; it {purpose}", f"Type: sudo apt-get install {names}")
+            (f"{package} is missing; it {purpose}", f"Run: sudo apt-get install {names}")
             for package, purpose in lacking
         ]
-    # A lab that stands has what it needs already.
+    # An existing lab already has the space that it needs.
     stands = os.path.exists(os.path.join(HERE, ".lab"))
     storage = "/var/lib/containers" if os.getuid() == 0 else os.path.expanduser("~/.local/share/containers")
     for path in (HERE, storage):
         if free_disk(path) < (GIB if stands else LAB_DISK):
-            found = f"{free_disk(path) / GIB:.1f} GiB are free where {path} is; the lab needs {LAB_DISK // GIB}"
-            faults.append((found, "Free some; `podman system prune` removes what no container uses."))
+            found = f"{free_disk(path) / GIB:.1f} GiB are free on the disk of {path}; the lab needs {LAB_DISK // GIB}"
+            faults.append((found, "Free some space; `podman system prune` removes what no container uses."))
     if not stands and free_memory() < LAB_MEMORY:
         found = f"{free_memory() / GIB:.1f} GiB of memory are available; the lab's hosts need {LAB_MEMORY // GIB}"
-        faults.append((found, "End other programs, or take a machine with 8 GB."))
+        faults.append((found, "Stop other programs, or use a machine with 8 GB."))
     return faults
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--lab", action="store_true", help="check what the lab needs too")
-    parser.add_argument("--install", action="store_true", help="install what is missing, where that is allowed")
+    parser.add_argument("--lab", action="store_true", help="also check what the lab needs")
+    parser.add_argument("--install", action="store_true", help="install missing packages if possible")
     arguments = parser.parse_args()
     faults = faults_of_python(arguments.install)
     if arguments.lab:
         faults += faults_of_lab(arguments.install)
     if faults:
         print("This machine is not ready:\n", file=sys.stderr)
-        for fault, next_step in faults:
-            print(f"- {fault}.\n  {next_step}", file=sys.stderr)
+        for fault, fix in faults:
+            print(f"- {fault}.\n  {fix}", file=sys.stderr)
         sys.exit(1)
 
 

@@ -46,7 +46,7 @@ def test_all_faults_are_named_at_once_each_with_its_next_step(
     monkeypatch.setattr(tool.os, "getuid", lambda: 1000)
     faults = tool.faults_of_lab(True)
     assert [fault.split()[0] for fault, _next_step in faults] == ["podman", "mmdebstrap", "2.0", "2.0", "1.0"]
-    assert faults[0][1] == "Type: sudo apt-get install podman mmdebstrap"
+    assert faults[0][1] == "Run: sudo apt-get install podman mmdebstrap"
 
 
 def test_root_on_debian_installs_what_is_missing(tool: types.ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""The generator of the roles' READMEs: markup, facts of an option, text written by hand, and the check of lint."""
+"""The generator of the READMEs: markup, facts of an option, text written by hand, and the check of lint."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ door_locks:
 @pytest.fixture
 def tool(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> types.ModuleType:
     """The generator over a collection of one role."""
-    spec = importlib.util.spec_from_file_location("role_readmes", ROOT / "tools" / "role_readmes.py")
+    spec = importlib.util.spec_from_file_location("readmes", ROOT / "tools" / "readmes.py")
     assert spec and spec.loader
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
@@ -94,6 +94,7 @@ def tool(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> types.ModuleType:
     (tmp_path / "roles/door/meta").mkdir(parents=True)
     (tmp_path / "examples/roles").mkdir(parents=True)
     (tmp_path / "roles/door/meta/argument_specs.yml").write_text(SPEC)
+    (tmp_path / "README.md").write_text("# Collection\n")
     return module
 
 
@@ -150,3 +151,21 @@ def test_a_role_without_readme_gets_one(tool: types.ModuleType, tmp_path: Path) 
     assert tool.main(check=True) == 1
     assert tool.main(check=False) == 0
     assert (tmp_path / "roles/door/README.md").read_text().startswith("# nexod.infra.door\n\nA door.\n")
+
+
+def test_the_main_readme_lists_roles_and_plugins(tool: types.ModuleType, tmp_path: Path) -> None:
+    (tmp_path / "plugins/modules").mkdir(parents=True)
+    (tmp_path / "plugins/modules/bell.py").write_text(
+        'DOCUMENTATION = r"""\nmodule: bell\nshort_description: Ring C(once)\n"""\nimport absent\n'
+    )
+    (tmp_path / "plugins/modules/_private.py").write_text("")
+    readme = tmp_path / "README.md"
+    readme.write_text(f"# Collection\n\n{tool.CONTENTS_BEGIN}\nold\n{tool.CONTENTS_END}\n\n## Support\n")
+    assert tool.main(check=True) == 1
+    assert tool.main(check=False) == 0
+    assert readme.read_text() == (
+        f"# Collection\n\n{tool.CONTENTS_BEGIN}\n\n### Roles\n\n| | |\n|---|---|\n"
+        "| [door](roles/door/README.md) | A door |\n\n### Modules\n\n| | |\n|---|---|\n| `bell` | Ring `once` |\n\n"
+        f"{tool.CONTENTS_END}\n\n## Support\n"
+    )
+    assert tool.main(check=True) == 0
