@@ -30,7 +30,7 @@ SERVERS = {
 BROWSER = {"chromium": "chromium"}
 PARALLEL_SCENARIOS = 2
 # Started first, so that none of them runs alone at the end.
-LONGEST_SCENARIOS = ("lab_postgresql", "backend", "lab_redis", "exporters")
+LONGEST_SCENARIOS = ("postgresql", "backend", "redis", "exporters")
 TALKS = threading.Lock()
 
 

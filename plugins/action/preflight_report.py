@@ -29,7 +29,7 @@ class ActionModule(ActionBase):
         # No result: --limit has left the host out of the play that probes.
         asked = sorted(host for host, answer in answers.items() if answer is not None)
         for host in asked:
-            found += judge_answer(host, inputs["asked"][host], answers[host], inputs["provider"])
+            found += judge_answer(host, inputs["asked"][host], answers[host])
         faults = cluster(found)
         result = {"changed": False, "faults": as_rows(faults), "asked": asked}
         if not faults:

@@ -28,8 +28,9 @@ options:
     type: dict
     required: true
   port:
-    description: Port to scrape.
-    type: int
+    description:
+      - Port to scrape, or the name of the variable that holds it on each host, such as V(prometheus_port).
+    type: raw
     required: true
 """
 
@@ -37,6 +38,8 @@ EXAMPLES = r"""
 prometheus_scrape_jobs:
   - name: api
     targets: "{{ groups['api'] | nexod.infra.monitoring_targets(hostvars, 8000) }}"
+  - name: node
+    targets: "{{ groups['all'] | nexod.infra.monitoring_targets(hostvars, 'exporters_node_port') }}"
 """
 
 RETURN = r"""
@@ -48,7 +51,7 @@ _value:
 
 
 def monitoring_targets(
-    value: t.Iterable[str], hostvars: t.Mapping[str, t.Mapping[str, t.Any]], port: int
+    value: t.Iterable[str], hostvars: t.Mapping[str, t.Mapping[str, t.Any]], port: int | str
 ) -> list[dict[str, t.Any]]:
     """A target for each host."""
     return _monitoring.targets(value, hostvars, port)

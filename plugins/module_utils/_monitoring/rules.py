@@ -43,10 +43,17 @@ def selector(matchers: str, *more: str) -> str:
     return "{" + inner + "}" if inner else ""
 
 
-def targets(hosts: t.Iterable[str], hostvars: t.Mapping[str, t.Mapping[str, t.Any]], port: int) -> list[Document]:
-    """A scrape target for each host: its address and port, known by the host's name in the inventory."""
+def targets(hosts: t.Iterable[str], hostvars: t.Mapping[str, t.Mapping[str, t.Any]], port: int | str) -> list[Document]:
+    """A scrape target for each host: its address and port, known by the host's name in the inventory.
+
+    `port` is a number, or the name of the variable that holds it on each host.
+    """
+
+    def number_on(host: str) -> object:
+        return port if str(port).isdigit() else hostvars[host][str(port)]
+
     return [
-        {"address": f"{hostvars[host].get('ansible_host') or host}:{port}", "labels": {"instance": host}}
+        {"address": f"{hostvars[host].get('ansible_host') or host}:{number_on(host)}", "labels": {"instance": host}}
         for host in hosts
     ]
 

@@ -134,7 +134,7 @@ def plan(local: Local, *, host: str, replica: bool, upstream: Upstream | None, r
                 "make a replica of",
                 f'"{host}"',
                 f"its data can't follow the primary: {reason}",
-                "Look at what it holds. If it may go, set rebuild (lab_postgresql_rebuild) for this host alone.",
+                "Look at what it holds. If it may go, set rebuild (postgresql_rebuild) for this host alone.",
                 host=host,
             )
         if reason or upstream.slot == "lost":

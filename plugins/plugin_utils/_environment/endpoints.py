@@ -86,8 +86,8 @@ ENDPOINTS: t.Final[dict[str, dict[str, t.Any]]] = {
         },
     },
 }
-# What an environment may not have (Supabase brings neither cache nor pooler of ours): null then, never left out.
-NULLABLE: t.Final = ("pooler", "cache", "cdn", "object_store")
+# What an environment may not have (Supabase has neither our cache nor our pooler): null then, never left out.
+NULLABLE: t.Final = ("pooler", "cache", "api", "cdn", "object_store")
 
 _SECRET = re.compile(r"passw|secret|token|credential", re.IGNORECASE)
 

@@ -34,6 +34,7 @@ class Wants(t.TypedDict):
     memory_mb: int
     clock_seconds: int
     address: str
+    lab: bool
 
 
 def wanted_ports(inputs: Inputs, host: HostInputs) -> list[WantedPort]:
@@ -77,15 +78,16 @@ def wants_of(inputs: Inputs, host: HostInputs) -> Wants:
         "memory_mb": inputs.number(host.name, "infra_minimum_memory_mb") or 0,
         "clock_seconds": inputs.number(host.name, "infra_maximum_clock_offset_seconds") or 60,
         "address": str(address),
+        "lab": "lab" in host.groups,
     }
 
 
-def judge_unreachable(host: str, wants: Wants, message: str, provider: str) -> Fault:
+def judge_unreachable(host: str, wants: Wants, message: str) -> Fault:
     """A host that cannot be reached."""
     next_step = (
         "Check that it is running, and that `ssh` from here works with the address, user and key of the inventory."
     )
-    if provider == "lab":
+    if wants["lab"]:
         next_step = "Boot the lab's hosts: ansible-playbook -i inventories/lab playbooks/lab_up.yml"
     return Fault("host", f"cannot be reached: {_reason(message, wants['address'])}", next_step, (host,))
 
@@ -95,10 +97,10 @@ def _reason(message: str, address: str) -> str:
     return ssh_reason(message).replace(f"connect to host {address}", "connect")[:200].rstrip(".")
 
 
-def judge_answer(host: str, wants: Wants, answer: t.Mapping[str, t.Any], provider: str) -> list[Fault]:
+def judge_answer(host: str, wants: Wants, answer: t.Mapping[str, t.Any]) -> list[Fault]:
     """The problems in a host's registered result: unreachable, failed, or a probe to check."""
     if answer.get("unreachable"):
-        return [judge_unreachable(host, wants, str(answer.get("msg", "no answer")), provider)]
+        return [judge_unreachable(host, wants, str(answer.get("msg", "no answer")))]
     if "probe" in answer:
         return judge(host, wants, answer["probe"], own_machine=host == CONTROLLER)
     # The cause is at the end: the last line of a traceback, or the shell's "not found".

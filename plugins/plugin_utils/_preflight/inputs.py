@@ -21,6 +21,7 @@ from ansible_collections.nexod.infra.plugins.plugin_utils._preflight.specs impor
 )
 from ansible_collections.nexod.infra.plugins.plugin_utils._preflight.tables import (
     EMPTY_GROUPS,
+    GROUP_OF_ROLE,
     KNOWN_GROUPS,
     NEEDED_GROUPS,
     NEEDED_SECRETS,
@@ -29,6 +30,7 @@ from ansible_collections.nexod.infra.plugins.plugin_utils._preflight.tables impo
     PROVIDER_OF_ROLE,
     PUBLISHED,
     ROLE_GROUPS,
+    ROLE_REQUIRES,
 )
 
 CONTROLLER: t.Final = "localhost"
@@ -118,6 +120,7 @@ class Inputs:
             if role in self.specs
             and groups & set(wanted)
             and PROVIDER_OF_ROLE.get(role, self.provider) == self.provider
+            and GROUP_OF_ROLE.get(role, "all") in (*self.groups, "all")
         ]
         return sorted(roles, key=lambda role: (role != "environment", role))
 
@@ -134,7 +137,7 @@ def check_inputs(inputs: Inputs) -> list[Fault]:
         found += check_address(host)
         for role in inputs.roles_of(host):
             for name, spec in inputs.specs[role].items():
-                found += check_option(inputs, host, name, spec)
+                found += check_option(inputs, host, name, spec, role)
     return found
 
 
@@ -201,9 +204,13 @@ def check_address(host: HostInputs) -> list[Fault]:
     ]
 
 
-def check_option(inputs: Inputs, host: HostInputs, name: str, spec: t.Mapping[str, t.Any]) -> list[Fault]:
+def check_option(
+    inputs: Inputs, host: HostInputs, name: str, spec: t.Mapping[str, t.Any], role: str = ""
+) -> list[Fault]:
     """One option on one host. A problem that only follows from another variable's is not reported."""
     required = spec.get("required") or name in NEEDED_SECRETS.get(inputs.provider, ())
+    if role and name in ROLE_REQUIRES.get(role, ()):
+        required = host.raw.get(f"{role}_state", "present") != "absent"
     if name not in host.raw:
         if not required:
             return []

@@ -25,15 +25,14 @@ EXPORTER_CONNECTIONS: t.Final = 3
 SUPERUSER_CONNECTIONS: t.Final = 3
 
 
-def environment_fits_provider(inputs: Inputs) -> list[Fault]:
-    """The lab's provider makes throw-away containers: no environment that people rely on may stand on it."""
-    if inputs.environment not in ("lab", "dev", "staging", "production"):
-        return []
-    if inputs.provider in ("lab", "aws", "supabase") and (inputs.environment == "lab") != (inputs.provider == "lab"):
-        cause = f"is {inputs.provider}, which is not for the environment {inputs.environment}"
-        wanted = "lab" if inputs.environment == "lab" else "aws or supabase"
-        return [Fault("infra_provider", cause, f"Set it to {wanted}, or change infra_environment.")]
-    return []
+def environment_is_named(inputs: Inputs) -> list[Fault]:
+    """The name becomes part of file names, labels and lock files; the provider is one that there is a role for."""
+    found = []
+    if inputs.environment and not re.fullmatch(r"[a-z0-9][a-z0-9_-]{0,62}", inputs.environment):
+        cause = f"is {inputs.environment!r}"
+        step = "Use lower-case letters, digits, hyphens and underscores, at most 63, beginning with a letter or digit."
+        found.append(Fault("infra_environment", cause, step))
+    return found
 
 
 class _Row(t.NamedTuple):
@@ -130,7 +129,7 @@ def connection_budget(inputs: Inputs) -> list[Fault]:
         found.append(Fault("pgbouncer_max_server_connections", cause, next_step, tuple(poolers)))
     beside = MIGRATION_CONNECTIONS + EXPORTER_CONNECTIONS + SUPERUSER_CONNECTIONS
     for host in inputs.groups.get("database_primary", ()):
-        server = inputs.number(host, "lab_postgresql_max_connections")
+        server = inputs.number(host, "postgresql_max_connections")
         if server is not None and pooled + beside > server:
             cause = (
                 f"is {server}, less than the {pooled + beside} needed: pools {pooled}"
@@ -138,7 +137,7 @@ def connection_budget(inputs: Inputs) -> list[Fault]:
                 f" superuser's reserve {SUPERUSER_CONNECTIONS}"
             )
             next_step = f"Raise it to {pooled + beside}, or lower pgbouncer_max_server_connections."
-            found.append(Fault("lab_postgresql_max_connections", cause, next_step, (host,)))
+            found.append(Fault("postgresql_max_connections", cause, next_step, (host,)))
     return found
 
 
@@ -187,17 +186,17 @@ def database_hosts(inputs: Inputs) -> list[Fault]:
     for host in set(primaries) & set(replicas):
         cause = "is in both database_primary and database_replica"
         found.append(Fault(f"host {host}", cause, f"Remove it from one of the two in {hosts_file}."))
-    wanted = max((inputs.number(host, "lab_postgresql_max_connections") or 0 for host in primaries), default=0)
+    wanted = max((inputs.number(host, "postgresql_max_connections") or 0 for host in primaries), default=0)
     for host in replicas:
-        if inputs.value(host, "lab_postgresql_primary_host") == "":
+        if inputs.value(host, "postgresql_primary_host") == "":
             next_step = "Set it to the primary's address."
-            found.append(Fault("lab_postgresql_primary_host", "is empty on a replica", next_step, (host,)))
-        own = inputs.number(host, "lab_postgresql_max_connections")
+            found.append(Fault("postgresql_primary_host", "is empty on a replica", next_step, (host,)))
+        own = inputs.number(host, "postgresql_max_connections")
         if own is not None and own < wanted:
             cause = (
                 f"is {own} on a replica, less than the primary's {wanted}; PostgreSQL refuses to start such a replica"
             )
-            found.append(Fault("lab_postgresql_max_connections", cause, f"Raise it to {wanted}.", (host,)))
+            found.append(Fault("postgresql_max_connections", cause, f"Raise it to {wanted}.", (host,)))
     return found
 
 
@@ -237,20 +236,17 @@ def calls_live(inputs: Inputs) -> list[Fault]:
 
 
 def rollout_is_no_outage(inputs: Inputs) -> list[Fault]:
-    """A rollout drains one instance at a time: with a single instance it would be an outage."""
+    """A rollout takes one instance at a time out of service: with a single one it is an outage, unless accepted."""
     instances = inputs.groups.get("api", ())
-    if inputs.provider != "lab" or len(instances) != 1:
+    if len(instances) != 1 or inputs.number(instances[0], "backend_least_serving") == 0:
         return []
-    cause = "has one host; replacing it would be an outage"
-    return [Fault("group api", cause, f"Add a second in inventories/{inputs.environment}/hosts.yml.", tuple(instances))]
+    cause = "has one host; replacing it is an outage"
+    step = "Add a second host to the group, or accept the outage: backend_least_serving: 0."
+    return [Fault("group api", cause, step, tuple(instances))]
 
 
 # Options of two roles that must have the same value: (option, on the hosts of a group) twice.
 AGREEING: t.Final[tuple[tuple[tuple[str, str], tuple[str, str]], ...]] = (
-    (("provider_lab_api_port", CONTROLLER), ("backend_port", "api")),
-    (("provider_lab_cache_port", CONTROLLER), ("lab_redis_port", "cache")),
-    (("provider_lab_database_port", CONTROLLER), ("lab_postgresql_port", "database")),
-    (("provider_lab_pooler_port", CONTROLLER), ("pgbouncer_port", "pooler")),
     (("backend_version", "api"), ("migration_runner_version", "migration_runner")),
     (("haproxy_static_port", "edge"), ("frontend_port", "edge")),
 )
@@ -258,8 +254,6 @@ AGREEING: t.Final[tuple[tuple[tuple[str, str], tuple[str, str]], ...]] = (
 
 def names_of_one_fact_agree(inputs: Inputs) -> list[Fault]:
     """Options of two roles for the same fact that have different values."""
-    if inputs.provider != "lab":
-        return []
     found = []
     for (first, first_group), (second, second_group) in AGREEING:
         wanted = {str(value) for value in _values(inputs, first_group, first)}
@@ -343,7 +337,7 @@ def _true(value: object) -> bool:
 
 
 RULES: t.Final[tuple[t.Callable[[Inputs], list[Fault]], ...]] = (
-    environment_fits_provider,
+    environment_is_named,
     latency_targets,
     latency_rows_agree,
     database_users_differ,

@@ -1,111 +1,68 @@
 # Copyright: (c) 2026, the nexod.infra maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What preflight must know of the parts: who runs what where, on which port, and what a provider needs.
+"""What preflight must know of the roles, read from each role's meta/environment.yml.
 
-The one place for these facts; a test holds it against the roles that there are.
+Which hosts a role runs on, which ports it listens on, which files on the controller it needs, and, for the role of a
+provider, the groups, secrets and credentials that the provider asks for.
 """
 
 from __future__ import annotations
 
 import typing as t
 
+from ansible_collections.nexod.infra.plugins.plugin_utils._environment.roles import inventory_groups, places
+
+_PLACES: t.Final = places()
+
 # A role's options are required on the hosts of these groups, and evaluated there. "all" is every host;
 # "localhost" the controller.
-ROLE_GROUPS: t.Final[dict[str, tuple[str, ...]]] = {
-    "alertmanager": ("monitoring",),
-    "backend": ("api",),
-    "environment": ("all", "localhost"),
-    "exporters": ("database", "cache", "pooler", "api", "edge", "monitoring", "grafana"),
-    "frontend": ("edge",),
-    "grafana": ("grafana",),
-    "haproxy": ("edge",),
-    "lab_hosts": ("localhost",),
-    "lab_postgresql": ("database",),
-    "lab_redis": ("cache",),
-    "migration_runner": ("migration_runner",),
-    "pgbouncer": ("pooler",),
-    "prometheus": ("monitoring",),
-    "provider_aws": ("localhost",),
-    "provider_lab": ("localhost",),
-    "provider_supabase": ("localhost",),
-    "verify": ("localhost",),
+ROLE_GROUPS: t.Final[dict[str, tuple[str, ...]]] = {role: tuple(place["groups"]) for role, place in _PLACES.items()}
+
+# Options that a role needs unless its state is absent; they default to nothing.
+ROLE_REQUIRES: t.Final[dict[str, tuple[str, ...]]] = {
+    role: tuple(place.get("required", ())) for role, place in _PLACES.items()
 }
 
-# Roles that are a provider's own; with another provider nothing of them is required.
+# Roles that are used with one provider only; with another nothing of them is required.
 PROVIDER_OF_ROLE: t.Final[dict[str, str]] = {
-    "lab_hosts": "lab",
-    "lab_postgresql": "lab",
-    "lab_redis": "lab",
-    "provider_aws": "aws",
-    "provider_lab": "lab",
-    "provider_supabase": "supabase",
+    role: place["provider"] for role, place in _PLACES.items() if "provider" in place
+}
+
+# Roles that are used only by inventories that have this group.
+GROUP_OF_ROLE: t.Final[dict[str, str]] = {
+    role: place["only_with_group"] for role, place in _PLACES.items() if "only_with_group" in place
 }
 
 # A role whose variables begin with something else than its name.
-PREFIX_OF_ROLE: t.Final[dict[str, str]] = {"environment": "infra_"}
+PREFIX_OF_ROLE: t.Final[dict[str, str]] = {
+    role: place["prefix"] for role, place in _PLACES.items() if "prefix" in place
+}
 
 # Facts that the collection publishes itself under a checked prefix.
-PUBLISHED: t.Final = frozenset({"infra_endpoints"})
+PUBLISHED: t.Final = frozenset(name for place in _PLACES.values() for name in place.get("published", ()))
 
-# Groups that must have hosts, with the stage that needs them, by provider. AWS hides data layer, API and edge;
-# dev (Supabase) migrates from the engineer's machine and deploys nothing else.
+# Groups that must have hosts, with the stage that needs them, and groups that must have none, by provider.
+_PROVIDERS: t.Final = {place["provider"]: place for role, place in _PLACES.items() if role.startswith("provider_")}
+PROVIDERS: t.Final = tuple(sorted(_PROVIDERS))
 NEEDED_GROUPS: t.Final[dict[str, dict[str, str]]] = {
-    "lab": {
-        "database_primary": "infrastructure",
-        "cache": "infrastructure",
-        "monitoring": "monitoring",
-        "grafana": "monitoring",
-        "pooler": "pooler",
-        "migration_runner": "migrate",
-        "api": "backend",
-        "edge": "backend",
-    },
-    "aws": {
-        "monitoring": "monitoring",
-        "grafana": "monitoring",
-        "pooler": "pooler",
-        "migration_runner": "migrate",
-    },
-    "supabase": {"migration_runner": "migrate"},
+    provider: dict(place.get("needed_groups", {})) for provider, place in _PROVIDERS.items()
 }
 EMPTY_GROUPS: t.Final[dict[str, tuple[str, ...]]] = {
-    "aws": ("database", "cache"),
-    "supabase": ("database", "cache", "pooler"),
+    provider: tuple(place.get("empty_groups", ())) for provider, place in _PROVIDERS.items()
 }
 KNOWN_GROUPS: t.Final = frozenset(
-    {
-        "all",
-        "api",
-        "cache",
-        "database",
-        "database_primary",
-        "database_replica",
-        "edge",
-        "grafana",
-        "migration_runner",
-        "monitoring",
-        "pooler",
-        "ungrouped",
-    }
+    {"all", "ungrouped", *(name for group, below in inventory_groups().items() for name in (group, *below))}
 )
 
-# Environment-wide secrets that are needed, by provider.
-_ALL_SECRETS = (
-    "infra_database_owner_password",
-    "infra_database_app_password",
-    "infra_database_monitor_password",
-    "infra_cache_password",
-)
+# Secrets of the environment as a whole that are needed, by provider.
 NEEDED_SECRETS: t.Final[dict[str, tuple[str, ...]]] = {
-    "lab": _ALL_SECRETS,
-    "aws": _ALL_SECRETS,
-    "supabase": ("infra_database_owner_password",),
+    provider: tuple(place.get("needed_secrets", ())) for provider, place in _PROVIDERS.items()
 }
 
 
 class Port(t.NamedTuple):
-    """A port that a role listens on: the option that sets it, the units that may hold it, and whether it is wanted.
+    """A port that a role listens on: the option that sets it, the units that may hold it, and whether it is used.
 
     `enabled` is a list option and the member without which the port is not used.
     """
@@ -115,31 +72,19 @@ class Port(t.NamedTuple):
     enabled: tuple[str, str] | None = None
 
 
-def _exporter(name: str) -> Port:
-    return Port(f"exporters_{name}_port", (f"prometheus-{name}-exporter.service",), ("exporters_enabled", name))
+def _port(row: t.Mapping[str, t.Any]) -> Port:
+    enabled = row.get("enabled")
+    return Port(row["option"], tuple(row["units"]), (enabled[0], enabled[1]) if enabled else None)
 
 
-# What each role wants to listen on.
+# What each role listens on.
 ROLE_PORTS: t.Final[dict[str, tuple[Port, ...]]] = {
-    "alertmanager": (Port("alertmanager_port", ("prometheus-alertmanager.service",)),),
-    "backend": (Port("backend_port", ("api.service",)),),
-    "exporters": tuple(map(_exporter, ("node", "postgres", "redis", "pgbouncer", "blackbox"))),
-    "frontend": (Port("frontend_port", ("nginx.service",)),),
-    "grafana": (Port("grafana_port", ("grafana-server.service",)),),
-    "haproxy": (Port("haproxy_port", ("haproxy.service",)), Port("haproxy_metrics_port", ("haproxy.service",))),
-    "lab_postgresql": (Port("lab_postgresql_port", ("postgresql@*.service",)),),
-    "lab_redis": (Port("lab_redis_port", ("redis-server.service",)),),
-    "pgbouncer": (Port("pgbouncer_port", ("pgbouncer.service",)),),
-    "prometheus": (Port("prometheus_port", ("prometheus.service",)),),
+    role: tuple(map(_port, place["ports"])) for role, place in _PLACES.items() if "ports" in place
 }
 
-# Options that name a file or folder on the controller, each with what brings it there.
+# Options that name a file or folder on the controller, each with how to get it there.
 CONTROLLER_FILES: t.Final[dict[str, str]] = {
-    "backend_archive": "Build the release (examples/api/build.py VERSION), or name one that is built.",
-    "frontend_source": "Name the folder of the static files.",
-    "grafana_package_path": "Name Grafana's Debian package, or leave it empty.",
-    "grafana_stand_in_path": "Name the stand-in's program.",
-    "migration_runner_archive": "Build the release (examples/api/build.py VERSION), or name one that is built.",
+    option: next_step for place in _PLACES.values() for option, next_step in place.get("controller_files", {}).items()
 }
 
 # Debian releases on which every role is tested.
@@ -155,36 +100,19 @@ class Credential(t.NamedTuple):
     files: tuple[str, ...] = ()
 
 
-# By provider: what must be there, the ways to have it (any one is enough) and what to do where it is missing.
 class Need(t.NamedTuple):
-    """Something the provider's API asks for."""
+    """Something that the provider's API asks for, the ways to have it (any one is enough) and the next step without."""
 
     subject: str
     ways: tuple[Credential, ...]
     next_step: str
 
 
+def _need(row: t.Mapping[str, t.Any]) -> Need:
+    ways = [Credential(tuple(way.get("variables", ())), tuple(way.get("files", ()))) for way in row["ways"]]
+    return Need(row["subject"], tuple(ways), row["next_step"])
+
+
 PROVIDER_NEEDS: t.Final[dict[str, tuple[Need, ...]]] = {
-    "lab": (),
-    "aws": (
-        Need(
-            "AWS credentials",
-            (
-                Credential(("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")),
-                Credential(("AWS_PROFILE",)),
-                Credential(("AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_ROLE_ARN")),
-                Credential(("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",)),
-                Credential(("AWS_CONTAINER_CREDENTIALS_FULL_URI",)),
-                Credential(files=("~/.aws/credentials", "~/.aws/config")),
-            ),
-            "Export AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE, or run `aws configure`.",
-        ),
-    ),
-    "supabase": (
-        Need(
-            "Supabase access token",
-            (Credential(("SUPABASE_ACCESS_TOKEN",)), Credential(files=("~/.supabase/access-token",))),
-            "Export SUPABASE_ACCESS_TOKEN (made at supabase.com/dashboard/account/tokens).",
-        ),
-    ),
+    provider: tuple(map(_need, place.get("credentials", ()))) for provider, place in _PROVIDERS.items()
 }

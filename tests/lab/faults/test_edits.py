@@ -15,8 +15,8 @@ EDITS: dict[str, object] = {
     "pgbouncer_pool_size": 79,
     "frontend_cache_control": "public, max-age=60",
     "alertmanager_group_wait_seconds": 6,
-    "lab_redis_memory_mb": 200,
-    "lab_postgresql_settings": {"log_min_duration_statement": "2s"},
+    "redis_memory_mb": 200,
+    "postgresql_settings": {"log_min_duration_statement": "2s"},
     "grafana_scrape_interval_seconds": 6,
     "exporters_memory_max_mb": 120,
 }

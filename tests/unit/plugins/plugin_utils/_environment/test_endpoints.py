@@ -37,21 +37,20 @@ def with_changes(**changes: t.Any) -> dict[str, t.Any]:
         pytest.param({"pooler": None}, [], id="no pooler"),
         pytest.param({"cache": None, "cdn": None, "object_store": None}, [], id="a bare environment"),
         pytest.param({"replicas": [], "api__instances": []}, [], id="no replicas, hidden instances"),
-        pytest.param({"database": ...}, ['lacks the key "database"'], id="no database"),
+        pytest.param({"database": ...}, ['has no key "database"'], id="no database"),
         pytest.param({"database": None}, ["database: is empty"], id="database null"),
-        pytest.param({"pooler": ...}, ['lacks the key "pooler"'], id="pooler left out"),
+        pytest.param({"pooler": ...}, ['has no key "pooler"'], id="pooler left out"),
         pytest.param(
-            {"database__port": "postgres"}, ["database.port: is 'postgres', which is no whole number"], id="port a name"
+            {"database__port": "postgres"},
+            ["database.port: is 'postgres', but must be a whole number"],
+            id="port a name",
         ),
         pytest.param({"cache__port": 70000}, ["cache.port: 70000 is no port"], id="port out of range"),
         pytest.param({"database__host": ""}, ["database.host: is empty"], id="host empty"),
         pytest.param({"databse": {}}, ['has an unknown key "databse"'], id="unknown key"),
         pytest.param(
             {"database__sslmode": "on"},
-            [
-                "database.sslmode: is 'on', which is none of its choices"
-                " (disable, allow, prefer, require, verify-ca, verify-full)"
-            ],
+            ["database.sslmode: is 'on', but must be one of: disable, allow, prefer, require, verify-ca, verify-full"],
             id="not libpq's word",
         ),
         pytest.param(

@@ -24,6 +24,7 @@ WANTS: Wants = {
     "memory_mb": 400,
     "clock_seconds": 60,
     "address": "10.0.0.9",
+    "lab": False,
 }
 PROBE: dict[str, t.Any] = {
     "clock_offset_seconds": 0.4,
@@ -196,11 +197,11 @@ def test_judge(said: dict[str, t.Any], faults: list[tuple[str, str, str]]) -> No
     ],
 )
 def test_judge_answer(host: str, answer: dict[str, t.Any], faults: list[str]) -> None:
-    assert [fault.cause for fault in judge_answer(host, WANTS, answer, "lab")] == faults
+    assert [fault.cause for fault in judge_answer(host, WANTS, answer)] == faults
 
 
 def test_an_unreachable_host_of_the_lab_is_booted() -> None:
-    (fault,) = judge_answer("h", WANTS, {"unreachable": True, "msg": "x"}, "lab")
+    (fault,) = judge_answer("h", {**WANTS, "lab": True}, {"unreachable": True, "msg": "x"})
     assert "lab_up.yml" in fault.next_step
 
 
@@ -215,7 +216,7 @@ def inputs_of(**values: object) -> Inputs:
         },
     }
     host = HostInputs("m", frozenset({"monitoring"}), {}, lambda name: None)
-    return Inputs("lab", "lab", specs, {}, {"m": host}, {("m", name): value for name, value in values.items()})
+    return Inputs("lab", "hosts", specs, {}, {"m": host}, {("m", name): value for name, value in values.items()})
 
 
 @pytest.mark.parametrize(

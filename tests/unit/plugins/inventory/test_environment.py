@@ -1,0 +1,155 @@
+# Copyright: (c) 2026, the nexod.infra maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The inventory plugin: what a stranger's own hosts file and a few values become."""
+
+from __future__ import annotations
+
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import typing as t
+
+import pytest
+
+from ansible_collections.nexod.infra.plugins.plugin_utils._environment.roles import ROLES, places
+
+ROOT = pathlib.Path(__file__).resolve().parents[4]
+PLUGIN = "plugin: nexod.infra.environment\n"
+HOSTS = """\
+all:
+  children:
+    database_primary: {hosts: {db: {ansible_host: 192.0.2.1}}}
+    migration_runner: {hosts: {ops: {ansible_host: 192.0.2.2}}}
+    monitoring: {hosts: {ops: }}
+    api: {hosts: {web-1: {ansible_host: 192.0.2.3}, web-2: {ansible_host: 192.0.2.4}}}
+    grafana: {hosts: {dash: {ansible_host: 192.0.2.5}}}
+"""
+VALUES = "infra_environment: shop\ninfra_provider: hosts\ninfra_domain: shop.example.com\nbackend_version: 1.0.0\n"
+
+
+def evaluate(folder: pathlib.Path, host: str, *names: str) -> dict[str, t.Any]:
+    """Variables as Ansible evaluates them for a host, with the endpoints that the environment's role publishes."""
+    shown = {name: "{{ " + name + " }}" for name in names}
+    play = [
+        {
+            "hosts": host,
+            "gather_facts": False,
+            "tasks": [
+                {"ansible.builtin.include_role": {"name": "nexod.infra.environment"}},
+                {"ansible.builtin.copy": {"content": "{{ shown | to_json }}", "dest": str(folder / "shown.json")}},
+            ],
+            "vars": {"ansible_connection": "local", "shown": shown},
+        }
+    ]
+    (folder / "play.json").write_text(json.dumps(play))
+    ansible(folder, "ansible-playbook", str(folder / "play.json"))
+    return dict(json.loads((folder / "shown.json").read_text()))
+
+
+def ansible(folder: pathlib.Path, program: str, *arguments: str) -> str:
+    done = subprocess.run(
+        [str(pathlib.Path(sys.executable).with_name(program)), "-i", str(folder / "inventory"), *arguments],
+        cwd=folder,
+        env={
+            **{name: value for name, value in os.environ.items() if not name.startswith(("ANSIBLE_", "NEXOD_"))},
+            "ANSIBLE_COLLECTIONS_PATH": str(ROOT / ".collections"),
+            "ANSIBLE_PYTHON_INTERPRETER": sys.executable,
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+@pytest.fixture
+def own(tmp_path: pathlib.Path) -> pathlib.Path:
+    """An inventory outside the checkout: hosts, values, and the line that names the plugin."""
+    inventory = tmp_path / "inventory"
+    (inventory / "group_vars").mkdir(parents=True)
+    (inventory / "hosts.yml").write_text(HOSTS)
+    (inventory / "nexod.yml").write_text(PLUGIN)
+    (inventory / "group_vars" / "all.yml").write_text(VALUES)
+    return tmp_path
+
+
+def test_groups_that_the_hosts_file_does_not_list_exist_and_are_empty(own: pathlib.Path) -> None:
+    found = json.loads(ansible(own, "ansible-inventory", "--list"))
+    assert found["database"]["children"] == ["database_primary", "database_replica"]
+    shown = evaluate(own, "ops", "groups")["groups"]
+    assert (shown["database"], shown["cache"], shown["edge"], shown["pooler"]) == (["db"], [], [], [])
+
+
+def test_what_follows_from_groups_and_values(own: pathlib.Path) -> None:
+    names = ("exporters_enabled", "prometheus_external_labels", "prometheus_scrape_jobs", "backend_database")
+    found = evaluate(own, "ops", *names, "infra_endpoints")
+    assert found["exporters_enabled"] == ["node", "blackbox"]
+    assert found["prometheus_external_labels"] == {"environment": "shop"}
+    jobs = {job["name"]: [target["address"] for target in job["targets"]] for job in found["prometheus_scrape_jobs"]}
+    assert jobs["api"] == ["192.0.2.3:8000", "192.0.2.4:8000"]
+    assert jobs["api_ready"] == ["http://192.0.2.3:8000/ready"]
+    assert {"pgbouncer", "haproxy", "frontend"} & set(jobs) == set(), "jobs for what is not there"
+    # Without a pooler the application connects to the database itself.
+    assert (found["backend_database"]["host"], found["backend_database"]["port"]) == ("192.0.2.1", 5432)
+
+
+def test_a_port_has_one_home(own: pathlib.Path) -> None:
+    """A port that is changed where its role has it is changed for all that connect to it."""
+    values = own / "inventory/group_vars"
+    (values / "monitoring.yml").write_text(
+        "prometheus_port: 9191\nalertmanager_port: 9094\nexporters_blackbox_port: 9116\n"
+    )
+    (values / "grafana.yml").write_text("grafana_port: 3333\n")
+    (values / "all.yml").write_text(VALUES + "exporters_node_port: 9111\ninfra_api_port: 8081\n")
+    names = (
+        "prometheus_scrape_jobs",
+        "prometheus_alertmanagers",
+        "prometheus_external_url",
+        "alertmanager_external_url",
+    )
+    found = evaluate(own, "ops", *names)
+    jobs = {job["name"]: job for job in found["prometheus_scrape_jobs"]}
+    ports = {name: {target["address"].rsplit(":", 1)[1] for target in job["targets"]} for name, job in jobs.items()}
+    assert {name: ports[name] for name in ("prometheus", "alertmanager", "grafana", "node", "blackbox", "api")} == {
+        "prometheus": {"9191"},
+        "alertmanager": {"9094"},
+        "grafana": {"3333"},
+        "node": {"9111"},
+        "blackbox": {"9116"},
+        "api": {"8081"},
+    }
+    assert jobs["api_ready"]["probe"]["exporter"] == "127.0.0.1:9116"
+    assert found["prometheus_alertmanagers"] == ["127.0.0.1:9094"]
+    assert (found["prometheus_external_url"][-5:], found["alertmanager_external_url"][-5:]) == (":9191", ":9094")
+    assert evaluate(own, "dash", "grafana_datasource_url", "grafana_external_url") == {
+        "grafana_datasource_url": "http://192.0.2.2:9191",
+        "grafana_external_url": "http://192.0.2.5:3333",
+    }
+
+
+@pytest.mark.parametrize("where", ["hosts.yml", "group_vars/all.yml", "group_vars/monitoring.yml", "host_vars/ops.yml"])
+def test_whatever_the_inventory_sets_replaces_what_is_derived(own: pathlib.Path, where: str) -> None:
+    path = own / "inventory" / where
+    path.parent.mkdir(exist_ok=True)
+    given = "prometheus_retention_days: 7\n"
+    if where == "hosts.yml":
+        path.write_text(HOSTS + "  vars: {prometheus_retention_days: 7}\n")
+    else:
+        path.write_text((path.read_text() if path.exists() else "") + given)
+    assert evaluate(own, "ops", "prometheus_retention_days") == {"prometheus_retention_days": 7}
+
+
+def test_every_role_says_where_it_belongs() -> None:
+    assert sorted(places()) == sorted(path.name for path in ROLES.iterdir() if path.is_dir())
+
+
+@pytest.mark.parametrize("role", sorted(places()))
+def test_a_role_wires_its_own_variables_only(role: str) -> None:
+    prefix = places()[role].get("prefix", f"{role}_")
+    names = [name.removeprefix("__") for name in places()[role].get("variables") or {}]
+    assert [name for name in names if not name.startswith(prefix)] == []
