@@ -1,12 +1,14 @@
 # Copyright: (c) 2026, the nexod.infra maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Controller's half of nexod.infra.file_set: renders the whole set, so that the host needs one module execution."""
+"""The part of nexod.infra.file_set that runs on the controller: it renders all files, for one module execution."""
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pathlib
+import stat
 import typing as t
 
 from ansible.errors import AnsibleActionFail, AnsibleError
@@ -14,35 +16,62 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.plugins.action import ActionBase
 from ansible.template import trust_as_template
 
+from ansible_collections.nexod.infra.plugins.module_utils._core.edge import translated
 from ansible_collections.nexod.infra.plugins.module_utils._core.errors import InfraError
-from ansible_collections.nexod.infra.plugins.module_utils._files.arguments import ARGUMENTS, MUTUALLY_EXCLUSIVE
+from ansible_collections.nexod.infra.plugins.module_utils._files.arguments import OPTIONS, REQUIRED_IF
 from ansible_collections.nexod.infra.plugins.module_utils._files.file_set import Entry, pack, refuse_bad_entries
+from ansible_collections.nexod.infra.plugins.plugin_utils._roles.options import specified
+
+#: By whether a file is secret, and whether it is executable.
+DEFAULT_MODES = {(False, False): "0644", (False, True): "0755", (True, False): "0600", (True, True): "0700"}
 
 
 class ActionModule(ActionBase):  # type: ignore[misc]
-    """Render templates and read files where the playbook is, hand the result to the module as one parameter."""
+    """Render templates and read files on the controller, hand the result to the module as one parameter."""
 
     _supports_check_mode = True
     _supports_async = False
+
+    @classmethod
+    @contextlib.contextmanager
+    def get_finalize_task_args_context(cls) -> t.Iterator[dict[str, t.Any]]:
+        """What the arguments of one task share: the engine that renders them."""
+        yield {}
+
+    @classmethod
+    def finalize_task_arg(cls, name: str, value: t.Any, templar: t.Any, context: t.Any) -> t.Any:
+        """Render the task's own arguments too with the role's options in their types: `content` above all."""
+        if name not in ("files", "check"):
+            return templar.template(value)
+        if "engine" not in context:
+            context["engine"] = templar
+            # The engine is not Ansible's public interface: without this method, arguments are rendered as usual.
+            if (overlay := specified(templar.available_variables)) and hasattr(templar, "extend"):
+                context["engine"] = templar.extend()
+                context["engine"].available_variables = {**templar.available_variables, **overlay}
+        return context["engine"].template(value)
 
     def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
         result: dict[str, t.Any] = super().run(tmp, task_vars)
         variables = task_vars or {}
         arguments = self._validated()
+        name, state = arguments["name"], arguments["state"]
+        typed = {**variables, **specified(variables)} if state == "present" else variables
+        rendered = {}
         try:
-            entries = [e for row in arguments["files"] or [] for e in self._entries(row, variables)]
-            refuse_bad_entries(arguments["name"], entries)
+            with translated("read the files of the set", f'"{name}"'):
+                if state == "present":
+                    entries = [e for row in arguments["files"] for e in self._entries(row, typed)]
+                    refuse_bad_entries(name, entries)
+                    rendered = {"_rendered": pack(entries)}
         except InfraError as error:
             return {**result, "failed": True, **error.report()}
         result.update(
             self._execute_module(
                 module_name="nexod.infra.file_set",
                 module_args={
-                    "name": arguments["name"],
-                    "root": arguments["root"],
-                    "state": arguments["state"],
-                    "check": arguments["check"],
-                    "rendered": pack(entries),
+                    **{option: arguments[option] for option in ("name", "root", "state", "check", "plan")},
+                    **rendered,
                 },
                 task_vars=variables,
             )
@@ -50,7 +79,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         return result
 
     def _validated(self) -> dict[str, t.Any]:
-        validation = ArgumentSpecValidator(ARGUMENTS, mutually_exclusive=MUTUALLY_EXCLUSIVE).validate(self._task.args)
+        validation = ArgumentSpecValidator(OPTIONS, required_if=REQUIRED_IF).validate(self._task.args)
         if validation.error_messages:
             raise AnsibleActionFail("nexod.infra.file_set: " + "; ".join(validation.error_messages))
         parameters: dict[str, t.Any] = validation.validated_parameters
@@ -72,14 +101,18 @@ class ActionModule(ActionBase):  # type: ignore[misc]
                 base = row["path"].rstrip("/")
                 # What Python leaves beside a program it has run is no part of the program.
                 found = sorted(p for p in source.rglob("*") if p.is_file() and "__pycache__" not in p.parts)
-                return [self._entry(row, f"{base}/{p.relative_to(source).as_posix()}", p.read_bytes()) for p in found]
-            return [self._entry(row, row["path"], source.read_bytes())]
+                return [self._copy(row, f"{base}/{p.relative_to(source).as_posix()}", p) for p in found]
+            return [self._copy(row, row["path"], source)]
         if row["template"] is not None:
             return [self._entry(row, row["path"], self._render(row, variables).encode())]
         return [self._entry(row, row["path"], str(row["content"]).encode())]
 
-    def _entry(self, row: dict[str, t.Any], path: str, content: bytes) -> Entry:
-        mode = row["mode"] or ("0600" if row["secret"] else "0644")
+    def _copy(self, row: dict[str, t.Any], path: str, source: pathlib.Path) -> Entry:
+        executable = bool(source.stat().st_mode & stat.S_IXUSR)
+        return self._entry(row, path, source.read_bytes(), executable=executable)
+
+    def _entry(self, row: dict[str, t.Any], path: str, content: bytes, *, executable: bool = False) -> Entry:
+        mode = row["mode"] or DEFAULT_MODES[bool(row["secret"]), executable]
         try:
             mode = f"{int(mode, 8):04o}"
         except ValueError as error:

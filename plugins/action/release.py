@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the nexod.infra maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Controller's half of nexod.infra.release: knows the archive, and sends it only to a host that asks for it."""
+"""The part of nexod.infra.release that runs on the controller: it reads the archive, and sends it where needed."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from ansible.errors import AnsibleActionFail, AnsibleError
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.plugins.action import ActionBase
 
+from ansible_collections.nexod.infra.plugins.module_utils._core.edge import translated
 from ansible_collections.nexod.infra.plugins.module_utils._core.errors import InfraError
 from ansible_collections.nexod.infra.plugins.module_utils._files.release import (
     ARGUMENTS,
@@ -35,13 +36,14 @@ class ActionModule(ActionBase):  # type: ignore[misc]
             refuse_bad_names(arguments["name"], arguments.get("version"), arguments["keep"])
             if arguments["state"] == "present":
                 archive = self._archive(arguments["archive"])
-                description, digest = read_description(archive, arguments["name"], arguments["version"])
-                arguments.update(description=description.text, digest=digest)
+                with translated("read", f'the archive "{archive}"', archive):
+                    description, digest = read_description(archive, arguments["name"], arguments["version"])
+                arguments.update(_description=description.text, _digest=digest)
         except InfraError as error:
             return {**result, "failed": True, **error.report()}
         answer = self._module(arguments, task_vars)
         if answer.get("needs_archive"):
-            answer = self._module({**arguments, "received": self._send(archive)}, task_vars)
+            answer = self._module({**arguments, "_received": self._send(archive)}, task_vars)
         return {**result, **answer}
 
     def _validated(self) -> dict[str, t.Any]:

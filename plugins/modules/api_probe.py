@@ -99,7 +99,7 @@ faults:
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.nexod.infra.plugins.module_utils._backend.probe import probe
-from ansible_collections.nexod.infra.plugins.module_utils._core.errors import InfraError
+from ansible_collections.nexod.infra.plugins.module_utils._core.edge import edge
 
 ARGUMENTS = {
     "urls": {"type": "list", "elements": "str", "required": True},
@@ -121,10 +121,8 @@ def main() -> None:
     )
     if module.check_mode:
         module.exit_json(changed=False, session="none", answers={}, requests=0, seconds=0.0)
-    try:
+    with edge(module, "probe the API at", ", ".join(module.params["urls"]), module.params["session_file"] or ""):
         module.exit_json(changed=False, **probe(module.params))
-    except InfraError as error:
-        module.fail_json(**error.report())
 
 
 if __name__ == "__main__":

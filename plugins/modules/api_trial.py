@@ -156,7 +156,7 @@ import typing as t
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.nexod.infra.plugins.module_utils._backend.trial import trial
-from ansible_collections.nexod.infra.plugins.module_utils._core.errors import InfraError
+from ansible_collections.nexod.infra.plugins.module_utils._core.edge import edge
 
 TARGET: dict[str, dict[str, t.Any]] = {
     "metric": {"type": "str", "required": True},
@@ -198,10 +198,8 @@ def main() -> None:
     module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
     if module.check_mode:
         module.exit_json(changed=False, **NOTHING)
-    try:
+    with edge(module, "put on trial", f'"{module.params["unit"]}"'):
         module.exit_json(changed=False, **trial(module.params))
-    except InfraError as error:
-        module.fail_json(**error.report())
 
 
 if __name__ == "__main__":

@@ -106,7 +106,7 @@ from ansible_collections.nexod.infra.plugins.module_utils._aws.cloudfront import
     plan_batches,
     plan_items,
 )
-from ansible_collections.nexod.infra.plugins.module_utils._core.errors import InfraError
+from ansible_collections.nexod.infra.plugins.module_utils._core.edge import edge
 
 ARGUMENTS = {
     "distribution_id": {"type": "str", "required": True},
@@ -128,7 +128,7 @@ def main() -> None:
     if MISSING:
         module.fail_json(msg=missing_required_lib("boto3 (Debian: python3-boto3)"), exception=MISSING)
     distribution = given["distribution_id"]
-    try:
+    with edge(module, "invalidate", f'"{distribution}"'):
         items = plan_items(given["paths"], given["tags"], given["collapse_above"])
         batches = plan_batches(distribution, given["release"], items)
         with opened(distribution, **{name: given[name] for name in ("profile", "region", "endpoint_url")}) as client:
@@ -140,8 +140,6 @@ def main() -> None:
                 seconds=given["wait_seconds"],
                 check=module.check_mode,
             )
-    except InfraError as error:
-        module.fail_json(**error.report())
     sent = [item for row in rows if row["created"] for item in row["items"]]
     module.exit_json(
         changed=bool(sent),

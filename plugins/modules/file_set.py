@@ -7,50 +7,53 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: file_set
-short_description: Bring a role's whole set of files to what is wanted, at once
+short_description: Install all configuration files of a service as one set
 version_added: "1.0.0"
 description:
-  - Renders all files on the controller, compares them by content, mode, owner and link in one module execution,
-    stages a complete new generation, lets the product's own program check it, and swaps to it with one rename.
-  - The set lives in C(ROOT/NAME/generations); the links C(current), C(previous) and C(live) name three of them.
-    C(diff -r previous current) shows what changed last.
-  - What the set no longer names is gone with the swap, links to it included; older generations are removed.
-  - Tells whether the service must reload or restart, measured against the generation that M(nexod.infra.live_service)
-    last proved live, so that a run that was killed between the two loses nothing.
-  - In check mode nothing is written; the check runs on a scratch copy where its program is there already.
+  - Renders all files on the controller, compares them with those on the host by content, mode, owner and link in one
+    module execution, stages a complete new generation, has the product's own program check it, and switches to it with
+    one rename.
+  - The set lies in C(ROOT/NAME/generations); the links C(current), C(previous) and C(live) name three generations.
+    C(diff -r previous current) shows the last change.
+  - A file that is no longer listed is removed with the switch, its link included; older generations are deleted.
+  - Returns whether the service must be reloaded or restarted, compared with the generation that
+    M(nexod.infra.live_service) last proved live. A run that is killed between the two tasks therefore loses nothing.
+  - In check mode nothing is written; the check runs on a scratch copy if its program is installed already.
+  - Within a role, templates and O(files[].content) see the role's options in the types that its
+    C(meta/argument_specs.yml) specifies, even if they were given as text, such as with C(-e pool_size=30).
 options:
   name:
-    description: Name of the set; names its folder below O(root).
+    description: Name of the set, and of its folder below O(root).
     type: str
     required: true
   root:
-    description: Folder that holds all sets of a host.
+    description: Folder of all sets of a host.
     type: str
     default: /etc/nexod
   state:
     description:
-      - V(present) brings the set to O(files).
-      - V(previous) returns to the set that was live before; a second time it changes nothing.
+      - V(present) installs O(files).
+      - V(previous) returns to the set that was live before; repeated, it changes nothing.
       - V(absent) removes the set and its links, and puts back files that a link had displaced.
     type: str
     choices: [present, previous, absent]
     default: present
   files:
     description:
-      - All files of the set.
-      - Each has exactly one source of O(files[].template), O(files[].src), O(files[].content).
+      - All files of the set. Required if O(state) is V(present).
+      - Each has exactly one of O(files[].template), O(files[].src) and O(files[].content).
     type: list
     elements: dict
     suboptions:
       path:
-        description: Where the file lies, relative to the set; a folder where O(files[].src) is one.
+        description: Path of the file, relative to the set; a folder if O(files[].src) is one.
         type: str
         required: true
       template:
-        description: Template on the controller, searched like P(ansible.builtin.template#lookup) does.
+        description: Template on the controller, searched for like P(ansible.builtin.template#lookup) does.
         type: str
       src:
-        description: File or folder on the controller; a folder brings all files in it.
+        description: File or folder on the controller; of a folder, all files in it are installed.
         type: str
       content:
         description: The content itself, UTF-8.
@@ -59,21 +62,24 @@ options:
         description: Variables for O(files[].template) beside the task's.
         type: dict
       mode:
-        description: Octal mode as text. V(0644), or V(0600) where O(files[].secret).
+        description:
+          - Octal mode as text.
+          - The default is V(0644), or V(0600) if O(files[].secret) is set. A file from O(files[].src) that is
+            executable on the controller is executable on the host too.
         type: str
       owner:
-        description: Account that owns the file; check mode passes one that is not there yet.
+        description: Account that owns the file. Check mode ignores an account that does not exist yet.
         type: str
         default: root
       group:
-        description: Group of the file; check mode passes one that is not there yet.
+        description: Group of the file. Check mode ignores a group that does not exist yet.
         type: str
         default: root
       link:
-        description: Absolute path that becomes a link to the file, such as a unit's place in C(/etc/systemd/system).
+        description: Absolute path that becomes a link to the file, such as a unit's path in C(/etc/systemd/system).
         type: str
       on_change:
-        description: What the service must do to take a change of this file.
+        description: What the service must do when this file changes.
         type: str
         choices: [none, reload, restart]
         default: restart
@@ -83,14 +89,19 @@ options:
         default: false
   check:
     description:
-      - Commands, each a list of words, that must succeed on the staged set before the swap.
-      - V({staged}) stands for the staged folder, which is the working directory too. No shell is involved.
+      - Commands, each a list of words, that must succeed on the staged set before the switch.
+      - V({staged}) stands for the staged folder, which is also the working directory. No shell is involved.
+      - A command that ends with 127 can't judge the set yet, as something that it needs is not installed. Check mode
+        reports that in RV(unchecked); otherwise the task fails.
     type: list
     elements: list
     default: []
-  rendered:
-    description: What the action plugin hands over in place of O(files). Not for playbooks.
-    type: str
+  plan:
+    description:
+      - Only compare. The task reports no change and no diff; RV(pending) says whether there is something to do.
+      - For roles that decide by it what to do next, such as draining a server first.
+    type: bool
+    default: false
 seealso:
   - module: nexod.infra.live_service
 author:
@@ -98,7 +109,7 @@ author:
 """
 
 EXAMPLES = r"""
-- name: Bring Prometheus's files to what the inventory says
+- name: Install Prometheus's configuration and unit
   nexod.infra.file_set:
     name: prometheus
     files:
@@ -118,6 +129,13 @@ EXAMPLES = r"""
       - [promtool, check, config, "{staged}/prometheus.yml"]
   register: prometheus_files
 
+- name: Run Prometheus with these files, and return to the previous ones if it does not load them
+  nexod.infra.live_service:
+    name: prometheus
+    files: "{{ prometheus_files }}"
+    proof:
+      - url: http://127.0.0.1:9090/-/ready
+
 - name: Return the API to the set that was live before
   nexod.infra.file_set:
     name: api
@@ -126,25 +144,29 @@ EXAMPLES = r"""
 
 RETURN = r"""
 name:
-  description: The set's name.
+  description: Name of the set.
   returned: always
   type: str
   sample: prometheus
 root:
-  description: The folder that holds the set.
+  description: Folder that the set lies in.
   returned: always
   type: str
   sample: /etc/nexod
 digest:
-  description: Name of exactly these files, 12 hex digits; empty when absent.
+  description: Name of exactly these files, 12 hex digits; empty if the set is absent.
   returned: always
   type: str
   sample: 5f1c9a7be210
 action:
-  description: What the service must do so that it runs this set.
+  description: What the service must do to run this set. One of C(none), C(reload), C(restart).
   returned: always
   type: str
   sample: reload
+pending:
+  description: Whether the set had to change, or its service has still to take an earlier change.
+  returned: always
+  type: bool
 created:
   description: Paths that are new in the set.
   returned: always
@@ -156,70 +178,94 @@ updated:
   type: list
   elements: str
 removed:
-  description: Paths that leave the set.
+  description: Paths that are removed from the set.
+  returned: always
+  type: list
+  elements: str
+stray_links:
+  description: Links to the set that a killed run left behind, and that are removed.
   returned: always
   type: list
   elements: str
 checked:
-  description: False where check mode found the checking program not installed yet.
+  description: False if check mode could not check the set, as a program is not installed yet.
   returned: always
   type: bool
+unchecked:
+  description: What was missing for that check, in the words of the program that missed it.
+  returned: always
+  type: list
+  elements: str
 """
 
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.nexod.infra.plugins.module_utils._core.errors import InfraError
-from ansible_collections.nexod.infra.plugins.module_utils._files.arguments import ARGUMENTS, MUTUALLY_EXCLUSIVE
-from ansible_collections.nexod.infra.plugins.module_utils._files.file_set import FileSet, digest, plan, rehearse, unpack
+from ansible_collections.nexod.infra.plugins.module_utils._core.edge import edge
+from ansible_collections.nexod.infra.plugins.module_utils._files.arguments import HOST_OPTIONS, HOST_REQUIRED_IF
+from ansible_collections.nexod.infra.plugins.module_utils._files.file_set import (
+    Entry,
+    FileSet,
+    digest,
+    links_as_diff,
+    plan,
+    rehearse,
+    unpack,
+)
 
 
-def bring(module: AnsibleModule) -> dict[str, t.Any]:
-    """Apply what the parameters ask for, or, in check mode, only say what that would be."""
+def desired(files: FileSet, options: dict[str, t.Any]) -> list[Entry]:
+    if options["state"] == "absent":
+        return []
+    return unpack(options["_rendered"]) if options["state"] == "present" else files.entries(files.previous())
+
+
+def apply(module: AnsibleModule) -> dict[str, t.Any]:
+    """Compare, and unless only asked to, make it so."""
     options = module.params
     files = FileSet(options["name"], options["root"])
     current = files.generation("current")
-    checked = True
-    if options["state"] == "present":
-        wanted = unpack(options["rendered"])
-    elif options["state"] == "absent":
-        wanted = []
-    else:
-        wanted = files.entries(files.previous())
-    steps = plan(files.tree(current), wanted)
-    changed = steps.changed or (options["state"] == "absent" and files.home.exists())
-    result = {
+    wanted = desired(files, options)
+    steps, strays = plan(files.tree(current), wanted), files.stray_links()
+    changed = steps.changed or bool(strays) or (options["state"] == "absent" and files.home.exists())
+    action = files.action(wanted) if wanted else "none"
+    diff = files.diff(current, wanted, steps) + links_as_diff(strays)
+    unchecked: list[str] = []
+    if module.check_mode or options["plan"]:
+        if steps.changed and options["state"] == "present":
+            unchecked = rehearse(options["name"], wanted, options["check"])
+    elif options["state"] == "absent" and changed:
+        files.remove()
+    elif steps.changed and options["state"] == "present":
+        files.apply(wanted, options["check"])
+    elif steps.changed:
+        files.point_to("previous")
+    elif strays:
+        files.remove_stray_links()
+    return {
         "name": options["name"],
         "root": options["root"],
         "digest": digest(wanted) if wanted else "",
-        "action": files.action(wanted) if wanted else "none",
-        "changed": changed,
-        "diff": files.diff(current, wanted, steps),
+        "action": action,
+        "pending": changed or action != "none",
+        "changed": changed and not options["plan"],
+        "diff": [] if options["plan"] else diff,
         "created": steps.created,
         "updated": steps.updated,
         "removed": steps.removed,
+        "stray_links": strays,
+        "checked": not unchecked,
+        "unchecked": unchecked,
     }
-    if changed and options["state"] == "present":
-        if module.check_mode:
-            checked = rehearse(options["name"], wanted, options["check"])
-        else:
-            files.apply(wanted, options["check"])
-    elif changed and not module.check_mode:
-        if options["state"] == "absent":
-            files.remove()
-        else:
-            files.point_to("previous")
-    return {**result, "checked": checked}
 
 
 def main() -> None:
-    module = AnsibleModule(argument_spec=ARGUMENTS, mutually_exclusive=MUTUALLY_EXCLUSIVE, supports_check_mode=True)
-    try:
-        result = bring(module)
-    except InfraError as error:
-        module.fail_json(**error.report())
-    module.exit_json(**result)
+    module = AnsibleModule(argument_spec=HOST_OPTIONS, required_if=HOST_REQUIRED_IF, supports_check_mode=True)
+    name, home = f'"{module.params["name"]}"', f"{module.params['root']}/{module.params['name']}"
+    words = {"present": "install the file set", "previous": "return the file set", "absent": "remove the file set"}
+    with edge(module, words[module.params["state"]], name, home):
+        module.exit_json(**apply(module))
 
 
 if __name__ == "__main__":

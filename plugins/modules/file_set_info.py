@@ -55,6 +55,7 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.nexod.infra.plugins.module_utils._core.edge import edge
 from ansible_collections.nexod.infra.plugins.module_utils._core.errors import InfraError
 from ansible_collections.nexod.infra.plugins.module_utils._files.file_set import LINKS, FileSet
 
@@ -83,11 +84,9 @@ def facts(generation: pathlib.Path, path: str) -> dict[str, str]:
 
 def main() -> None:
     module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
-    try:
-        links = read(FileSet(module.params["name"], module.params["root"]), module.params["path"])
-    except InfraError as error:
-        module.fail_json(**error.report())
-    module.exit_json(changed=False, links=links)
+    files = FileSet(module.params["name"], module.params["root"])
+    with edge(module, "read the file set", f'"{files.name}"', str(files.home)):
+        module.exit_json(changed=False, links=read(files, module.params["path"]))
 
 
 if __name__ == "__main__":

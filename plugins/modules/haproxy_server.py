@@ -90,6 +90,7 @@ import typing as t
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.nexod.infra.plugins.module_utils._backend.haproxy import Haproxy, Server, Wanted, find, plan
+from ansible_collections.nexod.infra.plugins.module_utils._core.edge import edge
 from ansible_collections.nexod.infra.plugins.module_utils._core.errors import InfraError
 
 ARGUMENTS: dict[str, dict[str, t.Any]] = {
@@ -102,7 +103,7 @@ ARGUMENTS: dict[str, dict[str, t.Any]] = {
 }
 
 
-def bring(haproxy: Haproxy, options: dict[str, t.Any], check_mode: bool) -> dict[str, t.Any]:
+def apply(haproxy: Haproxy, options: dict[str, t.Any], check_mode: bool) -> dict[str, t.Any]:
     """Bring the server to its state, or in check mode only say what that would take."""
     wanted = Wanted(options["backend"], options["name"], options["state"], options["least_serving"])
     if check_mode and not os.path.exists(haproxy.path):
@@ -149,11 +150,9 @@ def refuse_unproven(wanted: Wanted, server: Server, timeout: int) -> None:
 
 def main() -> None:
     module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
-    try:
-        result = bring(Haproxy(module.params["socket"]), module.params, module.check_mode)
-    except InfraError as error:
-        module.fail_json(**error.report())
-    module.exit_json(**result)
+    given = module.params
+    with edge(module, f"{given['state']} the server", f'"{given["backend"]}/{given["name"]}"', given["socket"]):
+        module.exit_json(**apply(Haproxy(given["socket"]), given, module.check_mode))
 
 
 if __name__ == "__main__":

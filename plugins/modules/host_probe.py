@@ -77,19 +77,14 @@ probe:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.nexod.infra.plugins.module_utils._core.errors import InfraError
+from ansible_collections.nexod.infra.plugins.module_utils._core.edge import edge
 from ansible_collections.nexod.infra.plugins.module_utils._host.probe import probe
 
 
 def main() -> None:
-    """Read, answer, exit."""
     module = AnsibleModule({"reference_time": {"type": "float"}}, supports_check_mode=True)
-    try:
-        found = probe(module.params["reference_time"])
-    except OSError as error:
-        fault = InfraError("read the state of", "the host", str(error), "See to it that /proc and / can be read.")
-        module.fail_json(**fault.report())
-    module.exit_json(changed=False, probe=found)
+    with edge(module, "read the state of", "the host", "/proc"):
+        module.exit_json(changed=False, probe=probe(module.params["reference_time"]))
 
 
 if __name__ == "__main__":

@@ -95,7 +95,7 @@ import pathlib
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.nexod.infra.plugins.module_utils._core.errors import InfraError
+from ansible_collections.nexod.infra.plugins.module_utils._core.edge import edge
 from ansible_collections.nexod.infra.plugins.module_utils._lab.plan import Host
 from ansible_collections.nexod.infra.plugins.module_utils._lab.podman import Lab, bring_down, bring_up
 
@@ -126,13 +126,11 @@ def main() -> None:
         Host(row["name"], images.get(row["release"], row["release"]), row["address"], tuple(row["publish"]))
         for row in asked["hosts"]
     ]
-    try:
+    with edge(module, "boot" if asked["state"] == "present" else "remove", "the lab's hosts", str(keys)):
         if asked["state"] == "present":
             done = bring_up(lab, hosts, module.check_mode)
         else:
             done = bring_down(lab, module.check_mode)
-    except InfraError as error:
-        module.fail_json(**error.report())
     for warning in done.warnings:
         module.warn(warning)
     steps = [str(step) for step in done.steps]

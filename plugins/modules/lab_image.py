@@ -76,6 +76,7 @@ import pathlib
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.nexod.infra.plugins.module_utils._core.edge import edge
 from ansible_collections.nexod.infra.plugins.module_utils._core.errors import InfraError
 from ansible_collections.nexod.infra.plugins.module_utils._lab.plan import Recipe, mirror_of
 from ansible_collections.nexod.infra.plugins.module_utils._lab.podman import (
@@ -115,15 +116,13 @@ def own_mirror() -> str:
 def main() -> None:
     module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
     asked = module.params
-    try:
+    with edge(module, "find", "Debian's mirror", "/etc/apt"):
         mirror = asked["mirror"] or own_mirror()
-    except InfraError as error:
-        module.fail_json(**error.report())
     recipes = [
         Recipe(release, tuple(asked["packages"]), tuple(asked["carried"].get(release, ())), mirror)
         for release in asked["releases"]
     ]
-    try:
+    with edge(module, "build" if asked["state"] == "present" else "remove", "the lab's images"):
         if asked["state"] == "absent":
             steps = images()
             if not module.check_mode:
@@ -132,8 +131,6 @@ def main() -> None:
             steps = [recipe.reference for recipe in recipes if not image_exists(recipe.reference)]
             if not module.check_mode:
                 at_once(lambda recipe: build_image(recipe, asked["registry_base"], asked["method"]), recipes)
-    except InfraError as error:
-        module.fail_json(**error.report())
     diff = {"before": "", "after": "".join(f"{reference}\n" for reference in steps)}
     if asked["state"] == "absent":
         diff = {"before": diff["after"], "after": ""}

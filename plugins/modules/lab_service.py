@@ -71,7 +71,7 @@ import pathlib
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.nexod.infra.plugins.module_utils._core.errors import InfraError
+from ansible_collections.nexod.infra.plugins.module_utils._core.edge import edge
 from ansible_collections.nexod.infra.plugins.module_utils._lab.plan import Server
 from ansible_collections.nexod.infra.plugins.module_utils._lab.services import apply_services
 
@@ -93,10 +93,8 @@ def main() -> None:
     asked = module.params
     servers = [Server(row["name"], tuple(row["argv"]), row["port"]) for row in asked["services"]]
     folder = pathlib.Path(asked["folder"]).absolute()
-    try:
+    with edge(module, "run", "the lab's servers", str(folder)):
         done = apply_services(servers, asked["state"] == "started", folder, asked["timeout"], module.check_mode)
-    except InfraError as error:
-        module.fail_json(**error.report())
     steps = [str(step) for step in done]
     diff = {"before": "", "after": "".join(f"{step}\n" for step in steps)}
     module.exit_json(changed=bool(steps), steps=steps, diff=diff)

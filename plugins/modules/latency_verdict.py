@@ -112,7 +112,7 @@ faults:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.nexod.infra.plugins.module_utils._core.errors import InfraError
+from ansible_collections.nexod.infra.plugins.module_utils._core.edge import edge
 from ansible_collections.nexod.infra.plugins.module_utils._monitoring.verdict import Series, prometheus, verdict
 
 TARGET = {
@@ -146,11 +146,9 @@ def main() -> None:
     if module.check_mode:
         # A plan brings nothing out, so there is nothing to judge; Prometheus may not even be there yet.
         asked = {**asked, "conditions": [], "expect_samples": 0}
-    try:
+    with edge(module, "judge the latency by", asked["url"]):
         found = verdict(asked, nobody if module.check_mode else prometheus(asked["url"]))
-    except InfraError as error:
-        module.fail_json(**error.report())
-    module.exit_json(changed=False, **found)
+        module.exit_json(changed=False, **found)
 
 
 if __name__ == "__main__":

@@ -10,14 +10,14 @@ module: live_service
 short_description: Run a systemd service with its current file set and prove it live
 version_added: "1.0.0"
 description:
-  - Starts, reloads or restarts a unit as its file set asks, waits until the service itself proves that it is live with
+  - Starts, reloads or restarts a unit as its file set requires, waits until the service itself proves that it runs with
     the new set, and only then marks that set as live.
-  - When the proof does not come, the file set returns to the one that was last live, the service is restarted with it
-    and proven, and the task fails with the service's last log lines.
-  - Where a trial follows the proof, such as M(nexod.infra.api_trial), O(settle=false) leaves the set unmarked until
-    V(settled) or V(returned) ends it; a run that is killed meanwhile is followed by one that does all of it again.
-  - A service that is active but does not prove itself, with nothing to change, is restarted once.
-  - In check mode only asks; a unit that is not there yet is predicted to be enabled and started.
+  - If a proof does not hold in time, the file set is rolled back to the one that was last live, the service is
+    restarted with it and proven, and the task fails with the service's last log lines.
+  - If a trial follows the proof, such as M(nexod.infra.api_trial), O(settle=false) leaves the set unmarked until
+    V(settled) or V(returned) ends the trial. A run that is killed meanwhile is followed by one that repeats all of it.
+  - A service that is active but does not pass its proofs, although nothing changed, is restarted once.
+  - In check mode the unit is only looked at; one that does not exist yet is predicted to be enabled and started.
 options:
   name:
     description: Name of the systemd unit; C(.service) is implied.
@@ -25,24 +25,27 @@ options:
     required: true
   state:
     description:
-      - V(started) runs and proves it, V(stopped) ends it, V(absent) ends and disables it, unit missing or not.
-      - V(settled) marks the set that it was started with as live; nothing is done to the service.
-      - V(returned) takes a set that is not marked live back, and starts and proves the service with the one that is.
+      - V(started) starts and proves the service.
+      - V(stopped) stops it.
+      - V(absent) stops and disables it; a unit that does not exist is not an error.
+      - V(settled) marks the current set as live; the service is not touched.
+      - V(returned) rolls back from a set that is not marked live to the one that is, and restarts and proves the
+        service.
     type: str
     choices: [started, stopped, absent, settled, returned]
     default: started
   settle:
-    description: Whether a proven set counts as live at once. V(false) leaves that to a later O(state=settled).
+    description: Whether a proven set is marked live at once. V(false) leaves that to a later O(state=settled).
     type: bool
     default: true
   enabled:
-    description: Whether it starts at boot.
+    description: Whether the service starts at boot.
     type: bool
     default: true
   files:
     description:
-      - What M(nexod.infra.file_set) returned for the service's set.
-      - Only what is listed here is used; the rest of that result does not leave the controller.
+      - The registered result of the M(nexod.infra.file_set) task for the service's set.
+      - Only the keys listed here are used; the rest of that result does not leave the controller.
     type: dict
     suboptions:
       name:
@@ -50,33 +53,33 @@ options:
         type: str
         required: true
       root:
-        description: Folder that holds the set.
+        description: Folder that the set lies in.
         type: str
         default: /etc/nexod
       action:
-        description: What the set asks of the service.
+        description: What the set requires of the service.
         type: str
         choices: [none, reload, restart]
         required: true
   proof:
-    description: What must hold, all of it, before the set counts as live. Asked on the host.
+    description: Conditions that must all hold before the set is marked live. They are checked on the host.
     type: list
     elements: dict
     default: []
     suboptions:
       url:
-        description: HTTP or HTTPS address to get; no proxy is used, redirects are followed.
+        description: HTTP or HTTPS URL to get. No proxy is used, redirects are followed.
         type: str
       status:
-        description: HTTP status that O(proof[].url) must answer with.
+        description: Expected HTTP status of O(proof[].url).
         type: int
         default: 200
       command:
-        description: Program and its arguments that must end with 0; no shell is involved.
+        description: Program and arguments that must return 0. No shell is involved.
         type: list
         elements: str
       matches:
-        description: Regular expression to be found in the body or the output.
+        description: Regular expression that must match somewhere in the body or the output.
         type: str
       metrics:
         description:
@@ -85,19 +88,19 @@ options:
         type: dict
         default: {}
       after:
-        description: Only ask this proof after these actions; always where empty.
+        description: Check this proof only after these actions; always if empty.
         type: list
         elements: str
         choices: [start, reload, restart]
         default: []
   secrets:
     description:
-      - Environment added for every O(proof[].command), such as a password that must not stand among its arguments.
-      - An option of its own, as what is nested is not kept out of the host's journal reliably.
+      - Environment variables for every O(proof[].command), such as a password that must not appear in its arguments.
+      - An option of its own, as nested values are not reliably kept out of the host's journal.
     type: dict
     default: {}
   timeout:
-    description: Seconds that the proofs may take after an action, and systemctl itself as well.
+    description: Seconds that systemctl may take, and after it the proofs.
     type: int
     default: 60
 seealso:
@@ -107,7 +110,7 @@ author:
 """
 
 EXAMPLES = r"""
-- name: Run Prometheus and prove it live
+- name: Run Prometheus with its files and verify that it loaded them
   nexod.infra.live_service:
     name: prometheus
     files: "{{ prometheus_files }}"
@@ -119,7 +122,7 @@ EXAMPLES = r"""
           prometheus_config_last_reload_success_timestamp_seconds: since
         after: [start, reload, restart]
 
-- name: Take back what failed its trial
+- name: Roll back a set that failed its trial
   nexod.infra.live_service:
     name: api
     state: returned
@@ -135,7 +138,7 @@ name:
   type: str
   sample: prometheus
 action:
-  description: What was done, or in check mode would be, to the running service.
+  description: What was done to the running service, or in check mode would be.
   returned: always
   type: str
   sample: reload
@@ -151,11 +154,11 @@ seconds:
   type: float
   sample: 0.41
 live:
-  description: Whether the current set is the one that is marked live; a first deploy has none to be returned to.
+  description: Whether the current set is the one that is marked live; a first deploy has none to return to.
   returned: when O(files) is given and O(state) is V(settled) or V(returned)
   type: bool
 says:
-  description: What was found or done, in a sentence.
+  description: The outcome, in a sentence.
   returned: when O(state) is V(returned)
   type: str
   sample: It was returned to its previous set (0002-9c1185a5c5e9), which serves again
@@ -166,7 +169,7 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.nexod.infra.plugins.module_utils._core.errors import InfraError
+from ansible_collections.nexod.infra.plugins.module_utils._core.edge import edge
 from ansible_collections.nexod.infra.plugins.module_utils._files import live_service as service
 from ansible_collections.nexod.infra.plugins.module_utils._files.file_set import FileSet
 
@@ -210,7 +213,7 @@ ARGUMENTS: dict[str, dict[str, t.Any]] = {
 
 
 def as_proof(row: dict[str, t.Any], secrets: dict[str, t.Any]) -> service.Proof:
-    return service.Proof(
+    proof = service.Proof(
         url=row["url"],
         status=row["status"],
         command=tuple(row["command"] or ()),
@@ -219,9 +222,11 @@ def as_proof(row: dict[str, t.Any], secrets: dict[str, t.Any]) -> service.Proof:
         metrics={name: str(value) for name, value in row["metrics"].items()},
         after=frozenset(row["after"]),
     )
+    service.refuse_bad_proof(proof)
+    return proof
 
 
-def keep_live(module: AnsibleModule) -> dict[str, t.Any]:
+def run(module: AnsibleModule) -> dict[str, t.Any]:
     """Plan, act, prove; in check mode only plan."""
     options = module.params
     unit, state, timeout = options["name"], options["state"], options["timeout"]
@@ -237,7 +242,8 @@ def keep_live(module: AnsibleModule) -> dict[str, t.Any]:
     act = service.taken(steps)
     if not module.check_mode:
         current = FileSet(files["name"], files["root"]) if files else None
-        service.bring(unit, steps, proofs if state == "started" else [], current, timeout, settle=options["settle"])
+        running = state == "started"
+        service.roll_out(unit, steps, proofs, current, timeout, running=running, settle=options["settle"])
     return {
         "name": unit,
         "changed": service.changes(steps),
@@ -249,12 +255,12 @@ def keep_live(module: AnsibleModule) -> dict[str, t.Any]:
 
 
 def end_trial(module: AnsibleModule) -> dict[str, t.Any]:
-    """Mark the set that stood its trial, or take it back. In check mode there was none to end."""
+    """Mark the set that passed its trial, or roll it back. In check mode there was none to end."""
     options = module.params
     files = FileSet(options["files"]["name"], options["files"]["root"])
     began, changed, says = time.time(), False, ""
     if options["state"] == "settled" and not module.check_mode:
-        # Not a change of its own: what it marks was one when it was swapped in.
+        # No change of its own: switching to the set was one.
         files.mark_live()
     elif not module.check_mode:
         changed = files.generation("live") not in (None, files.generation("current"))
@@ -274,11 +280,11 @@ def end_trial(module: AnsibleModule) -> dict[str, t.Any]:
 def main() -> None:
     ending = [("state", "settled", ["files"]), ("state", "returned", ["files"])]
     module = AnsibleModule(argument_spec=ARGUMENTS, required_if=ending, supports_check_mode=True)
-    try:
-        result = end_trial(module) if module.params["state"] in ("settled", "returned") else keep_live(module)
-    except InfraError as error:
-        module.fail_json(**error.report())
-    module.exit_json(**result)
+    files = module.params["files"]
+    home = f"{files['root']}/{files['name']}" if files else ""
+    with edge(module, "change", f'the service "{module.params["name"]}"', home):
+        act = end_trial if module.params["state"] in ("settled", "returned") else run
+        module.exit_json(**act(module))
 
 
 if __name__ == "__main__":

@@ -134,7 +134,7 @@ import os
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.nexod.infra.plugins.module_utils._core.errors import InfraError
+from ansible_collections.nexod.infra.plugins.module_utils._core.edge import edge
 from ansible_collections.nexod.infra.plugins.module_utils._postgresql.access import (
     DATABASE_QUERY,
     NO_SERVER,
@@ -176,7 +176,7 @@ def main() -> None:
     wanted = module.params
     program = f"/usr/lib/postgresql/{wanted['version']}/bin/psql"
     psql = Psql(program, account=wanted["account"], socket_dir=wanted["socket_dir"], port=wanted["port"])
-    try:
+    with edge(module, "grant access to", f"the server on port {wanted['port']}", wanted["socket_dir"]):
         check(wanted["roles"], wanted["databases"], wanted["passwords"])
         server = NO_SERVER
         # In check mode a server that does not run (yet) has nothing: the tasks before would have started it.
@@ -189,8 +189,6 @@ def main() -> None:
         if not module.check_mode:
             for database, statements in as_batches(steps):
                 psql.execute(statements, database)
-    except InfraError as error:
-        module.fail_json(**error.report())
     module.exit_json(
         changed=bool(steps), statements=[f"{step.database}: {step.text}" for step in steps], diff=as_diff(steps)
     )

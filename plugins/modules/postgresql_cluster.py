@@ -96,7 +96,7 @@ steps:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.nexod.infra.plugins.module_utils._core.errors import InfraError
+from ansible_collections.nexod.infra.plugins.module_utils._core.edge import edge
 from ansible_collections.nexod.infra.plugins.module_utils._postgresql.cluster import describe, plan
 from ansible_collections.nexod.infra.plugins.module_utils._postgresql.host import ClusterHost
 
@@ -122,7 +122,8 @@ def main() -> None:
         argument_spec=ARGUMENTS, required_by={"upstream": ["upstream_password"]}, supports_check_mode=True
     )
     wanted = module.params
-    try:
+    cluster = f'"{wanted["version"]}/{wanted["name"]}"'
+    with edge(module, f"make the cluster {wanted['state']}", cluster, "/var/lib/postgresql"):
         upstream = wanted["upstream"] and {**wanted["upstream"], "password": wanted["upstream_password"]}
         host = ClusterHost(wanted["version"], wanted["name"], upstream)
         local = host.look()
@@ -136,8 +137,6 @@ def main() -> None:
             )
         if not module.check_mode:
             host.apply(steps)
-    except InfraError as error:
-        module.fail_json(**error.report())
     module.exit_json(changed=bool(steps), steps=steps, diff=describe(local, steps) if steps else {})
 
 

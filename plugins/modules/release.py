@@ -7,80 +7,71 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: release
-short_description: Bring a release of a Python application to the host
+short_description: Install a release of a Python application
 version_added: "1.0.0"
 description:
-  - Makes the virtual environment C(ROOT/NAME/VERSION) from one archive on the controller, without a package index.
-  - One module execution where the release is there already; the archive is sent only where it is missing.
-  - A release is complete or counts as not there. What an interrupted run left is built anew.
-  - When a new release comes, older ones are removed, but never one that a file set of M(nexod.infra.file_set) may run
-    or return to, nor one that a process runs from.
+  - Creates the virtual environment C(ROOT/NAME/VERSION) from one archive on the controller, without a package index.
+  - If the release is installed already, that is one module execution; the archive is sent only if it is missing.
+  - A release is complete or counts as missing. What an interrupted run left is built again.
+  - When a new release is installed, older ones are removed, but never one that a file set of M(nexod.infra.file_set)
+    runs or may return to, nor one that a process runs from.
   - Which version runs is not decided here but by the unit in the service's file set.
 options:
   name:
-    description: Name of the application; names its folder below O(root).
+    description: Name of the application, and of its folder below O(root).
     type: str
     required: true
   version:
     description:
-      - Version to bring; required with O(state=present).
-      - With O(state=absent) the version to remove; without it all are removed, and their folder.
+      - Version to install. Required if O(state=present).
+      - If O(state=absent), the version to remove; by default all of them and their folder.
     type: str
   archive:
     description:
-      - The release on the controller, an absolute path, or one relative to where Ansible runs, or in the role's
-        C(files/); required with O(state=present).
+      - The release on the controller, as an absolute path, a path relative to where Ansible runs, or one in the
+        role's C(files/). Required if O(state=present).
       - A tar file that begins with C(release.json), which names the C(wheels/) for each Python and their checksums.
     type: str
   state:
     description:
-      - V(present) brings O(version); where it was not there yet, it removes what O(keep) does not keep.
-      - V(absent) removes; refused for a version in use, except in check mode, where the service that uses it has
-        not been removed.
+      - V(present) installs O(version). If it was missing, older releases beyond O(keep) are removed.
+      - V(absent) removes. A version in use is refused, except in check mode, where the tasks before have not removed
+        the service that uses it.
     type: str
     choices: [present, absent]
     default: present
   link:
-    description: Name of a link beside the releases that names O(version), such as V(current), for people.
+    description: Name of a link to O(version) beside the releases, such as V(current), for people.
     type: str
   keep:
-    description: How many older releases to keep beside the wanted one and those in use.
+    description: How many older releases to keep beside O(version) and those in use.
     type: int
     default: 2
   protect:
-    description: Versions never to remove, beside those found in use.
+    description: Further versions that are never removed.
     type: list
     elements: str
     default: []
   python:
-    description: Interpreter on the host that the virtual environment is made of.
+    description: Interpreter on the host for the virtual environment.
     type: path
     default: /usr/bin/python3
   root:
-    description: Folder that holds all applications of a host.
+    description: Folder of all applications of a host.
     type: path
     default: /opt
   sets_root:
     description: Folder of the host's file sets, searched for versions in use.
     type: path
     default: /etc/nexod
-  description:
-    description: The archive's C(release.json); given by the action plugin.
-    type: str
-  digest:
-    description: The archive's sha256; given by the action plugin.
-    type: str
-  received:
-    description: Where the archive lies on the host once it was sent; given by the action plugin.
-    type: path
 notes:
-  - The host needs Python only, no pip and no package index; pip is run from its wheel in the archive.
+  - The host needs only Python, no pip and no package index; pip is run from its wheel in the archive.
 author:
   - The nexod.infra maintainers (@nexod)
 """
 
 EXAMPLES = r"""
-- name: install | Bring the release to the host
+- name: install | Install the release
   nexod.infra.release:
     name: api
     version: 1.1.0
@@ -95,7 +86,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 path:
-  description: Folder of the wanted release.
+  description: Folder of the release.
   returned: when O(version) is given
   type: str
   sample: /opt/api/1.1.0
@@ -134,9 +125,9 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.nexod.infra.plugins.module_utils._core.errors import InfraError
+from ansible_collections.nexod.infra.plugins.module_utils._core.edge import edge
 from ansible_collections.nexod.infra.plugins.module_utils._files.release import (
-    ARGUMENTS,
+    HOST_ARGUMENTS,
     REQUIRED_IF,
     Description,
     Releases,
@@ -149,22 +140,22 @@ from ansible_collections.nexod.infra.plugins.module_utils._files.release import 
 )
 
 
-def bring(module: AnsibleModule) -> dict[str, t.Any]:
+def apply(module: AnsibleModule) -> dict[str, t.Any]:
     options = module.params
     name, version, present = options["name"], options["version"], options["state"] == "present"
     refuse_bad_names(name, version, options["keep"])
     releases = Releases(name, options["root"], options["sets_root"])
     installed = releases.installed()
-    # A rehearsal has not stopped the service that the tasks before this one remove.
+    # In check mode the service that the tasks before this one remove still runs.
     rehearsed_removal = module.check_mode and not present
     protected = set(options["protect"]) | (set() if rehearsed_removal else releases.in_use())
     if present:
-        wanted = Description.parse(options["description"])
+        wanted = Description.parse(options["_description"])
         linked = releases.linked(options["link"], version)
         plan = plan_present(installed, version, wanted.digest, keep=options["keep"], protected=protected)
         if plan.build:
             wheels_for(wanted, options["python"])
-            if not module.check_mode and not options["received"]:
+            if not module.check_mode and not options["_received"]:
                 return {"changed": False, "needs_archive": True}
     else:
         plan, linked = plan_absent(installed, version, protected), None
@@ -174,7 +165,7 @@ def bring(module: AnsibleModule) -> dict[str, t.Any]:
         os.umask(0o022)
         with releases.locked():
             if plan.build:
-                releases.build(wanted, options["received"], options["digest"], options["python"])
+                releases.build(wanted, options["_received"], options["_digest"], options["python"])
             if linked and relink:
                 releases.point(linked)
             releases.remove(plan.remove)
@@ -196,12 +187,12 @@ def bring(module: AnsibleModule) -> dict[str, t.Any]:
 
 
 def main() -> None:
-    module = AnsibleModule(argument_spec=ARGUMENTS, required_if=REQUIRED_IF, supports_check_mode=True)
-    try:
-        result = bring(module)
-    except InfraError as error:
-        module.fail_json(**error.report())
-    module.exit_json(**result)
+    module = AnsibleModule(argument_spec=HOST_ARGUMENTS, required_if=REQUIRED_IF, supports_check_mode=True)
+    given = module.params
+    release = f'"{given["name"]} {given["version"]}"' if given["version"] else f'"{given["name"]}"'
+    action = "install the release" if given["state"] == "present" else "remove the release"
+    with edge(module, action, release, f"{given['root']}/{given['name']}"):
+        module.exit_json(**apply(module))
 
 
 if __name__ == "__main__":

@@ -75,7 +75,7 @@ class Edge:
 
     def bring(self, name: str, state: str) -> dict[str, t.Any]:
         options = {"backend": "api", "name": name, "state": state, "least_serving": 1, "timeout": 30}
-        return haproxy_server.bring(Haproxy(str(self.admin)), options, check_mode=False)
+        return haproxy_server.apply(Haproxy(str(self.admin)), options, check_mode=False)
 
     def replace(self, name: str, release: t.Any) -> None:
         """One instance as roles/backend/tasks/replace.yml does it."""

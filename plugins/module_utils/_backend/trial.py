@@ -21,7 +21,7 @@ from ansible_collections.nexod.infra.plugins.module_utils._backend.probe import 
 from ansible_collections.nexod.infra.plugins.module_utils._core.errors import InfraError
 from ansible_collections.nexod.infra.plugins.module_utils._core.http_client import Answer, ask
 from ansible_collections.nexod.infra.plugins.module_utils._core.processes import run
-from ansible_collections.nexod.infra.plugins.module_utils._files.live_service import last_words
+from ansible_collections.nexod.infra.plugins.module_utils._files.live_service import last_log_lines
 from ansible_collections.nexod.infra.plugins.module_utils._monitoring import rules, verdict
 
 Facts = t.Mapping[str, t.Any]
@@ -270,7 +270,7 @@ def trial(options: Facts) -> dict[str, t.Any]:
             options["url"],
             "; ".join(wrong),
             "Fix the release, or what it needs, and deploy again.",
-            detail=f"{figures(result)}\nIts last log lines:\n{last_words(options['unit'], since)}",
+            detail=f"{figures(result)}\nIts last log lines:\n{last_log_lines(options['unit'], since)}",
             faults=wrong,
             **result,
         )

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import typing as t
+
 
 class InfraError(Exception):
     """A foreseeable fault: what was attempted, on what, why it failed and what to do next.
@@ -27,7 +29,7 @@ class InfraError(Exception):
         said = f"Cannot {self.action} {self.object}: {self.cause.rstrip('.')}.\n{self.next_step}"
         return f"{said}\n{self.detail}" if self.detail else said
 
-    def report(self) -> dict[str, object]:
+    def report(self) -> dict[str, t.Any]:
         """Arguments for ``fail_json``: `msg` is for people, the rest for programs."""
         return {
             **self.facts,

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the nexod.infra maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The one door to processes: arguments as a list, output captured, a time limit always."""
+"""How processes are started: arguments as a list, output captured, always with a time limit."""
 
 from __future__ import annotations
 
@@ -16,12 +16,14 @@ import typing as t
 class Result:
     """What a process left: `stdout`, `stderr`, and `rc`.
 
-    127 where there is no such program, 126 where it can't be run, 124 at the time limit.
+    127 where there is no such program, 126 where it can't be run, 124 at the time limit. `missing`: there is no such
+    program; any program may end with 127 by itself.
     """
 
     rc: int
     stdout: str
     stderr: str
+    missing: bool = False
 
     @property
     def output(self) -> str:
@@ -86,7 +88,9 @@ def run(
             extra_groups=[] if account else None,
         )
     except FileNotFoundError as error:
-        return Result(127, "", str(error))
+        # A working directory that is not there is another fault.
+        gone = cwd is not None and not os.path.isdir(cwd)
+        return Result(126, "", str(error)) if gone else Result(127, "", str(error), missing=True)
     except OSError as error:
         # No right to run it, or built for another processor.
         return Result(126, "", str(error))

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the nexod.infra maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What nexod.infra.file_set takes: one specification for its half on the controller and its half on the host."""
+"""The options of nexod.infra.file_set: of the action plugin on the controller, and of the module on the host."""
 
 from __future__ import annotations
 
@@ -21,13 +21,17 @@ FILE: dict[str, dict[str, t.Any]] = {
     "secret": {"type": "bool", "default": False},
 }
 
-ARGUMENTS: dict[str, dict[str, t.Any]] = {
+OPTIONS: dict[str, dict[str, t.Any]] = {
     "name": {"type": "str", "required": True},
     "root": {"type": "str", "default": "/etc/nexod"},
     "state": {"type": "str", "choices": ["present", "previous", "absent"], "default": "present"},
     "files": {"type": "list", "elements": "dict", "options": FILE},
     "check": {"type": "list", "elements": "list", "default": []},
-    "rendered": {"type": "str", "no_log": True},
+    "plan": {"type": "bool", "default": False},
 }
+#: For the action plugin. Without files, "present" would mean a set without any.
+REQUIRED_IF = [("state", "present", ["files"])]
 
-MUTUALLY_EXCLUSIVE = [("files", "rendered")]
+#: For the module, which gets the rendered files in place of `files`.
+HOST_OPTIONS: dict[str, dict[str, t.Any]] = {**OPTIONS, "_rendered": {"type": "str", "no_log": True}}
+HOST_REQUIRED_IF = [("state", "present", ["_rendered"])]

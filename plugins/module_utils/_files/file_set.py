@@ -1,17 +1,22 @@
 # Copyright: (c) 2026, the nexod.infra maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A role's whole set of files as one thing that is swapped at once and can be returned.
+"""All files of a role as one set that is swapped at once and can be rolled back.
 
 The set lives in numbered generations below ``ROOT/NAME/generations``; the links `current`,
 `previous` and `live` name three of them. A generation is complete before any link names it, and a
 link moves by one rename(2), so that at every moment a service sees either all of the old set or
 all of the new one, also when the run that changes it is killed.
+
+Links from elsewhere into the set (a unit in ``/etc/systemd/system``) are made after the swap and removed after it. A
+run that is killed in between leaves some of them behind: every manifest on disk still names them, and the next run
+removes them.
 """
 
 from __future__ import annotations
 
 import base64
+import collections
 import contextlib
 import dataclasses
 import errno
@@ -23,6 +28,7 @@ import json
 import os
 import pathlib
 import pwd
+import re
 import shutil
 import stat
 import tempfile
@@ -34,8 +40,14 @@ from ansible_collections.nexod.infra.plugins.module_utils._core.processes import
 #: What a service must do to take a change, from least to most.
 ACTIONS = ("none", "reload", "restart")
 LINKS = ("current", "previous", "live", "returned")
+RETURN = "return the file set"
+#: What `run` and shells end with for want of a program.
+NOT_FOUND = 127
+#: What a manifest holds of each file, beside its checksum.
+ROW = ("mode", "owner", "group", "on_change", "link", "secret")
+NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 LARGEST_DIFF = 100_000
-#: Lines of a file that comes or goes: beyond, nobody reads them in a plan.
+#: Lines of a new or removed file that a plan shows; of a longer one it shows the size.
 LONGEST_WHOLE = 300
 
 
@@ -52,7 +64,7 @@ class Attributes:
 
 @dataclasses.dataclass(frozen=True)
 class Entry:
-    """One wanted file: where (`path`, below the set), what (`content`) and what a change of it asks of the service."""
+    """One desired file: where (`path`, below the set), its `content`, and what the service must do when it changes."""
 
     path: str
     content: bytes
@@ -67,14 +79,14 @@ class Entry:
     def attributes(self) -> Attributes:
         return Attributes(hashlib.sha256(self.content).hexdigest(), self.mode, self.owner, self.group, self.link)
 
-    def said(self) -> dict[str, t.Any]:
-        """The manifest's row of this file."""
+    def row(self) -> dict[str, t.Any]:
+        """This file in the manifest."""
         return {**dataclasses.asdict(self.attributes), "on_change": self.on_change, "secret": self.secret}
 
 
 @dataclasses.dataclass(frozen=True)
 class Found:
-    """One file as a generation holds it now; `on_change` and `secret` are what its manifest says of it."""
+    """One file as it is on disk; `on_change` and `secret` come from the generation's manifest."""
 
     attributes: Attributes
     on_change: str
@@ -86,7 +98,7 @@ Tree = t.Mapping[str, Found]
 
 @dataclasses.dataclass(frozen=True)
 class Plan:
-    """What separates a tree from the wanted entries, by path; `action` is what the service must do to take it."""
+    """The difference between a tree and the desired entries, by path; `action` is what the service must do."""
 
     created: tuple[str, ...]
     updated: tuple[str, ...]
@@ -99,7 +111,7 @@ class Plan:
 
 
 def pack(entries: t.Sequence[Entry]) -> str:
-    """Entries as one opaque text: they cross to the host as a single parameter that is never logged."""
+    """Entries as one opaque text, sent to the host as a single parameter that is never logged."""
     rows = [{**dataclasses.asdict(e), "content": base64.b64encode(e.content).decode()} for e in entries]
     return base64.b64encode(gzip.compress(json.dumps(rows).encode(), mtime=0)).decode()
 
@@ -114,7 +126,7 @@ def strongest(actions: t.Iterable[str]) -> str:
 
 
 def plan(found: Tree | None, wanted: t.Sequence[Entry]) -> Plan:
-    """Steps from `found` (None: nothing there yet) to `wanted`; a first set always asks for a restart."""
+    """Steps from `found` (None: no set yet) to `wanted`; a first set always requires a restart."""
     have: Tree = found or {}
     want = {entry.path: entry for entry in wanted}
     created = tuple(sorted(want.keys() - have.keys()))
@@ -133,31 +145,50 @@ def digest(entries: t.Iterable[Entry]) -> str:
 
 
 def refuse_bad_entries(name: str, entries: t.Sequence[Entry]) -> None:
-    """Paths that leave the set, clash, or links to nowhere are the caller's fault: all named at once."""
-    faults = []
-    seen: set[str] = set()
+    """Refuse paths that leave the set, paths and links that clash, and open secrets: all of them at once."""
+    faults = [] if entries else ["it has no files (state: absent removes a set)"]
+    paths = [entry.path for entry in entries]
+    links = [entry.link for entry in entries if entry.link is not None]
     for entry in entries:
-        parts = pathlib.PurePosixPath(entry.path).parts
-        plain = str(pathlib.PurePosixPath(entry.path)) == entry.path
-        if not parts or parts[0] == "/" or ".." in parts or not plain:
+        if entry.path.startswith("/") or not _is_plain(entry.path):
             faults.append(f'path "{entry.path}" must be relative, plain and inside the set')
-        if entry.path in seen:
-            faults.append(f'path "{entry.path}" is named twice')
-        if any(str(parent) in seen for parent in pathlib.PurePosixPath(entry.path).parents):
-            faults.append(f'path "{entry.path}" lies below another file of the set')
-        if entry.link is not None and not entry.link.startswith("/"):
-            faults.append(f'link "{entry.link}" of "{entry.path}" must be an absolute path')
+        if entry.link is not None and not (entry.link.startswith("/") and _is_plain(entry.link)):
+            faults.append(f'link "{entry.link}" of "{entry.path}" must be an absolute, plain path')
         if entry.secret and int(entry.mode, 8) & 0o007:
             faults.append(f'secret "{entry.path}" has mode {entry.mode}, readable by everybody')
-        seen.add(entry.path)
+    for kind, names, below in (("path", paths, "file"), ("link", links, "link")):
+        counts = collections.Counter(names)
+        faults += [f'{kind} "{one}" is named twice' for one, count in counts.items() if count > 1]
+        nested = [one for one in counts if _parents(one) & counts.keys()]
+        faults += [f'{kind} "{one}" lies below another {below} of the set' for one in nested]
     if faults:
         raise InfraError("accept the file set", f'"{name}"', "; ".join(faults), "Correct the task's files list.")
 
 
+def _is_plain(path: str) -> bool:
+    parts = pathlib.PurePosixPath(path).parts
+    return bool(parts) and ".." not in parts and str(pathlib.PurePosixPath(path)) == path
+
+
+def _parents(path: str) -> set[str]:
+    return {str(parent) for parent in pathlib.PurePosixPath(path).parents}
+
+
 class FileSet:
-    """The set `name` below `root` on this host. Reading never writes; writing is `apply`, `point_to` and `remove`."""
+    """The set `name` below `root` on this host.
+
+    Only `apply`, `remove_stray_links`, `point_to`, `mark_live` and `remove` write.
+    """
 
     def __init__(self, name: str, root: str = "/etc/nexod") -> None:
+        # An empty name would be the folder of all sets, which `remove` would delete.
+        if not NAME.fullmatch(name):
+            raise InfraError(
+                "use the file set's name",
+                f'"{name}"',
+                "it can't be a folder's name",
+                "Use letters, digits and . _ -, such as prometheus.",
+            )
         self.name = name
         self.home = pathlib.Path(root) / name
 
@@ -173,24 +204,22 @@ class FileSet:
         return pathlib.PurePosixPath(target).name if path.is_dir() else None
 
     def previous(self) -> str:
-        """The generation that `state: previous` means: the one before, or the current one where that return is done."""
+        """The generation that `state: previous` means: the one before, or the current one if that was done already."""
         found = self.generation("previous")
         if self._on_trial():
-            # The current set never got so far as to be live: before it was what is.
+            # The current set was never proven: the one before it is the live one.
             found = self.generation("live")
         elif found is None and self.generation("returned") is not None:
             found = self.generation("current")
         if found is None:
-            raise InfraError(
-                "return the file set",
-                f'"{self.name}"',
-                "no set was live before the current one on this host",
-                "Deploy the version that you want by its number instead.",
-            )
+            raise self._no_return("no set was live before the current one on this host")
         return found
 
+    def _no_return(self, cause: str) -> InfraError:
+        return InfraError(RETURN, f'"{self.name}"', cause, "Deploy the version that you want by its number instead.")
+
     def tree(self, generation: str | None) -> Tree | None:
-        """The files of a generation as they are on disk now (a hand's edit shows), or None without one."""
+        """The files of a generation as they are on disk now (manual edits show), or None without one."""
         if generation is None:
             return None
         manifest = self._manifest(generation)
@@ -198,8 +227,8 @@ class FileSet:
         found = {}
         for path in sorted(p for p in base.rglob("*") if p.is_symlink() or not p.is_dir()):
             relative = path.relative_to(base).as_posix()
-            said = manifest.get(relative, {})
-            link = said.get("link")
+            row = manifest.get(relative, {})
+            link = row.get("link")
             if link is not None and not self._is_ours(link, relative):
                 link = f"{link} (not ours)"
             facts = path.lstat()
@@ -211,47 +240,51 @@ class FileSet:
                 _account(grp.getgrgid, facts.st_gid),
                 link,
             )
-            found[relative] = Found(attributes, said.get("on_change", "restart"), said.get("secret", False))
+            found[relative] = Found(attributes, row.get("on_change", "restart"), row.get("secret", False))
         return found
 
-    def action(self, wanted: t.Sequence[Entry] | None = None) -> str:
-        """What separates the service as last proven live from `wanted` (or, without, from the current set)."""
+    def action(self, wanted: t.Sequence[Entry]) -> str:
+        """What the service must do to run `wanted`, compared with the set that it was last proven to run."""
         live = self.tree(self.generation("live"))
-        if wanted is not None:
-            # A run that was killed before it marked the current set leaves open which of the two the service runs.
-            runs = [live, self.tree(self.generation("current"))] if self._on_trial() else [live]
-            return strongest(plan(tree, wanted).action for tree in runs)
-        current = self.generation("current")
-        if current is None or current == self.generation("live"):
-            return "none"
-        return plan(live, self.entries(current)).action
+        # A run that was killed before it marked the current set leaves open which of the two the service runs.
+        runs = [live, self.tree(self.generation("current"))] if self._on_trial() else [live]
+        return strongest(plan(tree, wanted).action for tree in runs)
 
     def entries(self, generation: str) -> list[Entry]:
-        """A generation on disk as wanted entries: what `state: previous` returns to."""
+        """A generation on disk as desired entries: what `state: previous` returns to."""
         base = self.home / "generations" / generation
-        return [
-            Entry(
-                path,
-                (base / path).read_bytes(),
-                said["mode"],
-                said["owner"],
-                said["group"],
-                said["on_change"],
-                said["link"],
-                said["secret"],
-            )
-            for path, said in sorted(self._manifest(generation).items())
-        ]
+        manifest = self._manifest(generation)
+        if not manifest:
+            raise self._no_return(f"the list of its files ({base}.json) is missing or damaged")
+        found = []
+        for path, row in sorted(manifest.items()):
+            try:
+                content = (base / path).read_bytes()
+            except OSError as error:
+                raise self._no_return(f"{base / path} can't be read: {error.strerror}") from error
+            found.append(Entry(path, content, **{key: row[key] for key in ROW}))
+        return found
+
+    def stray_links(self) -> list[str]:
+        """Links into the set that a killed run should have removed: an older manifest names them, the current doesn't.
+
+        Files that such a link displaced, and that were not put back yet, count too.
+        """
+        current = self.generation("current")
+        named = self._links(current) if current else {}
+        older = [path.stem for path in self._manifests() if path.stem != current]
+        links = {link for generation in older for link in self._links(generation)} - named.keys()
+        return sorted(link for link in links if self._points_here(link) or self._awaits_return(link))
 
     def diff(self, generation: str | None, wanted: t.Sequence[Entry], steps: Plan) -> list[dict[str, str]]:
-        """One before/after pair a changed file, in Ansible's form; a secret shows only that it changed."""
+        """One before/after pair for each changed file, in Ansible's form; a secret shows only that it changed."""
         have = self.tree(generation) or {}
         want = {entry.path: entry for entry in wanted}
         rows = []
         for path in sorted(steps.created + steps.updated + steps.removed):
             before, after = have.get(path), want.get(path)
             secret = bool((before and before.secret) or (after and after.secret))
-            # Of two versions only the lines that differ are shown; of one, all of them.
+            # Of two versions Ansible shows the lines that differ; of one, all of them.
             whole = before is None or after is None
             old = _shown(self._content(generation, path), before.attributes, secret, whole) if before else ""
             rows.append(
@@ -265,7 +298,7 @@ class FileSet:
         return rows
 
     def _on_trial(self) -> bool:
-        """Whether the current set was swapped in and then neither marked live nor taken back."""
+        """Whether the current set was swapped in and then neither marked live nor returned."""
         current, live = self.generation("current"), self.generation("live")
         return live is not None and current not in (None, live) and self.generation("returned") is None
 
@@ -278,23 +311,32 @@ class FileSet:
     def _manifest(self, generation: str) -> dict[str, dict[str, t.Any]]:
         try:
             text = (self.home / "generations" / f"{generation}.json").read_text(encoding="utf-8")
-            data: dict[str, dict[str, t.Any]] = json.loads(text)
-        except (OSError, ValueError):
+            return {path: {key: row[key] for key in ROW} for path, row in json.loads(text).items()}
+        except (FileNotFoundError, ValueError, TypeError, KeyError, AttributeError):
             # A generation without its manifest was damaged by hand: every file counts as unknown, so it is replaced.
             return {}
-        return data
+
+    def _manifests(self) -> list[pathlib.Path]:
+        return sorted((self.home / "generations").glob("*.json"))
+
+    def _links(self, generation: str) -> dict[str, str]:
+        """Links from elsewhere to files of a generation: where each lies, and the path of its file."""
+        return {row["link"]: path for path, row in self._manifest(generation).items() if row["link"]}
+
+    def _points_here(self, link: str) -> bool:
+        return (_readlink(link) or "").startswith(f"{self.home}/")
+
+    def _awaits_return(self, link: str) -> bool:
+        return not os.path.lexists(link) and os.path.lexists(self._displaced(link))
 
     def _is_ours(self, link: str, path: str) -> bool:
-        try:
-            return os.readlink(link) == str(self.home / "current" / path)
-        except OSError:
-            return False
+        return _readlink(link) == str(self.home / "current" / path)
 
     # -- writing -----------------------------------------------------------------------------------
 
     @contextlib.contextmanager
     def locked(self) -> t.Iterator[None]:
-        """Hold the set alone; the kernel frees it when this process ends, however it ends."""
+        """Lock the set; the kernel releases it when this process ends, however it ends."""
         self.home.mkdir(parents=True, exist_ok=True, mode=0o755)
         (self.home / "generations").mkdir(exist_ok=True, mode=0o755)
         with open(self.home / ".lock", "w", encoding="utf-8") as lock:
@@ -321,7 +363,7 @@ class FileSet:
             try:
                 write_tree(staged, wanted, must_own=True)
                 check_staged(self.name, staged, checks)
-                manifest = {e.path: e.said() for e in wanted}
+                manifest = {e.path: e.row() for e in wanted}
                 text = json.dumps(manifest, indent=1, sort_keys=True).encode()
                 _write(self.home / "generations" / f"{name}.json", text, 0o600)
                 os.rename(staged, self.home / "generations" / name)
@@ -338,21 +380,24 @@ class FileSet:
             target = self.previous() if link == "previous" else self.generation(link)
             if target is None:
                 raise InfraError(
-                    "return the file set",
+                    RETURN,
                     f'"{self.name}"',
                     "no set of it was ever proven live on this host",
                     "Correct what the service complains of and deploy again.",
                 )
+            if not self._manifest(target):
+                # Swapped to, it would lose the links to its files, the unit's among them.
+                raise self._no_return(f"the list of its files ({target}.json) is missing or damaged")
             current = self.generation("current")
             if current is not None and current != target:
-                # Remembered, so that a return that was killed halfway and is asked for again is known to be under way.
+                # Recorded, so that a return that was killed halfway is known to be under way when it is repeated.
                 self._link("returned", current)
             self._swap(target)
             if link == "previous":
                 self._unlink("previous")
 
     def mark_live(self) -> bool:
-        """Record that the service runs the current set, as proven; True where that is news."""
+        """Record that the service was proven to run the current set; True if that was not recorded before."""
         with self.locked():
             current, live = self.generation("current"), self.generation("live")
             if current is None or current == live:
@@ -363,38 +408,50 @@ class FileSet:
             self._sweep()
             return True
 
-    def remove(self) -> None:
-        """Take the set away with its links, and put back what they had displaced."""
+    def remove_stray_links(self) -> None:
+        """Finish what a killed run left: see `stray_links`."""
         with self.locked():
-            current = self.generation("current")
-            for path, said in (self._manifest(current) if current else {}).items():
-                if said["link"] and self._is_ours(said["link"], path):
-                    os.unlink(said["link"])
-                    displaced = self._displaced(said["link"])
-                    if displaced.exists():
-                        shutil.move(displaced, said["link"])
+            for link in self.stray_links():
+                self._remove_link(link)
+
+    def remove(self) -> None:
+        """Remove the set and its links, and put back what they had displaced."""
+        with self.locked():
+            for link in sorted({link for path in self._manifests() for link in self._links(path.stem)}):
+                if self._points_here(link) or self._awaits_return(link):
+                    self._remove_link(link)
             shutil.rmtree(self.home)
         with contextlib.suppress(OSError):
             self.home.parent.rmdir()
 
     def _swap(self, generation: str) -> None:
-        before = self.generation("current")
-        old = {said["link"]: path for path, said in (self._manifest(before) if before else {}).items() if said["link"]}
-        new = {said["link"]: path for path, said in self._manifest(generation).items() if said["link"]}
         self._link("current", generation)
-        for link, path in sorted(new.items()):
+        for link, path in sorted(self._links(generation).items()):
             if self._is_ours(link, path):
                 continue
-            if os.path.lexists(link) and not str(_readlink(link)).startswith(f"{self.home}/"):
+            if os.path.lexists(link) and not self._points_here(link):
                 self._displaced(link).parent.mkdir(exist_ok=True, mode=0o700)
                 shutil.move(link, self._displaced(link))
             os.makedirs(os.path.dirname(link), exist_ok=True)
             _replace_link(str(self.home / "current" / path), link)
-        for link, path in sorted(old.items()):
-            if link not in new and self._is_ours(link, path):
+        for link in self.stray_links():
+            self._remove_link(link)
+
+    def _remove_link(self, link: str) -> None:
+        """Remove a link into the set; what it had displaced takes its place in one rename, on one file system."""
+        displaced = self._displaced(link)
+        if not os.path.lexists(displaced):
+            os.unlink(link)
+            return
+        try:
+            os.replace(displaced, link)
+        except OSError as error:
+            if error.errno != errno.EXDEV:
+                raise
+            # shutil.move would follow the link, and write into the set.
+            with contextlib.suppress(FileNotFoundError):
                 os.unlink(link)
-                if self._displaced(link).exists():
-                    shutil.move(self._displaced(link), link)
+            shutil.move(displaced, link)
 
     def _displaced(self, link: str) -> pathlib.Path:
         return self.home / "displaced" / link.strip("/").replace("/", "__")
@@ -407,11 +464,14 @@ class FileSet:
             os.unlink(self.home / link)
 
     def _next_number(self) -> int:
-        names = [p.name for p in (self.home / "generations").iterdir()]
-        return max((int(name[:4]) for name in names if name[:4].isdigit()), default=0) + 1
+        numbers = [path.name.partition("-")[0] for path in (self.home / "generations").iterdir()]
+        return max((int(number) for number in numbers if number.isdigit()), default=0) + 1
 
     def _sweep(self) -> None:
-        """Remove what no link names: older generations, and what a killed run left half-done."""
+        """Remove what no link names: older generations, and what a killed run left unfinished."""
+        # Before the manifests that name them are removed.
+        for link in self.stray_links():
+            self._remove_link(link)
         kept = {self.generation(link) for link in LINKS}
         for path in (self.home / "generations").iterdir():
             if path.name.removesuffix(".json") in kept:
@@ -422,8 +482,14 @@ class FileSet:
                 path.unlink()
 
 
+def links_as_diff(links: t.Iterable[str]) -> list[dict[str, str]]:
+    """Links that are removed, in Ansible's form."""
+    before = "(link to a file that left the set)\n"
+    return [{"before_header": link, "after_header": "(absent)", "before": before, "after": ""} for link in links]
+
+
 def write_tree(base: pathlib.Path, entries: t.Sequence[Entry], must_own: bool) -> None:
-    """Write all entries below `base`; `must_own` False (a rehearsal) passes accounts that are not there yet."""
+    """Write all entries below `base`; `must_own` False (a rehearsal) ignores accounts that do not exist yet."""
     base.mkdir(mode=0o755)
     for entry in entries:
         path = base / entry.path
@@ -432,38 +498,45 @@ def write_tree(base: pathlib.Path, entries: t.Sequence[Entry], must_own: bool) -
         _write(path, entry.content, int(entry.mode, 8), _ids(entry, must_own))
 
 
-def check_staged(name: str, staged: pathlib.Path, checks: t.Sequence[t.Sequence[str]], rehearsal: bool = False) -> bool:
-    """Let the product's own program judge the staged set.
+def check_staged(
+    name: str, staged: pathlib.Path, checks: t.Sequence[t.Sequence[str]], rehearsal: bool = False
+) -> list[str]:
+    """Have the product's own program check the staged set; raises InfraError with its output where it refuses.
 
-    Returns False where a rehearsal finds no such program yet; raises InfraError with the program's words otherwise.
+    A program that is missing, or that ends with 127 as a shell does for want of another one, can't judge yet. In a
+    rehearsal that is no fault: returned is what is missing, in words.
     """
-    complete = True
+    unchecked = []
     for check in checks:
         argv = [word.replace("{staged}", str(staged)) for word in check]
+        program = pathlib.PurePath(argv[0]).name
         result = run(argv, cwd=str(staged), timeout=60)
-        if result.rc == 127 and rehearsal:
-            complete = False
-        elif result.rc == 127:
+        detail = "" if result.missing else result.output.replace(str(staged), "").strip()
+        if result.rc == NOT_FOUND:
+            absent = f"the program {argv[0]} is not" if result.missing else f"a program that {program} needs is not"
+            if rehearsal:
+                unchecked.append(detail or f"{absent} on this host yet")
+                continue
             raise InfraError(
                 "check the file set",
                 f'"{name}"',
-                f"the program {argv[0]} is not on this host",
-                "Install the package that brings it before this task.",
+                f"{absent} on this host",
+                "Install the package that provides it before this task; the running set was not touched.",
+                detail=detail,
             )
-        elif result.rc != 0:
-            program = pathlib.PurePath(argv[0]).name
+        if result.rc != 0:
             raise InfraError(
                 "accept the file set",
                 f'"{name}"',
                 f"{program} refuses it (rc {result.rc})",
                 "Correct what it names; the running set was not touched.",
-                detail=result.output.replace(str(staged), "").strip(),
+                detail=detail,
             )
-    return complete
+    return unchecked
 
 
-def rehearse(name: str, entries: t.Sequence[Entry], checks: t.Sequence[t.Sequence[str]]) -> bool:
-    """Check `entries` in a scratch folder that is gone afterwards: what check mode does instead of staging."""
+def rehearse(name: str, entries: t.Sequence[Entry], checks: t.Sequence[t.Sequence[str]]) -> list[str]:
+    """Check `entries` in a scratch folder that is removed afterwards: what check mode does instead of staging."""
     with tempfile.TemporaryDirectory(prefix="nexod-rehearsal-") as folder:
         staged = pathlib.Path(folder) / "set"
         write_tree(staged, entries, must_own=False)
@@ -480,7 +553,7 @@ def _ids(entry: Entry, must_own: bool) -> tuple[int, int]:
             "write the file",
             f'"{entry.path}"',
             f"there is no account {entry.owner}:{entry.group} on this host",
-            "Install the package that makes the account before this task, or name another owner or group.",
+            "Install the package that creates the account before this task, or name another owner or group.",
         ) from error
 
 

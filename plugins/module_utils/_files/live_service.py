@@ -1,10 +1,10 @@
 # Copyright: (c) 2026, the nexod.infra maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A service that runs with the set of files it should, by its own word and not by its unit's.
+"""Apply a file set to a running service, and verify by asking the service itself, not systemd, that it took it.
 
-`systemctl reload` says 0 when a signal was sent; whether the program took its new configuration only
-the program knows. So each change ends with proofs, and a set that is not proven is taken back.
+`systemctl reload` returns 0 once a signal was sent; whether the program took its new configuration only the program
+knows. So each change ends with proofs, and a set that is not proven is rolled back.
 """
 
 from __future__ import annotations
@@ -13,42 +13,42 @@ import dataclasses
 import re
 import time
 import typing as t
-import urllib.error
-import urllib.request
 
+from ansible_collections.nexod.infra.plugins.module_utils._core.edge import as_infra_error
 from ansible_collections.nexod.infra.plugins.module_utils._core.errors import InfraError
+from ansible_collections.nexod.infra.plugins.module_utils._core.http_client import ask
 from ansible_collections.nexod.infra.plugins.module_utils._core.processes import Result, run
 from ansible_collections.nexod.infra.plugins.module_utils._files.file_set import FileSet
 
-#: Seconds that a service which should be running already gets to prove itself before it is restarted.
+#: Seconds that a service which is already running gets to prove itself before it is restarted.
 AT_REST = 5.0
 FIRST_PAUSE, LONGEST_PAUSE = 0.05, 1.0
 LOG_LINES = 20
-#: Restarts by systemd after which waiting longer only keeps people waiting.
+#: Restarts by systemd after which waiting longer is pointless.
 CRASHES = 5
 
 
 @dataclasses.dataclass(frozen=True)
 class Status:
-    """What systemd says of a unit: `known` (it has a unit file), `active`, `enabled`, `stale` (unit file changed).
+    """The state of a unit in systemd: `known` (it has a unit file), `active`, `enabled`, `stale` (unit file changed).
 
-    `given_up` means that systemd starts it no more; `restarts` counts what it restarted by itself.
+    `failed` means that systemd no longer restarts it; `restarts` counts its automatic restarts.
     """
 
     known: bool
     active: bool
     enabled: bool
     stale: bool
-    given_up: bool = False
+    failed: bool = False
     restarts: int = 0
 
 
 @dataclasses.dataclass(frozen=True)
 class Proof:
-    """One thing that must hold. Either `url` (HTTP status, body, metrics) or `command` (rc 0, output).
+    """One condition that must hold: of a `url` (HTTP status, body, metrics) or of a `command` (rc 0, output).
 
     `metrics` maps a metric of a Prometheus exposition to a number, or to ``since``: a Unix time in
-    seconds not before the action. `after` names the actions that ask for this proof; empty is always.
+    seconds not before the action. `after` names the actions after which it is checked; empty means always.
     """
 
     url: str | None
@@ -65,27 +65,27 @@ def status_of(unit: str) -> Status:
     shown = run(["systemctl", "show", unit, f"--property={properties}"])
     if shown.rc != 0:
         raise InfraError(
-            "ask systemd about",
+            "read the state of the unit",
             f'"{unit}"',
             shown.output or f"systemctl ended with {shown.rc}",
-            "This collection runs services under systemd: check that it is the host's init.",
+            "Services of this collection run under systemd: check that it is the host's init.",
         )
     facts = dict(line.split("=", 1) for line in shown.stdout.splitlines() if "=" in line)
     return Status(
         known=facts.get("LoadState") not in (None, "not-found"),
         active=facts.get("ActiveState") in ("active", "reloading", "refreshing"),
-        # A static unit has nothing to enable: whatever needs it pulls it in.
+        # A static unit can't be enabled: whatever needs it pulls it in.
         enabled=facts.get("UnitFileState") in ("enabled", "static", "generated", "alias"),
         stale=facts.get("NeedDaemonReload") == "yes",
-        given_up=facts.get("ActiveState") == "failed",
+        failed=facts.get("ActiveState") == "failed",
         restarts=int(facts.get("NRestarts") or 0),
     )
 
 
 def plan(state: str, enabled: bool, status: Status, action: str, proven: bool = True) -> list[str]:
-    """systemctl verbs, in order, from `status` to what is wanted; `action` is what the files ask for.
+    """systemctl verbs, in order, from `status` to the desired state; `action` is what the file set requires.
 
-    `proven` False: the unit is active, nothing changed, and yet the service does not prove itself.
+    `proven` False: the unit is active and nothing changed, and yet the service does not pass its proofs.
     """
     if state == "absent":
         return ["disable --now"] if status.known and (status.active or status.enabled) else []
@@ -98,7 +98,7 @@ def plan(state: str, enabled: bool, status: Status, action: str, proven: bool = 
         act = ["restart"]
     else:
         act = [action] if action != "none" else []
-    # A folder of drop-ins that is new makes no unit stale in systemd's eyes: before a start it looks in any case.
+    # systemd does not call a unit stale for a new folder of drop-ins: before a start, always reload.
     steps = ["daemon-reload"] if status.stale or action != "none" or act == ["start"] else []
     if enabled and not status.enabled:
         steps.append("enable")
@@ -118,7 +118,7 @@ def taken(steps: t.Sequence[str]) -> str:
 
 
 def changes(steps: t.Sequence[str]) -> bool:
-    """A daemon-reload alone is bookkeeping: nothing that a user would notice."""
+    """Whether a user would notice `steps`; a daemon-reload alone is bookkeeping."""
     return any(step != "daemon-reload" for step in steps)
 
 
@@ -127,7 +127,7 @@ def perform(unit: str, steps: t.Sequence[str], timeout: float) -> Result:
     result = Result(0, "", "")
     for step in steps:
         if step in ("start", "restart"):
-            # A unit that failed often is refused a start until its counter is cleared.
+            # systemd refuses to start a unit that failed often until its counter is reset.
             run(["systemctl", "reset-failed", unit])
         argv = ["systemctl", *step.split()] if step == "daemon-reload" else ["systemctl", *step.split(), unit]
         result = run(argv, timeout=timeout)
@@ -137,76 +137,94 @@ def perform(unit: str, steps: t.Sequence[str], timeout: float) -> Result:
 
 
 def wait_proven(unit: str, proofs: t.Sequence[Proof], action: str, since: float, timeout: float) -> str | None:
-    """Ask until every proof that `action` calls for holds; returns None then, or what was still missing at the end."""
-    asked = [p for p in proofs if not p.after or action in p.after]
+    """Wait until every proof for `action` holds; returns None then, or what was still missing at the end."""
+    due = [p for p in proofs if not p.after or action in p.after]
     deadline = time.monotonic() + timeout
     pause = FIRST_PAUSE
     first = status_of(unit)
     status = first
     while True:
         missing = None if status.active else "its unit is not active"
-        for proof in asked:
+        for proof in due:
             missing = missing or failing(proof, since)
         if missing is None or time.monotonic() >= deadline:
             return missing
-        if status.given_up:
-            return "it ended, and systemd starts it no more"
+        if status.failed:
+            return "the unit has failed, and systemd has stopped restarting it"
         if status.restarts - first.restarts >= CRASHES:
-            return f"it ends as soon as it starts ({CRASHES} times since); last, {missing}"
+            return f"it crashes on start ({CRASHES} times since); last, {missing}"
         time.sleep(min(pause, max(0.0, deadline - time.monotonic())))
         pause = min(pause * 1.6, LONGEST_PAUSE)
         status = status_of(unit)
 
 
+def _missing(unit: str, proofs: t.Sequence[Proof], act: str, since: float, timeout: float) -> str | None:
+    """As `wait_proven`. Whatever keeps it from an answer is no proof either, and must not keep from a roll-back."""
+    try:
+        return wait_proven(unit, proofs, act, since, timeout)
+    except Exception as error:
+        return error.cause if isinstance(error, InfraError) else f"{type(error).__name__}: {error}"
+
+
+def refuse_bad_proof(proof: Proof) -> None:
+    """Refuse a proof that could never hold, before anything is touched."""
+    fault = ""
+    if proof.url is not None and not proof.url.startswith(("http://", "https://")):
+        fault = "its url begins with neither http:// nor https://"
+    if proof.matches is not None:
+        try:
+            re.compile(proof.matches)
+        except re.error as error:
+            fault = f"matches is not a regular expression: {error}"
+    for name, value in proof.metrics.items():
+        try:
+            float(0 if value == "since" else value)
+        except ValueError:
+            fault = f"metric {name} is to be {value!r}, which is neither a number nor since"
+    if fault:
+        what = proof.url or " ".join(proof.command)
+        raise InfraError("use the proof", f'"{what}"', fault, "Correct the task's proof list.")
+
+
 def failing(proof: Proof, since: float) -> str | None:
-    """Why `proof` does not hold now, or None where it does."""
+    """Why `proof` does not hold now; None if it does."""
     if proof.url is None:
         result = run(proof.command, environment=proof.environment, timeout=20)
         if result.rc != 0:
             return f"{proof.command[0]} ended with {result.rc}: {result.output}"
         return _unmatched(proof, result.stdout, proof.command[0])
-    try:
-        code, body = fetch(proof.url)
-    except (OSError, ValueError) as error:
-        return f"{proof.url} does not answer: {error}"
-    if code != proof.status:
-        return f"{proof.url} answers {code} instead of {proof.status}: {body[:300].strip()}"
-    return _unmatched(proof, body, proof.url) or unmet_metric(proof.metrics, body, since)
+    answer = ask(proof.url, timeout=5, accept="*/*")
+    if answer.status == 0:
+        return f"{proof.url} does not answer: {answer.reason}"
+    if answer.status != proof.status:
+        return f"{proof.url} answers {answer.status} instead of {proof.status}: {answer.body[:300].strip()}"
+    return _unmatched(proof, answer.body, proof.url) or unmet_metric(proof.metrics, answer.body, since)
 
 
 def _unmatched(proof: Proof, text: str, source: str) -> str | None:
     if proof.matches is None or re.search(proof.matches, text):
         return None
-    return f"{source} does not say {proof.matches!r} but {text[:300].strip()!r}"
+    return f"{source} does not match {proof.matches!r}: {text[:300].strip()!r}"
 
 
 def unmet_metric(metrics: t.Mapping[str, str], body: str, since: float) -> str | None:
-    """The first metric that an exposition does not show as wanted, or None."""
+    """The first metric of an exposition that is missing or has another value; None if there is none."""
     for name, wanted in metrics.items():
         found = re.search(rf"^{re.escape(name)}(?:\{{[^}}]*\}})? (\S+)", body, re.MULTILINE)
         if found is None:
-            return f"metric {name} is not there"
-        value = float(found[1])
+            return f"metric {name} is missing"
+        try:
+            value = float(found[1])
+        except ValueError:
+            return f"metric {name} is {found[1][:100]!r}, which is no number"
         # Expositions round a time to whole seconds at worst.
         held = value >= int(since) if wanted == "since" else value == float(wanted)
         if not held:
-            return f"metric {name} is {found[1]}, wanted {f'at least {since:.0f}' if wanted == 'since' else wanted}"
+            return f"metric {name} is {found[1]}, not {f'at least {since:.0f}' if wanted == 'since' else wanted}"
     return None
 
 
-def fetch(url: str) -> tuple[int, str]:
-    """HTTP status and body of `url`, asked directly: a proxy in the environment is not for a host's own services."""
-    if not url.startswith(("http://", "https://")):
-        raise ValueError("a proof's url begins with http:// or https://")
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    try:
-        with opener.open(url, timeout=5) as answer:
-            return answer.status, answer.read().decode(errors="replace")
-    except urllib.error.HTTPError as error:
-        return error.code, error.read().decode(errors="replace")
-
-
-def last_words(unit: str, since: float) -> str:
+def last_log_lines(unit: str, since: float) -> str:
     """The unit's last log lines since the Unix time `since`."""
     logged = run(
         ["journalctl", "-u", unit, f"--since=@{int(since)}", "-n", str(LOG_LINES), "--no-pager", "-o", "cat", "-q"]
@@ -214,46 +232,58 @@ def last_words(unit: str, since: float) -> str:
     return logged.stdout.strip() or "(it logged nothing)"
 
 
-def bring(
+def roll_out(
     unit: str,
     steps: t.Sequence[str],
     proofs: t.Sequence[Proof],
     files: FileSet | None,
     timeout: float,
     *,
+    running: bool = True,
     settle: bool = True,
 ) -> None:
-    """Carry out `steps`, prove the service, mark its set live; return to the set before where that fails.
+    """Carry out `steps`, prove the service and mark its set live; roll back to the set before if that fails.
 
-    `proofs` is empty for a service that is not to run. Without `settle` a proven set is not marked: a trial follows.
-    Raises InfraError, with the previous set serving again where there was one, when a step fails or a proof does
-    not come within `timeout` seconds.
+    `running`: whether the service is to run. If not, nothing can be proven, and nothing is marked. Without `settle` a
+    proven set is not marked: a trial follows.
+    Raises InfraError, after the roll-back, when a step fails or a proof does not hold within `timeout` seconds.
     """
     began = time.time()
     result = perform(unit, steps, timeout)
     act = taken(steps)
     if result.rc != 0:
         missing: str | None = result.output or f"systemctl ended with {result.rc}"
-    elif act in ("start", "reload", "restart"):
-        missing = wait_proven(unit, proofs, act, began, timeout)
+    elif running and act != "none":
+        missing = _missing(unit, proofs, act, began, timeout)
     else:
         missing = None
     if missing is None:
-        if files is not None and act != "stop" and settle:
+        if files is not None and running and settle:
             files.mark_live()
         return
-    words = last_words(unit, began)
+    lines = last_log_lines(unit, began)
+    outcome = take_back(unit, act, proofs, files, timeout) if running else "Its file set was not touched"
     raise InfraError(
         act if act != "none" else "change",
         f'the service "{unit}"',
-        f"{missing}. {take_back(unit, act, proofs, files, timeout)}",
+        f"{missing}. {outcome}",
         f"Correct what it complains of and run again; `journalctl -u {unit}` has more.",
-        detail=f"Its last log lines:\n{words}",
+        detail=f"Its last log lines:\n{lines}",
     )
 
 
 def take_back(unit: str, act: str, proofs: t.Sequence[Proof], files: FileSet | None, timeout: float) -> str:
-    """Take the unproven set back, if one was proven before, and say what runs now."""
+    """Return from the unproven set to the one that was proven before, if any; returns what runs now, as a sentence."""
+    try:
+        return _take_back(unit, act, proofs, files, timeout)
+    except InfraError as error:
+        return f"It was not returned to its previous set: {error.cause.rstrip('.')}"
+    except OSError as error:
+        cause = as_infra_error(error, "return", unit, str(files.home) if files else "").cause
+        return f"It was not returned to its previous set: {cause}"
+
+
+def _take_back(unit: str, act: str, proofs: t.Sequence[Proof], files: FileSet | None, timeout: float) -> str:
     if files is None:
         return "It has no file set to return to"
     live = files.generation("live")
@@ -263,18 +293,21 @@ def take_back(unit: str, act: str, proofs: t.Sequence[Proof], files: FileSet | N
         return "It runs the set that was live before, which has not changed"
     files.point_to("live")
     missing: str | None = "it was not tried"
-    # What was only reloaded goes back by a reload: a restart would cut the connections it still serves.
-    for way in ["reload", "restart"] if act == "reload" else ["restart"]:
+    # What was only reloaded is reloaded again: a restart would cut the connections that it still serves.
+    for step in ["reload", "restart"] if act == "reload" else ["restart"]:
         began = time.time()
-        result = perform(unit, ["daemon-reload", way], timeout)
-        missing = result.output if result.rc else wait_proven(unit, _for_any_set(proofs), way, began, timeout)
+        result = perform(unit, ["daemon-reload", step], timeout)
+        if result.rc:
+            missing = result.output or f"systemctl ended with {result.rc}"
+        else:
+            missing = _missing(unit, _for_any_set(proofs), step, began, timeout)
         if missing is None:
             return f"It was returned to its previous set ({live}), which serves again"
-    return f"It was returned to its previous set ({live}), which does not prove itself either: {missing}"
+    return f"It was returned to its previous set ({live}), which does not pass its proofs either: {missing}"
 
 
 def _for_any_set(proofs: t.Sequence[Proof]) -> list[Proof]:
-    """Proofs that fit any set: what the output must say may belong to the set that was taken back."""
+    """Proofs that fit any set: what the output must match may belong to the set that was rolled back."""
     return [dataclasses.replace(proof, matches=None) for proof in proofs]
 
 

@@ -48,10 +48,13 @@ ARGUMENTS: dict[str, t.Any] = {
     "python": {"type": "path", "default": "/usr/bin/python3"},
     "root": {"type": "path", "default": "/opt"},
     "sets_root": {"type": "path", "default": "/etc/nexod"},
-    # From the action plugin.
-    "description": {"type": "str"},
-    "digest": {"type": "str"},
-    "received": {"type": "path"},
+}
+#: For the module: what the action plugin adds.
+HOST_ARGUMENTS: dict[str, t.Any] = {
+    **ARGUMENTS,
+    "_description": {"type": "str"},
+    "_digest": {"type": "str"},
+    "_received": {"type": "path"},
 }
 REQUIRED_IF = [("state", "present", ["version", "archive"])]
 
@@ -85,7 +88,7 @@ class Description:
             )
             schema = data["schema"]
         except (ValueError, KeyError, TypeError, AttributeError) as error:
-            cause = f"{DESCRIPTION} lacks what it must say ({type(error).__name__}: {error})"
+            cause = f"{DESCRIPTION} is incomplete ({type(error).__name__}: {error})"
             raise InfraError("read", "the release", cause, "Build the archive anew.") from error
         odd = [path for path in known.files if not re.fullmatch(r"wheels/[A-Za-z0-9._+-]+\.whl", path)]
         missing = [w for wheels in known.pythons.values() for w in wheels if w not in known.files]
@@ -97,7 +100,7 @@ class Description:
 
 @dataclasses.dataclass(frozen=True)
 class Plan:
-    """What brings the host to what is wanted: whether to build the wanted version, and the versions to remove."""
+    """The steps: whether to build the desired version, and the versions to remove."""
 
     build: bool
     remove: tuple[str, ...]
@@ -159,7 +162,7 @@ def plan_absent(installed: t.Collection[str], version: str | None, protected: t.
 
 @dataclasses.dataclass(frozen=True)
 class Linked:
-    """A link in the application's folder: the version that it names, None where it is not there, and shall name."""
+    """A link in the application's folder: the version that it names now (None: there is none) and is to name."""
 
     name: str
     before: str | None
@@ -200,7 +203,7 @@ def read_description(archive: str, name: str, version: str) -> tuple[Description
             first = tar.next()
             stream = tar.extractfile(first) if first is not None and first.name == DESCRIPTION else None
             if stream is None:
-                raise InfraError("read", f'the archive "{archive}"', f"it does not begin with {DESCRIPTION}", next_step)
+                raise InfraError("read", f'the archive "{archive}"', f"{DESCRIPTION} is not its first file", next_step)
             description = Description.parse(stream.read().decode())
         digest = file_digest(archive)
     except (OSError, tarfile.TarError) as error:
@@ -222,12 +225,12 @@ def file_digest(path: str | pathlib.Path) -> str:
 def refuse_bad_names(name: str, version: str | None, keep: int) -> None:
     """Both become folders: neither may lead elsewhere."""
     if not NAME.fullmatch(name):
-        raise InfraError("use the name", f'"{name}"', "it is no folder's name", "Use small letters, digits, - and _.")
+        raise InfraError("use the name", f'"{name}"', "it can't name a folder", "Use a-z, digits, - and _.")
     if version is not None and not VERSION.fullmatch(version):
         next_step = "Use letters, digits and . + _ -, such as 1.1.0."
-        raise InfraError("use the version", f'"{version}"', "it is no folder's name", next_step)
+        raise InfraError("use the version", f'"{version}"', "it can't name a folder", next_step)
     if keep < 0:
-        raise InfraError("keep", f"{keep} releases", "it is less than none", "Give 0 or more.")
+        raise InfraError("keep", f"{keep} releases", "the number is negative", "Give 0 or more.")
 
 
 class Releases:
@@ -242,15 +245,15 @@ class Releases:
         return self.home / version
 
     def linked(self, link: str | None, version: str) -> Linked | None:
-        """What `link` names, and shall name; None where no link is wanted."""
+        """What `link` names now, and what it is to name; None without a link."""
         if not link:
             return None
         if not NAME.fullmatch(link):
-            raise InfraError("use the link", f'"{link}"', "it is no file's name", "Use small letters, digits, - and _.")
+            raise InfraError("use the link", f'"{link}"', "it can't name a file", "Use a-z, digits, - and _.")
         path = self.home / link
         if path.exists() and not path.is_symlink():
             raise InfraError(
-                "make the link", f'"{path}"', "something else lies there", "Move it, or name another link."
+                "make the link", f'"{path}"', "another file or folder has that name", "Move it, or name another link."
             )
         return Linked(link, os.readlink(path) if path.is_symlink() else None, version)
 
@@ -316,7 +319,7 @@ class Releases:
             shutil.rmtree(self.path(version))
 
     def remove_home(self) -> None:
-        shutil.rmtree(self.home, ignore_errors=True)
+        shutil.rmtree(self.home)
 
     def build(self, description: Description, archive: str, digest: str, python: str) -> None:
         """Make the release from the received archive; complete only when its description is in place."""
@@ -327,7 +330,8 @@ class Releases:
         (target / DESCRIPTION).unlink(missing_ok=True)
         # What killed runs left; the lock is ours.
         for folder in (target, *self.home.glob(".wheels-*")):
-            shutil.rmtree(folder, ignore_errors=True)
+            if os.path.lexists(folder):
+                shutil.rmtree(folder)
         with tempfile.TemporaryDirectory(prefix=".wheels-", dir=self.home) as scratch:
             wheels = unpack(archive, description, wheels_for(description, python), scratch)
             make_environment(target, wheels, python, description.imports)
@@ -364,8 +368,11 @@ def unpack(archive: str, description: Description, wanted: t.Sequence[str], fold
     paths = []
     with tarfile.open(archive) as tar:
         for path in wanted:
-            stream = tar.extractfile(path)
-            content = stream.read() if stream else b""
+            try:
+                stream = tar.extractfile(path)
+                content = stream.read() if stream else b""
+            except (KeyError, tarfile.TarError) as error:
+                raise InfraError("use", f'"{path}" of the archive', str(error), "Build the archive anew.") from error
             if hashlib.sha256(content).hexdigest() != description.files[path]:
                 cause = f"its checksum is not the one in {DESCRIPTION}"
                 raise InfraError("use", f'"{path}" of the archive', cause, "Build the archive anew.")

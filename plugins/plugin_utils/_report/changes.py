@@ -45,7 +45,8 @@ def _file_set(result: Result, _given: Result) -> Items:
     base = f"{result['root']}/{result['name']}"
     words = {"created": "create", "updated": "update", "removed": "remove"}
     content = str(result.get("digest") or "")
-    return [(words[key], "file", f"{base}/{path}", content) for key in words for path in result.get(key) or ()]
+    links = [("remove", "file", link, content) for link in result.get("stray_links") or ()]
+    return [(words[key], "file", f"{base}/{path}", content) for key in words for path in result.get(key) or ()] + links
 
 
 def _live_service(result: Result, _given: Result) -> Items:

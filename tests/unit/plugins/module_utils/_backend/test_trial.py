@@ -181,7 +181,7 @@ class Instance(http.server.BaseHTTPRequestHandler):
 @pytest.fixture
 def url(monkeypatch: pytest.MonkeyPatch) -> t.Iterator[str]:
     monkeypatch.setattr(trial, "PAUSE", 0.05)
-    monkeypatch.setattr(trial, "last_words", lambda unit, since: f"{unit} said this")
+    monkeypatch.setattr(trial, "last_log_lines", lambda unit, since: f"{unit} said this")
     shown = Result(0, "ActiveState=active\nNRestarts=0\nControlGroup=\n", "")
     monkeypatch.setattr(trial, "run", lambda *_, **__: shown)
     Instance.counts, Instance.fails_after, Instance.pause = collections.Counter(), {}, 0.0

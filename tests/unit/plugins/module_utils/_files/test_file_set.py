@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import pathlib
 import subprocess
@@ -77,7 +78,12 @@ def test_plan(found: fs.Tree | None, wanted: list[fs.Entry], expected: tuple[t.A
         pytest.param([entry("a//b")], "must be relative", id="not plain"),
         pytest.param([entry("a"), entry("a")], "named twice", id="twice"),
         pytest.param([entry("a"), entry("a/b")], "below another file", id="file as folder"),
-        pytest.param([entry("a", link="etc/x")], "absolute path", id="relative link"),
+        pytest.param([entry("a/b"), entry("a")], "below another file", id="file as folder, in the other order"),
+        pytest.param([entry("a", link="etc/x")], "absolute, plain path", id="relative link"),
+        pytest.param([entry("a", link="/etc/../x")], "absolute, plain path", id="link that is not plain"),
+        pytest.param([entry("a", link="/x"), entry("b", link="/x")], 'link "/x" is named twice', id="two of one link"),
+        pytest.param([entry("a", link="/x/y"), entry("b", link="/x")], "another link", id="link as folder"),
+        pytest.param([], "no files", id="none"),
         pytest.param([entry("a", secret=True, mode="0644")], "readable by everybody", id="open secret"),
     ],
 )
@@ -119,9 +125,17 @@ def test_a_refused_set_leaves_the_running_one_and_no_trace(files: fs.FileSet) ->
 
 def test_a_missing_checker_is_an_error_but_not_in_a_rehearsal(files: fs.FileSet) -> None:
     check = [["no-such-program", "{staged}"]]
-    assert fs.rehearse("a", [entry("f")], check) is False
+    assert fs.rehearse("a", [entry("f")], check) == ["the program no-such-program is not on this host yet"]
     with pytest.raises(InfraError, match="not on this host"):
         files.apply([entry("f")], check)
+
+
+def test_a_checker_that_misses_a_program_is_quoted(files: fs.FileSet) -> None:
+    check = [["sh", "-c", "echo pgbouncer is not installed; exit 127"]]
+    assert fs.rehearse("a", [entry("f")], check) == ["pgbouncer is not installed"]
+    with pytest.raises(InfraError, match="a program that sh needs is not on this host") as caught:
+        files.apply([entry("f")], check)
+    assert str(caught.value).endswith("\npgbouncer is not installed")
 
 
 def test_a_rehearsal_takes_accounts_that_are_not_there_yet_and_leaves_nothing(
@@ -129,7 +143,7 @@ def test_a_rehearsal_takes_accounts_that_are_not_there_yet_and_leaves_nothing(
 ) -> None:
     monkeypatch.setattr(fs.tempfile, "tempdir", str(tmp_path))
     wanted = [entry("f", owner="not-made-yet", group="not-made-yet")]
-    assert fs.rehearse("a", wanted, [["test", "-s", "{staged}/f"]]) is True
+    assert fs.rehearse("a", wanted, [["test", "-s", "{staged}/f"]]) == []
     assert not list(tmp_path.iterdir())
 
 
@@ -139,7 +153,7 @@ def test_a_missing_account_is_named(files: fs.FileSet) -> None:
     assert files.generation("current") is None
 
 
-def test_a_hand_s_edit_is_seen_and_asks_for_what_the_file_asks(files: fs.FileSet) -> None:
+def test_a_manual_edit_is_seen_and_asks_for_what_the_file_asks(files: fs.FileSet) -> None:
     wanted = [entry("f", "1", on_change="reload")]
     files.apply(wanted, [])
     files.mark_live()
@@ -237,6 +251,155 @@ def test_no_previous_set_is_a_clear_error(files: fs.FileSet) -> None:
     files.mark_live()
     with pytest.raises(InfraError, match="no set was live before"):
         files.previous()
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", "a/b", "/etc", "-x"])
+def test_a_name_that_is_no_folder_is_refused(name: str, tmp_path: pathlib.Path) -> None:
+    with pytest.raises(InfraError, match="can't be a folder's name"):
+        fs.FileSet(name, str(tmp_path))
+
+
+@pytest.mark.parametrize("missing", ["f", "g/h", None])
+def test_a_previous_set_that_is_not_whole_is_refused(files: fs.FileSet, missing: str | None) -> None:
+    for content in ("1", "2"):
+        files.apply([entry("f", content), entry("g/h")], [])
+        files.mark_live()
+    previous = files.previous()
+    folder = files.home / "generations" / previous
+    (folder / missing if missing else folder.with_name(f"{previous}.json")).unlink()
+    with pytest.raises(InfraError, match="Cannot return the file set") as caught:
+        files.entries(previous)
+    assert "by its number" in caught.value.next_step
+
+
+def test_the_numbers_go_on_beyond_four_digits(files: fs.FileSet) -> None:
+    files.apply([entry("f", "1")], [])
+    current = files.generation("current") or ""
+    for suffix in ("", ".json"):
+        (files.home / "generations" / f"{current}{suffix}").rename(
+            files.home / "generations" / f"9999-{current.partition('-')[2]}{suffix}"
+        )
+    fs._replace_link(f"generations/9999-{current.partition('-')[2]}", str(files.home / "current"))
+    seen = []
+    for content in ("2", "1", "2"):
+        files.apply([entry("f", content)], [])
+        files.mark_live()
+        seen.append((files.generation("current") or "").partition("-")[0])
+    assert seen == ["10000", "10001", "10002"]
+
+
+class Killed(BaseException):
+    """As by SIGKILL: no handler of ours is to run, and none that runs is to be able to write."""
+
+
+#: What changes a disk, but for the content of files.
+WRITES = ("mkdir", "open", "rename", "replace", "rmdir", "symlink", "unlink")
+
+
+@pytest.fixture
+def places(tmp_path: pathlib.Path) -> tuple[pathlib.Path, pathlib.Path]:
+    """Two places for links: one where a package's file lies, and one that is free."""
+    (tmp_path / "etc").mkdir()
+    (tmp_path / "etc" / "a.service").write_text("a package's")
+    return tmp_path / "etc" / "a.service", tmp_path / "etc" / "b.service"
+
+
+def killed_at(number: int, monkeypatch: pytest.MonkeyPatch, act: t.Callable[[], object]) -> bool:
+    """Run `act` until it is about to change the disk for the time `number`; False where it does so less often."""
+    left, dead = number, False
+    with monkeypatch.context() as patch:
+        for name in WRITES:
+            real = getattr(os, name)
+
+            def deadly(*arguments: t.Any, real: t.Any = real, name: str = name, **more: t.Any) -> t.Any:
+                nonlocal left, dead
+                if name != "open" or arguments[1] & os.O_CREAT:
+                    left -= 1
+                    dead = dead or left <= 0
+                    if dead:
+                        raise Killed
+                return real(*arguments, **more)
+
+            patch.setattr(os, name, deadly)
+        try:
+            act()
+        except Killed:
+            return True
+    return False
+
+
+@pytest.mark.parametrize("first", ["link that goes", "link that stays", "no set"])
+@pytest.mark.parametrize("second", ["no link", "other link", "same link"])
+def test_whenever_a_run_is_killed_the_next_one_ends_as_if_it_had_not_been(
+    first: str,
+    second: str,
+    tmp_path: pathlib.Path,
+    places: tuple[pathlib.Path, pathlib.Path],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    taken, free = places
+    links = {"no link": None, "other link": str(free), "same link": str(taken)}
+    wanted = [entry("f", "2"), entry("u", "2", link=links[second])]
+    for number in range(1, 200):
+        files = fs.FileSet(f"set{number}", str(tmp_path / "sets"))
+        if first != "no set":
+            files.apply([entry("f", "1"), entry("u", "1", link=str(taken))], [])
+        if first == "link that stays":
+            files.mark_live()
+        killed = killed_at(number, monkeypatch, lambda files=files: files.apply(wanted, []))
+        if files.generation("current"):
+            assert {path.name for path in (files.home / "current").iterdir()} == {"f", "u"}, "all of one set, always"
+        if fs.plan(files.tree(files.generation("current")), wanted).changed:
+            files.apply(wanted, [])
+        elif files.stray_links():
+            files.remove_stray_links()
+        assert not fs.plan(files.tree(files.generation("current")), wanted).changed
+        assert files.stray_links() == []
+        assert read(files, "f") == "2"
+        if second == "same link":
+            assert os.readlink(taken) == str(files.home / "current" / "u")
+        else:
+            assert (taken.is_symlink(), taken.read_text()) == (False, "a package's")
+        assert free.is_symlink() == (second == "other link")
+        files.remove()
+        assert (taken.is_symlink(), taken.read_text(), os.path.lexists(free)) == (False, "a package's", False)
+        assert not files.home.exists()
+        if not killed:
+            return
+    pytest.fail("it was killed each time")
+
+
+def test_whenever_a_removal_is_killed_the_next_one_ends_it(
+    tmp_path: pathlib.Path, places: tuple[pathlib.Path, pathlib.Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken, free = places
+    for number in range(1, 200):
+        files = fs.FileSet(f"set{number}", str(tmp_path / "sets"))
+        files.apply([entry("u", link=str(taken)), entry("v", link=str(free))], [])
+        killed = killed_at(number, monkeypatch, files.remove)
+        if files.home.exists():
+            files.remove()
+        assert (taken.is_symlink(), taken.read_text(), os.path.lexists(free)) == (False, "a package's", False)
+        if not killed:
+            return
+    pytest.fail("it was killed each time")
+
+
+def test_a_displaced_file_comes_back_from_another_file_system(
+    files: fs.FileSet, places: tuple[pathlib.Path, pathlib.Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken, _free = places
+    files.apply([entry("u", "ours", link=str(taken))], [])
+    real = os.replace
+
+    def replace(source: t.Any, target: t.Any) -> None:
+        if "/displaced/" in str(source):
+            raise OSError(errno.EXDEV, "Invalid cross-device link")
+        real(source, target)
+
+    monkeypatch.setattr(os, "replace", replace)
+    files.apply([entry("u", "ours")], [])
+    assert (taken.is_symlink(), taken.read_text(), read(files, "u")) == (False, "a package's", "ours")
 
 
 def test_links_are_made_moved_and_taken_away_and_the_displaced_comes_back(

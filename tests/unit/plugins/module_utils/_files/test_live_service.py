@@ -13,9 +13,11 @@ import typing as t
 
 import pytest
 
+from ansible_collections.nexod.infra.plugins.module_utils._core.errors import InfraError
 from ansible_collections.nexod.infra.plugins.module_utils._core.processes import Result
 from ansible_collections.nexod.infra.plugins.module_utils._files import live_service as ls
 from ansible_collections.nexod.infra.plugins.module_utils._files.file_set import Entry, FileSet
+from ansible_collections.nexod.infra.tests.fixtures import hostile_answers
 
 ABSENT = ls.Status(known=False, active=False, enabled=False, stale=False)
 RUNNING = ls.Status(known=True, active=True, enabled=True, stale=False)
@@ -63,18 +65,19 @@ def test_what_steps_do_to_the_service(steps: list[str], act: str, changed: bool)
     assert (ls.taken(steps), ls.changes(steps)) == (act, changed)
 
 
-EXPOSITION = 'ok 1\nwhen_seconds 1.7637e+09\nper{job="a"} 0\n'
+EXPOSITION = 'ok 1\nwhen_seconds 1.7637e+09\nper{job="a"} 0\nodd x1\n'
 
 
 @pytest.mark.parametrize(
     ("metrics", "since", "missing"),
     [
         pytest.param({"ok": "1"}, 0, None, id="number"),
-        pytest.param({"ok": "0"}, 0, "metric ok is 1, wanted 0", id="other number"),
+        pytest.param({"ok": "0"}, 0, "metric ok is 1, not 0", id="other number"),
         pytest.param({"when_seconds": "since"}, 1763700000.9, None, id="within its second"),
-        pytest.param({"when_seconds": "since"}, 1763700001.0, "metric when_seconds is 1.7637e+09, wanted", id="before"),
+        pytest.param({"when_seconds": "since"}, 1763700001.0, "metric when_seconds is 1.7637e+09, not at", id="before"),
         pytest.param({"per": "0"}, 0, None, id="with labels"),
-        pytest.param({"gone": "1"}, 0, "metric gone is not there", id="absent"),
+        pytest.param({"gone": "1"}, 0, "metric gone is missing", id="absent"),
+        pytest.param({"odd": "1"}, 0, "metric odd is 'x1', which is no number", id="no number"),
     ],
 )
 def test_metrics(metrics: dict[str, str], since: float, missing: str | None) -> None:
@@ -111,7 +114,7 @@ def proof(**fields: t.Any) -> ls.Proof:
         pytest.param({"url": "/busy"}, "answers 503 instead of 200: draining", id="another status, with its body"),
         pytest.param({"url": "/busy", "status": 503}, None, id="the status asked for"),
         pytest.param({"url": "/ok", "matches": "^ok 1"}, None, id="body"),
-        pytest.param({"url": "/ok", "matches": "1.1.0"}, "does not say '1.1.0'", id="another body"),
+        pytest.param({"url": "/ok", "matches": "1.1.0"}, "does not match '1.1.0'", id="another body"),
         pytest.param({"url": "/ok", "metrics": {"ok": "2"}}, "metric ok is 1", id="metric"),
         pytest.param({"command": ("true",)}, None, id="command"),
         pytest.param({"command": ("false",)}, "false ended with 1", id="failing command"),
@@ -141,10 +144,10 @@ def test_nobody_there_is_named(server: str) -> None:
         pytest.param([STOPPED, STOPPED, RUNNING], None, id="proven after a while"),
         pytest.param(
             [dataclasses.replace(STOPPED, restarts=n) for n in range(9)],
-            "it ends as soon as it starts",
+            "it crashes on start",
             id="crash loop",
         ),
-        pytest.param([dataclasses.replace(STOPPED, given_up=True)], "systemd starts it no more", id="given up"),
+        pytest.param([dataclasses.replace(STOPPED, failed=True)], "systemd has stopped restarting it", id="given up"),
     ],
 )
 def test_waiting_ends_when_it_is_no_use(
@@ -162,11 +165,11 @@ def on_trial(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> FileSet
     """A set that was live, and one that was proven without being settled; systemd does as it is told."""
     monkeypatch.setattr(ls, "status_of", lambda _unit: RUNNING)
     monkeypatch.setattr(ls, "perform", lambda *_: Result(0, "", ""))
-    monkeypatch.setattr(ls, "last_words", lambda *_: "")
+    monkeypatch.setattr(ls, "last_log_lines", lambda *_: "")
     files = FileSet("a", str(tmp_path))
     for content in ("good", "bad"):
         files.apply([entry(content)], [])
-        ls.bring("a", ["restart"], [], files, 1, settle=content == "good")
+        ls.roll_out("a", ["restart"], [], files, 1, settle=content == "good")
     return files
 
 
@@ -186,3 +189,60 @@ def test_a_set_that_stood_its_trial_is_live(on_trial: FileSet) -> None:
     before = on_trial.generation("live")
     assert on_trial.mark_live()
     assert on_trial.generation("previous") == before
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        pytest.param({"url": "127.0.0.1:80"}, "neither http", id="no scheme"),
+        pytest.param({"url": "http://x/", "matches": "("}, "not a regular expression", id="pattern"),
+        pytest.param({"url": "http://x/", "metrics": {"up": "yes"}}, "neither a number nor since", id="metric"),
+    ],
+)
+def test_a_proof_that_can_never_hold_is_refused(fields: dict[str, t.Any], words: str) -> None:
+    with pytest.raises(InfraError, match=words):
+        ls.refuse_bad_proof(proof(**fields))
+
+
+@pytest.fixture
+def deployed(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> FileSet:
+    """A set that is live, and one that was just installed."""
+    monkeypatch.setattr(ls, "status_of", lambda _unit: RUNNING)
+    monkeypatch.setattr(ls, "perform", lambda *_: Result(0, "", ""))
+    monkeypatch.setattr(ls, "last_log_lines", lambda *_: "")
+    files = FileSet("a", str(tmp_path))
+    files.apply([entry("good")], [])
+    files.mark_live()
+    files.apply([entry("bad")], [])
+    return files
+
+
+@pytest.mark.parametrize("speak", [*hostile_answers.ANSWERS])
+def test_a_service_that_answers_in_no_way_it_should_is_rolled_back(deployed: FileSet, speak: str) -> None:
+    with hostile_answers.server(speak) as url, pytest.raises(InfraError, match="returned to its previous set"):
+        ls.roll_out("a", ["restart"], [proof(url=url)], deployed, timeout=0.2)
+    assert deployed.generation("current") == deployed.generation("live")
+
+
+def test_a_failing_systemctl_amid_the_proofs_is_rolled_back(deployed: FileSet, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_unit: str) -> t.NoReturn:
+        raise InfraError("read the state of the unit", '"a"', "Connection refused", "Check systemd.")
+
+    monkeypatch.setattr(ls, "status_of", refuse)
+    with pytest.raises(InfraError, match="Connection refused"):
+        ls.roll_out("a", ["restart"], [], deployed, timeout=1)
+    assert deployed.generation("current") == deployed.generation("live")
+
+
+@pytest.mark.parametrize("steps", [["stop"], ["disable --now"], []])
+def test_a_service_that_is_not_to_run_proves_nothing(deployed: FileSet, steps: list[str]) -> None:
+    before = deployed.generation("live")
+    ls.roll_out("a", steps, [], deployed, timeout=1, running=False)
+    assert deployed.generation("live") == before
+
+
+def test_a_live_set_that_was_damaged_is_not_returned_to(deployed: FileSet) -> None:
+    (deployed.home / "generations" / f"{deployed.generation('live')}.json").unlink()
+    current = deployed.generation("current")
+    assert "was not returned to its previous set" in ls.take_back("a", "restart", [], deployed, 1)
+    assert deployed.generation("current") == current

@@ -118,7 +118,7 @@ def test_a_link_names_the_wanted_version(tmp_path: pathlib.Path, before: str | N
     assert list(releases.installed()) == ["1.1.0"]
 
 
-@pytest.mark.parametrize(("link", "words"), [("a/b", "no file's name"), ("taken", "something else lies there")])
+@pytest.mark.parametrize(("link", "words"), [("a/b", "can't name a file"), ("taken", "another file or folder")])
 def test_a_link_that_cannot_be(tmp_path: pathlib.Path, link: str, words: str) -> None:
     (tmp_path / "api" / "taken").mkdir(parents=True)
     with pytest.raises(InfraError, match=words):
@@ -211,7 +211,7 @@ def test_release_that_does_not_import_is_never_complete(tmp_path: pathlib.Path) 
         pytest.param({"pythons": {"2.7": []}}, "built for Python 2.7", id="other Python"),
         pytest.param({"files": {"../evil": "x"}, "pythons": {}}, "odd paths", id="path that leads elsewhere"),
         pytest.param({"schema": 2}, "schema 2", id="unknown schema"),
-        pytest.param({"files": []}, "lacks what it must say", id="wrong type"),
+        pytest.param({"files": []}, "is incomplete", id="wrong type"),
         pytest.param({"name": "other"}, "it holds other 1.0.0", id="another application"),
     ],
 )
