@@ -1,12 +1,13 @@
 # Copyright: (c) 2026, the nexod.infra maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Controller's half of nexod.infra.deploy_lock: says which run asks, and sees whether the one that holds it lives."""
+"""The part of nexod.infra.deploy_lock that runs on the controller: it names the run, and knows whether others live."""
 
 from __future__ import annotations
 
 import os
 import socket
+import time
 import typing as t
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from ansible.plugins.action import ActionBase
 from ansible_collections.nexod.infra.plugins.module_utils._deploy.lock import (
     RUN_VARIABLE,
     Holder,
-    lives,
+    has_ended,
     machine,
     run_name,
 )
@@ -24,7 +25,7 @@ from ansible_collections.nexod.infra.plugins.plugin_utils._deploy.caller import 
 
 
 class ActionModule(ActionBase):  # type: ignore[misc]
-    """One module execution; a second one where the first met the lock of a run that has ended."""
+    """One module execution, and a second one if the first met the lock of a run that has ended."""
 
     _supports_check_mode = True
     _supports_async = False
@@ -44,24 +45,25 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         if job := variables.get("awx_job_id"):
             holder["host"] = f"AWX job {job}"
         playbooks = ", ".join(Path(str(name)).stem for name in context.CLIARGS.get("args") or ())
-        arguments = {"what": playbooks or "a run", **self._task.args, "holder": holder}
+        arguments = {"what": playbooks or "a run", **self._task.args, "_holder": holder}
         answer = self._ask(arguments, variables)
         held = answer.get("held_by")
         refused = answer.get("failed") or answer.get("became") == "refuse"
-        if held and refused and lives(Holder(**held)) is False:
-            answer = self._ask({**arguments, "dead": held["run"]}, variables)
+        if held and refused and has_ended(Holder(**held), time.time()):
+            answer = self._ask({**arguments, "_dead": held["run"]}, variables)
         if answer.get("became") == "take over":
             self._display.warning(
                 f"Took over the environment's lock: {held['user']} on {held['host']} left it behind "
-                f"(process {held['pid']}, {held['what']}), which has ended or whose time was over."
+                f"(process {held['pid']}, {held['what']}), which has ended or did not renew it in time."
                 if held
                 else "Took over the environment's lock."
             )
-        # By these the summary gives it back.
+        # What the callback summary needs to renew and release it.
         answer["lock"] = {
             "run": holder["run"],
             "environment": arguments.get("environment"),
             "host": self._task.delegate_to or variables.get("inventory_hostname"),
+            "lease_seconds": int(arguments.get("lease_seconds") or 7200),
         }
         return {**result, **answer}
 

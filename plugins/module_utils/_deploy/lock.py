@@ -3,9 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """One run at a time changes an environment: a lock that lies in the environment itself, not on a controller.
 
-A lock names its holder: the process that runs the playbook, and the machine it runs on. On that machine anybody can
-see whether the process still lives, so a killed run's lock is taken over at once. From any other machine only time
-tells: there a lock counts until its lease ends, which is longer than any run takes.
+A lock names its holder: the process that runs the playbook, and the machine it runs on. On that machine it can be seen
+whether the process still lives: a killed run's lock is taken over at once, a living one's never. Other machines can
+only go by time: there the lock counts until its lease ends, and a run renews the lease for as long as it lives.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ RUN_VARIABLE = "NEXOD_DEPLOY_RUN"
 
 @dataclasses.dataclass(frozen=True)
 class Holder:
-    """Who holds the lock: `run` names one process of one machine, `machine` that machine; the rest is for people."""
+    """Who holds the lock: `run` names one process of one `machine`; the rest is for people."""
 
     run: str
     machine: str
@@ -40,7 +40,7 @@ class Holder:
     since: float
     until: float
 
-    def said(self, now: float) -> str:
+    def sentence(self, now: float) -> str:
         began = datetime.datetime.fromtimestamp(self.since, datetime.UTC).isoformat(timespec="seconds")
         return (
             f"{self.user} on {self.host} (process {self.pid}, {self.what}) holds it since {began}, "
@@ -88,27 +88,34 @@ def lives(holder: Holder) -> bool | None:
 
 
 def decide(held: Holder | None, me: Holder, dead: str = "") -> str:
-    """What becomes of `me` asking for the lock: take, keep (it is ours already), take over, or refuse.
+    """The answer to `me` asking for the lock: take, keep (it is ours already), take over, or refuse.
 
-    `dead` is the run that the caller has seen to have ended.
+    `dead` is the run that the caller knows to have ended. A lease that is over counts only between machines: on the
+    holder's own, the caller can see whether it still lives, and is refused until it says that it does not.
     """
     if held is None:
         return "take"
     if held.run == me.run:
         return "keep"
-    if held.run == dead or held.until <= me.since:
+    if held.run == dead or (held.until <= me.since and held.machine != me.machine):
         return "take over"
     return "refuse"
 
 
+def has_ended(holder: Holder, now: float) -> bool:
+    """Whether the run that holds the lock has ended, as far as this machine can tell."""
+    alive = lives(holder)
+    return holder.until <= now if alive is None else not alive
+
+
 def refusal(held: Holder, now: float, path: str) -> InfraError:
-    left = lasted(held.until - now)
+    ends = f"the lock expires in {lasted(held.until - now)}" if held.until > now else "its lease is over"
     return InfraError(
         "take the environment's lock",
         f'"{path}"',
-        held.said(now),
-        "Wait for that run to end. If it was killed together with its machine, the lock ends by itself in "
-        f"{left}; to end it now, type on {socket.gethostname()}: rm {path}",
+        held.sentence(now),
+        f"Wait for that run to end. If it was killed together with its machine, {ends}; to remove the lock now, type "
+        f"on {socket.gethostname()}: rm {path}",
         holder=dataclasses.asdict(held),
     )
 
@@ -125,10 +132,10 @@ class Lock:
         self.path = pathlib.Path(folder or default_folder()) / f"{environment}.lock.json"
 
     def read(self) -> Holder | None:
-        """Who holds it, if anybody. A file that says nothing readable holds nothing: it was cut off by a crash."""
+        """Who holds it, if anybody. A file without a holder was cut off by a crash, and locks nothing."""
         try:
             return Holder(**json.loads(self.path.read_text(encoding="utf-8")))
-        except (OSError, ValueError, TypeError):
+        except (FileNotFoundError, ValueError, TypeError):
             return None
 
     @contextlib.contextmanager
@@ -139,25 +146,49 @@ class Lock:
             yield
 
     def take(self, me: Holder, dead: str) -> tuple[str, Holder | None]:
-        """Ask for the lock; returns what became of it and who held it before."""
+        """Ask for the lock; returns what became of it and who held it before. A lock that is ours is renewed."""
         with self._alone():
             held = self.read()
             became = decide(held, me, dead)
             if became in ("take", "take over"):
-                handle, temporary = tempfile.mkstemp(dir=self.path.parent)
-                with os.fdopen(handle, "w", encoding="utf-8") as stream:
-                    json.dump(dataclasses.asdict(me), stream)
-                os.replace(temporary, self.path)
+                self._write(me)
+            elif became == "keep" and held:
+                self._write(dataclasses.replace(held, until=me.until))
             return became, held
 
-    def release(self, run: str) -> bool:
-        """Give it back, if `run` holds it."""
-        held = self.read()
-        if held is None or held.run != run:
+    def renew(self, run: str, until: float) -> bool:
+        """Extend the lease to `until`, if `run` holds the lock; a lock that is not ours is never taken here."""
+        if not self._is_held_by(run):
+            # Read first, so that asking leaves no folder behind.
             return False
         with self._alone():
             held = self.read()
             if held is None or held.run != run:
+                return False
+            self._write(dataclasses.replace(held, until=until))
+            return True
+
+    def _write(self, holder: Holder) -> None:
+        handle, temporary = tempfile.mkstemp(dir=self.path.parent)
+        try:
+            with os.fdopen(handle, "w", encoding="utf-8") as stream:
+                json.dump(dataclasses.asdict(holder), stream)
+            os.replace(temporary, self.path)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                os.unlink(temporary)
+            raise
+
+    def _is_held_by(self, run: str) -> bool:
+        held = self.read()
+        return held is not None and held.run == run
+
+    def release(self, run: str) -> bool:
+        """Remove the lock, if `run` holds it."""
+        if not self._is_held_by(run):
+            return False
+        with self._alone():
+            if not self._is_held_by(run):
                 return False
             self.path.unlink()
             return True
