@@ -54,7 +54,7 @@ class ActionModule(ActionBase):
         credentials = check_credentials(
             inputs.provider, os.environ, lambda path: pathlib.Path(path).expanduser().exists()
         )
-        found = [*_missing_basics(inputs), *credentials, *check_inputs(inputs)]
+        found = [*credentials, *check_inputs(inputs)]
         found += [*check_rules(inputs), *check_files(inputs, _exists), *check_port_numbers(inputs)]
         faults = cluster(scrub(found, inputs.secrets))
         closed = bool(credentials) or inputs.lacks_secrets
@@ -126,14 +126,6 @@ def _text(host: HostInputs, name: str) -> str:
         return str(host.evaluate(name)) if name in host.raw else ""
     except EvaluationError:
         return ""
-
-
-def _missing_basics(inputs: Inputs) -> list[Fault]:
-    """An inventory that says nothing at all: without this, every other fault would follow from it."""
-    if inputs.specs and inputs.environment:
-        return []
-    next_step = "Give an inventory of an environment: -i inventories/lab (or dev, staging, production)."
-    return [Fault("inventory", "names no environment (infra_environment)", next_step)]
 
 
 def _askable(inputs: Inputs, faults: t.Sequence[Fault]) -> dict[str, HostInputs]:

@@ -147,13 +147,11 @@ def check_groups(inputs: Inputs) -> list[Fault]:
     for group, stage in NEEDED_GROUPS.get(inputs.provider, {}).items():
         if not inputs.groups.get(group):
             cause = f"has no hosts, but the stage {stage} needs one"
-            found.append(
-                Fault(f"group {group}", cause, f"Add a host to it in inventories/{inputs.environment}/hosts.yml.")
-            )
+            found.append(Fault(f"group {group}", cause, "Add a host to it in the inventory's hosts file."))
     for group in EMPTY_GROUPS.get(inputs.provider, ()):
         if inputs.groups.get(group):
             cause = f"has hosts, but the provider {inputs.provider} manages that layer"
-            next_step = f"Empty it in inventories/{inputs.environment}/hosts.yml, or change infra_provider."
+            next_step = "Empty it in the inventory's hosts file, or change infra_provider."
             found.append(Fault(f"group {group}", cause, next_step, tuple(inputs.groups[group])))
     for group in sorted(set(inputs.groups) - KNOWN_GROUPS):
         meant = did_you_mean(group, KNOWN_GROUPS, cutoff=0.8)
@@ -216,7 +214,7 @@ def check_option(
             return []
         inputs.faulty.add((host.name, name))
         inputs.missing.add(name)
-        next_step = f"Set it in inventories/{inputs.environment}/group_vars/all/: {summary(spec)}"
+        next_step = f"Set it in the inventory's group_vars/all: {summary(spec)}"
         return [Fault(name, "is not set", next_step, (host.name,))]
     reached = reached_from(name, host.raw)
     if any((host.name, other) in inputs.faulty for other in reached - {name}):

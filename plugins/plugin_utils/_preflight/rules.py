@@ -177,7 +177,7 @@ def database_hosts(inputs: Inputs) -> list[Fault]:
     """One primary, and replicas that know its address and allow as many connections."""
     primaries = list(inputs.groups.get("database_primary", ()))
     replicas = list(inputs.groups.get("database_replica", ()))
-    hosts_file = f"inventories/{inputs.environment}/hosts.yml"
+    hosts_file = "the inventory's hosts file"
     found = []
     if len(primaries) > 1:
         cause = f"has {len(primaries)} hosts, but replicas follow a single primary"

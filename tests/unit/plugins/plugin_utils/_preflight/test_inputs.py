@@ -150,7 +150,7 @@ def inputs_of(provider: str = "aws", groups: t.Mapping[str, list[str]] | None = 
         ),
         pytest.param(
             {"infra_domain": ...},
-            [("infra_domain", "is not set", "Set it in inventories/staging/group_vars/all/: Domain of users.")],
+            [("infra_domain", "is not set", "Set it in the inventory's group_vars/all: Domain of users.")],
             id="required and not set",
         ),
         pytest.param(
@@ -193,7 +193,7 @@ def inputs_of(provider: str = "aws", groups: t.Mapping[str, list[str]] | None = 
                 (
                     "group grafana",
                     "has no hosts, but the stage monitoring needs one",
-                    "Add a host to it in inventories/staging/hosts.yml.",
+                    "Add a host to it in the inventory's hosts file.",
                 )
             ],
             id="a stage's group is empty",
@@ -209,7 +209,7 @@ def inputs_of(provider: str = "aws", groups: t.Mapping[str, list[str]] | None = 
                 (
                     "group cache",
                     "has hosts, but the provider aws manages that layer",
-                    "Empty it in inventories/staging/hosts.yml, or change infra_provider.",
+                    "Empty it in the inventory's hosts file, or change infra_provider.",
                 )
             ],
             id="a group that the provider keeps",
