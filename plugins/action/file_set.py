@@ -21,6 +21,8 @@ from ansible_collections.nexod.infra.plugins.module_utils._core.errors import In
 from ansible_collections.nexod.infra.plugins.module_utils._files.arguments import OPTIONS, REQUIRED_IF
 from ansible_collections.nexod.infra.plugins.module_utils._files.file_set import Entry, pack, refuse_bad_entries
 from ansible_collections.nexod.infra.plugins.plugin_utils._roles.options import specified
+from ansible_collections.nexod.infra.plugins.plugin_utils._survey.kept import KEPT, host_of
+from ansible_collections.nexod.infra.plugins.plugin_utils._survey.proven import unchanged_set
 
 #: By whether a file is secret, and whether it is executable.
 DEFAULT_MODES = {(False, False): "0644", (False, True): "0755", (True, False): "0600", (True, True): "0700"}
@@ -58,6 +60,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         name, state = arguments["name"], arguments["state"]
         typed = {**variables, **specified(variables)} if state == "present" else variables
         rendered = {}
+        entries: list[Entry] = []
         try:
             with translated("read the files of the set", f'"{name}"'):
                 if state == "present":
@@ -66,6 +69,9 @@ class ActionModule(ActionBase):  # type: ignore[misc]
                     rendered = {"_rendered": pack(entries)}
         except InfraError as error:
             return {**result, "failed": True, **error.report()}
+        survey = KEPT.of(host_of(self._task.delegate_to, variables))
+        if survey is not None and (same := unchanged_set(survey, name, arguments["root"], state, entries)) is not None:
+            return {**result, **same}
         result.update(
             self._execute_module(
                 module_name="nexod.infra.file_set",

@@ -10,6 +10,9 @@ import typing as t
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 
+from ansible_collections.nexod.infra.plugins.plugin_utils._survey.kept import KEPT, host_of
+from ansible_collections.nexod.infra.plugins.plugin_utils._survey.proven import unchanged_service
+
 #: The rest, the diff above all, would stand in every host's journal, where modules log their arguments.
 NEEDED = ("name", "root", "action")
 
@@ -31,6 +34,10 @@ class ActionModule(ActionBase):  # type: ignore[misc]
                     "Register the task of nexod.infra.file_set and give that; a skipped or failed one has no result."
                 )
             arguments["files"] = {key: files[key] for key in NEEDED if key in files}
+        host = host_of(self._task.delegate_to, task_vars or {})
+        survey = KEPT.of(host, services=True)
+        if survey is not None and (proven := unchanged_service(survey, arguments)) is not None:
+            return {**result, **proven}
         result.update(
             self._execute_module(module_name="nexod.infra.live_service", module_args=arguments, task_vars=task_vars)
         )

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import typing as t
 
@@ -20,6 +21,8 @@ from ansible_collections.nexod.infra.plugins.module_utils._files.release import 
     read_description,
     refuse_bad_names,
 )
+from ansible_collections.nexod.infra.plugins.plugin_utils._survey.kept import KEPT, host_of
+from ansible_collections.nexod.infra.plugins.plugin_utils._survey.proven import unchanged_release
 
 
 class ActionModule(ActionBase):  # type: ignore[misc]
@@ -41,6 +44,10 @@ class ActionModule(ActionBase):  # type: ignore[misc]
                 arguments.update(_description=description.text, _digest=digest)
         except InfraError as error:
             return {**result, "failed": True, **error.report()}
+        survey = KEPT.of(host_of(self._task.delegate_to, task_vars or {}))
+        content = hashlib.sha256(str(arguments.get("description", "")).encode()).hexdigest()
+        if survey is not None and (same := unchanged_release(survey, arguments, content)) is not None:
+            return {**result, **same}
         answer = self._module(arguments, task_vars)
         if answer.get("needs_archive"):
             answer = self._module({**arguments, "_received": self._send(archive)}, task_vars)

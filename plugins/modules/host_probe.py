@@ -13,6 +13,8 @@ version_added: "1.0.0"
 author: The nexod.infra maintainers (@nexod)
 description:
   - Reads C(/proc), C(/etc/os-release) and the sizes of the file systems. Starts no program and changes nothing.
+  - With O(survey) it also reports the file sets, services, releases and packages of the host, asks systemd about their
+    units, and runs the proof that was recorded for each service when its set was marked live.
   - One execution returns everything that the stage C(preflight) checks on the controller.
 options:
   reference_time:
@@ -20,6 +22,12 @@ options:
       The controller's time in seconds since the epoch, which the host's clock is compared with.
       The difference includes the time it takes to reach the host.
     type: float
+  survey:
+    description:
+      - Whether to add the survey, with which P(nexod.infra.survey#callback) spares later tasks their execution.
+      - A host whose survey fails is a host without one; nothing else depends on it.
+    type: bool
+    default: false
 """
 
 EXAMPLES = r"""
@@ -73,18 +81,35 @@ probe:
     python: 3.13.5
     superuser: true
     systemd: true
+survey:
+  description: All that this collection keeps on the host, packed. Its form may change at any time.
+  returned: with O(survey), where it succeeded
+  type: str
+survey_fault:
+  description: Why there is no survey.
+  returned: with O(survey), where it failed
+  type: str
 """
+
+import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.nexod.infra.plugins.module_utils._core.edge import edge
+from ansible_collections.nexod.infra.plugins.module_utils._files.survey import try_survey
 from ansible_collections.nexod.infra.plugins.module_utils._host.probe import probe
 
 
 def main() -> None:
-    module = AnsibleModule({"reference_time": {"type": "float"}}, supports_check_mode=True)
+    arguments = {"reference_time": {"type": "float"}, "survey": {"type": "bool", "default": False}}
+    module = AnsibleModule(arguments, supports_check_mode=True)
+    more: dict[str, t.Any] = {}
     with edge(module, "read the state of", "the host", "/proc"):
-        module.exit_json(changed=False, probe=probe(module.params["reference_time"]))
+        found = probe(module.params["reference_time"])
+        if module.params["survey"]:
+            packed, why = try_survey()
+            more = {"survey": packed} if packed else {"survey_fault": why}
+        module.exit_json(changed=False, probe=found, **more)
 
 
 if __name__ == "__main__":

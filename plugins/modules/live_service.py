@@ -171,6 +171,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.nexod.infra.plugins.module_utils._core.edge import edge
 from ansible_collections.nexod.infra.plugins.module_utils._files import live_service as service
+from ansible_collections.nexod.infra.plugins.module_utils._files import proofs
 from ansible_collections.nexod.infra.plugins.module_utils._files.file_set import FileSet
 
 PROOF: dict[str, dict[str, t.Any]] = {
@@ -232,18 +233,20 @@ def run(module: AnsibleModule) -> dict[str, t.Any]:
     unit, state, timeout = options["name"], options["state"], options["timeout"]
     files = options["files"] or {}
     action = files.get("action", "none")
-    proofs = [as_proof(row, options["secrets"]) for row in options["proof"]]
+    asked = [as_proof(row, options["secrets"]) for row in options["proof"]]
     status = service.status_of(unit)
     began = time.time()
     proven = True
     if state == "started" and status.active and action == "none":
-        proven = service.wait_proven(unit, proofs, "none", began, service.AT_REST) is None
+        proven = service.wait_proven(unit, asked, "none", began, service.AT_REST) is None
     steps = service.plan(state, options["enabled"], status, action, proven)
     act = service.taken(steps)
     if not module.check_mode:
         current = FileSet(files["name"], files["root"]) if files else None
         running = state == "started"
-        service.roll_out(unit, steps, proofs, current, timeout, running=running, settle=options["settle"])
+        service.roll_out(unit, steps, asked, current, timeout, running=running, settle=options["settle"])
+        if current and running:
+            note_proof(current, options)
     return {
         "name": unit,
         "changed": service.changes(steps),
@@ -252,6 +255,15 @@ def run(module: AnsibleModule) -> dict[str, t.Any]:
         "seconds": round(time.time() - began, 3),
         "diff": [service.as_diff(unit, status, steps)] if service.changes(steps) else [],
     }
+
+
+def note_proof(files: FileSet, options: dict[str, t.Any]) -> None:
+    """Record what has just proved the live set, for the survey of the next run (module_utils/_files/survey.py)."""
+    live = files.generation("live")
+    if options["secrets"] or live is None or live != files.generation("current"):
+        proofs.drop(files.home, options["name"])
+    else:
+        proofs.record(files.home, options["name"], live, options["proof"])
 
 
 def end_trial(module: AnsibleModule) -> dict[str, t.Any]:
@@ -264,8 +276,8 @@ def end_trial(module: AnsibleModule) -> dict[str, t.Any]:
         files.mark_live()
     elif not module.check_mode:
         changed = files.generation("live") not in (None, files.generation("current"))
-        proofs = [as_proof(row, options["secrets"]) for row in options["proof"]]
-        says = service.take_back(options["name"], "restart", proofs, files, options["timeout"])
+        asked = [as_proof(row, options["secrets"]) for row in options["proof"]]
+        says = service.take_back(options["name"], "restart", asked, files, options["timeout"])
     return {
         "name": options["name"],
         "changed": changed,

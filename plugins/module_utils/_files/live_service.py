@@ -70,7 +70,11 @@ def status_of(unit: str) -> Status:
             shown.output or f"systemctl ended with {shown.rc}",
             "Services of this collection run under systemd: check that it is the host's init.",
         )
-    facts = dict(line.split("=", 1) for line in shown.stdout.splitlines() if "=" in line)
+    return as_status(dict(line.split("=", 1) for line in shown.stdout.splitlines() if "=" in line))
+
+
+def as_status(facts: t.Mapping[str, str]) -> Status:
+    """A unit's state out of systemd's properties."""
     return Status(
         known=facts.get("LoadState") not in (None, "not-found"),
         active=facts.get("ActiveState") in ("active", "reloading", "refreshing"),

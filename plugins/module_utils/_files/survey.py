@@ -1,0 +1,232 @@
+# Copyright: (c) 2026, the nexod.infra maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One look at all that this collection keeps on a host: file sets, services, releases and packages.
+
+It changes nothing. The controller compares it with what the roles ask for, and executes nothing on the host where the
+host is as it should be already (plugin_utils/_survey).
+"""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+import gzip
+import json
+import os
+import pathlib
+import re
+import time
+import typing as t
+
+from ansible_collections.nexod.infra.plugins.module_utils._core.errors import InfraError
+from ansible_collections.nexod.infra.plugins.module_utils._core.processes import run
+from ansible_collections.nexod.infra.plugins.module_utils._files import proofs
+from ansible_collections.nexod.infra.plugins.module_utils._files.file_set import LINKS, NAME, FileSet
+from ansible_collections.nexod.infra.plugins.module_utils._files.live_service import Proof, Status, as_status, failing
+from ansible_collections.nexod.infra.plugins.module_utils._files.release import Releases
+
+#: Seconds that all proofs of a host may take together. What is not asked by then counts as not proven.
+BUDGET = 10.0
+#: Where programs lie. A configuration file among a program's arguments may be newer than the process.
+PROGRAMS = ("/usr/", "/opt/", "/bin/", "/sbin/", "/lib/")
+PROPERTIES = (
+    "LoadState,ActiveState,UnitFileState,NeedDaemonReload,NRestarts,MainPID,ExecStart,ExecMainStartTimestampMonotonic"
+)
+UNPROVEN = "it was not asked"
+
+
+def survey(
+    root: str = "/etc/nexod", applications: str = "/opt", packages: str = "/var/lib/dpkg/status"
+) -> dict[str, t.Any]:
+    """Sets by name, services by unit, releases by application, and packages with their versions."""
+    homes = sorted(path for path in pathlib.Path(root).glob("*") if path.is_dir() and NAME.fullmatch(path.name))
+    sets = {home.name: FileSet(home.name, root) for home in homes}
+    return {
+        "root": root,
+        "sets": {name: as_found(files) for name, files in sets.items()},
+        "services": services(sets.values()),
+        "applications": applications,
+        "releases": releases(pathlib.Path(applications)),
+        "packages": installed(packages),
+    }
+
+
+def pack(found: t.Mapping[str, t.Any]) -> str:
+    """A survey as one short text: as a structure it would slow down every later task of the host."""
+    return base64.b64encode(gzip.compress(json.dumps(found).encode(), mtime=0)).decode()
+
+
+def unpack(text: str) -> dict[str, t.Any]:
+    found: dict[str, t.Any] = json.loads(gzip.decompress(base64.b64decode(text)))
+    return found
+
+
+# -- file sets
+
+
+def as_found(files: FileSet) -> dict[str, t.Any]:
+    """`current`, `live`, and the files of the current set as they are on disk; `tidy` where no run left a rest."""
+    current, live = files.generation("current"), files.generation("live")
+    tree = files.tree(current)
+    return {
+        "current": current,
+        "live": live,
+        "tidy": tidy(files),
+        "tree": None if tree is None else {path: dataclasses.asdict(found) for path, found in tree.items()},
+    }
+
+
+def tidy(files: FileSet) -> bool:
+    """Whether no killed run left anything: a half-staged set, or a link that it should have removed."""
+    kept = {name for link in LINKS if (name := files.generation(link))}
+    folder = files.home / "generations"
+    there = {path.name.removesuffix(".json") for path in folder.iterdir()} if folder.is_dir() else set()
+    return there <= kept and not files.stray_links()
+
+
+def _readlink(path: str) -> str | None:
+    try:
+        return os.readlink(path)
+    except OSError:
+        return None
+
+
+# -- services
+
+
+def services(sets: t.Iterable[FileSet], budget: float = BUDGET) -> dict[str, dict[str, t.Any]]:
+    """By unit: its state, and whether the recorded proof of its live set holds now (`missing` says why it doesn't)."""
+    rows = [(files, record) for files in sets for record in proofs.recorded(files.home)]
+    facts = facts_of([record.unit for _files, record in rows])
+    deadline = time.monotonic() + budget
+    return {record.unit: judged(files, record, facts.get(record.unit, {}), deadline) for files, record in rows}
+
+
+def judged(
+    files: FileSet, record: proofs.Record, facts: t.Mapping[str, str], deadline: float = float("inf")
+) -> dict[str, t.Any]:
+    status = as_status(facts)
+    return {
+        "set": files.name,
+        "proof": proofs.fingerprint(record.unit, record.rows),
+        "enabled": status.enabled,
+        "missing": why_unproven(files, record, facts, status, deadline),
+    }
+
+
+def why_unproven(
+    files: FileSet, record: proofs.Record, facts: t.Mapping[str, str], status: Status, deadline: float
+) -> str | None:
+    """The first reason why the service must be looked at by its own task, or None where it is proven."""
+    reasons = {
+        "its unit is not active": not status.active,
+        "its unit file has changed": status.stale,
+        "another set was proven": not record.generation == files.generation("live") == files.generation("current"),
+        "its program was replaced while it runs": replaced(facts),
+    }
+    if reason := next((reason for reason, holds in reasons.items() if holds), None):
+        return reason
+    for row in record.rows:
+        if time.monotonic() > deadline:
+            return UNPROVEN
+        if missing := failing(as_proof(row), time.time()):
+            return missing
+    return None
+
+
+def as_proof(row: t.Mapping[str, t.Any]) -> Proof:
+    known = proofs.canonical(row)
+    return Proof(
+        url=known["url"],
+        status=known["status"],
+        command=tuple(known["command"]),
+        environment={},
+        matches=known["matches"],
+        metrics=known["metrics"],
+        after=frozenset(),
+    )
+
+
+def facts_of(units: t.Sequence[str]) -> dict[str, dict[str, str]]:
+    """systemd's properties of all `units` in one call; empty where systemd does not answer."""
+    if not units:
+        return {}
+    shown = run(["systemctl", "show", *units, f"--property={PROPERTIES}"])
+    blocks = shown.stdout.strip("\n").split("\n\n")
+    if shown.rc != 0 or len(blocks) != len(units):
+        return {}
+    return dict(zip(units, [parse(block) for block in blocks], strict=True))
+
+
+def parse(block: str) -> dict[str, str]:
+    """KEY=value lines; the lines of a key that comes several times are joined."""
+    found: dict[str, str] = {}
+    for line in block.splitlines():
+        key, equals, value = line.partition("=")
+        if equals:
+            found[key] = f"{found[key]} {value}" if key in found else value
+    return found
+
+
+def replaced(facts: t.Mapping[str, str]) -> bool:
+    """Whether the program on disk is newer than the process that runs it: an upgrade that restarted nothing."""
+    pid, started = facts.get("MainPID", "0"), facts.get("ExecMainStartTimestampMonotonic", "0")
+    if pid == "0" or started == "0":
+        # A timer, or a unit that has ended well: no process.
+        return False
+    if str(_readlink(f"/proc/{pid}/exe")).endswith(" (deleted)"):
+        return True
+    began = time.time() - (time.monotonic() - int(started) / 1e6)
+    return any(changed_at(path) > began for path in programs(facts.get("ExecStart", "")))
+
+
+def programs(started: str) -> set[str]:
+    """The program and its scripts in systemd's form of ExecStart: { path=/usr/bin/x ; argv[]=/usr/bin/x ... ; ...}."""
+    words = re.findall(r"(?:path|argv\[\])=([^;]*);", started)
+    return {word for part in words for word in part.split() if word.startswith(PROGRAMS)}
+
+
+def changed_at(path: str) -> float:
+    try:
+        found = os.stat(path)
+    except OSError:
+        return 0.0
+    # A folder's time changes with what lies in it.
+    return found.st_ctime if os.path.isfile(path) else 0.0
+
+
+# -- releases and packages
+
+
+def releases(root: pathlib.Path) -> dict[str, dict[str, t.Any]]:
+    """By application below `root`: its versions with the digest of their content, and what its links name."""
+    found = {}
+    for home in sorted(root.glob("*")):
+        versions = Releases(home.name, str(root)).installed() if home.is_dir() and not home.is_symlink() else {}
+        if any(versions.values()):
+            links = {path.name: os.readlink(path) for path in home.iterdir() if path.is_symlink()}
+            found[home.name] = {"versions": versions, "links": links}
+    return found
+
+
+def installed(status: str) -> dict[str, str]:
+    """Packages of Debian that are completely installed, with their versions; empty where dpkg is not in use."""
+    try:
+        text = pathlib.Path(status).read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return {}
+    found = {}
+    for block in text.split("\n\n"):
+        fields = dict(re.findall(r"^(Package|Status|Version): (.*)$", block, re.MULTILINE))
+        if fields.get("Status") in ("install ok installed", "hold ok installed"):
+            found[fields["Package"]] = fields.get("Version", "")
+    return found
+
+
+def try_survey(**where: str) -> tuple[str, str]:
+    """The packed survey, or nothing and why: without it every task looks for itself."""
+    try:
+        return pack(survey(**where)), ""
+    except (OSError, InfraError, ValueError, KeyError, TypeError, AttributeError) as error:
+        return "", f"{type(error).__name__}: {error}"

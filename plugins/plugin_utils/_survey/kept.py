@@ -1,0 +1,69 @@
+# Copyright: (c) 2026, the nexod.infra maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The hosts' surveys of this run, in the memory of the process that runs the playbook.
+
+The callback nexod.infra.survey keeps and drops them; the workers, which are forks of that process, read them. Where the
+callback is not enabled, or workers are no forks, there are none, and every task looks at its host itself.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+import typing as t
+
+from ansible_collections.nexod.infra.plugins.module_utils._files.survey import unpack
+
+#: Seconds after which a survey counts for nothing: a run that lasts has given others time to change a host.
+LONGEST = 600.0
+
+
+@dataclasses.dataclass
+class HostSurvey:
+    """`services` False: something was changed elsewhere since, on which the services of this host may depend."""
+
+    found: dict[str, t.Any]
+    taken: float
+    services: bool = True
+
+
+class Kept:
+    """What may still be relied on. Any change drops its host whole, and of all others what was proven of services."""
+
+    def __init__(self) -> None:
+        self._hosts: dict[str, HostSurvey] = {}
+
+    def keep(self, host: str, packed: str, now: float | None = None) -> None:
+        """Take the survey of `host`; what can't be read is none."""
+        try:
+            found = unpack(packed)
+        except (OSError, ValueError, EOFError):
+            return
+        self._hosts[host] = HostSurvey(found, time.monotonic() if now is None else now)
+
+    def changed(self, host: str) -> None:
+        """Something was changed on `host`, or may have been: a task failed there, or the host went away."""
+        self._hosts.pop(host, None)
+        for other in self._hosts.values():
+            other.services = False
+
+    def clear(self) -> None:
+        """Something was changed that may be anywhere."""
+        self._hosts.clear()
+
+    def of(self, host: str, *, services: bool = False, now: float | None = None) -> dict[str, t.Any] | None:
+        """The survey of `host` as far as it still holds; `services`: what it proved of them is asked for."""
+        kept = self._hosts.get(host)
+        at = time.monotonic() if now is None else now
+        if kept is None or at - kept.taken > LONGEST or (services and not kept.services):
+            return None
+        return kept.found
+
+
+KEPT = Kept()
+
+
+def host_of(delegate: t.Any, variables: t.Mapping[str, t.Any]) -> str:
+    """The host that a task is carried out on."""
+    return str(delegate or variables.get("inventory_hostname", ""))

@@ -1,0 +1,115 @@
+# Copyright: (c) 2026, the nexod.infra maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Decides from the survey of a host that a task would find everything as it should be, and what it would return then.
+
+Each function returns the result of the unchanged task, or None: then the task must be executed on the host. What is
+compared and how is the modules' own code, so that both give the same answer.
+"""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible.module_utils.parsing.convert_bool import boolean
+
+from ansible_collections.nexod.infra.plugins.module_utils._files.file_set import (
+    Attributes,
+    Entry,
+    Found,
+    Tree,
+    digest,
+    plan,
+)
+from ansible_collections.nexod.infra.plugins.module_utils._files.proofs import fingerprint
+from ansible_collections.nexod.infra.plugins.module_utils._files.release import by_version, plan_present
+
+Survey = t.Mapping[str, t.Any]
+Result = dict[str, t.Any]
+
+
+def unchanged_set(survey: Survey, name: str, root: str, state: str, entries: t.Sequence[Entry]) -> Result | None:
+    """The set has exactly these files, is marked live or has no service, and no killed run has left anything."""
+    if root != survey["root"]:
+        return None
+    row = survey["sets"].get(name)
+    if state == "absent" and row is None:
+        return _same(name, root, "", "none")
+    if state != "present" or row is None or not row["tidy"] or row["current"] is None:
+        return None
+    if row["live"] not in (None, row["current"]) or plan(_tree(row["tree"]), entries).changed:
+        return None
+    # A set that was never marked live asks for a start.
+    return _same(name, root, digest(entries), "none" if row["live"] else "restart")
+
+
+def unchanged_service(survey: Survey, arguments: t.Mapping[str, t.Any]) -> Result | None:
+    """The unit runs, is enabled as asked, and passed these very proofs with its live set in the survey."""
+    files, unit = arguments.get("files") or {}, str(arguments["name"])
+    row = survey["services"].get(unit)
+    if row is None or arguments.get("state", "started") != "started" or arguments.get("secrets"):
+        return None
+    if files.get("action") != "none" or (files.get("name"), files.get("root")) != (row["set"], survey["root"]):
+        return None
+    try:
+        enabled, asked = boolean(arguments.get("enabled", True)), fingerprint(unit, arguments.get("proof") or ())
+    except (AttributeError, TypeError, ValueError):
+        # Not what the module takes: it says so.
+        return None
+    if row["missing"] is not None or row["enabled"] is not enabled or row["proof"] != asked:
+        return None
+    return {"name": unit, "changed": False, "action": "none", "steps": [], "seconds": 0.0, "diff": []}
+
+
+def unchanged_release(survey: Survey, arguments: t.Mapping[str, t.Any], content: str) -> Result | None:
+    """The release is there with this content, linked as asked, and no unfinished one lies beside it."""
+    if arguments["state"] != "present" or arguments.get("root", "/opt") != survey["applications"]:
+        return None
+    name, version, link = arguments["name"], arguments["version"], arguments.get("link")
+    row = survey["releases"].get(name)
+    if row is None or (link and row["links"].get(link) != version):
+        return None
+    steps = plan_present(row["versions"], version, content, keep=arguments["keep"], protected=())
+    if steps.changed:
+        return None
+    path = f"{survey['applications']}/{name}/{version}"
+    return {
+        "path": path,
+        "python": f"{path}/bin/python",
+        "changed": False,
+        "built": False,
+        "removed": [],
+        "installed": sorted(row["versions"], key=by_version),
+    }
+
+
+def are_installed(survey: Survey, packages: t.Iterable[str]) -> bool:
+    """Whether all `packages` are completely installed, whatever their version."""
+    return all(name in survey["packages"] for name in packages)
+
+
+def _same(name: str, root: str, files: str, action: str) -> Result:
+    return {
+        "name": name,
+        "root": root,
+        "digest": files,
+        "action": action,
+        "pending": action != "none",
+        "changed": False,
+        "diff": [],
+        "created": [],
+        "updated": [],
+        "removed": [],
+        "stray_links": [],
+        "checked": True,
+        "unchecked": [],
+    }
+
+
+def _tree(rows: t.Mapping[str, t.Mapping[str, t.Any]] | None) -> Tree | None:
+    if rows is None:
+        return None
+    return {
+        path: Found(Attributes(**row["attributes"]), str(row["on_change"]), bool(row["secret"]))
+        for path, row in rows.items()
+    }
