@@ -15,6 +15,7 @@ import typing as t
 from ansible import context
 from ansible.plugins.action import ActionBase
 
+from ansible_collections.nexod.infra.plugins.module_utils._core.edge import as_infra_error
 from ansible_collections.nexod.infra.plugins.module_utils._core.errors import InfraError
 from ansible_collections.nexod.infra.plugins.module_utils._core.processes import run as run_process
 from ansible_collections.nexod.infra.plugins.module_utils._deploy.lock import RUN_VARIABLE, run_name
@@ -23,6 +24,7 @@ from ansible_collections.nexod.infra.plugins.plugin_utils._deploy.approved_plan 
     INNER_VARIABLE,
     compare,
     read_plan,
+    refuse_prompts,
 )
 from ansible_collections.nexod.infra.plugins.plugin_utils._report.changes import Change, from_rows
 
@@ -42,10 +44,14 @@ class ActionModule(ActionBase):  # type: ignore[misc]
             return {**result, "changed": False}
         environment = str(self._templar.template((task_vars or {}).get("infra_environment") or ""))
         try:
+            refuse_prompts(context.CLIARGS)
             approved = read_plan(given["plan"], environment)
             compare(given["plan"], approved, self._new_plan(given["timeout"]))
         except InfraError as error:
             return {**result, "failed": True, **error.report()}
+        except OSError as error:
+            fault = as_infra_error(error, ACTION, f'"{given["plan"]}"', tempfile.gettempdir())
+            return {**result, "failed": True, **fault.report()}
         return {**result, "changed": False, "changes": len(approved)}
 
     @staticmethod

@@ -19,7 +19,8 @@ description:
   - In check mode, lists each planned change by stage and host, and writes the list as Markdown too
     (C(deploy-plan.json), C(deploy-plan.html), C(deploy-plan.md)).
   - Stages pass their facts to it with M(ansible.builtin.set_stats) under the key C(infra_summary).
-  - Releases the environment's lock (M(nexod.infra.deploy_lock)) when the run ends, whether or not it failed.
+  - Renews the environment's lock (M(nexod.infra.deploy_lock)) during the run, and releases it when the run ends,
+    whether or not it failed.
   - Prints nothing for playbooks whose plays belong to no stage (their names lack the form C(<stage> | what it does)).
 options:
   report_dir:
@@ -51,6 +52,7 @@ from ansible.plugins.callback import CallbackBase
 from ansible_collections.nexod.infra.plugins.module_utils._core.errors import away
 from ansible_collections.nexod.infra.plugins.module_utils._core.processes import run as run_process
 from ansible_collections.nexod.infra.plugins.module_utils._deploy.lock import RUN_VARIABLE
+from ansible_collections.nexod.infra.plugins.plugin_utils._deploy.renewal import Renewal
 from ansible_collections.nexod.infra.plugins.plugin_utils._report.changes import (
     Change,
     changes_of,
@@ -89,6 +91,8 @@ SINGLE_OPTIONS = {
     "timeout": "--timeout",
     "ssh_common_args": "--ssh-common-args",
     "ssh_extra_args": "--ssh-extra-args",
+    "sftp_extra_args": "--sftp-extra-args",
+    "scp_extra_args": "--scp-extra-args",
     "become_method": "--become-method",
     "become_user": "--become-user",
     "become_password_file": "--become-password-file",
@@ -120,20 +124,25 @@ def write(folder: Path, name: str, text: str) -> Path:
     return target
 
 
-def release_command(lock: t.Mapping[str, t.Any], given: t.Mapping[str, t.Any]) -> list[str]:
-    """The command that releases `lock`, with the inventory, secrets and connection options of this run."""
+def lock_command(state: str, lock: t.Mapping[str, t.Any], given: t.Mapping[str, t.Any]) -> list[str]:
+    """The command that renews or releases `lock`, with the inventory, secrets and connection options of this run."""
     argv = [sys.executable, "-m", "ansible", "adhoc", str(lock["host"]), "--module-name", "nexod.infra.deploy_lock"]
-    argv += ["--args", json.dumps({"environment": lock["environment"], "state": "released"})]
+    lease = {"lease_seconds": lock["lease_seconds"]} if lock.get("lease_seconds") else {}
+    argv += ["--args", json.dumps({"environment": lock["environment"], "state": state, **lease})]
     for name, option in REPEATED_OPTIONS.items():
         argv += [f"{option}={value}" for value in given.get(name) or ()]
     argv += [f"{option}={given[name]}" for name, option in SINGLE_OPTIONS.items() if given.get(name)]
     return [*argv, *(["--become"] if given.get("become") else [])]
 
 
+def lock_environment(lock: t.Mapping[str, t.Any]) -> dict[str, str]:
+    """What makes another `ansible` act for this run."""
+    return {**os.environ, RUN_VARIABLE: str(lock["run"])}
+
+
 def release(lock: t.Mapping[str, t.Any], given: t.Mapping[str, t.Any]) -> str:
     """Release the lock; returns why that failed, or nothing."""
-    environment = {**os.environ, RUN_VARIABLE: str(lock["run"])}
-    done = run_process(release_command(lock, given), environment=environment, timeout=60)
+    done = run_process(lock_command("released", lock, given), environment=lock_environment(lock), timeout=60)
     return "" if done.rc == 0 else (done.output.splitlines() or [f"rc {done.rc}"])[-1]
 
 
@@ -165,6 +174,7 @@ class CallbackModule(CallbackBase):
         self._failures: list[Failure] = []
         self._changes: list[Change] = []
         self._lock: dict[str, t.Any] = {}
+        self._renewal: Renewal | None = None
         self._timeline = Timeline(self._begun)
 
     def v2_playbook_on_start(self, playbook: t.Any) -> None:
@@ -203,7 +213,7 @@ class CallbackModule(CallbackBase):
         if result.is_changed() and not self._only_planned(result):
             self._stage.changed += 1
         if result.result.get("became") in ("take", "take over"):
-            self._lock = dict(result.result.get("lock") or {})
+            self._hold_lock(dict(result.result.get("lock") or {}))
         if result.task.loop is None:
             self._record(result)
 
@@ -264,9 +274,23 @@ class CallbackModule(CallbackBase):
         sources = [str(source).rstrip("/,") for source in context.CLIARGS.get("inventory") or ()]
         return Path(sources[0]).name if sources else ""
 
+    def _hold_lock(self, lock: dict[str, t.Any]) -> None:
+        """Renew the environment's lock from now on."""
+        self._lock = lock
+        if not lock or context.CLIARGS.get("check"):
+            return
+        command = lock_command("renewed", lock, context.CLIARGS)
+        try:
+            self._renewal = Renewal(command, lock_environment(lock), float(lock.get("lease_seconds") or 7200))
+        except OSError as error:
+            self._display.warning(f"Cannot renew the lock of {lock['environment']} during the run: {error}.")
+
     def _release_lock(self) -> None:
         """Release the environment's lock. Done here because a failed playbook runs no final task."""
         lock, self._lock = self._lock, {}
+        renewal, self._renewal = self._renewal, None
+        if renewal:
+            renewal.stop()
         if not lock or context.CLIARGS.get("check"):
             return
         failure = release(lock, context.CLIARGS)

@@ -41,7 +41,9 @@ def as_infra_error(error: OSError, action: str, object: str, path: str = "") -> 
 
     A failed write (a full disk) names none.
     """
-    where = os.fsdecode(error.filename) if isinstance(error.filename, (str, bytes)) else path
+    # Of a rename the target: what was renamed is a scratch file of ours.
+    named = error.filename2 or error.filename
+    where = os.fsdecode(named) if isinstance(named, (str, bytes)) else path
     reason = error.strerror or str(error) or type(error).__name__
     cause = f"{where}: {reason}" if where else reason
     number = SAME.get(error.errno or 0, error.errno or 0)

@@ -17,6 +17,29 @@ ACTION = "verify the approved plan"
 INNER_VARIABLE = "NEXOD_PLAN_INNER"
 
 
+#: Command-line options that make Ansible ask for a password: the option, and what to give instead.
+PROMPTS = {
+    "ask_pass": ("--ask-pass (-k)", "--connection-password-file"),
+    "become_ask_pass": ("--ask-become-pass (-K)", "--become-password-file"),
+    "ask_vault_pass": ("--ask-vault-pass (-J)", "--vault-password-file"),
+}
+
+
+def refuse_prompts(given: t.Mapping[str, t.Any]) -> None:
+    """Refuse a run that asks for passwords: the new plan is made by the same command, with nobody to answer."""
+    found = [PROMPTS[name] for name in PROMPTS if given.get(name)]
+    if any(str(identity).rpartition("@")[2].startswith("prompt") for identity in given.get("vault_ids") or ()):
+        found.append(("--vault-id prompt", "--vault-id NAME@FILE"))
+    if found:
+        raise InfraError(
+            ACTION,
+            "of a run that asks for passwords",
+            f"{' and '.join(option for option, _instead in found)} can't be answered when the plan is made again",
+            f"Give the passwords with {' and '.join(instead for _option, instead in found)} instead. "
+            "Nothing was changed.",
+        )
+
+
 def read_plan(path: str, environment: str) -> list[Change]:
     """The changes of the plan in `path`; refuses one that failed or is of another environment."""
     where = f'"{path}"'

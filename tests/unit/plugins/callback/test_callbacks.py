@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.nexod.infra.plugins.callback.progress import Waiting, due, is_noise, task_label, word_for
-from ansible_collections.nexod.infra.plugins.callback.summary import release_command
+from ansible_collections.nexod.infra.plugins.callback.summary import lock_command
 
 COLLECTIONS = str(Path(__file__).parents[4] / ".collections")
 CANARY = "s3cret-canary"
@@ -235,10 +235,12 @@ def test_the_lock_is_released_over_the_same_connection() -> None:
         "become_user": "root",
         "private_key_file": None,
     }
-    argv = release_command({"host": "runner-1", "environment": "lab", "run": "r"}, given)
+    argv = lock_command("released", {"host": "runner-1", "environment": "lab", "run": "r"}, given)
     assert argv[1:4] == ["-m", "ansible", "adhoc"]
     assert argv[4:8] == ["runner-1", "--module-name", "nexod.infra.deploy_lock", "--args"]
     assert json.loads(argv[8]) == {"environment": "lab", "state": "released"}
+    lock = {"host": "runner-1", "environment": "lab", "run": "r", "lease_seconds": 60}
+    assert json.loads(lock_command("renewed", lock, given)[8])["lease_seconds"] == 60
     assert argv[9:] == [
         "--inventory=inventories/lab",
         "--inventory=more.yml",

@@ -9,13 +9,37 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.nexod.infra.plugins.module_utils._core.errors import InfraError
-from ansible_collections.nexod.infra.plugins.plugin_utils._deploy.approved_plan import compare, read_plan
+from ansible_collections.nexod.infra.plugins.plugin_utils._deploy.approved_plan import (
+    compare,
+    read_plan,
+    refuse_prompts,
+)
 from ansible_collections.nexod.infra.plugins.plugin_utils._report.changes import Change, as_rows
 
 A = Change("backend", "api-1", "run", "service", "restart api")
 B = Change("pooler", "pooler-1", "update", "file", "/etc/x", "aa")
 B2 = Change("pooler", "pooler-1", "update", "file", "/etc/x", "bb")
 GOOD: dict[str, t.Any] = {"check_mode": True, "outcome": "ok", "environment": "lab", "changes": as_rows([A, B])}
+
+
+@pytest.mark.parametrize(
+    ("given", "option", "instead"),
+    [
+        pytest.param({"become_ask_pass": True}, "-K", "--become-password-file", id="become"),
+        pytest.param({"ask_pass": True}, "-k", "--connection-password-file", id="connection"),
+        pytest.param({"ask_vault_pass": True}, "--ask-vault-pass", "--vault-password-file", id="vault"),
+        pytest.param({"vault_ids": ["lab@prompt"]}, "--vault-id prompt", "NAME@FILE", id="vault identity"),
+    ],
+)
+def test_a_run_that_asks_for_passwords_is_refused(given: dict[str, t.Any], option: str, instead: str) -> None:
+    with pytest.raises(InfraError, match="can't be answered") as caught:
+        refuse_prompts(given)
+    assert option in caught.value.cause
+    assert instead in caught.value.next_step
+
+
+def test_a_run_that_asks_nothing_is_not_refused() -> None:
+    refuse_prompts({"ask_pass": False, "vault_ids": ["lab@/etc/vault-password"], "become_password_file": "/etc/x"})
 
 
 def test_a_plan_is_read(tmp_path: Path) -> None:
