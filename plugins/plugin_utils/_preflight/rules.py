@@ -271,16 +271,19 @@ def _values(inputs: Inputs, group: str, name: str) -> list[object]:
 
 
 def one_grafana(inputs: Inputs) -> list[Fault]:
-    """One source of Grafana: a URL with its checksum, a file, or explicitly the stand-in."""
+    """One source of Grafana's package: a URL with its checksum, a file, or a repository."""
     found = []
     for host in inputs.groups.get("grafana", ()):
-        url, path, stand_in, checksum = (
+        url, path, repository, checksum = (
             inputs.value(host, f"grafana_{what}")
-            for what in ("package_url", "package_path", "stand_in", "package_checksum")
+            for what in ("package_url", "package_path", "repository", "package_checksum")
         )
-        ways = [name for name, value in (("package_url", url), ("package_path", path), ("stand_in", stand_in)) if value]
+        given = (("package_url", url), ("package_path", path), ("repository", repository))
+        ways = [name for name, value in given if value]
         if not ways and url is not None and path is not None:
-            next_step = "Set grafana_package_url with grafana_package_checksum, or grafana_package_path"
+            next_step = (
+                "Set grafana_package_url with grafana_package_checksum, grafana_package_path, or grafana_repository"
+            )
             by = "NEXOD_GRAFANA_PACKAGE_URL and NEXOD_GRAFANA_PACKAGE_CHECKSUM, or NEXOD_GRAFANA_PACKAGE_PATH"
             found.append(Fault("Grafana's package", "is not set", f"{next_step} (export {by}).", (host,)))
         if len(ways) > 1:

@@ -1,0 +1,103 @@
+# Copyright: (c) 2026, the nexod.infra maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The role grafana's proof: what Grafana runs and serves is what the package and the set hold."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import pathlib
+import sys
+import typing as t
+
+import pytest
+
+PROGRAM = pathlib.Path(__file__).parents[3] / "roles/grafana/files/prove.py"
+SOURCE = {"name": "P", "uid": "p", "type": "prometheus", "url": "http://h:9090", "isDefault": True}
+BOARD = {"uid": "b", "title": "B", "panels": [{"title": "x", "targets": [{"expr": "up"}]}]}
+
+
+@pytest.fixture(name="prove", scope="module")
+def load() -> t.Any:
+    spec = importlib.util.spec_from_file_location("grafana_prove", PROGRAM)
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def answering(answers: dict[str, t.Any]) -> t.Callable[[str], t.Any]:
+    """An API that knows these paths."""
+    return lambda path: answers[path]
+
+
+@pytest.mark.parametrize(
+    ("installed", "running", "differences"),
+    [
+        pytest.param("12.1.0", "12.1.0", 0, id="the same"),
+        pytest.param("12.1.0-1", "12.1.0", 0, id="a Debian revision"),
+        pytest.param("1:12.1.0+security~01", "12.1.0+security-01", 0, id="an epoch and a tilde"),
+        pytest.param("12.1.0", "12.0.2", 1, id="the old binary still runs"),
+        pytest.param("", "12.0.2", 0, id="not from a package"),
+        pytest.param("12.1.0", "", 0, id="a hidden version"),
+    ],
+)
+def test_version(prove: t.Any, installed: str, running: str, differences: int) -> None:
+    ask = answering({"/api/health": {"database": "ok", "version": running}})
+    assert len(prove.version_differences(ask, installed)) == differences
+
+
+@pytest.mark.parametrize(
+    ("written", "served", "word"),
+    [
+        pytest.param(SOURCE, {"/api/datasources/uid/p": SOURCE}, None, id="as written"),
+        pytest.param(SOURCE, {"/api/datasources/uid/p": {**SOURCE, "url": "http://other"}}, "url is", id="another URL"),
+        pytest.param(
+            {**SOURCE, "url": "$__env{URL}"}, {"/api/datasources/uid/p": SOURCE}, None, id="a URL from elsewhere"
+        ),
+        pytest.param(
+            {"name": "A b", "type": "loki"},
+            {"/api/datasources/name/A%20b": {"name": "A b", "type": "loki", "uid": "made"}},
+            None,
+            id="without an identifier",
+        ),
+    ],
+)
+def test_sources(
+    prove: t.Any, tmp_path: pathlib.Path, written: dict[str, t.Any], served: dict[str, t.Any], word: str | None
+) -> None:
+    folder = tmp_path / "provisioning/datasources"
+    folder.mkdir(parents=True)
+    (folder / "datasources.yml").write_text(json.dumps({"datasources": [written]}))
+    found = prove.source_differences(answering(served), tmp_path)
+    assert (word is None and found == []) or (word and word in found[0])
+
+
+@pytest.mark.parametrize(
+    ("written", "served", "word"),
+    [
+        pytest.param(BOARD, {"/api/dashboards/uid/b": {"dashboard": {**BOARD, "version": 7}}}, None, id="as written"),
+        pytest.param(
+            BOARD, {"/api/dashboards/uid/b": {"dashboard": {**BOARD, "panels": []}}}, "differs", id="other panels"
+        ),
+        pytest.param(
+            {"title": "A b"},
+            {"/api/search?type=dash-db&query=A%20b": [{"title": "A b"}]},
+            None,
+            id="without an identifier",
+        ),
+        pytest.param({"title": "A b"}, {"/api/search?type=dash-db&query=A%20b": []}, "is not served", id="missing"),
+        pytest.param({"kind": "Dashboard", "spec": {}}, {}, None, id="the newer form"),
+    ],
+)
+def test_dashboards(
+    prove: t.Any, tmp_path: pathlib.Path, written: dict[str, t.Any], served: dict[str, t.Any], word: str | None
+) -> None:
+    folder = tmp_path / "dashboards/team"
+    folder.mkdir(parents=True)
+    (folder / "b.json").write_text(json.dumps(written))
+    found = prove.dashboard_differences(answering(served), tmp_path)
+    assert (word is None and found == []) or (word and word in found[0])
