@@ -12,20 +12,22 @@ needs for each of the hosts' Pythons. Nothing is built or downloaded when the so
 from __future__ import annotations
 
 import argparse
-import concurrent.futures
-import hashlib
-import io
 import json
-import os
 import platform
 import re
-import subprocess
 import sys
-import tarfile
 import tempfile
 import tomllib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+
+# The collection's own builder: the checkout resolves as ansible_collections.nexod.infra below .collections.
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / ".collections"))
+try:
+    from ansible_collections.nexod.infra.plugins.module_utils._core.errors import InfraError
+    from ansible_collections.nexod.infra.plugins.module_utils._files import release_archive
+except ModuleNotFoundError:
+    sys.exit("Cannot build a release: .collections is missing. Create it first: make venv")
 
 HERE = Path(__file__).resolve().parent
 SOURCES = HERE / "src" / "nexod_api"
@@ -50,13 +52,11 @@ def create_app(settings: Settings) -> FastAPI:
     return app
 """
 # Debian 12 and 13.
-PYTHONS = ["3.11", "3.13"]
-# 1980: the earliest that a zip file can say. A build depends on its sources, not on the hour.
-EPOCH = 315532800
+PYTHONS = list(release_archive.PYTHONS)
 
 
 class BuildError(Exception):
-    """Something foreseeable stands in the way; the text says what to do next."""
+    """A foreseeable fault; the text says how to fix it."""
 
 
 def number(version: str) -> tuple[int, ...]:
@@ -90,115 +90,30 @@ def source_files(version: str, fault: str | None = None) -> Iterator[tuple[str, 
         yield "src/nexod_api/fault.py", (FAULTS / f"{fault.replace('-', '_')}.py").read_bytes()
 
 
-def digest(parts: Iterable[bytes]) -> str:
-    total = hashlib.sha256()
-    for part in parts:
-        total.update(len(part).to_bytes(8, "big") + part)
-    return total.hexdigest()
-
-
-def build_key(version: str, pythons: Sequence[str], machine: str, fault: str | None = None) -> str:
-    """Names everything that the archive depends on."""
-    sources = (part for path, content in source_files(version, fault) for part in (path.encode(), content))
-    asked = json.dumps([version, list(pythons), machine]).encode()
-    return digest([asked, LOCK.read_bytes(), Path(__file__).read_bytes(), *sources])
-
-
-def pip(*arguments: str, **environment: str) -> None:
-    argv = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--no-input", *arguments]
-    done = subprocess.run(argv, env={**os.environ, **environment}, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise BuildError(
-            f"Cannot get what the release is made of: pip {arguments[0]} ended with {done.returncode}:\n"
-            f"{done.stderr.strip()[-2000:]}\nCheck that this machine reaches a package index (pip config list)."
-        )
-
-
-def platforms(machine: str) -> list[str]:
-    """What Debian 12's C library (2.36) can load, as pip's --platform arguments."""
-    return [f"--platform=manylinux_2_{minor}_{machine}" for minor in range(36, 16, -1)] + [
-        f"--platform=manylinux2014_{machine}",
-        f"--platform=manylinux1_{machine}",
-    ]
-
-
-def wheelhouse(python: str, machine: str) -> Path:
-    """The folder with every pinned wheel for `python`, downloaded once."""
-    folder = CACHE / f"{digest([LOCK.read_bytes(), python.encode(), machine.encode()])[:16]}-{python}"
-    if folder.is_dir():
-        return folder
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
-        where = Path(scratch) / "wheels"
-        options = ["--only-binary=:all:", "--no-deps", f"--python-version={python}", *platforms(machine)]
-        pip("download", "--quiet", *options, f"--dest={where}", f"--requirement={LOCK}")
-        where.rename(folder)
-    return folder
-
-
-def own_wheel(version: str, scratch: Path, fault: str | None) -> Path:
-    tree = scratch / "source"
-    for path, content in source_files(version, fault):
-        target = tree / path
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_bytes(content)
-    pip("wheel", "--quiet", "--no-deps", f"--wheel-dir={scratch}", str(tree), SOURCE_DATE_EPOCH=str(EPOCH))
-    return next(scratch.glob("*.whl"))
-
-
-def write_archive(target: Path, release: dict[str, object], files: dict[str, Path]) -> None:
-    """release.json first, so that a reader needs no more than the head; no times, owners or order that vary."""
-
-    def entry(path: str, size: int) -> tarfile.TarInfo:
-        info = tarfile.TarInfo(path)
-        info.size, info.mtime, info.mode = size, EPOCH, 0o644
-        return info
-
-    with tarfile.open(target, "w", format=tarfile.PAX_FORMAT) as archive:
-        text = (json.dumps(release, indent=2, sort_keys=True) + "\n").encode()
-        archive.addfile(entry("release.json", len(text)), io.BytesIO(text))
-        for path, file in sorted(files.items()):
-            with file.open("rb") as stream:
-                archive.addfile(entry(path, file.stat().st_size), stream)
-
-
 def build(
     version: str, pythons: Sequence[str], machine: str, folder: Path, fault: str | None = None
 ) -> tuple[Path, bool]:
     """Path of the release's archive, and whether it had to be built."""
     number(version)
-    archive = folder / f"{NAME}-{version}.tar"
-    stamp = folder / f".{archive.name}.key"
-    key = build_key(version, pythons, machine, fault)
-    if archive.is_file() and stamp.is_file() and stamp.read_text(encoding="utf-8") == key:
-        return archive, False
-    folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder) as name, concurrent.futures.ThreadPoolExecutor() as pool:
-        scratch = Path(name)
-        ours = pool.submit(own_wheel, version, scratch, fault)
-        houses = dict(zip(pythons, pool.map(lambda python: wheelhouse(python, machine), pythons), strict=True))
-        own = f"wheels/{ours.result().name}"
-        files = {own: ours.result()}
-        needed = {}
-        for python, house in houses.items():
-            wheels = {f"wheels/{wheel.name}": wheel for wheel in house.iterdir()}
-            needed[python] = sorted({own, *wheels})
-            files.update(wheels)
-        release: dict[str, object] = {
-            "schema": 1,
-            "name": NAME,
-            "version": version,
-            "machine": machine,
-            "pythons": needed,
-            "imports": IMPORTS,
-            "files": {path: hashlib.sha256(file.read_bytes()).hexdigest() for path, file in sorted(files.items())},
-            **({"fault": fault} if fault else {}),
-        }
-        write_archive(scratch / archive.name, release, files)
-        stamp.unlink(missing_ok=True)
-        (scratch / archive.name).replace(archive)
-        stamp.write_text(key, encoding="utf-8")
-    return archive, True
+    with tempfile.TemporaryDirectory() as scratch:
+        for path, content in source_files(version, fault):
+            target = Path(scratch) / path
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(content)
+        wanted = release_archive.Wanted(
+            source=Path(scratch),
+            folder=folder,
+            name=NAME,
+            version=version,
+            requirements=LOCK,
+            imports=tuple(IMPORTS),
+            pythons=tuple(pythons),
+            machine=machine,
+            cache=CACHE,
+            facts={"fault": fault} if fault else {},
+        )
+        done = release_archive.build(wanted)
+    return done.path, done.built
 
 
 def lock(pythons: Sequence[str], machine: str) -> None:
@@ -211,9 +126,13 @@ def lock(pythons: Sequence[str], machine: str) -> None:
     for python in pythons:
         with tempfile.TemporaryDirectory() as name:
             report = Path(name) / "report.json"
-            options = ["--only-binary=:all:", f"--python-version={python}", *platforms(machine), f"--target={name}"]
-            asked = ["--dry-run", "--ignore-installed", f"--report={report}"]
-            pip("install", "--quiet", *options, *asked, f"--requirement={HERE / 'requirements.in'}")
+            options = ["--only-binary=:all:", f"--python-version={python}", *release_archive.platforms(machine)]
+            asked = [f"--target={name}", "--dry-run", "--ignore-installed", f"--report={report}"]
+            release_archive.pip(
+                ["install", "--quiet", *options, *asked, f"--requirement={HERE / 'requirements.in'}"],
+                "resolve requirements.in",
+                "Check that this machine reaches a package index (pip config list).",
+            )
             found = json.loads(report.read_text(encoding="utf-8"))["install"]
         for item in found:
             project = re.sub(r"[-_.]+", "-", item["metadata"]["name"]).lower()
@@ -242,7 +161,7 @@ def main() -> int:
         else:
             archive, built = build(arguments.version, pythons, arguments.machine, arguments.output, arguments.fault)
             sys.stdout.write(f"{archive} {'built' if built else 'is up to date'}\n")
-    except BuildError as error:
+    except (BuildError, InfraError) as error:
         sys.stderr.write(f"{error}\n")
         return 1
     return 0

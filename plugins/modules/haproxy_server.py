@@ -35,6 +35,12 @@ options:
     description: How many other servers must serve for V(drain) to be allowed.
     type: int
     default: 1
+  must_exist:
+    description:
+      - Whether it is an error if HAProxy does not run or does not know the server.
+      - V(false) is for removing an instance whose server may be gone already; then nothing is done.
+    type: bool
+    default: true
   timeout:
     description:
       - Seconds to wait. For V(drain) until no request runs; what still runs then is in RV(requests).
@@ -89,7 +95,14 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.nexod.infra.plugins.module_utils._backend.haproxy import Haproxy, Server, Wanted, find, plan
+from ansible_collections.nexod.infra.plugins.module_utils._backend.haproxy import (
+    Haproxy,
+    Server,
+    Wanted,
+    find,
+    is_known,
+    plan,
+)
 from ansible_collections.nexod.infra.plugins.module_utils._core.edge import edge
 from ansible_collections.nexod.infra.plugins.module_utils._core.errors import InfraError
 
@@ -98,6 +111,7 @@ ARGUMENTS: dict[str, dict[str, t.Any]] = {
     "name": {"type": "str", "required": True},
     "state": {"type": "str", "choices": ["drain", "ready"], "required": True},
     "least_serving": {"type": "int", "default": 1},
+    "must_exist": {"type": "bool", "default": True},
     "timeout": {"type": "int", "default": 60},
     "socket": {"type": "path", "default": "/run/haproxy/admin.sock"},
 }
@@ -106,6 +120,8 @@ ARGUMENTS: dict[str, dict[str, t.Any]] = {
 def apply(haproxy: Haproxy, options: dict[str, t.Any], check_mode: bool) -> dict[str, t.Any]:
     """Bring the server to its state, or in check mode only say what that would take."""
     wanted = Wanted(options["backend"], options["name"], options["state"], options["least_serving"])
+    if not options["must_exist"] and not is_known(haproxy, wanted):
+        return {"changed": False, "status": "not there", "requests": 0, "seconds": 0.0, "diff": {}}
     if check_mode and not os.path.exists(haproxy.path):
         # A bare edge: the run that is predicted starts it first, with every server ready.
         return {

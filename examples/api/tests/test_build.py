@@ -44,23 +44,15 @@ def test_what_is_left_out_is_there_to_be_left_out(build: ModuleType) -> None:
         assert (build.SOURCES / file).is_file(), file
 
 
-def test_key_changes_with_what_is_built(build: ModuleType) -> None:
-    keys = {build.build_key(*asked) for asked in [("1.0.0", ["3.11"], "x"), ("1.0.0", ["3.13"], "x")]}
-    keys |= {build.build_key(*asked) for asked in [("1.0.1", ["3.11"], "x"), ("1.0.0", ["3.11"], "y")]}
-    assert len(keys) == 4
-
-
 def test_a_fault_is_planted_only_where_it_is_asked_for(build: ModuleType) -> None:
     assert build.faults() == ["errors", "fails-later", "leaks", "never-ready", "slow"]
-    sound, keys = dict(build.source_files("1.1.1")), {build.build_key("1.1.1", ["3.11"], "x")}
+    sound = dict(build.source_files("1.1.1"))
     assert not any("fault" in path for path in sound)
     for fault in build.faults():
         files = dict(build.source_files("1.1.1", fault))
         assert files.keys() - sound.keys() == {"src/nexod_api/fault.py"}
         assert [path for path in sound if files[path] != sound[path]] == ["src/nexod_api/app.py"]
         compile(files["src/nexod_api/app.py"], "app.py", "exec")
-        keys.add(build.build_key("1.1.1", ["3.11"], "x", fault))
-    assert len(keys) == 1 + len(build.faults())
 
 
 def test_faults_do_what_their_names_say(build: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -86,6 +86,20 @@ def find(servers: t.Sequence[Server], backend: str, name: str) -> Server:
     )
 
 
+def is_known(haproxy: Haproxy, wanted: Wanted) -> bool:
+    """Whether HAProxy runs, as its socket answers, and has the server."""
+    try:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+            connection.settimeout(10)
+            connection.connect(haproxy.path)
+    except (FileNotFoundError, ConnectionRefusedError):
+        return False
+    except OSError:
+        # Something else is wrong with it: the command that follows says what.
+        return True
+    return any(server.name == wanted.server for server in haproxy.servers(wanted.backend))
+
+
 def plan(wanted: Wanted, servers: t.Sequence[Server], taken_out: frozenset[str]) -> list[str]:
     """Commands for the admin socket that bring the server to its state; empty where it is there.
 

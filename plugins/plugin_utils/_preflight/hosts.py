@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import fnmatch
+import re
 import typing as t
 
 from ansible_collections.nexod.infra.plugins.module_utils._core.errors import ssh_reason
@@ -49,8 +50,15 @@ def wanted_ports(inputs: Inputs, host: HostInputs) -> list[WantedPort]:
                 chosen = inputs.value(host.name, port.enabled[0])
                 if not isinstance(chosen, list) or port.enabled[1] not in chosen:
                     continue
-            found.append({"port": number, "role": role, "option": port.option, "units": list(port.units)})
+            found.append(
+                {"port": number, "role": role, "option": port.option, "units": _units(inputs, host, port.units)}
+            )
     return found
+
+
+def _units(inputs: Inputs, host: HostInputs, units: t.Iterable[str]) -> list[str]:
+    """The units that may hold a port; `{backend_unit}` is the value of that option, or any unit if it is not known."""
+    return [re.sub(r"\{(\w+)\}", lambda found: str(inputs.value(host.name, found[1]) or "*"), unit) for unit in units]
 
 
 def check_port_numbers(inputs: Inputs) -> list[Fault]:

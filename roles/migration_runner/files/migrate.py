@@ -1,12 +1,12 @@
 # Copyright: (c) 2026, the nexod.infra maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Written by nexod.infra, role migration_runner: the modules' own engine, for a person on this host."""
+"""Written by nexod.infra (role migration_runner): the code of the modules alembic_*, as a command for people."""
 
 import sys
 from pathlib import Path
 
-# Nothing is left beside a set of files that is compared as a whole.
+# No byte code: the next run compares the whole folder.
 sys.dont_write_bytecode = True
 HOME = Path(__file__).resolve().parent
 sys.path.insert(0, str(HOME / "engine"))

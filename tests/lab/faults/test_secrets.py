@@ -21,7 +21,6 @@ from ansible_collections.nexod.infra.tests.lab.support import DEPLOY, HOSTS, ROO
 CANARIES = {
     "alertmanager_slack_webhook_url": "https://127.0.0.1:9/services/canary-slack-8Yk2pQ",
     "alertmanager_pagerduty_routing_key": "canary-pagerduty-4Tz9wR",
-    "backend_sentry_dsn": "http://canary-sentry-6Lm3xV@127.0.0.1:9/1",
 }
 
 
@@ -87,7 +86,7 @@ def test_no_secret_is_seen(standing, tmp_path: Path, ci: str) -> None:
     given.chmod(0o600)
     wanted, begun = needles(), time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime())
     arguments = f"ARGS=-vvvv --diff -e @{given} {UNHURRIED}"
-    environment = {"CI": ci} if ci else {}
+    environment = {"NEXOD_SENTRY_DSN": "http://canary-sentry-6Lm3xV@127.0.0.1:9/1", **({"CI": ci} if ci else {})}
     with watched_processes() as processes:
         plan = run("make", "plan", arguments, quiet=True, **environment)
         done = run("make", "deploy", arguments, quiet=True, **environment)
@@ -96,7 +95,7 @@ def test_no_secret_is_seen(standing, tmp_path: Path, ci: str) -> None:
     # That the canaries were really there: what reads them has changed.
     changed = " ".join(done.changes())
     assert "/etc/nexod/alertmanager/" in changed
-    assert "/etc/nexod/api/secrets/sentry-dsn" in changed
+    assert "/etc/nexod/api/secrets/files/sentry-dsn" in changed
     assert len(processes) > 50
     assert found_in(plan.said, wanted) == []
     assert found_in(done.said, wanted) == []

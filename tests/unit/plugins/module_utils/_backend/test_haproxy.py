@@ -13,6 +13,7 @@ from ansible_collections.nexod.infra.plugins.module_utils._backend.haproxy impor
     Haproxy,
     Server,
     Wanted,
+    is_known,
     plan,
     read_servers,
     read_taken_out,
@@ -113,3 +114,15 @@ def test_talks_to_the_admin_socket(admin: str) -> None:
 def test_says_that_haproxy_does_not_run(tmp_path: pathlib.Path) -> None:
     with pytest.raises(InfraError, match="Cannot ask HAProxy"):
         Haproxy(str(tmp_path / "none.sock")).servers("api")
+
+
+def test_knows_whether_there_is_a_server_to_remove(admin: str, tmp_path: pathlib.Path) -> None:
+    """An instance is removed after its entry point, or after HAProxy's configuration dropped it."""
+    assert is_known(Haproxy(admin), Wanted("api", "api-1", "drain"))
+    assert not is_known(Haproxy(admin), Wanted("api", "api-9", "drain"))
+    assert not is_known(Haproxy(str(tmp_path / "none.sock")), Wanted("api", "api-1", "drain"))
+    dead = tmp_path / "dead.sock"
+    with socketserver.UnixStreamServer(str(dead), socketserver.BaseRequestHandler):
+        pass
+    assert dead.exists()
+    assert not is_known(Haproxy(str(dead)), Wanted("api", "api-1", "drain"))
