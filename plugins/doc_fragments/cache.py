@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the nexod.infra maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the cache modules have in common: how to reach a Redis or Valkey."""
+"""Options that the cache modules have in common: how to reach a Redis or Valkey."""
 
 from __future__ import annotations
 
@@ -14,8 +14,9 @@ requirements:
 options:
   url:
     description:
-      - The server's address as V(redis://user@host:6379/0), or V(rediss://) for TLS.
-      - A password is better given in O(password), by reference; one in the URL is kept out of what is shown, and the
+      - The server's address as V(redis://user@host:6379/0), or V(rediss://) for TLS. Its parts override the other
+        options.
+      - Set the password in O(password) rather than in the URL. A password in the URL is hidden in all output, and the
         URL with it.
     type: str
   host:
@@ -32,24 +33,24 @@ options:
     type: int
     default: 0
   username:
-    description: ACL account; the default one where not given.
+    description: ACL account. Defaults to the server's default account.
     type: str
   password:
     description: Its password.
     type: str
   tls:
-    description: Whether to speak TLS; the certificate and the name in it are checked.
+    description: Whether to use TLS. The certificate and its host name are verified.
     type: bool
     default: false
   ca_cert:
-    description: Path of the certificates to trust; the system's where not given.
+    description: Path of the certificates to trust. Defaults to the system's.
     type: path
   sentinels:
-    description: Addresses of Sentinels, C(host:port), which know the primary; O(tls) is for them too.
+    description: Addresses of Sentinels, C(host:port), which name the primary. O(tls) applies to them too.
     type: list
     elements: str
   sentinel_service:
-    description: The name under which they know it.
+    description: The service name of the primary in Sentinel.
     type: str
   sentinel_username:
     description: ACL account of the Sentinels themselves.
@@ -59,9 +60,9 @@ options:
     type: str
   iam_cache:
     description:
-      - Sign in to ElastiCache by IAM, as O(username), with a token instead of a password. This is the name of the
-        replication group or of the serverless cache, in lower case.
-      - Needs boto3, which looks for credentials where it always does, and TLS.
+      - Sign in to ElastiCache with IAM, as O(username), with a token instead of a password. The value is the name of
+        the replication group or of the serverless cache, in lower case.
+      - Requires TLS and boto3, which finds its credentials as usual.
     type: str
   iam_serverless:
     description: Whether O(iam_cache) is a serverless cache.
@@ -71,7 +72,7 @@ options:
     description: Its AWS region.
     type: str
   timeout:
-    description: Seconds to wait for any one answer.
+    description: Seconds to wait for each reply.
     type: int
     default: 30
 """

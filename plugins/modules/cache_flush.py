@@ -2,100 +2,97 @@
 # Copyright: (c) 2026, the nexod.infra maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Delete cached keys by prefix or glob."""
+"""Delete cached keys by prefix or pattern."""
 
 from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: cache_flush
-short_description: Delete cached keys of a Redis or Valkey by prefix or glob, sessions kept
+short_description: Delete cached keys of a Redis or Valkey by prefix or pattern, keeping sessions
 version_added: "1.0.0"
 author: The nexod.infra maintainers (@nexod)
 description:
-  - Walks the keys with C(SCAN) and deletes with C(UNLINK) those that were asked for, on every primary at the same time.
-    Counted is what the server says it deleted.
-  - Works on a single server, one with replicas, one that Sentinel names, and a cluster.
-  - Keys are bytes and may hold any. Prefixes are taken literally, glob characters too.
-  - A prefix or pattern through which a protected key could be reached is refused before the first deletion, and each
-    key is looked at again before it is deleted.
-  - A connection that is cut, a failover and slots that move are waited for, and the walk begins anew where they were.
-  - In check mode the keys that would go are counted and none is deleted.
-  - While it runs, the terminal shows every three seconds how far it is, a line for each host; the system's log holds it
-    too. Not where C(async) takes it into the background, nor under C(no_log).
-extends_documentation_fragment: [nexod.infra.cache]
+  - Walks the keys with C(SCAN) and deletes the selected ones with C(UNLINK), on all primaries in parallel. Deletion
+    counts come from the server.
+  - Works with a single server, a server with replicas, a server found through Sentinel, and a cluster.
+  - Keys may contain any bytes. Prefixes are taken literally, including glob characters.
+  - A prefix or pattern that could match a protected key is refused before the first deletion, and each key is checked
+    again before it is deleted.
+  - After a lost connection, a failover, or slots that moved, the module waits and repeats the walk where it was
+    disturbed.
+  - In check mode the keys that would be deleted are counted.
+  - While it runs, the progress is printed every three seconds, one line for each host, and written to the system log.
+    Not if C(async) runs the task in the background, nor under C(no_log).
+extends_documentation_fragment: [nexod.infra.cache, nexod.infra.durations, nexod.infra.internal]
 options:
   prefixes:
-    description: Keys that begin with one of these go.
+    description: Keys that begin with one of these are deleted.
     type: list
     elements: str
     default: []
   patterns:
     description:
-      - Keys that match one of these globs, as Redis reads them, go as well.
-      - Refused are a class without its closing bracket and a range of letters beyond ASCII, which servers differ about.
+      - Keys that match one of these globs, in Redis' syntax, are deleted too.
+      - A class without a closing bracket and a range beyond ASCII are refused, because servers read them differently.
     type: list
     elements: str
     default: []
   protect:
-    description: Keys that begin with one of these stay. Required, unless O(protect_nothing) waives it.
+    description: Keys that begin with one of these are kept. Required, unless O(protect_nothing=true).
     type: list
     elements: str
     default: []
   protect_nothing:
-    description: Says that every key may go.
+    description: Confirms that every key may be deleted.
     type: bool
     default: false
   max_latency_ms:
     description:
-      - How long a C(PING), on a connection of its own, may take. Where it takes longer, fewer keys are looked at in one
-        call; where it takes much less, more.
-      - V(0) does not look, and goes as quickly as it can.
+      - How long a C(PING) on a separate connection may take, in milliseconds. If it takes longer, fewer keys are
+        processed in one call; if it takes much less, more.
+      - V(0) measures nothing and runs as fast as possible.
     type: float
     default: 5
   max_keys_per_second:
-    description: How many keys may go in a second, on all nodes together. V(0) is no limit.
+    description: How many keys may be deleted per second, on all nodes together. V(0) is no limit.
     type: int
     default: 0
   deadline:
     description:
-      - How long the flush may take, as V(300s), V(5m) or V(1h). When it is over, the module fails, saying what is left.
-      - V(0) is no limit. Protected keys are counted after it, however long that takes.
+      - How long the flush may take, as a duration. After that, the module fails and reports what is left.
+      - V(0) is no limit. Counting the protected keys at the end is not limited.
     type: str
     default: 300s
   max_keys:
-    description: Ends the flush, with a warning, when so many keys are deleted. V(0) is no limit.
+    description: Number of deleted keys after which the flush ends, with a warning. V(0) is no limit.
     type: int
     default: 0
   patience:
-    description: How long to wait for a node that goes away during the flush, or for what takes its place.
+    description: How long to wait for a node that fails during the flush, or for its replacement, as a duration.
     type: str
     default: 60s
-  progress_file:
-    description: Where the action plugin reads how far the flush is. Not for playbooks.
-    type: path
 notes:
-  - The account needs C(+scan +unlink +info +dbsize +ping +hello), in a cluster C(+cluster|slots), and the keys that are
-    to go; C(info) and C(dbsize) only for the figures. Rights on the protected keys it needs none. Where a right is
-    missing, the error holds the whole C(ACL SETUSER) line.
-  - C(CONFIG) and C(DEBUG), which ElastiCache refuses, are not used. Neither are C(KEYS), C(DEL) and C(FLUSHDB).
-  - Memory does not grow with the number of keys, in check mode neither. There are the keys of one call, and of those
-    that are only counted (protected ones, in check mode matching ones) what tells the last 5,000 to 10,000 apart.
-    Where a server's table shrinks meanwhile, C(SCAN) names a few keys twice, one soon after the other, which are known
-    by that. One that named them again much later would have them counted twice. What is deleted the server counts.
+  - The account needs C(+scan +unlink +info +dbsize +ping +hello), in a cluster also C(+cluster|slots), on the keys to
+    delete. C(info) and C(dbsize) are only needed for the figures. It needs no permissions on the protected keys. If a
+    permission is missing, the error contains the complete C(ACL SETUSER) line.
+  - C(CONFIG) and C(DEBUG), which ElastiCache refuses, are not used, nor are C(KEYS), C(DEL) and C(FLUSHDB).
+  - Memory use is constant, in check mode too. To avoid counting a key twice when C(SCAN) repeats it, the last 5,000 to
+    10,000 counted keys (protected ones, and in check mode matching ones) are remembered. A repeat further apart is
+    counted twice. Deletion counts come from the server.
 seealso:
   - module: nexod.infra.cache_info
   - module: nexod.infra.cache_namespace
 """
 
 EXAMPLES = r"""
-- name: Forget what the old release cached
+- name: Flush what the previous release cached
   nexod.infra.cache_flush:
     url: rediss://flusher@cache.example:6379/0
     password: "{{ infra_cache_password }}"
     prefixes: ["api:", "user:", "query:"]
     protect: ["session:"]
 
-- name: The same through Sentinel, gently
+- name: Flush gently, through Sentinel
   nexod.infra.cache_flush:
     sentinels: ["10.0.0.1:26379", "10.0.0.2:26379", "10.0.0.3:26379"]
     sentinel_service: cache
@@ -106,7 +103,7 @@ EXAMPLES = r"""
     max_keys_per_second: 20000
     deadline: 10m
 
-- name: A serverless ElastiCache, signed in by IAM
+- name: Flush a serverless ElastiCache, authenticated with IAM
   nexod.infra.cache_flush:
     host: app-abc123.serverless.euw1.cache.amazonaws.com
     tls: true
@@ -120,28 +117,28 @@ EXAMPLES = r"""
 
 RETURN = r"""
 deleted:
-  description: Keys deleted for each prefix and pattern; in check mode those that would be.
-  returned: success, and when the flush was begun but not ended
+  description: Number of deleted keys for each prefix and pattern; in check mode, of keys that would be deleted.
+  returned: success, or when the flush began but did not finish
   type: dict
   sample: {"api:": 120, "user:": 31}
 deleted_total:
   description: Their sum.
-  returned: success, and when the flush was begun but not ended
+  returned: success, or when the flush began but did not finish
   type: int
   sample: 151
 sessions_kept:
-  description: Keys under O(protect) that are there afterwards.
-  returned: success, when the server could be asked
+  description: Number of keys under O(protect) after the flush.
+  returned: success, if the server could be reached
   type: int
   sample: 40
 complete:
-  description: Whether all keys were looked at; not where O(max_keys) ended it.
-  returned: success, when the server could be asked
+  description: Whether all keys were walked; false if O(max_keys) ended the flush.
+  returned: success, if the server could be reached
   type: bool
   sample: true
 nodes:
-  description: What was seen and done on each primary.
-  returned: when the server could be asked
+  description: The figures of each primary.
+  returned: if the server could be reached
   type: list
   elements: dict
   contains:
@@ -152,64 +149,64 @@ nodes:
       description: How often its keys were walked; more than once after a disturbance.
       type: int
     scanned:
-      description: Keys that SCAN named, some of them twice. Those with other beginnings it leaves out.
+      description: Number of keys that SCAN returned, which includes repeats but no keys that can't match.
       type: int
     matched:
-      description: How many of them were to go.
+      description: How many of them matched.
       type: int
     deleted:
-      description: How many the server says it deleted.
+      description: How many the server deleted.
       type: int
     protected:
-      description: Protected keys that are there afterwards.
+      description: Number of protected keys after the flush.
       type: int
     ms:
-      description: Milliseconds it took.
+      description: Duration in milliseconds.
       type: int
     keys_per_second:
-      description: Keys deleted in a second.
+      description: Deleted keys per second.
       type: int
     latency_ms:
-      description: What the PINGs took, as C(p50), C(p99) and C(max); null where O(max_latency_ms) is 0.
+      description: Latency of the PINGs, as C(p50), C(p99) and C(max); null if O(max_latency_ms=0).
       type: dict
     memory_before:
-      description: Bytes in use before; null where the account may not ask.
+      description: Bytes in use before; null if the account lacks the permission.
       type: int
     memory_after:
-      description: Bytes in use afterwards. UNLINK gives memory back in the background.
+      description: Bytes in use after. UNLINK frees memory in the background.
       type: int
     dbsize_before:
-      description: Keys there before.
+      description: Number of keys before.
       type: int
     dbsize_after:
-      description: Keys there afterwards.
+      description: Number of keys after.
       type: int
 totals:
-  description: The same of all nodes together.
-  returned: when the server could be asked
+  description: The same figures for all nodes together.
+  returned: if the server could be reached
   type: dict
 left:
-  description: Nodes that were not walked to the end.
-  returned: when the flush was begun but not ended
+  description: Nodes that were not walked completely.
+  returned: when the flush began but did not finish
   type: list
   elements: str
 """
 
 import typing as t
 
-from ansible.module_utils.basic import AnsibleModule, missing_required_lib
+from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.nexod.infra.plugins.module_utils._cache.flush import (
     ACTION,
     Flush,
-    Limits,
     as_diff,
     rights,
-    seconds,
     warnings_of,
 )
-from ansible_collections.nexod.infra.plugins.module_utils._cache.globs import read_asked
-from ansible_collections.nexod.infra.plugins.module_utils._cache.progress import Progress, left_in
+from ansible_collections.nexod.infra.plugins.module_utils._cache.globs import read_selection
+from ansible_collections.nexod.infra.plugins.module_utils._cache.module import register_secrets, require_client
+from ansible_collections.nexod.infra.plugins.module_utils._cache.pacing import Limits
+from ansible_collections.nexod.infra.plugins.module_utils._cache.progress import Progress, progress_file
 from ansible_collections.nexod.infra.plugins.module_utils._cache.server import (
     CONNECTION,
     CONNECTION_RULES,
@@ -220,6 +217,7 @@ from ansible_collections.nexod.infra.plugins.module_utils._cache.server import (
     refusals_as_errors,
     target_of,
 )
+from ansible_collections.nexod.infra.plugins.module_utils._core.durations import seconds
 from ansible_collections.nexod.infra.plugins.module_utils._core.errors import InfraError
 
 LOG_SECONDS = 10.0
@@ -234,7 +232,8 @@ ARGUMENTS = {
     "deadline": {"type": "str", "default": "300s"},
     "max_keys": {"type": "int", "default": 0, "no_log": False},
     "patience": {"type": "str", "default": "60s"},
-    "progress_file": {"type": "path"},
+    # Set by the action plugin: `progress_file`, where it reads how far the flush is.
+    "_internal": {"type": "dict"},
 }
 
 
@@ -242,27 +241,28 @@ def main() -> None:
     module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True, **CONNECTION_RULES)
     given = module.params
     try:
-        asked = read_asked(given["prefixes"], given["patterns"], given["protect"], waived=given["protect_nothing"])
+        register_secrets(module)
+        selection = read_selection(
+            given["prefixes"], given["patterns"], given["protect"], waived=given["protect_nothing"]
+        )
         target = target_of(given)
         limits = Limits(
             given["max_latency_ms"],
             given["max_keys_per_second"],
-            seconds(given["deadline"]),
+            seconds(given["deadline"], "deadline"),
             given["max_keys"],
-            seconds(given["patience"]),
+            seconds(given["patience"], "patience"),
         )
         if MISSING and module.check_mode:
-            not_yet(module, f"{MISSING_NAME} is not installed here yet")
-        if MISSING:
-            module.fail_json(msg=missing_required_lib(MISSING_NAME), exception=MISSING)
-        if target.password:
-            module.no_log_values.add(target.password)  # it may have stood in the URL
+            exit_without_cache(module, f"{MISSING_NAME} is not installed yet")
+        require_client(module)
         cache = Cache(target)
-        with left_in(given["progress_file"]) as leave, refusals_as_errors(ACTION, target, lambda: rights(cache, asked)):
-            flushed = Flush(cache, asked, limits, check=module.check_mode, tell=told(module, leave)).run()
+        path = (given["_internal"] or {}).get("progress_file")
+        with progress_file(path) as write, refusals_as_errors(ACTION, target, lambda: rights(cache, selection)):
+            flushed = Flush(cache, selection, limits, check=module.check_mode, report=reporter(module, write)).run()
     except NobodyThereError as error:
         if module.check_mode:
-            not_yet(module, error.cause)
+            exit_without_cache(module, error.cause)
         module.fail_json(**error.report())
     except InfraError as error:
         module.fail_json(**error.report())
@@ -280,23 +280,23 @@ def main() -> None:
     )
 
 
-def told(module: AnsibleModule, leave: t.Callable[[Progress], None]) -> t.Callable[[Progress], None]:
-    """To whoever waits, and now and then to the system's log."""
+def reporter(module: AnsibleModule, write: t.Callable[[Progress], None]) -> t.Callable[[Progress], None]:
+    """Reports the progress to whoever waits, and now and then to the system log."""
     logged = -LOG_SECONDS
 
-    def tell(progress: Progress) -> None:
+    def report(progress: Progress) -> None:
         nonlocal logged
-        leave(progress)
+        write(progress)
         if progress.seconds - logged >= LOG_SECONDS:
             logged = progress.seconds
             module.log(progress.sentence())
 
-    return tell
+    return report
 
 
-def not_yet(module: AnsibleModule, why: str) -> None:
-    """Check mode before there is a cache, or what speaks with it: no key is known to go."""
-    module.warn(f"Cannot yet see which keys would go: {why}.")
+def exit_without_cache(module: AnsibleModule, why: str) -> None:
+    """Check mode before the cache or its client is installed: no key is known that would be deleted."""
+    module.warn(f"Cannot determine yet which keys would be deleted: {why}.")
     names = [*module.params["prefixes"], *module.params["patterns"]]
     module.exit_json(changed=False, deleted=dict.fromkeys(names, 0), deleted_total=0)
 

@@ -68,13 +68,11 @@ print(took[len(took) // 2], took[int(len(took) * 0.99)], took[-1])
 OURS = """
 import json, sys
 sys.path.insert(0, sys.argv[1])
-from ansible_collections.nexod.infra.plugins.module_utils._cache import flush as _cache
-from ansible_collections.nexod.infra.plugins.module_utils._cache import globs as _cache_globs
-from ansible_collections.nexod.infra.plugins.module_utils._cache import server as _cache_server
+from ansible_collections.nexod.infra.plugins.module_utils._cache import flush, globs, pacing, server
 port, guard = int(sys.argv[2]), float(sys.argv[3])
-asked = _cache_globs.read_asked(["api:"], [], ["session:"], waived=False)
-cache = _cache_server.Cache(_cache_server.Target("127.0.0.1", port))
-done = _cache.Flush(cache, asked, _cache.Limits(max_latency_ms=guard), check=False).run()
+selection = globs.read_selection(["api:"], [], ["session:"], waived=False)
+cache = server.Cache(server.Target("127.0.0.1", port))
+done = flush.Flush(cache, selection, pacing.Limits(max_latency_ms=guard), check=False).run()
 print(json.dumps({"seconds": done.seconds, "deleted": done.total}))
 """
 # The module with its arguments as Ansible gives them. Not ru_maxrss: a program that was started by a larger one begins

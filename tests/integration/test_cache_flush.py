@@ -13,11 +13,9 @@ import redis
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ansible_collections.nexod.infra.plugins.module_utils._cache import flush as _cache
-from ansible_collections.nexod.infra.plugins.module_utils._cache import globs as _cache_globs
-from ansible_collections.nexod.infra.plugins.module_utils._cache import info as _cache_info
-from ansible_collections.nexod.infra.plugins.module_utils._cache import namespace as _cache_namespace
-from ansible_collections.nexod.infra.plugins.module_utils._cache import server as _cache_server
+from ansible_collections.nexod.infra.plugins.module_utils._cache import flush as cache_flush
+from ansible_collections.nexod.infra.plugins.module_utils._cache import globs, info, namespace, pacing
+from ansible_collections.nexod.infra.plugins.module_utils._cache import server as cache_server
 from ansible_collections.nexod.infra.plugins.module_utils._core.errors import InfraError
 
 from .conftest import free_port
@@ -50,9 +48,9 @@ def flush(
     check: bool = False,
     limits: t.Mapping[str, t.Any] | None = None,
     **target: t.Any,
-) -> _cache.Flushed:
+) -> cache_flush.Flushed:
     """As the module does it."""
-    asked = _cache_globs.read_asked(prefixes, patterns, ["session:"], waived=False)
+    asked = globs.read_selection(prefixes, patterns, ["session:"], waived=False)
     given: dict[str, t.Any] = {
         "host": server.host,
         "port": server.port,
@@ -61,10 +59,10 @@ def flush(
         "tls": False,
         "timeout": 5,
     }
-    aim = _cache_server.target_of({**given, **target})
-    cache = _cache_server.Cache(aim)
-    with _cache_server.refusals_as_errors(_cache.ACTION, aim, lambda: _cache.rights(cache, asked)):
-        return _cache.Flush(cache, asked, _cache.Limits(**(limits or {})), check=check).run()
+    aim = cache_server.target_of({**given, **target})
+    cache = cache_server.Cache(aim)
+    with cache_server.refusals_as_errors(cache_flush.ACTION, aim, lambda: cache_flush.rights(cache, asked)):
+        return cache_flush.Flush(cache, asked, pacing.Limits(**(limits or {})), check=check).run()
 
 
 def fill(client: t.Any, count: int, sessions: int) -> None:
@@ -205,12 +203,12 @@ def test_bounds(cache: RedisServer) -> None:
     assert done.total == 2_009
     assert 0.8 < time.monotonic() - begun < 5
     fill(cache.client, 3_000, 10)
-    with pytest.raises(InfraError, match=r"the deadline of 0\.5 s is over") as caught:
+    with pytest.raises(InfraError, match=r"the deadline of 0\.5 s has passed") as caught:
         flush(cache, limits={"max_keys_per_second": 500, "deadline": 0.5})
     assert 0 < t.cast("int", caught.value.facts["deleted_total"]) < 1_000
 
 
-def during(flush_it: t.Callable[[], _cache.Flushed], disturb: t.Callable[[], object]) -> _cache.Flushed:
+def during(flush_it: t.Callable[[], cache_flush.Flushed], disturb: t.Callable[[], object]) -> cache_flush.Flushed:
     """The flush, disturbed half a second after it has begun."""
     timer = threading.Timer(0.5, disturb)
     timer.start()
@@ -235,7 +233,7 @@ def test_a_server_that_goes_away_for_good_is_told_with_what_is_left(servers: Ser
     fill(server.client, 10_000, 100)
     assert server.process is not None
     with pytest.raises(
-        InfraError, match=r"keys are gone; not walked to the end: 127.0.0.1:\d+. Run it again"
+        InfraError, match=r"keys were deleted; not completely walked: 127.0.0.1:\d+. Run it again"
     ) as caught:
         during(lambda: flush(server, limits={"max_keys_per_second": 8_000, "patience": 1}), server.process.kill)
     assert 1_000 < t.cast("int", caught.value.facts["deleted_total"]) < 10_000
@@ -267,19 +265,19 @@ def test_cluster(cluster: list[RedisServer]) -> None:
 
 
 def test_the_other_modules_know_the_cluster(cluster: list[RedisServer]) -> None:
-    found = _cache_server.Cache(_cache_server.Target(cluster[4].host, cluster[4].port))
+    found = cache_server.Cache(cache_server.Target(cluster[4].host, cluster[4].port))
     names = [f"{letter}:version" for letter in "abcdef"]
     for node in cluster[:3]:
         node.client.flushall()
     with opened(cluster) as client:
         fill(client, 300, 30)
         for name in names:
-            assert _cache_namespace.bump(found, name, None, check=True) == (None, "1")
-            assert _cache_namespace.bump(found, name, None, check=False) == (None, "1")
-            assert _cache_namespace.bump(found, name, "1.1.0", check=False) == ("1", "1.1.0")
+            assert namespace.bump(found, name, None, check=True) == (None, "1")
+            assert namespace.bump(found, name, None, check=False) == (None, "1")
+            assert namespace.bump(found, name, "1.1.0", check=False) == ("1", "1.1.0")
         assert [client.get(name) for name in names] == [b"1.1.0"] * len(names)
         assert len({client.keyslot(name) // 5462 for name in names}) > 1
-        seen = _cache_info.look_into(found, ["api:", "session:"], ["session:"], sample=0, largest=1)
+        seen = info.inspect(found, ["api:", "session:"], ["session:"], sample=0, largest=1)
         assert (seen["prefixes"]["api:"]["keys"], seen["prefixes"]["session:"]["keys"]) == (307, 34)
         # Beside them user:1, cache[1]:a, the three neighbours that are no sessions, and the versions.
         assert (seen["looked_at"], seen["protected_without_lifetime"]) == (307 + 34 + 5 + len(names), 0)
@@ -344,7 +342,7 @@ def test_sentinel_and_a_failover(servers: Servers) -> None:
     addresses = ["127.0.0.1:1", *(f"127.0.0.1:{port}" for port in ports)]
     through: dict[str, t.Any] = {"host": None, "sentinels": addresses, "sentinel_service": "cache"}
     assert flush(primary, check=True, **through).deleted["api:"] == 8_007
-    with pytest.raises(InfraError, match="knows no service of that name"):
+    with pytest.raises(InfraError, match="has no service of that name"):
         flush(primary, **{**through, "sentinel_service": "other"})
     assert primary.process is not None
     done = during(lambda: flush(primary, limits={"max_keys_per_second": 4_000}, **through), primary.process.kill)
@@ -356,7 +354,7 @@ def test_sentinel_and_a_failover(servers: Servers) -> None:
 def test_a_read_only_replica_is_refused(servers: Servers, cache: RedisServer) -> None:
     replica = servers.start(f"replicaof 127.0.0.1 {cache.port}", f"masterauth {cache.password}")
     for check in (False, True):
-        with pytest.raises(InfraError, match=f"read-only replica.\nGive its primary: 127.0.0.1:{cache.port}"):
+        with pytest.raises(InfraError, match=f"read-only replica.\nUse its primary: 127.0.0.1:{cache.port}"):
             flush(replica, check=check)
 
 
@@ -376,11 +374,11 @@ def test_the_rights_that_the_error_names_suffice(servers: Servers, engine: str) 
     )
     refill()
     for more, missing in (("+scan", "'scan'"), ("+unlink", "'unlink'"), ("+info", "key")):
-        with pytest.raises(InfraError, match=r"(?is)lacks a right.*This suffices: ACL SETUSER flusher") as caught:
+        with pytest.raises(InfraError, match=r"(?is)lacks a permission.*suffice: ACL SETUSER flusher") as caught:
             flush(server, prefixes, **account)
         assert missing in caught.value.cause
         server.client.execute_command("ACL", "SETUSER", "flusher", more)
-    line = caught.value.next_step.removeprefix("This suffices: ")
+    line = caught.value.next_step.removeprefix("These permissions suffice: ")
     subprocess.run(["redis-cli", "-p", str(server.port)], input=line + "\n", text=True, check=True, capture_output=True)
     assert sorted(server.client.acl_getuser("flusher")["commands"]) == sorted(MINIMAL)
     refill()
@@ -391,12 +389,12 @@ def test_the_rights_that_the_error_names_suffice(servers: Servers, engine: str) 
 @pytest.mark.parametrize(
     ("changed", "words"),
     [
-        pytest.param({"password": "wr0ng"}, "refuses the account", id="wrong password"),
-        pytest.param({"password": None}, "refuses the account", id="no password"),
-        pytest.param({"port": 1}, "Check that it is up", id="nobody there"),
-        pytest.param({"tls": True, "timeout": 1}, "whether it wants TLS", id="no TLS there"),
-        pytest.param({"prefixes": ["s"]}, "reaches keys under the protected", id="prefix of a protected one"),
-        pytest.param({"patterns": ["[r-t]*"]}, "reaches keys under the protected", id="class of a protected one"),
+        pytest.param({"password": "wr0ng"}, "rejects the account", id="wrong password"),
+        pytest.param({"password": None}, "rejects the account", id="no password"),
+        pytest.param({"port": 1}, "Check that the server is up", id="nobody there"),
+        pytest.param({"tls": True, "timeout": 1}, "whether it requires TLS", id="no TLS there"),
+        pytest.param({"prefixes": ["s"]}, "matches keys under the protected", id="prefix of a protected one"),
+        pytest.param({"patterns": ["[r-t]*"]}, "matches keys under the protected", id="class of a protected one"),
     ],
 )
 def test_refused(cache: RedisServer, changed: dict[str, t.Any], words: str) -> None:
@@ -477,15 +475,15 @@ def test_nothing_ever_deletes_a_protected_key(
     ends: list[bytes],
 ) -> None:
     try:
-        asked = _cache_globs.read_asked(prefixes, patterns, protect, waived=False)
+        selection = globs.read_selection(prefixes, patterns, protect, waived=False)
     except InfraError:
         return
     cache.client.flushdb()
-    there = {*keys, *(shield + end for shield in asked.shields for end in (*ends, *keys))}
+    there = {*keys, *(prefix + end for prefix in selection.protected_prefixes for end in (*ends, *keys))}
     cache.client.mset(dict.fromkeys(there, b"x"))
-    target = _cache_server.Target(cache.host, cache.port, password=cache.password)
-    _cache.Flush(_cache_server.Cache(target), asked, _cache.Limits(max_latency_ms=0), check=False).run()
+    target = cache_server.Target(cache.host, cache.port, password=cache.password)
+    cache_flush.Flush(cache_server.Cache(target), selection, pacing.Limits(max_latency_ms=0), check=False).run()
     left = set(cache.client.keys())
-    assert {key for key in there if key.startswith(asked.shields)} <= left
+    assert {key for key in there if key.startswith(selection.protected_prefixes)} <= left
     # And what was asked for is gone: by the server's own reading of the same globs.
-    assert not [key for want in asked.wants for key in cache.client.keys(want.text)]
+    assert not [key for selector in selection.selectors for key in cache.client.keys(selector.glob_text)]

@@ -58,9 +58,9 @@ def test_flush(cache: RedisServer) -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ({"prefixes": ["api:"]}, "no prefix is named whose keys must stay"),
-        ({"prefixes": ["api:"], "protect": ["session:"], "deadline": "soon"}, "is not a number with a unit"),
-        ({"patterns": ["*"], "protect": ["session:"]}, "reaches keys under the protected"),
+        ({"prefixes": ["api:"]}, "no prefix is given whose keys must be kept"),
+        ({"prefixes": ["api:"], "protect": ["session:"], "deadline": "soon"}, "neither a number of seconds nor"),
+        ({"patterns": ["*"], "protect": ["session:"]}, "matches keys under the protected"),
     ],
 )
 def test_flush_refuses(cache: RedisServer, arguments: dict[str, t.Any], words: str) -> None:
@@ -94,7 +94,7 @@ def test_a_flush_says_how_far_it_is(
     asked = {"prefixes": ["api:"], "protect": ["session:"], "max_keys_per_second": 300, "deadline": deadline}
     # A file of the caller's own choosing is not written to.
     chosen = tmp_path / "chosen"
-    found, said = play(tmp_path, {**reach(cache), **asked, "progress_file": str(chosen)})
+    found, said = play(tmp_path, {**reach(cache), **asked, "_internal": {"progress_file": str(chosen)}})
     words_of_it = r"(\d+) % of 1,800 keys: [\d,]+ scanned, ([\d,]+) deleted, \d+ keys/s, \d+ s\n"
     seen = re.search(rf"^\[localhost\] cache_flush: {words_of_it}", said, re.M)
     assert seen, said
@@ -122,7 +122,7 @@ def test_a_flush_in_the_background_and_one_that_is_only_planned(cache: RedisServ
 def test_check_mode_before_there_is_a_cache() -> None:
     found = module("cache_flush", check=True, host="127.0.0.1", port=1, prefixes=["api:"], protect=["session:"])
     assert (found["changed"], found["deleted"], found["deleted_total"]) == (False, {"api:": 0}, 0)
-    assert "Cannot yet see which keys would go" in str(found["warnings"])
+    assert "Cannot determine yet which keys would be deleted" in str(found["warnings"])
 
 
 def test_namespace(cache: RedisServer) -> None:

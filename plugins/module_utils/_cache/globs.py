@@ -1,10 +1,10 @@
 # Copyright: (c) 2026, the nexod.infra maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which keys a flush may take: prefixes and globs, read as Redis reads them, and protected keys they must not reach.
+"""Which keys a flush selects: prefixes and globs, read as Redis reads them, and protected keys they must not reach.
 
-A glob is read into places, each the set of bytes that may stand there, or None for any number of any bytes. From that
-one reading come the check against the protected prefixes, the test of each key on the client, and what SCAN is asked.
+A glob is parsed into places, each the set of bytes allowed there, or None for any number of any bytes. The check
+against the protected prefixes, the test of each key on the client, and the pattern for SCAN are all derived from that.
 """
 
 from __future__ import annotations
@@ -18,35 +18,35 @@ from ansible_collections.nexod.infra.plugins.module_utils._core.errors import In
 Glob: t.TypeAlias = "tuple[frozenset[int] | None, ...]"
 EVERY_BYTE = frozenset(range(256))
 SPECIAL = b"\\*?[]^-"
-# A class of more first bytes than this says little; SCAN is then asked for every key.
+# A class of more first bytes than this excludes little; SCAN then returns every key.
 WIDEST_CLASS = 64
 
 
 @dataclasses.dataclass(frozen=True)
-class Want:
-    """One thing to flush: its name in the report, how Redis is asked for it, and how a key is tested here."""
+class Selector:
+    """One prefix or pattern to flush: its name in the result, its glob, and the test of a key."""
 
     name: str
-    text: bytes
+    glob_text: bytes
     glob: Glob
     prefix: bytes | None
     matches: t.Callable[[bytes], t.Any]
 
 
 @dataclasses.dataclass(frozen=True)
-class Asked:
-    """All that is to be flushed, and the prefixes whose keys stay."""
+class Selection:
+    """All that is to be flushed, and the prefixes whose keys are kept."""
 
-    wants: tuple[Want, ...]
-    shields: tuple[bytes, ...]
+    selectors: tuple[Selector, ...]
+    protected_prefixes: tuple[bytes, ...]
 
     @property
     def scan(self) -> bytes:
-        return superset(self.wants)
+        return superset(self.selectors)
 
     @property
     def scan_protected(self) -> bytes:
-        return superset([_literal("", shield) for shield in self.shields])
+        return superset([_literal("", prefix) for prefix in self.protected_prefixes])
 
 
 def raw(text: str) -> bytes:
@@ -54,12 +54,12 @@ def raw(text: str) -> bytes:
 
 
 def escaped(literal: bytes) -> bytes:
-    r"""`literal` for use in a glob; unescaped, ``cache[1]:`` would match nothing."""
+    r"""`literal` as a glob; unescaped, ``cache[1]:`` would match nothing."""
     return b"".join(b"\\" + bytes((byte,)) if byte in SPECIAL else bytes((byte,)) for byte in literal)
 
 
 def parse(text: bytes) -> Glob:
-    """The places of a glob, read as Redis' stringmatchlen does; ValueError where servers may differ about it."""
+    """The places of a glob, read as Redis' stringmatchlen does; ValueError if servers may differ about it."""
     places: list[frozenset[int] | None] = []
     at = 0
     while at < len(text):
@@ -81,7 +81,7 @@ def parse(text: bytes) -> Glob:
 
 
 def _class(text: bytes, at: int) -> tuple[frozenset[int], int]:
-    """The bytes of the class that begins at `at`, and where its closing bracket stands."""
+    """The bytes of the class that begins at `at`, and the position of its closing bracket."""
     negated = text[at : at + 1] == b"^"
     at += negated
     found: set[int] = set()
@@ -97,8 +97,8 @@ def _class(text: bytes, at: int) -> tuple[frozenset[int], int]:
         elif left >= 3 and text[at + 1] == ord("-"):
             low, high = sorted((text[at], text[at + 2]))
             if high > 127:
-                # Servers compare signed or unsigned characters, as their machine has them.
-                raise ValueError("a range of a class ends at a letter beyond ASCII")
+                # Whether characters are signed, and so their order, depends on the server's machine.
+                raise ValueError("a class with a range that ends beyond ASCII")
             found.update(range(low, high + 1))
             at += 2
         else:
@@ -107,15 +107,15 @@ def _class(text: bytes, at: int) -> tuple[frozenset[int], int]:
     return (EVERY_BYTE - found if negated else frozenset(found)), at
 
 
-def _onwards(glob: Glob, places: t.Iterable[int]) -> frozenset[int]:
-    """`places`, and those after an asterisk, which may stand for nothing."""
+def _with_empty_asterisks(glob: Glob, places: t.Iterable[int]) -> frozenset[int]:
+    """`places`, and those after an asterisk, which may match nothing."""
     return frozenset(then for at in places for then in ((at, at + 1) if at < len(glob) and glob[at] is None else (at,)))
 
 
-def reaches(glob: Glob, shield: bytes) -> bool:
-    """Whether some key that begins with `shield` could match `glob`."""
-    places = _onwards(glob, (0,))
-    for byte in shield:
+def reaches(glob: Glob, prefix: bytes) -> bool:
+    """Whether some key that begins with `prefix` could match `glob`."""
+    places = _with_empty_asterisks(glob, (0,))
+    for byte in prefix:
         step: set[int] = set()
         for at in places:
             if at == len(glob):
@@ -125,12 +125,12 @@ def reaches(glob: Glob, shield: bytes) -> bool:
                 step.add(at)
             elif byte in allowed:
                 step.add(at + 1)
-        places = _onwards(glob, step)
+        places = _with_empty_asterisks(glob, step)
     return bool(places)
 
 
 def tester(glob: Glob) -> t.Callable[[bytes], t.Any]:
-    """What says whether a key matches."""
+    """A function that tests whether a key matches."""
     parts = []
     for allowed in glob:
         if allowed is None:
@@ -144,13 +144,13 @@ def tester(glob: Glob) -> t.Callable[[bytes], t.Any]:
     return re.compile(b"".join(parts), re.DOTALL).fullmatch
 
 
-def superset(wants: t.Sequence[Want]) -> bytes:
-    """One glob that matches every key that one of `wants` does: the keys are walked once, not once for each."""
-    if len(wants) == 1:
-        return wants[0].text
+def superset(selectors: t.Sequence[Selector]) -> bytes:
+    """One glob that matches every key of every selector, so that the keys are walked once and not once for each."""
+    if len(selectors) == 1:
+        return selectors[0].glob_text
     common = bytearray()
     while True:
-        heads = [want.glob[len(common)] if len(common) < len(want.glob) else None for want in wants]
+        heads = [one.glob[len(common)] if len(common) < len(one.glob) else None for one in selectors]
         if any(head is None for head in heads) or not heads:
             return escaped(bytes(common)) + b"*"
         union = frozenset().union(*(head for head in heads if head is not None))
@@ -162,73 +162,71 @@ def superset(wants: t.Sequence[Want]) -> bytes:
         return escaped(bytes(common)) + b"[" + escaped(bytes(sorted(union))) + b"]*"
 
 
-def read_asked(
+def read_selection(
     prefixes: t.Sequence[str], patterns: t.Sequence[str], protect: t.Sequence[str], *, waived: bool
-) -> Asked:
-    """What is to go and what stays; refused is whatever could take a protected key with it."""
+) -> Selection:
+    """What is deleted and what is kept; refuses whatever could match a protected key."""
     if not protect and not waived:
         raise InfraError(
             "flush without",
             '"protect"',
-            "no prefix is named whose keys must stay",
-            "Name them, for example protect: [session:], or say by protect_nothing: true that every key may go.",
+            "no prefix is given whose keys must be kept",
+            "Set it, for example protect: [session:], or set protect_nothing: true if every key may be deleted.",
         )
     if protect and waived:
-        raise InfraError(
-            "flush with", '"protect_nothing"', "protect names prefixes as well", "Take one of the two away."
-        )
+        raise InfraError("flush with", '"protect_nothing"', "protect is not empty", "Remove one of the two options.")
     if not all(protect):
         raise InfraError(
-            "protect prefix", '""', "an empty prefix is every key", "Name the prefixes whose keys must stay."
+            "protect prefix", '""', "an empty prefix matches every key", "List the prefixes whose keys must be kept."
         )
-    shields = tuple(raw(shield) for shield in protect)
-    wants = (*map(_prefix, prefixes), *map(_pattern, patterns))
-    for want in wants:
-        for shield, name in zip(shields, protect, strict=True):
-            if reaches(want.glob, shield):
+    protected_prefixes = tuple(raw(prefix) for prefix in protect)
+    selectors = (*map(_prefix, prefixes), *map(_pattern, patterns))
+    for selector in selectors:
+        for prefix, name in zip(protected_prefixes, protect, strict=True):
+            if reaches(selector.glob, prefix):
                 raise InfraError(
-                    "flush prefix" if want.prefix is not None else "flush pattern",
-                    f'"{want.name}"',
-                    f'it reaches keys under the protected "{name}"',
-                    "Name a longer prefix beside it, or take it away; nothing was deleted.",
+                    "flush prefix" if selector.prefix is not None else "flush pattern",
+                    f'"{selector.name}"',
+                    f'it matches keys under the protected prefix "{name}"',
+                    "Use one that does not match them, or remove it. Nothing was deleted.",
                 )
-    return Asked(wants, shields)
+    return Selection(selectors, protected_prefixes)
 
 
-def _prefix(name: str) -> Want:
+def _prefix(name: str) -> Selector:
     if not name:
         raise InfraError(
             "flush prefix",
             '""',
-            "an empty prefix is every key",
-            'Name the prefixes that may go, for example api: and user:; the pattern "*" is every key.',
+            "an empty prefix matches every key",
+            'List the prefixes to flush, for example api: and user:. For every key, use the pattern "*".',
         )
     return _literal(name, raw(name))
 
 
-def _literal(name: str, literal: bytes) -> Want:
+def _literal(name: str, literal: bytes) -> Selector:
     text = escaped(literal) + b"*"
-    return Want(name, text, parse(text), literal, lambda key: key.startswith(literal))
+    return Selector(name, text, parse(text), literal, lambda key: key.startswith(literal))
 
 
-def _pattern(name: str) -> Want:
+def _pattern(name: str) -> Selector:
     try:
         glob = parse(raw(name))
     except ValueError as error:
         raise InfraError(
-            "flush pattern", f'"{name}"', f"it holds {error}", "Write it without; nothing was deleted."
+            "flush pattern", f'"{name}"', f"it contains {error}", "Rewrite it without that. Nothing was deleted."
         ) from error
     if not glob:
-        raise InfraError("flush pattern", '""', "it matches nothing", "Take it away.")
-    return Want(name, raw(name), glob, None, tester(glob))
+        raise InfraError("flush pattern", '""', "it matches nothing", "Remove it.")
+    return Selector(name, raw(name), glob, None, tester(glob))
 
 
-def sorted_out(keys: t.Sequence[bytes], wants: t.Sequence[Want]) -> list[list[bytes]]:
-    """For each of `wants` its keys; a key that several match is the first one's, what none matches is nobody's."""
+def assigned(keys: t.Sequence[bytes], selectors: t.Sequence[Selector]) -> list[list[bytes]]:
+    """The keys of each selector; a key that several match belongs to the first of them."""
     left: t.Sequence[bytes] = keys
     groups: list[list[bytes]] = []
-    for want in wants:
-        prefix, matches = want.prefix, want.matches
+    for selector in selectors:
+        prefix, matches = selector.prefix, selector.matches
         if prefix is None:
             mine = [key for key in left if matches(key)]
         else:

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the nexod.infra maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the module ``cache_info`` finds: keys, memory and lifetimes by prefix, the largest keys, and a table of them."""
+"""What the module ``cache_info`` returns: keys, memory and lifetimes by prefix, the largest keys, and a table."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ import dataclasses
 import heapq
 import typing as t
 
-from ansible_collections.nexod.infra.plugins.module_utils._cache.server import Cache, Node, Refused, Wire, packed
+from ansible_collections.nexod.infra.plugins.module_utils._cache.server import Cache, Connection, Node, Refused, packed
 
-ACTION = "look into the cache at"
+ACTION = "inspect the cache at"
 COMMANDS = "+scan +pttl +memory|usage +info +dbsize +ping +hello"
 REST = "(others)"
 BATCH = 250
-# Beyond so many prefixes that were found, not given, a key is counted with the others.
+# Beyond so many prefixes that were found and not given, keys are counted as others.
 MOST_PREFIXES = 200
 
 
 @dataclasses.dataclass
 class Row:
-    """All keys of one prefix that were looked at."""
+    """The inspected keys of one prefix."""
 
     keys: int = 0
     bytes: int = 0
@@ -42,7 +42,7 @@ class Row:
         self.longest = lifetime if self.longest is None else max(self.longest, lifetime)
 
     def report(self, factor: float) -> dict[str, t.Any]:
-        """The row; of a sample, what the whole is likely to have."""
+        """The row; of a sample, extrapolated to all keys."""
         lasting = self.keys - self.without_lifetime
         return {
             "keys": round(self.keys * factor),
@@ -57,7 +57,7 @@ class Row:
 
 
 def prefix_of(key: bytes, prefixes: t.Sequence[bytes]) -> bytes | None:
-    """The longest of `prefixes` that `key` begins with; without any given, what stands before the first colon."""
+    """The longest of `prefixes` that `key` begins with; if none are given, the part up to the first colon."""
     if prefixes:
         return max((prefix for prefix in prefixes if key.startswith(prefix)), key=len, default=None)
     head, colon, _rest = key.partition(b":")
@@ -70,8 +70,8 @@ def shown(key: bytes) -> str:
     return "".join(letter if letter.isprintable() else letter.encode("unicode_escape").decode() for letter in text)
 
 
-class Look:
-    """What is gathered while the keys are walked."""
+class Inventory:
+    """What is collected while the keys are walked."""
 
     def __init__(self, prefixes: t.Sequence[str], largest: int) -> None:
         self.prefixes = [prefix.encode() for prefix in prefixes]
@@ -79,7 +79,7 @@ class Look:
         self.largest: list[tuple[int, str]] = []
         self.most = largest
         self.seen = 0
-        self.there = 0
+        self.total = 0
         self.measured = True
 
     def add(self, key: bytes, lifetime: int, size: int) -> None:
@@ -94,13 +94,13 @@ class Look:
             push(self.largest, (size, shown(key)))
 
     def report(self, protect: t.Sequence[str]) -> dict[str, t.Any]:
-        factor = max(1.0, self.there / self.seen) if self.seen else 1.0
+        factor = max(1.0, self.total / self.seen) if self.seen else 1.0
         ordered = sorted(self.rows.items(), key=lambda item: (item[0] == REST, -item[1].bytes, -item[1].keys, item[0]))
         rows = {name: row.report(factor) for name, row in ordered}
         lasting = sum(row["without_lifetime"] for name, row in rows.items() if name.startswith(tuple(protect)))
         largest = [{"name": name, "bytes": size} for size, name in sorted(self.largest, reverse=True)]
         return {
-            "keys": self.there,
+            "keys": self.total,
             "looked_at": self.seen,
             "sampled": factor > 1.0,
             "prefixes": rows,
@@ -110,44 +110,44 @@ class Look:
         }
 
 
-def walk(wire: Wire, look: Look, sample: int) -> None:
-    """Every key once, or about the first `sample`: SCAN goes by hash, so that its first keys are any keys."""
-    look.there += int(wire.ask(b"DBSIZE"))
+def walk(connection: Connection, inventory: Inventory, sample: int) -> None:
+    """Every key once, or about the first `sample`: SCAN goes by hash, so its first keys are a random sample."""
+    inventory.total += int(connection.ask(b"DBSIZE"))
     cursor, left, seen = b"0", sample, set()
     while True:
-        cursor, keys = wire.ask(b"SCAN", cursor, b"COUNT", b"%d" % BATCH)
+        cursor, keys = connection.ask(b"SCAN", cursor, b"COUNT", b"%d" % BATCH)
         if sample:
             new = [key for key in dict.fromkeys(keys) if key not in seen]
             seen.update(new)
         else:
             new = list(dict.fromkeys(keys))
-        _measured(wire, look, new)
+        _measure(connection, inventory, new)
         left -= len(new)
         if cursor == b"0" or (sample and left <= 0):
             return
 
 
-def _measured(wire: Wire, look: Look, keys: t.Sequence[bytes]) -> None:
-    wire.send(b"".join(packed(b"PTTL", key) + packed(b"MEMORY", b"USAGE", key, b"SAMPLES", b"5") for key in keys))
+def _measure(connection: Connection, inventory: Inventory, keys: t.Sequence[bytes]) -> None:
+    connection.send(b"".join(packed(b"PTTL", key) + packed(b"MEMORY", b"USAGE", key, b"SAMPLES", b"5") for key in keys))
     for key in keys:
-        lifetime, size = wire.read(), wire.read()
+        lifetime, size = connection.read(), connection.read()
         if isinstance(lifetime, Refused):
             raise lifetime
         if isinstance(size, Refused):
-            look.measured, size = False, 0
-        if lifetime != -2:  # gone since
-            look.add(key, int(lifetime), int(size or 0))
+            inventory.measured, size = False, 0
+        if lifetime != -2:  # expired meanwhile
+            inventory.add(key, int(lifetime), int(size or 0))
 
 
-def look_into(
+def inspect(
     cache: Cache, prefixes: t.Sequence[str], protect: t.Sequence[str], *, sample: int, largest: int
 ) -> dict[str, t.Any]:
-    look = Look(prefixes, largest)
+    inventory = Inventory(prefixes, largest)
     nodes: list[Node] = cache.primaries()
     for node in nodes:
-        with contextlib.closing(cache.wire(node)) as wire:
-            walk(wire, look, -(-sample // len(nodes)))
-    return look.report(protect)
+        with contextlib.closing(cache.connection(node)) as connection:
+            walk(connection, inventory, -(-sample // len(nodes)))
+    return inventory.report(protect)
 
 
 def amount(size: float) -> str:
@@ -159,8 +159,8 @@ def amount(size: float) -> str:
 
 
 def table(rows: t.Mapping[str, t.Mapping[str, t.Any]], largest: t.Sequence[t.Mapping[str, t.Any]]) -> str:
-    """The same for a person."""
-    lines = [("prefix", "keys", "memory", "for ever", "lifetime s (least, mean, most)")]
+    """The result as text."""
+    lines = [("prefix", "keys", "memory", "no expiry", "lifetime s (least, mean, most)")]
     for name, row in rows.items():
         lifetimes = row["lifetime_s"]
         span = (

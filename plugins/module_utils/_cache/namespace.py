@@ -15,31 +15,31 @@ ACTION = "bump the namespace of"
 COMMANDS = "+get +set +incr +info +ping +hello"
 
 
-def next_version(namespace: str, current: str | None, wanted: str | None) -> str:
-    """The version after `current`: the one that is wanted, or the number above."""
-    if wanted is not None:
-        return wanted
+def next_version(namespace: str, current: str | None, desired: str | None) -> str:
+    """The version after `current`: the desired one, or the next number."""
+    if desired is not None:
+        return desired
     if current is None:
         return "1"
     if not re.fullmatch(r"-?\d+", current):
         raise InfraError(
             "bump the namespace",
             f'"{namespace}"',
-            f'its version "{current}" is no number',
-            "Give the new one in version.",
+            f'its version "{current}" is not a number',
+            "Set the new one in version.",
         )
     return str(int(current) + 1)
 
 
-def bump(cache: Cache, namespace: str, wanted: str | None, *, check: bool) -> tuple[str | None, str]:
-    """The version before and after; only in earnest something is written."""
+def bump(cache: Cache, namespace: str, desired: str | None, *, check: bool) -> tuple[str | None, str]:
+    """The version before and after; `check`: without writing it."""
     name = namespace.encode()
-    with contextlib.closing(cache.wire_for(name)) as wire:
-        held = wire.ask(b"GET", name)
-        before = None if held is None else held.decode("utf-8", "backslashreplace")
-        after = next_version(namespace, before, wanted)
-        if not check and wanted is None:
-            after = str(wire.ask(b"INCR", name))  # also right where another one bumps it at the same time
+    with contextlib.closing(cache.connection_for(name)) as connection:
+        stored = connection.ask(b"GET", name)
+        before = None if stored is None else stored.decode("utf-8", "backslashreplace")
+        after = next_version(namespace, before, desired)
+        if not check and desired is None:
+            after = str(connection.ask(b"INCR", name))  # correct even if another client bumps it at the same time
         elif not check and after != before:
-            wire.ask(b"SET", name, after.encode())
+            connection.ask(b"SET", name, after.encode())
     return before, after

@@ -1,11 +1,11 @@
 # Copyright: (c) 2026, the nexod.infra maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The way to a Redis or Valkey: one server, one that Sentinel names, or the primaries of a cluster.
+"""Connections to a Redis or Valkey: one server, one found through Sentinel, or the primaries of a cluster.
 
-redis-py connects, speaks TLS and signs in. What follows is written to its socket and read by hiredis directly: in a
-pipeline of single-key UNLINKs redis-py's bookkeeping for each answer is what takes the time (80 thousand keys/s
-against 447 thousand).
+redis-py opens the connection, with TLS and authentication. Commands are then written to its socket, and replies read by
+hiredis, directly: in a pipeline of single-key UNLINKs redis-py's bookkeeping for each reply takes most of the time
+(80 thousand keys/s instead of 447 thousand).
 """
 
 from __future__ import annotations
@@ -59,29 +59,29 @@ CONNECTION_RULES: dict[str, t.Any] = {
     "required_by": {"iam_cache": ["username", "region"]},
 }
 ALL_SLOTS = 16384
-# What a server says while it fails over, moves slots or loads: it, or another one, will answer soon.
-PASSING = frozenset({"LOADING", "READONLY", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", "NOREPLICAS", "MOVED", "ASK"})
+# Errors of a server that fails over, moves slots or loads its data: it, or another one, will answer soon.
+TRANSIENT = frozenset({"LOADING", "READONLY", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", "NOREPLICAS", "MOVED", "ASK"})
 
 
-class Refused(Exception):  # noqa: N818 - it is what the server said, not a fault of ours
-    """An error that the server answered."""
+class Refused(Exception):  # noqa: N818 - the server's reply, not a fault of ours
+    """An error reply of the server."""
 
     @property
     def word(self) -> str:
         return str(self).partition(" ")[0]
 
 
-class Away(Exception):  # noqa: N818
-    """A server that does not answer, or not now."""
+class Unreachable(Exception):  # noqa: N818
+    """The server does not answer, or not now."""
 
 
 class NobodyThereError(InfraError):
-    """Nothing listens at the cache's address: check mode before the cache is installed."""
+    """Nothing answers at the cache's address; expected in check mode before the cache is installed."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Target:
-    """What was given to reach the cache by."""
+    """How to reach the cache, and as which account."""
 
     host: str
     port: int
@@ -106,7 +106,7 @@ class Target:
 
 @dataclasses.dataclass(frozen=True)
 class Node:
-    """A primary, and in a cluster the slots that it serves."""
+    """A primary, and the slots that it serves in a cluster."""
 
     host: str
     port: int
@@ -123,7 +123,7 @@ def _address(text: str, port: int) -> tuple[str, int]:
 
 
 def target_of(given: Facts) -> Target:
-    """The target that a module's options name; a URL's parts count where they stand."""
+    """The target that a module's options describe. The parts of a URL override the other options."""
     common = {
         name: given.get(name)
         for name in ("ca_cert", "timeout", "sentinel_username", "sentinel_password", "iam_cache", "iam_serverless")
@@ -139,34 +139,40 @@ def target_of(given: Facts) -> Target:
         if given.get("url"):
             url = urllib.parse.urlsplit(given["url"])
             if url.scheme not in ("redis", "rediss", "valkey", "valkeys") or not url.hostname:
-                raise ValueError("neither redis:// nor rediss:// and a host")
+                raise ValueError("neither redis:// nor rediss:// with a host")
             host, port, tls = url.hostname, url.port or port, url.scheme in ("rediss", "valkeys") or tls
             db = int(url.path.strip("/") or db)
             username = urllib.parse.unquote(url.username) if url.username else username
             password = urllib.parse.unquote(url.password) if url.password else password
     except ValueError as error:
-        # The error's own words may hold the URL, and with it the password.
+        # The error is not quoted: it may contain the URL, and with it the password.
         raise InfraError(
-            "read the address of", "the cache", "it is not one", "Write rediss://user@host:6379/0, or host:port."
+            "read the address of",
+            "the cache",
+            "it is not a valid address",
+            "Write the URL as rediss://user@host:6379/0, and a Sentinel as host:port.",
         ) from error
     return Target(host, port, db, username, password, tls, **options)
 
 
 def iam_token(target: Target, credentials: t.Any = None) -> str:
-    """A password of 15 minutes for ElastiCache: a signed request, sent as text."""
+    """A password for ElastiCache that is valid for 15 minutes: a signed request, sent as text."""
     try:
-        import botocore.session  # noqa: PLC0415 - needed by this kind of login alone
+        import botocore.session  # noqa: PLC0415 - only needed for this login
         from botocore.auth import SigV4QueryAuth  # noqa: PLC0415
         from botocore.awsrequest import AWSRequest  # noqa: PLC0415
     except ImportError as error:
         raise InfraError(
-            "sign in by IAM to", target.name, "boto3 is not installed on the host that runs the module",
-            "Install python3-boto3 there, or give a password.",
+            "sign in with IAM to", target.name, "boto3 is not installed on the host that runs the module",
+            "Install python3-boto3 there, or set password.",
         ) from error  # fmt: skip
     credentials = credentials or botocore.session.get_session().get_credentials()
     if credentials is None:
         raise InfraError(
-            "sign in by IAM to", target.name, "there are no AWS credentials", "Give them as boto3 looks for them."
+            "sign in with IAM to",
+            target.name,
+            "there are no AWS credentials",
+            "Provide them where boto3 looks for them, such as AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY.",
         )
     query = {"Action": "connect", "User": target.username or ""}
     if target.iam_serverless:
@@ -180,11 +186,11 @@ def packed(*words: bytes) -> bytes:
     return b"*%d\r\n%b" % (len(words), b"".join([b"$%d\r\n%b\r\n" % (len(word), word) for word in words]))
 
 
-class Wire:
-    """One connection: commands are written packed, answers read in their order."""
+class Connection:
+    """One connection: commands are written packed, replies are read in their order."""
 
     def __init__(self, connection: t.Any) -> None:
-        self._connection = connection
+        self._connection = connection  # redis-py's
         self._socket = connection._sock
         self._reader = hiredis.Reader(replyError=Refused)
 
@@ -192,18 +198,18 @@ class Wire:
         try:
             self._socket.sendall(data)
         except OSError as error:
-            raise Away(str(error) or type(error).__name__) from error
+            raise Unreachable(str(error) or type(error).__name__) from error
 
     def read(self) -> t.Any:
-        """The next answer; an error of the server's is returned, not raised."""
+        """The next reply; an error reply is returned, not raised."""
         reader = self._reader
         while (answer := reader.gets()) is False:
             try:
                 data = self._socket.recv(262144)
             except OSError as error:
-                raise Away(str(error) or type(error).__name__) from error
+                raise Unreachable(str(error) or type(error).__name__) from error
             if not data:
-                raise Away("the connection was cut")
+                raise Unreachable("the connection was closed")
             reader.feed(data)
         return answer
 
@@ -221,7 +227,7 @@ class Wire:
         self._connection.disconnect()
 
 
-def connect(target: Target, host: str, port: int, *, sentinel: bool = False) -> Wire:
+def connect(target: Target, host: str, port: int, *, sentinel: bool = False) -> Connection:
     options: dict[str, t.Any] = {
         "host": host,
         "port": port,
@@ -235,7 +241,7 @@ def connect(target: Target, host: str, port: int, *, sentinel: bool = False) -> 
     if target.iam_cache and not sentinel:
         options["password"] = iam_token(target)
     if int(redis.__version__.split(".")[0]) >= 5:
-        options["protocol"] = 2  # without a HELLO, and without messages that nobody asked for
+        options["protocol"] = 2  # without HELLO, and without push messages
     if target.tls:
         options |= {"ssl_ca_certs": target.ca_cert, "ssl_cert_reqs": "required", "ssl_check_hostname": True}
     connection = (redis.SSLConnection if target.tls else redis.Connection)(**options)
@@ -246,16 +252,16 @@ def connect(target: Target, host: str, port: int, *, sentinel: bool = False) -> 
     except (redis.exceptions.ConnectionError, redis.exceptions.TimeoutError) as error:
         if str(error).startswith("Error") and "certificate" in str(error).lower():
             raise Refused(f"TLS {error}") from error
-        raise Away(str(error)) from error
+        raise Unreachable(str(error)) from error
     except redis.exceptions.ResponseError as error:
         raise Refused(str(error)) from error
-    return Wire(connection)
+    return Connection(connection)
 
 
-def info(wire: Wire, section: bytes) -> dict[str, str] | None:
-    """A section of INFO; None where the account may not ask."""
+def info(connection: Connection, section: bytes) -> dict[str, str] | None:
+    """A section of INFO; None if the account lacks the permission."""
     try:
-        text = wire.ask(b"INFO", section)
+        text = connection.ask(b"INFO", section)
     except Refused as refused:
         if refused.word == "NOPERM":
             return None
@@ -265,7 +271,7 @@ def info(wire: Wire, section: bytes) -> dict[str, str] | None:
 
 
 def nodes_of(answer: t.Sequence[t.Any], asked: str) -> list[Node]:
-    """The primaries in an answer to CLUSTER SLOTS; a node that does not know its address is the one that was asked."""
+    """The primaries in the reply of `asked` to CLUSTER SLOTS. A node without an address is `asked` itself."""
     slots: dict[tuple[str, int], set[int]] = {}
     for first, last, primary, *_replicas in answer:
         host = (primary[0] or b"").decode() or asked
@@ -274,91 +280,91 @@ def nodes_of(answer: t.Sequence[t.Any], asked: str) -> list[Node]:
 
 
 class Cache:
-    """The cache as a whole: which primaries it has now, and connections to them."""
+    """The cache as a whole: its current primaries, and connections to them."""
 
     def __init__(self, target: Target) -> None:
         self.target = target
         self.clustered = False
         self._known: list[tuple[str, int]] = [] if target.sentinels else [(target.host, target.port)]
 
-    def wire(self, node: Node) -> Wire:
+    def connection(self, node: Node) -> Connection:
         return connect(self.target, node.host, node.port)
 
     def primaries(self) -> list[Node]:
-        """The primaries at this moment; in a cluster the first node that answers is believed."""
+        """The current primaries; in a cluster, according to the first node that answers."""
         if self.target.sentinels:
-            return [self._named_by_sentinel()]
-        said: list[Away] = []
+            return [self._primary_from_sentinel()]
+        errors: list[Unreachable] = []
         for host, port in self._known:
             try:
-                nodes = self._asked(host, port)
-            except Away as away:
-                said.append(away)
+                nodes = self._primaries_from(host, port)
+            except Unreachable as unreachable:
+                errors.append(unreachable)
                 continue
             if self.clustered:
                 self._known = list(dict.fromkeys([*((node.host, node.port) for node in nodes), *self._known]))
             return nodes
-        raise said[0]
+        raise errors[0]
 
-    def _asked(self, host: str, port: int) -> list[Node]:
-        with contextlib.closing(connect(self.target, host, port)) as wire:
-            said = (info(wire, b"cluster") or {}).get("cluster_enabled")
+    def _primaries_from(self, host: str, port: int) -> list[Node]:
+        with contextlib.closing(connect(self.target, host, port)) as connection:
+            enabled = (info(connection, b"cluster") or {}).get("cluster_enabled")
             nodes: list[Node] = []
-            if said != "0":
+            if enabled != "0":
                 try:
-                    nodes = nodes_of(wire.ask(b"CLUSTER", b"SLOTS"), host)
+                    nodes = nodes_of(connection.ask(b"CLUSTER", b"SLOTS"), host)
                 except Refused:
-                    if said == "1":
-                        raise  # where INFO does not say, this is how a single server answers
-            self.clustered = bool(said == "1" or nodes)
+                    if enabled == "1":
+                        raise  # without INFO, this is how a single server is recognised
+            self.clustered = bool(enabled == "1" or nodes)
             if not self.clustered:
-                self._must_be_primary(wire)
+                self._must_be_primary(connection)
                 return [Node(host, port)]
         if sum(len(node.slots or ()) for node in nodes) != ALL_SLOTS:
-            raise Away("not every slot of the cluster is served")
+            raise Unreachable("not all slots of the cluster are served")
         return nodes
 
-    def _must_be_primary(self, wire: Wire) -> None:
-        found = info(wire, b"replication") or {}
+    def _must_be_primary(self, connection: Connection) -> None:
+        found = info(connection, b"replication") or {}
         if found.get("role") == "slave":
             raise InfraError(
                 "write to",
                 self.target.name,
                 "it is a read-only replica",
-                f"Give its primary: {found.get('master_host')}:{found.get('master_port')}.",
+                f"Use its primary: {found.get('master_host')}:{found.get('master_port')}.",
             )
 
-    def _named_by_sentinel(self) -> Node:
-        said: list[str] = []
+    def _primary_from_sentinel(self) -> Node:
+        errors: list[str] = []
         for host, port in self.target.sentinels:
             try:
-                with contextlib.closing(connect(self.target, host, port, sentinel=True)) as wire:
-                    found = wire.ask(b"SENTINEL", b"GET-MASTER-ADDR-BY-NAME", self.target.service.encode())
-            except Away as away:
-                said.append(f"{host}:{port} {away}")
+                with contextlib.closing(connect(self.target, host, port, sentinel=True)) as connection:
+                    found = connection.ask(b"SENTINEL", b"GET-MASTER-ADDR-BY-NAME", self.target.service.encode())
+            except Unreachable as unreachable:
+                errors.append(f"{host}:{port} {unreachable}")
                 continue
             if found is None:
                 raise InfraError(
-                    "find", self.target.name, f"{host}:{port} knows no service of that name", "Check sentinel_service."
+                    "find", self.target.name, f"{host}:{port} has no service of that name", "Check sentinel_service."
                 )
             node = Node(found[0].decode(), int(found[1]))
-            with contextlib.closing(self.wire(node)) as wire:
-                if (info(wire, b"replication") or {}).get("role") == "slave":
-                    raise Away(f"{node.name} is not the primary any more")
+            with contextlib.closing(self.connection(node)) as connection:
+                if (info(connection, b"replication") or {}).get("role") == "slave":
+                    raise Unreachable(f"{node.name} is not the primary any more")
             return node
-        raise Away("; ".join(said))
+        raise Unreachable("; ".join(errors))
 
-    def wire_for(self, key: bytes) -> Wire:
-        """A connection to the primary that holds `key`."""
+    def connection_for(self, key: bytes) -> Connection:
+        """A connection to the primary that serves `key`."""
         nodes = self.primaries()
         slot = key_slot(key) if self.clustered else 0
-        return self.wire(next(node for node in nodes if node.slots is None or slot in node.slots))
+        return self.connection(next(node for node in nodes if node.slots is None or slot in node.slots))
 
 
 def rights_of(target: Target, keys: t.Sequence[bytes], commands: str, *, clustered: bool) -> str:
-    """The line that gives an account what suffices. An ACL can't say a space or a quote: any byte stands there."""
-    sayable = frozenset(range(33, 127)) - frozenset(b"\"'")
-    globs = ("".join(chr(byte) if byte in sayable else "?" for byte in key) for key in keys)
+    """The ACL line with the permissions that suffice. An ACL can't contain a space or a quote: `?` replaces them."""
+    allowed = frozenset(range(33, 127)) - frozenset(b"\"'")
+    globs = ("".join(chr(byte) if byte in allowed else "?" for byte in key) for key in keys)
     shown = "".join(f" ~{glob}" for glob in globs)
     more = " +cluster|slots" if clustered else ""
     return f"ACL SETUSER {target.username or 'default'} resetkeys{shown} -@all {commands}{more}"
@@ -366,35 +372,35 @@ def rights_of(target: Target, keys: t.Sequence[bytes], commands: str, *, cluster
 
 @contextlib.contextmanager
 def refusals_as_errors(action: str, target: Target, rights: t.Callable[[], str]) -> t.Iterator[None]:
-    """What the servers refuse, as errors with a next step; `rights` gives the ACL line that suffices."""
+    """Turn the servers' errors into InfraErrors; `rights` returns the ACL line that suffices."""
     try:
         yield
-    except Away as away:
+    except Unreachable as unreachable:
         raise NobodyThereError(
             action,
             target.name,
-            str(away).rstrip("."),
-            "Check that it is up, lets this host in, and whether it wants TLS.",
-        ) from away
+            str(unreachable).rstrip("."),
+            "Check that the server is up and accepts this host, and whether it requires TLS.",
+        ) from unreachable
     except Refused as refused:
         raise fault(action, target, refused, rights) from refused
 
 
 def fault(action: str, target: Target, refused: Refused, rights: t.Callable[[], str]) -> InfraError:
     if refused.word in ("WRONGPASS", "NOAUTH") or "invalid password" in str(refused):
-        return InfraError(action, target.name, f"it refuses the account: {refused}", "Check username and password.")
+        return InfraError(action, target.name, f"it rejects the account: {refused}", "Check username and password.")
     if refused.word == "TLS":
         return InfraError(
             action,
             target.name,
             f"its certificate is not trusted: {str(refused).removeprefix('TLS ')}",
-            "Give in ca_cert the certificates of the authority that signed it.",
+            "Set ca_cert to the certificates of the authority that signed it.",
         )
     if refused.word == "NOPERM":
         return InfraError(
             action,
             target.name,
-            f"the account lacks a right: {str(refused).removeprefix('NOPERM ')}",
-            f"This suffices: {rights()}",
+            f"the account lacks a permission: {str(refused).removeprefix('NOPERM ')}",
+            f"These permissions suffice: {rights()}",
         )
-    return InfraError(action, target.name, f"it answered: {refused}", "See what the server says about it.")
+    return InfraError(action, target.name, f"it answered: {refused}", "Look up the error in the server's log.")

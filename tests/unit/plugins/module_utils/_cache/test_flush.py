@@ -7,10 +7,9 @@ import typing as t
 
 import pytest
 
-from ansible_collections.nexod.infra.plugins.module_utils._cache import flush as _cache
-from ansible_collections.nexod.infra.plugins.module_utils._cache import globs as _cache_globs
-from ansible_collections.nexod.infra.plugins.module_utils._cache import server
-from ansible_collections.nexod.infra.plugins.module_utils._cache.globs import read_asked
+from ansible_collections.nexod.infra.plugins.module_utils._cache import flush as cache_flush
+from ansible_collections.nexod.infra.plugins.module_utils._cache import globs, pacing, server
+from ansible_collections.nexod.infra.plugins.module_utils._cache.globs import read_selection
 from ansible_collections.nexod.infra.plugins.module_utils._core.errors import InfraError
 
 KEYS = {b"api:1", b"api:2", b"user:1", b"session:1", b"session:2 api:", b"other"}
@@ -28,7 +27,7 @@ def commands(data: bytes) -> t.Iterator[list[bytes]]:
         yield words
 
 
-class Fake(server.Wire):
+class Fake(server.Connection):
     """Answers as Redis does: SCAN in three steps with every key named twice, UNLINK with how many there were."""
 
     def __init__(self, keys: set[bytes], *, writable: bool, spoils: dict[int, object]) -> None:
@@ -46,14 +45,14 @@ class Fake(server.Wire):
 
     def _carried_out(self, words: list[bytes]) -> t.Any:
         if words[0] == b"SCAN":
-            found = sorted(filter(_cache_globs.tester(_cache_globs.parse(words[3])), self.keys))
+            found = sorted(filter(globs.tester(globs.parse(words[3])), self.keys))
             step = int(words[1])
             return [[b"1", found[:3]], [b"2", []], [b"0", found]][step]
         if words[0] == b"UNLINK":
             assert self.writable, "check mode wrote"
             if self.spoils:
                 error = self.spoils.pop(min(self.spoils))
-                if isinstance(error, server.Away):
+                if isinstance(error, server.Unreachable):
                     raise error
                 return error
             gone = self.keys & set(words[1:])
@@ -67,21 +66,21 @@ class FakeCache(server.Cache):
         super().__init__(server.Target("10.0.0.1", 6379))
         self.clustered, self.keys, self.writable = clustered, keys, writable
         self.spoils = {int(name[1:]): what for name, what in spoils.items()}
-        self.wires = 0
+        self.connections = 0
 
     def primaries(self) -> list[server.Node]:
         return [NODE]
 
-    def wire(self, node: server.Node) -> server.Wire:
-        self.wires += 1
+    def connection(self, node: server.Node) -> server.Connection:
+        self.connections += 1
         return Fake(self.keys, writable=self.writable, spoils=self.spoils)
 
 
 def flush(
     cache: FakeCache, prefixes: t.Sequence[str], *, check: bool = False, patterns: t.Sequence[str] = (), **limits: t.Any
-) -> _cache.Flushed:
-    asked = read_asked(prefixes, patterns, ["session:"], waived=False)
-    return _cache.Flush(cache, asked, _cache.Limits(max_latency_ms=0, **limits), check=check).run()
+) -> cache_flush.Flushed:
+    asked = read_selection(prefixes, patterns, ["session:"], waived=False)
+    return cache_flush.Flush(cache, asked, pacing.Limits(max_latency_ms=0, **limits), check=check).run()
 
 
 @pytest.mark.parametrize("clustered", [False, True])
@@ -121,16 +120,16 @@ def test_what_is_told_of_each_node_and_in_all() -> None:
 
 def test_a_server_that_answers_with_a_protected_key_is_not_obeyed() -> None:
     cache = FakeCache(set(KEYS))
-    asked = read_asked(["api:"], [], ["session:"], waived=False)
-    wrong = read_asked([], ["*"], [], waived=True).wants
-    object.__setattr__(asked, "wants", wrong)
+    asked = read_selection(["api:"], [], ["session:"], waived=False)
+    wrong = read_selection([], ["*"], [], waived=True).selectors
+    object.__setattr__(asked, "selectors", wrong)
     with pytest.raises(InfraError, match="protected key"):
-        _cache.Flush(cache, asked, _cache.Limits(max_latency_ms=0), check=False).run()
+        cache_flush.Flush(cache, asked, pacing.Limits(max_latency_ms=0), check=False).run()
     assert cache.keys >= {b"session:1", b"session:2 api:"}
 
 
 @pytest.mark.parametrize(
-    ("keys", "shields", "there"),
+    ("keys", "prefixes", "expected"),
     [
         ([b"api:1", b"session:1"], (b"session:",), True),
         ([b"api:1", b"s"], (b"other:", b"s"), True),
@@ -140,13 +139,17 @@ def test_a_server_that_answers_with_a_protected_key_is_not_obeyed() -> None:
         ([], (b"session:",), False),
     ],
 )
-def test_whether_a_protected_key_is_among_them(keys: list[bytes], shields: tuple[bytes, ...], there: bool) -> None:
-    assert _cache.shielded(keys, shields) is there
+def test_whether_a_protected_key_is_among_them(keys: list[bytes], prefixes: tuple[bytes, ...], expected: bool) -> None:
+    assert cache_flush.any_protected(keys, prefixes) is expected
 
 
 @pytest.mark.parametrize(
     "spoil",
-    [server.Away("the connection was cut"), server.Refused("READONLY You can't write"), server.Refused("LOADING")],
+    [
+        server.Unreachable("the connection was closed"),
+        server.Refused("READONLY You can't write"),
+        server.Refused("LOADING"),
+    ],
     ids=["cut", "demoted", "loading"],
 )
 def test_a_disturbed_walk_begins_anew(spoil: Exception) -> None:
@@ -165,14 +168,14 @@ def test_keys_that_moved_are_looked_for_again() -> None:
     ("spoil", "limits", "words"),
     [
         (
-            server.Away("the connection was cut"),
+            server.Unreachable("the connection was closed"),
             {"patience": 0},
-            "the connection was cut.*Run it again once it answers",
+            "the connection was closed.*Run it again once the server answers",
         ),
         (
             server.Refused("NOPERM no permissions to run 'unlink'"),
             {},
-            "lacks a right.*ACL SETUSER default resetkeys ~api",
+            "lacks a permission.*ACL SETUSER default resetkeys ~api",
         ),
     ],
 )
@@ -186,14 +189,14 @@ def test_a_flush_that_ends_says_what_is_left(spoil: Exception, limits: dict[str,
 
 
 def test_the_deadline_and_the_most_keys() -> None:
-    with pytest.raises(InfraError, match="the deadline of 1e-06 s is over"):
+    with pytest.raises(InfraError, match="the deadline of 1e-06 s has passed"):
         flush(FakeCache(set(KEYS)), ["api:"], deadline=1e-6)
-    with pytest.raises(InfraError, match="0 keys would go so far"):
+    with pytest.raises(InfraError, match="0 keys would be deleted so far"):
         flush(FakeCache(set(KEYS), writable=False), ["api:"], deadline=1e-6, check=True)
     cache = FakeCache(set(KEYS))
     flushed = flush(cache, ["api:"], max_keys=1)
     assert (flushed.total, flushed.complete, len(cache.keys)) == (1, False, 5)
-    assert _cache.warnings_of(flushed, _cache.Limits(max_keys=1)) != []
+    assert cache_flush.warnings_of(flushed, pacing.Limits(max_keys=1)) != []
 
 
 @pytest.mark.parametrize(
@@ -201,22 +204,11 @@ def test_the_deadline_and_the_most_keys() -> None:
     [(400, 6.0, 200), (15, 6.0, 10), (10, 60.0, 10), (200, 0.5, 205), (10, 0.5, 11), (250, 0.1, 250), (200, 4.0, 200)],
 )
 def test_count_follows_the_latency(count: int, milliseconds: float, then: int) -> None:
-    assert _cache.next_count(count, milliseconds, 5.0) == then
-
-
-@pytest.mark.parametrize(("text", "found"), [("300s", 300), ("5m", 300), ("1h", 3600), ("1.5", 1.5), ("250ms", 0.25)])
-def test_seconds(text: str, found: float) -> None:
-    assert _cache.seconds(text) == found
-
-
-@pytest.mark.parametrize("text", ["", "soon", "-1s", "5 d"])
-def test_no_time(text: str) -> None:
-    with pytest.raises(InfraError, match="a number with a unit"):
-        _cache.seconds(text)
+    assert pacing.next_count(count, milliseconds, 5.0) == then
 
 
 def test_latency_is_told_within_five_percent() -> None:
-    latency = _cache.Latency()
+    latency = pacing.Latency()
     for number in range(1, 1001):
         latency.add(number / 100)
     found = latency.report()
@@ -227,8 +219,8 @@ def test_latency_is_told_within_five_percent() -> None:
 
 
 def test_keys_are_told_apart_from_the_last_ones_in_bounded_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_cache, "REMEMBERED", 4)
-    found = _cache.Distinct()
+    monkeypatch.setattr(pacing, "REMEMBERED", 4)
+    found = pacing.Distinct()
     assert found.new([b"1", b"2", b"1"]) == 2
     assert found.new([b"2", b"3", b"4"]) == 2
     assert found.new([b"4", b"5", b"5"]) == 1
@@ -279,7 +271,7 @@ def test_nodes_of_a_cluster() -> None:
 
 def test_rights_are_in_the_server_s_own_words() -> None:
     target = server.Target("a", 1, username="flusher")
-    line = server.rights_of(target, [b"api:*", b'a "b*'], _cache.COMMANDS, clustered=True)
+    line = server.rights_of(target, [b"api:*", b'a "b*'], cache_flush.COMMANDS, clustered=True)
     assert line.removesuffix(" +cluster|slots") == (
         "ACL SETUSER flusher resetkeys ~api:* ~a??b* -@all +scan +unlink +info +dbsize +ping +hello"
     )
@@ -296,5 +288,5 @@ def test_a_token_of_iam() -> None:
 
 
 def test_the_diff_names_no_key() -> None:
-    flushed = _cache.Flushed({"api:": 2, "user:": 0}, [], 1.0, kept=4, complete=True)
-    assert _cache.as_diff(flushed, "cache")["before"] == "api: 2 keys\n"
+    flushed = cache_flush.Flushed({"api:": 2, "user:": 0}, [], 1.0, kept=4, complete=True)
+    assert cache_flush.as_diff(flushed, "cache")["before"] == "api: 2 keys\n"

@@ -74,14 +74,14 @@ def test_glob(glob: bytes, key: bytes, matches: bool | None) -> None:
 def test_a_pattern_that_could_reach_a_session_is_refused(glob: str, reached: bool) -> None:
     assert globs.reaches(globs.parse(globs.raw(glob)), b"session:") is reached
     if reached:
-        with pytest.raises(InfraError, match='reaches keys under the protected "session:"'):
-            globs.read_asked(["api:"], [glob], ["session:"], waived=False)
+        with pytest.raises(InfraError, match='matches keys under the protected prefix "session:"'):
+            globs.read_selection(["api:"], [glob], ["session:"], waived=False)
 
 
 @pytest.mark.parametrize("prefix", ["", "s", "session", "session:", "session:abc"])
 def test_a_prefix_that_reaches_a_session_is_refused(prefix: str) -> None:
     with pytest.raises(InfraError):
-        globs.read_asked(["api:", prefix], [], ["session:"], waived=False)
+        globs.read_selection(["api:", prefix], [], ["session:"], waived=False)
 
 
 @pytest.mark.parametrize(
@@ -97,9 +97,11 @@ def test_a_prefix_that_reaches_a_session_is_refused(prefix: str) -> None:
 def test_protection_is_named_or_waived_by_name(protect: list[str], waived: bool, refused: bool) -> None:
     if refused:
         with pytest.raises(InfraError):
-            globs.read_asked(["api:"], [], protect, waived=waived)
+            globs.read_selection(["api:"], [], protect, waived=waived)
     else:
-        assert globs.read_asked(["api:"], [], protect, waived=waived).shields == tuple(map(str.encode, protect))
+        assert globs.read_selection(["api:"], [], protect, waived=waived).protected_prefixes == tuple(
+            map(str.encode, protect)
+        )
 
 
 @pytest.mark.parametrize(
@@ -117,13 +119,13 @@ def test_protection_is_named_or_waived_by_name(protect: list[str], waived: bool,
     ],
 )
 def test_keys_are_walked_once(prefixes: list[str], patterns: list[str], asked_for: bytes) -> None:
-    assert globs.read_asked(prefixes, patterns, [], waived=True).scan == asked_for
+    assert globs.read_selection(prefixes, patterns, [], waived=True).scan == asked_for
 
 
 def test_a_key_is_the_first_one_s() -> None:
-    wants = globs.read_asked(["api:", "api:1", "b"], ["*"], [], waived=True).wants
+    selectors = globs.read_selection(["api:", "api:1", "b"], ["*"], [], waived=True).selectors
     keys = [b"api:1", b"api:1", b"b", b"c", b"api:\xff"]
-    assert globs.sorted_out(keys, wants) == [[b"api:1", b"api:1", b"api:\xff"], [], [b"b"], [b"c"]]
+    assert globs.assigned(keys, selectors) == [[b"api:1", b"api:1", b"api:\xff"], [], [b"b"], [b"c"]]
 
 
 # Few letters, so that much of what is drawn meets; with all that globs, shells and protocols take for special.
@@ -133,9 +135,9 @@ keys = st.one_of(words.map(globs.raw), st.binary(max_size=8))
 STEADY = settings(max_examples=600, deadline=None, suppress_health_check=[HealthCheck.filter_too_much])
 
 
-def read(prefixes: list[str], patterns: list[str], protect: list[str]) -> globs.Asked | None:
+def read(prefixes: list[str], patterns: list[str], protect: list[str]) -> globs.Selection | None:
     try:
-        return globs.read_asked(prefixes, patterns, protect, waived=False)
+        return globs.read_selection(prefixes, patterns, protect, waived=False)
     except InfraError:
         return None
 
@@ -154,9 +156,9 @@ def test_nothing_ever_takes_a_protected_key(
     asked = read(prefixes, patterns, protect)
     assume(asked is not None)
     assert asked is not None
-    shielded = [shield + end for shield in asked.shields for end in (b"", *ends, *others)]
-    taken = [key for group in globs.sorted_out([*others, *ends, *shielded], asked.wants) for key in group]
-    assert not [key for key in taken if key.startswith(asked.shields)]
+    protected = [prefix + end for prefix in asked.protected_prefixes for end in (b"", *ends, *others)]
+    taken = [key for group in globs.assigned([*others, *ends, *protected], asked.selectors) for key in group]
+    assert not [key for key in taken if key.startswith(asked.protected_prefixes)]
 
 
 def exact(glob: bytes, key: bytes) -> bool:
@@ -215,24 +217,24 @@ def test_a_glob_is_read_as_redis_reads_it(glob: str, key: bytes) -> None:
 
 
 @STEADY
-@given(glob=words, shield=words.map(globs.raw), end=keys)
-def test_what_matches_under_a_prefix_is_known_to_reach_it(glob: str, shield: bytes, end: bytes) -> None:
+@given(glob=words, prefix=words.map(globs.raw), end=keys)
+def test_what_matches_under_a_prefix_is_known_to_reach_it(glob: str, prefix: bytes, end: bytes) -> None:
     try:
         places = globs.parse(globs.raw(glob))
     except ValueError:
         return
-    if globs.tester(places)(shield + end):
-        assert globs.reaches(places, shield)
+    if globs.tester(places)(prefix + end):
+        assert globs.reaches(places, prefix)
 
 
 @STEADY
 @given(prefixes=st.lists(words, max_size=3), patterns=st.lists(words, min_size=1, max_size=3), key=keys)
 def test_the_server_is_asked_for_every_key_that_is_wanted(prefixes: list[str], patterns: list[str], key: bytes) -> None:
     try:
-        asked = globs.read_asked(prefixes, patterns, [], waived=True)
+        asked = globs.read_selection(prefixes, patterns, [], waived=True)
     except InfraError:
         assume(False)
         return
     assume(key)
-    if any(globs.sorted_out([key], asked.wants)):
+    if any(globs.assigned([key], asked.selectors)):
         assert exact(asked.scan, key)

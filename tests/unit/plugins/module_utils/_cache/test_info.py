@@ -24,11 +24,11 @@ def test_a_key_is_shown_on_one_line() -> None:
 
 
 def test_rows_the_largest_and_the_table() -> None:
-    look = info.Look([], largest=2)
+    inventory = info.Inventory([], largest=2)
     for key, lifetime, size in ((b"api:1", 1000, 100), (b"api:2", 3000, 3000), (b"session:1", -1, 50), (b"x", 5000, 9)):
-        look.add(key, lifetime, size)
-    look.there = 8
-    found = look.report(["session:"])
+        inventory.add(key, lifetime, size)
+    inventory.total = 8
+    found = inventory.report(["session:"])
     assert list(found["prefixes"]) == ["api:", "session:", "(others)"]
     assert found["prefixes"]["api:"] == {
         "keys": 4,
@@ -39,18 +39,18 @@ def test_rows_the_largest_and_the_table() -> None:
     assert (found["sampled"], found["protected_without_lifetime"]) == (True, 2)
     assert found["largest"] == [{"name": "api:2", "bytes": 3000}, {"name": "api:1", "bytes": 100}]
     assert found["table"].splitlines()[:3] == [
-        "prefix    keys   memory  for ever  lifetime s (least, mean, most)",
-        "api:         4  6.1 KiB         0  1, 2, 3",
-        "session:     2    100 B         2  -",
+        "prefix    keys   memory  no expiry  lifetime s (least, mean, most)",
+        "api:         4  6.1 KiB          0  1, 2, 3",
+        "session:     2    100 B          2  -",
     ]
 
 
 def test_prefixes_that_were_found_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(info, "MOST_PREFIXES", 3)
-    look = info.Look([], largest=0)
+    inventory = info.Inventory([], largest=0)
     for number in range(10):
-        look.add(b"%d:x" % number, -1, 1)
-    assert [row.keys for row in look.rows.values()] == [1, 1, 1, 7]
+        inventory.add(b"%d:x" % number, -1, 1)
+    assert [row.keys for row in inventory.rows.values()] == [1, 1, 1, 7]
 
 
 @pytest.mark.parametrize(
@@ -62,5 +62,5 @@ def test_next_version(current: str | None, wanted: str | None, after: str) -> No
 
 
 def test_a_version_that_is_no_number_is_not_bumped() -> None:
-    with pytest.raises(InfraError, match="is no number"):
+    with pytest.raises(InfraError, match="is not a number"):
         namespace.next_version("query:version", "1.1.0", None)

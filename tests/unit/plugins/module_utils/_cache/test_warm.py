@@ -25,4 +25,4 @@ def test_each_url_is_asked_once_and_told() -> None:
 def test_what_the_time_does_not_suffice_for_stays_cold() -> None:
     rows = _cache_warm.warm(["/slow", "/later"], 0.05, 1, answers)
     assert [(row["url"], row["status"]) for row in rows] == [("/slow", 200), ("/later", None)]
-    assert _cache_warm.warnings_of(rows) == ["/later was not asked for, the time was over: it is not warm."]
+    assert _cache_warm.warnings_of(rows) == ["/later was not requested, the time was up: it is not warm."]
