@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the nexod.infra maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Controller's half of nexod.infra.alembic_downgrade: says for the audit who runs it."""
+"""Controller side of alembic_downgrade: adds to the audit who runs it."""
 
 from __future__ import annotations
 

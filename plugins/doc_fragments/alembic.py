@@ -1,16 +1,20 @@
 # Copyright: (c) 2026, the nexod.infra maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the modules alembic_* ask for in common."""
+"""Options that the modules alembic_* have in common."""
 
 from __future__ import annotations
 
 
 class ModuleDocFragment:
     DOCUMENTATION = r"""
+requirements:
+  - Alembic 1.13 or newer (tested with 1.13 to 1.20), SQLAlchemy 1.4 or newer and a PostgreSQL driver (psycopg, psycopg2
+    or asyncpg) in the environment of O(python), which is Python 3.9 or newer
+  - PostgreSQL 12 or newer
 options:
   chdir:
-    description: Folder to run in, as C(env.py) is meant to be. Default is the one that holds O(config).
+    description: Folder to run C(env.py) in. Defaults to the folder of O(config).
     type: path
   python:
     description: Path of the interpreter in the application's virtual environment.
@@ -19,81 +23,87 @@ options:
   config:
     description:
       - The application's C(alembic.ini), as a path (relative to O(chdir)), or as V(package:alembic.ini) inside a
-        package of O(python).
+        package that O(python) can import.
     type: str
     default: alembic.ini
   name:
-    description: Section of O(config), as of Alembic's option C(-n).
+    description: Section of O(config), like Alembic's option C(-n).
     type: str
     default: alembic
   x_args:
-    description: What C(env.py) reads with C(context.get_x_argument()), as of Alembic's option C(-x).
+    description: Arguments that C(env.py) reads with C(context.get_x_argument()), like Alembic's option C(-x).
     type: dict
     default: {}
   url:
     description:
-      - The database's URL as SQLAlchemy reads it, with special characters as V(%XX). Secret, it goes to the application
-        in the environment only.
-      - The address of the database itself. Behind a pooler that shares sessions by transaction see O(via_pooler).
+      - The database's URL as SQLAlchemy reads it, with special characters written as V(%XX). It is secret and passed to
+        the application in the environment only.
+      - Use the database's direct address. For a transaction-mode pooler, see O(via_pooler).
     type: str
     required: true
   url_option:
-    description: Option of the section that C(env.py) reads the URL from.
+    description: Option in the section that C(env.py) reads the URL from.
     type: str
     default: sqlalchemy.url
   url_env:
-    description: Environment variable that C(env.py) reads the URL from. It is set beside O(url_option).
+    description: Environment variable that C(env.py) reads the URL from. It is set in addition to O(url_option).
     type: str
   environment:
-    description: Further variables that C(env.py) wants. None of them is shown.
+    description: Further environment variables for C(env.py). Their values are hidden in all output.
     type: dict
     default: {}
   user:
     description:
-      - Account of the host that the application's code runs as; the one that runs the module where not given.
-      - In check mode one that is not there yet is passed over.
+      - Account of the host that the application's code runs as. Defaults to the account that runs the module.
+      - In check mode, an account that does not exist yet is ignored.
     type: str
   label:
-    description: Said to other runners that wait, in C(pg_stat_activity), for example the release's version.
+    description: Shown in C(pg_stat_activity) to identify this run to other runners, for example the release's version.
     type: str
     default: ""
   via_pooler:
     description:
-      - Whether to run through a pooler that shares sessions by transaction. The lock between runners is then held in an
-        open transaction of its own, and each transaction gets its limits anew.
-      - With asyncpg from 0.31 on. It prepares nothing then, whatever C(env.py) says of that.
-      - Without it such a pooler is recognised and refused.
+      - Whether to run through a transaction-mode pooler. The lock between runners is then held in an open transaction
+        of its own, and the limits are set again in each transaction.
+      - asyncpg must be 0.31 or newer. Prepared statements are then disabled, overriding C(env.py).
+      - If V(false), a transaction-mode pooler is detected and the run is refused.
     type: bool
     default: false
   timeout:
-    description: How long the whole run may take, as V(1h).
+    description: How long the whole run may take, as a duration.
     type: str
     default: 1h
 notes:
-  - Whatever is only shown is read from a read-only connection. What an C(env.py) runs before its migrations and only
-    makes, grants or comments (C(CREATE SCHEMA IF NOT EXISTS), C(CREATE EXTENSION), C(GRANT), a wider C(version_num)) is
-    left out there and named in a warning in check mode; it runs together with the revisions, and not at all where none
-    is pending. An C(env.py) that writes anything else first cannot be planned and is refused in check mode.
+  - Planning reads from a read-only connection. Statements that C(env.py) runs before its migrations and that only
+    create, grant or comment (C(CREATE SCHEMA IF NOT EXISTS), C(CREATE EXTENSION), C(GRANT), a wider C(version_num)) are
+    skipped there, and reported as a warning in check mode. They run together with the revisions, and not at all if none
+    is pending. An C(env.py) that writes anything else first can't be planned and is refused in check mode.
+  - The engine uses a few functions of Alembic's that Alembic does not document. They are looked for before anything
+    runs, and a release of Alembic that lacks one is refused with its version.
 """
 
     LIMITS = r"""
 options:
   lock_timeout:
     description:
-      - How long a statement waits for a table, as V(200ms). All other readers of the table queue behind it for so long,
-        so keep it short. V(0) is no limit. Does not apply to C(CONCURRENTLY) statements, which stand in nobody's way.
+      - How long a statement waits for a lock on a table, as a duration. All other queries on the table queue behind it
+        for that long, so keep it short. V(0) is no limit. It does not apply to C(CONCURRENTLY) statements, which block
+        nobody.
+      - A number without a unit is seconds, not milliseconds as in PostgreSQL's own setting of this name.
     type: str
     default: 200ms
   statement_timeout:
-    description: How long one statement may take; V(0) is no limit. Not applied to C(CONCURRENTLY) statements.
+    description:
+      - How long one statement may take, as a duration. V(0) is no limit. It does not apply to C(CONCURRENTLY)
+        statements.
     type: str
     default: "0"
   runner_lock_wait:
-    description: How long to wait for another runner to end.
+    description: How long to wait for another runner on the same database, as a duration.
     type: str
     default: 60s
   lock_retries:
-    description: How often to try again, about 0.5 seconds apart, when a table stayed busy and nothing was committed.
+    description: How often to retry, about 0.5 seconds apart, if a table stayed locked and nothing was committed.
     type: int
     default: 60
 """
@@ -102,18 +112,19 @@ options:
 options:
   audit_table:
     description:
-      - Table that gets one row for each revision that ran; made where it is missing. V(TABLE) or V(SCHEMA.TABLE).
+      - Table that gets one row for each revision that ran, as V(TABLE) or V(SCHEMA.TABLE). It is created if it is
+        missing. If it can't be written, no revision is run.
       - Its columns are C(at), C(who), C(job), C(release) (O(label)), C(direction), C(revision), C(ms), C(outcome).
     type: str
   audit_who:
     description:
       - Who runs this, for O(audit_table).
-      - Default is whom AWX names (its schedule, where nobody began the job) or GitHub Actions (E(GITHUB_ACTOR)), else
-        the login name on the controller.
+      - Defaults to the user that AWX names (its schedule, if no user started the job) or GitHub Actions
+        (E(GITHUB_ACTOR)), otherwise to the login name on the controller.
     type: str
   audit_job:
     description:
       - Which job this is, for O(audit_table).
-      - Default is AWX's job, or the run of GitHub Actions (E(GITHUB_RUN_ID)).
+      - Defaults to AWX's job, or to the run of GitHub Actions (E(GITHUB_RUN_ID)).
     type: str
 """

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.nexod.infra.plugins.module_utils._alembic.request import database_url
+from ansible_collections.nexod.infra.plugins.module_utils._alembic.url import database_url
 
 DOCUMENTATION = r"""
 name: database_url
@@ -23,13 +23,13 @@ options:
     type: dict
     required: true
   driver:
-    description: SQLAlchemy's name of the driver; asyncpg has a word of its own for sslmode.
+    description: Name of the driver in SQLAlchemy. For asyncpg, C(sslmode) is passed as C(ssl).
     type: str
     default: psycopg
 """
 
 EXAMPLES = r"""
-- name: Bring the schema to the release
+- name: Upgrade the schema to the release
   nexod.infra.alembic_upgrade:
     python: /opt/api/1.1.0/bin/python
     config: nexod_api:alembic.ini

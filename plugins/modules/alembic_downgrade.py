@@ -2,52 +2,50 @@
 # Copyright: (c) 2026, the nexod.infra maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Take a database's schema back to a revision with Alembic."""
+"""Downgrade a database's schema with Alembic."""
 
 from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: alembic_downgrade
-short_description: Take a PostgreSQL schema back to a revision with Alembic
+short_description: Downgrade a PostgreSQL schema with Alembic
 version_added: "1.1.0"
 author: The nexod.infra maintainers (@nexod)
 description:
   - Runs the downgrades of an application's revisions down to O(revision), with the application's own interpreter and
     its unmodified C(env.py), under the same lock and limits as M(nexod.infra.alembic_upgrade).
-  - A downgrade can delete what users have written since. So its target is named, and O(confirm) is asked for.
-  - Refuses where a step is empty or not implemented, and names it. The schema would stay, and the record say otherwise.
-  - In check mode the steps and their SQL are shown from a read-only connection.
-requirements:
-  - Alembic 1.13 or newer, SQLAlchemy 1.4 or newer and a PostgreSQL driver (psycopg, psycopg2 or asyncpg) in the
-    environment of O(python), which is Python 3.9 or newer
-  - PostgreSQL 12 or newer
+  - A downgrade can delete what users have written since. That is why its target must be named and O(confirm) set.
+  - Refuses to run if a downgrade is empty or not implemented, because Alembic would record a downgrade that did not
+    happen.
+  - In check mode the steps and their SQL are shown, read from a read-only connection.
 extends_documentation_fragment:
   - nexod.infra.alembic
   - nexod.infra.alembic.limits
   - nexod.infra.alembic.audit
+  - nexod.infra.durations
 options:
   revision:
-    description: Identifier of the revision to be at afterwards, or V(base) for none.
+    description: Identifier of the revision to downgrade to, or V(base) to undo all revisions.
     type: str
     required: true
   confirm:
-    description: Whether it is really meant.
+    description: Must be V(true). A safeguard against an accidental downgrade.
     type: bool
     default: false
   allow_empty:
-    description: Revisions whose downgrade has nothing to take back, and is empty for that reason.
+    description: Revisions whose downgrade is rightly empty, because there is nothing to revert.
     type: list
     elements: str
     default: []
   transaction:
-    description: As of M(nexod.infra.alembic_upgrade).
+    description: As for M(nexod.infra.alembic_upgrade).
     type: str
     choices: [as_env, per_revision]
     default: as_env
 """
 
 EXAMPLES = r"""
-- name: Take the schema back to where the release before left it
+- name: Downgrade the schema to the state of the previous release
   nexod.infra.alembic_downgrade:
     chdir: /opt/api/current
     python: /opt/api/current/venv/bin/python
@@ -59,20 +57,20 @@ EXAMPLES = r"""
 
 RETURN = r"""
 before:
-  description: The heads that the database was at.
-  returned: when the database could be asked
+  description: The database's heads before the run.
+  returned: when the database could be reached
   type: list
   elements: str
   sample: ["0010"]
 after:
-  description: The heads that it is at, read on a fresh connection; in check mode where it would be.
-  returned: when the database could be asked
+  description: Its heads after the run, read on a new connection; in check mode, the expected ones.
+  returned: when the database could be reached
   type: list
   elements: str
   sample: ["0008"]
 applied:
-  description: The steps that were taken, as of M(nexod.infra.alembic_upgrade).
-  returned: when the database could be asked
+  description: The revisions that were downgraded, as for M(nexod.infra.alembic_upgrade).
+  returned: when the database could be reached
   type: list
   elements: dict
   contains:
@@ -90,10 +88,10 @@ applied:
       type: list
       elements: dict
     statements_total:
-      description: How many there were.
+      description: Number of all statements.
       type: int
 pending:
-  description: The revisions that would be taken back.
+  description: The revisions that would be downgraded.
   returned: in check mode
   type: list
   elements: dict
@@ -102,15 +100,17 @@ sql:
   returned: in check mode
   type: dict
 failure:
-  description: C(revision), C(statement), C(sqlstate), C(blockers) and what to do C(next).
+  description: C(revision), C(statement), C(sqlstate), C(blockers), and in C(next) what to do.
   returned: when a step failed
   type: dict
 """
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.nexod.infra.plugins.module_utils._alembic.module import run_module
+from ansible_collections.nexod.infra.plugins.module_utils._alembic.operations import downgrade
 from ansible_collections.nexod.infra.plugins.module_utils._alembic.request import ARGUMENTS as SHARED
-from ansible_collections.nexod.infra.plugins.module_utils._alembic.request import AUDIT, LIMITS, downgrade, wire
+from ansible_collections.nexod.infra.plugins.module_utils._alembic.request import AUDIT, LIMITS
 
 ARGUMENTS = {
     **SHARED,
@@ -124,7 +124,7 @@ ARGUMENTS = {
 
 
 def main() -> None:
-    wire(AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True), downgrade)
+    run_module(AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True), downgrade)
 
 
 if __name__ == "__main__":

@@ -2,37 +2,34 @@
 # Copyright: (c) 2026, the nexod.infra maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Where a database is, by Alembic, and what is pending."""
+"""Report the Alembic revision of a database, and what is pending."""
 
 from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: alembic_info
-short_description: Say where a PostgreSQL schema is, by Alembic, and what is pending
+short_description: Report the Alembic revision of a PostgreSQL schema, and the pending revisions
 version_added: "1.1.0"
 author: The nexod.infra maintainers (@nexod)
 description:
-  - Asks with the application's own interpreter and its unmodified C(env.py), on a read-only connection. Not even
-    Alembic's own table is made.
-requirements:
-  - Alembic 1.13 or newer, SQLAlchemy 1.4 or newer and a PostgreSQL driver (psycopg, psycopg2 or asyncpg) in the
-    environment of O(python), which is Python 3.9 or newer
-  - PostgreSQL 12 or newer
+  - Uses the application's own interpreter and its unmodified C(env.py), on a read-only connection. Nothing is written,
+    not even Alembic's own table.
 extends_documentation_fragment:
   - nexod.infra.alembic
+  - nexod.infra.durations
 options:
   check_drift:
     description: Whether to compare the schema with the models that C(env.py) names (C(target_metadata)).
     type: bool
     default: false
   render:
-    description: Whether to say the SQL of each pending revision.
+    description: Whether to return the SQL of each pending revision.
     type: bool
     default: false
 """
 
 EXAMPLES = r"""
-- name: See what is pending
+- name: Show what is pending
   nexod.infra.alembic_info:
     chdir: /opt/api/current
     python: /opt/api/current/venv/bin/python
@@ -43,7 +40,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 current:
-  description: The heads that the database is at.
+  description: The database's heads.
   returned: success
   type: list
   elements: str
@@ -55,12 +52,12 @@ heads:
   elements: str
   sample: ["0010"]
 unknown:
-  description: What the database is at and the release does not know. Not empty where a newer release has been there.
+  description: Heads of the database that the release does not know. Not empty if a newer release has migrated it.
   returned: success
   type: list
   elements: str
 pending:
-  description: The revisions that an upgrade to all heads would run; none where there is something unknown.
+  description: The revisions that an upgrade to all heads would run; empty if RV(unknown) is not.
   returned: success
   type: list
   elements: dict
@@ -72,16 +69,16 @@ pending:
       description: First line of its description.
       type: str
     contract:
-      description: Whether it says that it takes away what older code reads.
+      description: Whether it is declared to remove what older code reads.
       type: bool
     sql:
-      description: Its SQL, where it was asked for.
+      description: Its SQL, if O(render=true).
       type: str
     not_rendered:
-      description: Why that can't be shown in full.
+      description: Why the SQL is incomplete.
       type: str
 history:
-  description: All revisions of the release, the first one first.
+  description: All revisions of the release, the oldest first.
   returned: success
   type: list
   elements: dict
@@ -93,7 +90,7 @@ history:
       description: First line of its description.
       type: str
     down:
-      description: What it stands on.
+      description: The revisions before it.
       type: list
       elements: str
     branches:
@@ -101,31 +98,33 @@ history:
       type: list
       elements: str
     branch_point:
-      description: Whether several stand on it.
+      description: Whether several revisions follow it.
       type: bool
     contract:
-      description: Whether it says that it takes away what older code reads.
+      description: Whether it is declared to remove what older code reads.
       type: bool
     applied:
-      description: Whether the database has passed it.
+      description: Whether it is applied.
       type: bool
 branches:
-  description: Those of RV(history) that are a branch's beginning or have a label.
+  description: The revisions of RV(history) that are branch points or have a label.
   returned: success
   type: list
   elements: dict
 lock_holder:
-  description: The runner that migrates the database now (C(pid), C(program), C(host), C(since), C(seconds)), or none.
+  description:
+    - The runner that migrates the database now (C(pid), C(program), C(host), C(since), C(seconds)); None if there is
+      none.
   returned: success
   type: dict
 invalid_indexes:
-  description: Indexes that no query uses, because building them was interrupted, with their C(table).
+  description: Indexes that no query uses because building them was interrupted, each with its C(table).
   returned: success
   type: list
   elements: dict
 drift:
-  description: What separates the schema from the models; None where C(env.py) names no models.
-  returned: where O(check_drift=true)
+  description: Differences between the schema and the models; None if C(env.py) names no models.
+  returned: if O(check_drift=true)
   type: list
   elements: str
 server:
@@ -137,8 +136,9 @@ server:
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.nexod.infra.plugins.module_utils._alembic.module import fail, register_secrets
+from ansible_collections.nexod.infra.plugins.module_utils._alembic.operations import info
 from ansible_collections.nexod.infra.plugins.module_utils._alembic.request import ARGUMENTS as SHARED
-from ansible_collections.nexod.infra.plugins.module_utils._alembic.request import hide, info
 from ansible_collections.nexod.infra.plugins.module_utils._core.errors import InfraError
 
 ARGUMENTS = {
@@ -151,10 +151,11 @@ ARGUMENTS = {
 def main() -> None:
     module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
     try:
-        hide(module)
+        register_secrets(module)
         result = info(module.params)
     except InfraError as error:
-        module.fail_json(**error.report())
+        fail(module, error)
+        return
     module.exit_json(changed=False, **result)
 
 

@@ -12,30 +12,27 @@ short_description: Record an Alembic revision in a PostgreSQL database without r
 version_added: "1.1.0"
 author: The nexod.infra maintainers (@nexod)
 description:
-  - Says in Alembic's own table that the database is at O(revision), and touches nothing else. For a schema that was
-    made by other means.
-  - With the application's own interpreter and its unmodified C(env.py), under the same lock as
+  - Records in Alembic's own table that the database is at O(revision), and changes nothing else. For a schema that was
+    created by other means.
+  - Uses the application's own interpreter and its unmodified C(env.py), under the same lock as
     M(nexod.infra.alembic_upgrade).
-requirements:
-  - Alembic 1.13 or newer, SQLAlchemy 1.4 or newer and a PostgreSQL driver (psycopg, psycopg2 or asyncpg) in the
-    environment of O(python), which is Python 3.9 or newer
-  - PostgreSQL 12 or newer
 extends_documentation_fragment:
   - nexod.infra.alembic
   - nexod.infra.alembic.limits
+  - nexod.infra.durations
 options:
   revision:
-    description: V(head), V(heads), V(base) for none, or the identifier of a revision.
+    description: V(head), V(heads), the identifier of a revision, or V(base) for no revision.
     type: str
     required: true
   purge:
-    description: Whether to forget what is recorded first, also where the release does not know it.
+    description: Whether to delete what is recorded first, including revisions that the release does not know.
     type: bool
     default: false
 """
 
 EXAMPLES = r"""
-- name: Say that the schema that was restored is the release's
+- name: Record that the restored schema is that of the release
   nexod.infra.alembic_stamp:
     chdir: /opt/api/current
     python: /opt/api/current/venv/bin/python
@@ -45,14 +42,14 @@ EXAMPLES = r"""
 
 RETURN = r"""
 before:
-  description: The heads that were recorded.
-  returned: when the database could be asked
+  description: The heads that were recorded before.
+  returned: when the database could be reached
   type: list
   elements: str
   sample: []
 after:
-  description: The heads that are recorded, read on a fresh connection; in check mode those that would be.
-  returned: when the database could be asked
+  description: The heads that are recorded now, read on a new connection; in check mode, the expected ones.
+  returned: when the database could be reached
   type: list
   elements: str
   sample: ["0010"]
@@ -60,8 +57,10 @@ after:
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.nexod.infra.plugins.module_utils._alembic.module import run_module
+from ansible_collections.nexod.infra.plugins.module_utils._alembic.operations import stamp
 from ansible_collections.nexod.infra.plugins.module_utils._alembic.request import ARGUMENTS as SHARED
-from ansible_collections.nexod.infra.plugins.module_utils._alembic.request import LIMITS, stamp, wire
+from ansible_collections.nexod.infra.plugins.module_utils._alembic.request import LIMITS
 
 ARGUMENTS = {
     **SHARED,
@@ -72,7 +71,7 @@ ARGUMENTS = {
 
 
 def main() -> None:
-    wire(AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True), stamp)
+    run_module(AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True), stamp)
 
 
 if __name__ == "__main__":

@@ -33,8 +33,9 @@ sys.path[:0] = [str(ROOT / "tests"), str(ROOT / ".collections")]
 from integration.alembic_project import of  # noqa: E402
 from integration.conftest import Postgres, folder_of_postgres, made_application, running_postgres  # noqa: E402
 
-from ansible_collections.nexod.infra.plugins.module_utils._alembic import request as _alembic  # noqa: E402
-from ansible_collections.nexod.infra.plugins.module_utils._alembic.lint import look, squawk_program  # noqa: E402
+from ansible_collections.nexod.infra.plugins.module_utils._alembic.lint import lint, squawk_program  # noqa: E402
+from ansible_collections.nexod.infra.plugins.module_utils._alembic.operations import upgrade  # noqa: E402
+from ansible_collections.nexod.infra.plugins.module_utils._alembic.url import database_url  # noqa: E402
 from ansible_collections.nexod.infra.plugins.modules import alembic_upgrade  # noqa: E402
 
 REPORT = ROOT / ".report" / "bench-migrate.json"
@@ -108,7 +109,7 @@ class Bench:
         self.python = made_application()
         self.alembic = str(Path(self.python).with_name("alembic"))
         given = {"host": postgres.host, "port": postgres.port, "user": postgres.user, "password": postgres.password}
-        self.url = _alembic.database_url({**given, "name": DATABASE}, "psycopg")
+        self.url = database_url({**given, "name": DATABASE}, "psycopg")
         self.run(self.alembic, "init", "migrations")
         ini = folder / "alembic.ini"
         lines = [line for line in ini.read_text().splitlines() if not line.startswith("sqlalchemy.url")]
@@ -166,20 +167,20 @@ class Bench:
         self.run(self.alembic, "upgrade", "head", "--sql")
 
     def engine(self) -> None:
-        _alembic.upgrade({**self.parameters, "lint": "off"}, check=False)
+        upgrade({**self.parameters, "lint": "off"}, check=False)
 
     def engine_by_default(self) -> None:
         """As the action does it: plan, lint, and the run of what was looked at."""
         planned = self.plan(check=False)
         if planned:
-            _alembic.upgrade({**self.parameters, "linted": planned}, check=False)
+            upgrade({**self.parameters, "_internal": {"linted": planned}}, check=False)
 
     def plan(self, *, check: bool = True) -> list[str]:
-        facts = _alembic.upgrade(self.parameters, check=check).facts
+        facts = upgrade(self.parameters, check=check).facts
         pending = facts.get("pending") or []
         if not pending:
             return []
-        said = look(self.parameters, "error", pending, facts, squawk_program())
+        said = lint(self.parameters, "error", pending, facts, squawk_program())
         if said.get("failed"):
             sys.exit(str(said["msg"]))
         return [step["revision"] for step in pending]

@@ -11,7 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.nexod.infra.plugins.module_utils._alembic import request as _alembic
+from ansible_collections.nexod.infra.plugins.module_utils._alembic import operations
+from ansible_collections.nexod.infra.plugins.module_utils._alembic.answers import Outcome
+from ansible_collections.nexod.infra.plugins.module_utils._alembic.url import database_url
 from ansible_collections.nexod.infra.plugins.module_utils._core.errors import InfraError
 from ansible_collections.nexod.infra.plugins.modules import (
     alembic_downgrade,
@@ -105,7 +107,7 @@ class Project:
     def url(self, driver: str = "psycopg", **changed: t.Any) -> str:
         server = self.postgres
         given = {"host": server.host, "port": server.port, "user": server.user, "password": server.password}
-        return _alembic.database_url({**given, "name": self.name, **changed}, driver)
+        return database_url({**given, "name": self.name, **changed}, driver)
 
     def environment(self, text: str) -> None:
         (self.folder / "migrations/env.py").write_text(text)
@@ -123,19 +125,19 @@ class Project:
         text = file.read_text()
         file.write_text(f"{text[: text.index('def downgrade')]}def downgrade():\n{body}\n")
 
-    def upgrade(self, *, check: bool = False, **changed: t.Any) -> _alembic.Outcome:
-        return _alembic.upgrade({**self.parameters, **changed}, check=check, folder=str(self.folder))
+    def upgrade(self, *, check: bool = False, **changed: t.Any) -> Outcome:
+        return operations.upgrade({**self.parameters, **changed}, check=check, folder=str(self.folder))
 
-    def downgrade(self, revision: str, *, check: bool = False, **changed: t.Any) -> _alembic.Outcome:
+    def downgrade(self, revision: str, *, check: bool = False, **changed: t.Any) -> Outcome:
         given = {**of(alembic_downgrade), **self.shared(), "revision": revision, "confirm": True, **changed}
-        return _alembic.downgrade(given, check=check, folder=str(self.folder))
+        return operations.downgrade(given, check=check, folder=str(self.folder))
 
-    def stamp(self, revision: str, *, check: bool = False, **changed: t.Any) -> _alembic.Outcome:
+    def stamp(self, revision: str, *, check: bool = False, **changed: t.Any) -> Outcome:
         given = {**of(alembic_stamp), **self.shared(), "revision": revision, **changed}
-        return _alembic.stamp(given, check=check, folder=str(self.folder))
+        return operations.stamp(given, check=check, folder=str(self.folder))
 
     def info(self, **changed: t.Any) -> dict[str, t.Any]:
-        return _alembic.info({**of(alembic_info), **self.shared(), **changed}, folder=str(self.folder))
+        return operations.info({**of(alembic_info), **self.shared(), **changed}, folder=str(self.folder))
 
     def shared(self) -> dict[str, t.Any]:
         return {name: self.parameters[name] for name in ("config", "python", "url", "url_env", "timeout", "label")}

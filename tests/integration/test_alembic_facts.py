@@ -11,7 +11,8 @@ import typing as t
 
 import pytest
 
-from ansible_collections.nexod.infra.plugins.module_utils._alembic import request as _alembic
+from ansible_collections.nexod.infra.plugins.module_utils._alembic.engine.protocol import LOCK
+from ansible_collections.nexod.infra.plugins.module_utils._alembic.url import secrets_of
 from ansible_collections.nexod.infra.plugins.module_utils._core.errors import InfraError
 
 from .alembic_project import (
@@ -170,7 +171,7 @@ def test_5_a_direct_runner_and_one_through_a_pooler_keep_each_other_out(
     project: Project, pgbouncer: t.Callable[[str], int]
 ) -> None:
     project.revise(FIRST)
-    first, second = _alembic._alembic_helper.LOCK
+    first, second = LOCK
     with contextlib.closing(project.postgres.connect(project.name, "owner")) as other:
         other.cursor().execute(f"SELECT pg_advisory_lock({first}, {second})")
         with pytest.raises(InfraError, match="held by pid"):
@@ -364,7 +365,7 @@ def test_a_contract_waits_for_consent(project: Project) -> None:
     project.upgrade(revision="0001")
     project.rows("INSERT INTO things VALUES (1, 'Jane')")
     for check in (True, False):
-        with pytest.raises(InfraError, match="0002 takes away what older code reads") as caught:
+        with pytest.raises(InfraError, match="0002 removes what older code reads") as caught:
             project.upgrade(check=check)
     assert "allow_contract" in str(caught.value)
     assert project.recorded() == ["0001"]
@@ -378,14 +379,14 @@ def test_a_contract_waits_for_consent(project: Project) -> None:
     ("changed", "environment", "words"),
     [
         pytest.param({"password": "wr0ng"}, None, "Correct the user or the password", id="password"),
-        pytest.param({"name": "nowhere"}, None, "Make the database first", id="no database"),
-        pytest.param({"port": 1}, None, "See that PostgreSQL runs", id="host gone"),
+        pytest.param({"name": "nowhere"}, None, "Create the database first", id="no database"),
+        pytest.param({"port": 1}, None, "Check that PostgreSQL runs", id="host gone"),
         pytest.param({}, "raise KeyError('TENANT')", "(?s)KeyError: 'TENANT'.*Fix env.py", id="env.py raises"),
         pytest.param(
             {}, "import sys; sys.exit('no tenant')", "(?s)SystemExit: no tenant.*Fix env.py", id="env.py ends"
         ),
         pytest.param(
-            {}, "from alembic import context", "never came to context.run_migrations", id="env.py does nothing"
+            {}, "from alembic import context", "did not call context.run_migrations", id="env.py does nothing"
         ),
     ],
 )
@@ -399,7 +400,7 @@ def test_refused(project: Project, changed: dict[str, t.Any], environment: str |
 
 def test_no_rights(project: Project) -> None:
     project.revise("    op.execute('CREATE TABLE pg_catalog.things ()')")
-    with pytest.raises(InfraError, match=r"(?s)42501.*Give the user the right"):
+    with pytest.raises(InfraError, match=r"(?s)42501.*Grant the user the privilege"):
         project.upgrade()
 
 
@@ -579,7 +580,7 @@ def test_stamp_and_a_database_that_is_ahead(project: Project) -> None:
 
 def test_the_holder_of_the_lock_is_seen(project: Project) -> None:
     project.revise(FIRST)
-    first, second = _alembic._alembic_helper.LOCK
+    first, second = LOCK
     with contextlib.closing(project.postgres.connect(project.name, "owner")) as other:
         other.cursor().execute(f"SET application_name = 'somebody'; SELECT pg_advisory_lock({first}, {second})")
         pid = other.info.backend_pid
@@ -596,6 +597,6 @@ def test_no_secret_is_in_argv_or_left_behind(project: Project) -> None:
     shown = subprocess.run(["ps", "axww", "-o", "args"], capture_output=True, text=True, check=True).stdout
     runner.join()
     assert str(project.folder) in shown
-    for secret in _alembic.secrets_of(project.url()):
+    for secret in secrets_of(project.url()):
         assert secret not in shown
     assert list(project.folder.glob("alembic-*")) == []

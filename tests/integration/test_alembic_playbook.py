@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.nexod.infra.plugins.module_utils._alembic.request import secrets_of
+from ansible_collections.nexod.infra.plugins.module_utils._alembic.url import secrets_of
 
 from .alembic_project import FIRST, Project
 from .conftest import ROOT, program

@@ -71,9 +71,9 @@ def test_status_plan_up_and_nothing_more(migrate: Command, project: Project) -> 
     project.revise(FIRST, "    op.execute('ALTER TABLE things ADD COLUMN age integer')")
     before = migrate("status")
     assert before.returncode == 0, before.stderr
-    assert "no revision: it is empty" in before.stdout
+    assert "no revision (empty database)" in before.stdout
     assert "0001 Step 1\n          0002 Step 2" in before.stdout
-    assert "nobody migrates" in before.stdout
+    assert "runner    none" in before.stdout
 
     plan = migrate("plan", "--sql")
     assert plan.returncode == 0, plan.stderr
@@ -112,7 +112,7 @@ def test_without_squawk_it_says_so_and_runs_nothing(migrate: Command, project: P
     migrate.settings(squawk="")
     done = migrate("up", PATH="/usr/bin:/bin")
     assert done.returncode == 1
-    assert "squawk is not here" in done.stderr
+    assert "squawk is not installed" in done.stderr
     assert migrate("up", "--lint", "off", PATH="/usr/bin:/bin").returncode == 0
 
 
@@ -128,11 +128,11 @@ def test_check_finds_drift_and_invalid_indexes(migrate: Command, project: Projec
     assert pending.returncode == 0, pending.stdout + pending.stderr
     seen = migrate.metrics("check_metrics_file")
     assert (seen["check_success"], seen["check_pending_revisions"]) == (1, 1)
-    assert "check_drift_differences" not in seen  # before its upgrade a schema is not what the models say
+    assert "check_drift_differences" not in seen  # before its upgrade the schema differs from the models
 
     assert migrate("up").returncode == 0
     well = migrate("check")
-    assert (well.returncode, "none: the schema is what the models say" in well.stdout) == (0, True), well.stdout
+    assert (well.returncode, "none: the schema matches the models" in well.stdout) == (0, True), well.stdout
     project.rows("ALTER TABLE people ADD COLUMN by_hand text")
     project.rows("INSERT INTO people (name) VALUES ('twice'), ('twice')")
     with pytest.raises(Exception, match="could not create unique index"):
@@ -151,7 +151,7 @@ def test_a_database_that_is_away_is_a_failed_check(migrate: Command, project: Pr
     (migrate.home / "secrets.json").write_text(json.dumps({"url": project.url(port=1)}))
     done = migrate("check")
     assert done.returncode == 1
-    assert "Cannot look at database" in done.stderr
+    assert "Cannot inspect database" in done.stderr
     assert migrate.metrics("check_metrics_file")["check_success"] == 0
     assert migrate("plan").returncode == 1
 
@@ -181,4 +181,4 @@ def test_others_are_told_to_ask_root(migrate: Command, project: Project) -> None
             path.chmod(path.stat().st_mode | 0o055)
     done = migrate("status", account="nobody")
     assert done.returncode == 1
-    assert "Type: sudo migrate" in done.stderr
+    assert "Run: sudo migrate" in done.stderr

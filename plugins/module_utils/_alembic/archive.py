@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the nexod.infra maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The migrations inside a release's archive, for a plan on a host that does not have the release yet."""
+"""The migrations inside a release's archive, to plan with on a host that does not have the release yet."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from ansible_collections.nexod.infra.plugins.module_utils._core.errors import In
 
 
 def pack_tree(archive: Path, config: str) -> str:
-    """The package that `config` (``package:alembic.ini``) names, as a zip file in base64; empty where it is a path."""
+    """The package that `config` (``package:alembic.ini``) names, as a zip file in base64; empty for a path."""
     package, colon, inside = config.partition(":")
     if not colon:
         return ""
@@ -50,20 +50,20 @@ def packed(wheel: zipfile.ZipFile, package: str) -> str:
 
 def unpack_tree(tree: str, folder: Path) -> None:
     with zipfile.ZipFile(io.BytesIO(base64.b64decode(tree))) as small:
-        small.extractall(folder)  # noqa: S202  packed by us; zipfile leads no name out of the folder
+        small.extractall(folder)  # noqa: S202  packed by us, and zipfile extracts nothing outside the folder
 
 
 def other_interpreter(python: str) -> str | None:
-    """The newest of the releases beside the one of `python` that has an interpreter; their dependencies are alike."""
+    """The interpreter of the newest other release in the same folder, whose dependencies are probably the same."""
     home = Path(python).parent.parent.parent
     found = [path for path in home.glob("*/bin/python") if path.exists()]
     return str(max(found, key=lambda path: path.lstat().st_mtime)) if found else None
 
 
 def history(tree: str) -> list[dict[str, t.Any]]:
-    """Every revision of the tree, from the first on, as an upgrade of an empty database runs them.
+    """Every revision of the tree in the order in which an upgrade of an empty database runs them.
 
-    Read without Alembic, from each file's own text: a plan needs it where nothing is installed yet.
+    Read from the files' source, because Alembic may not be installed yet.
     """
     found: dict[str, tuple[set[str], str]] = {}
     with zipfile.ZipFile(io.BytesIO(base64.b64decode(tree))) as small:
@@ -76,7 +76,7 @@ def history(tree: str) -> list[dict[str, t.Any]]:
 
 
 def revision_in(source: str) -> dict[str, tuple[set[str], str]]:
-    """Identifier -> (what it stands on, first line of its description), where the file is a revision's."""
+    """Identifier -> (the revisions before it, first line of its docstring); empty if the file is no revision."""
     try:
         module = ast.parse(source)
     except SyntaxError:

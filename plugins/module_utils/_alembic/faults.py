@@ -1,13 +1,14 @@
 # Copyright: (c) 2026, the nexod.infra maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The faults of the modules ``alembic_*`` in words: what was attempted, why it failed, what to do next."""
+"""The messages of the modules ``alembic_*``: what was attempted, why it failed, and what to do next."""
 
 from __future__ import annotations
 
 import dataclasses
 import typing as t
 
+from ansible_collections.nexod.infra.plugins.module_utils._alembic.url import place
 from ansible_collections.nexod.infra.plugins.module_utils._core.errors import InfraError
 
 Facts = t.Mapping[str, t.Any]
@@ -15,24 +16,17 @@ Facts = t.Mapping[str, t.Any]
 
 @dataclasses.dataclass(frozen=True)
 class Situation:
-    """What was attempted on which database with which interpreter, and what the run has told before it failed.
+    """What was attempted on which database with which interpreter, and what the run reported before it failed."""
 
-    `looked` is false where it failed before the database could be asked where it is.
-    """
-
-    what: str
+    action: str
     database: Facts
     python: str
     known: dict[str, t.Any]
-    looked: bool = True
+    inspected: bool = True  # false: it failed before it knew where the database is
     variable: str = ""  # where env.py reads the URL
 
 
-def place(database: Facts) -> str:
-    return f'"{database["name"]}" at {database["host"]}:{database["port"]}'
-
-
-def lasted(seconds: int) -> str:
+def elapsed(seconds: int) -> str:
     minutes, rest = divmod(seconds, 60)
     hours, minutes = divmod(minutes, 60)
     if hours:
@@ -41,17 +35,18 @@ def lasted(seconds: int) -> str:
 
 
 def fault(event: Facts, situation: Situation) -> InfraError:
-    kind, what, where = event["kind"], situation.what, place(situation.database)
-    known = situation.known if situation.looked else {}
-    if kind in SIMPLE:
-        cause, next_step = SIMPLE[kind](event, situation)
-        return InfraError(what, where, cause, next_step, **known)
+    kind, action, where = event["kind"], situation.action, place(situation.database)
+    known = situation.known if situation.inspected else {}
+    if kind in MESSAGES:
+        cause, next_step = MESSAGES[kind](event, situation)
+        return InfraError(action, where, cause, next_step, **known)
     if kind == "locked":
+        holder = event.get("holder") or None
+        cause, next_step = held_by(holder or {})
         return InfraError(
-            "take the migration lock on database", where, *held(event.get("holder") or {}), **known,
-            lock_holder=event.get("holder") or None,
-        )  # fmt: skip
-    return failed(what, where, event, known)
+            "acquire the migration lock on database", where, cause, next_step, **known, lock_holder=holder
+        )
+    return failed(action, where, event, known)
 
 
 def listed(names: t.Any) -> str:
@@ -64,162 +59,178 @@ def connection(event: Facts, situation: Situation) -> tuple[str, str]:
     state = str(event.get("sqlstate") or "")
     text = cause.lower()
     if state == "28P01" or "password authentication failed" in text:
-        return cause, "Correct the user or the password in `url`; special characters are written as %XX."
+        return cause, "Correct the user or the password in `url`. Write special characters as %XX."
     if state == "3D000" or "does not exist" in text:
-        return cause, "Make the database first, or correct its name in `url`."
+        return cause, "Create the database first, or correct its name in `url`."
     if state == "28000" or "pg_hba" in text:
-        return cause, f"Let this host in, in pg_hba.conf of {host}, for that user and database."
+        return cause, f"Allow this host, user and database in pg_hba.conf of {host}."
     if not event.get("listens", True):
-        return cause, f"See that PostgreSQL runs on {host} and that no firewall stands before port {port}."
-    return cause, f"Check that {host}:{port} is up and lets this host in, and the user and password."
+        return cause, f"Check that PostgreSQL runs on {host} and that no firewall blocks port {port}."
+    return cause, f"Check that {host}:{port} is up and accepts this host, and check the user and password."
 
 
 def pooled(_event: Facts, situation: Situation) -> tuple[str, str]:
     host = str(situation.database["host"])
-    direct = "the database's own address"
+    direct = "the database's direct address"
     if "pooler.supabase.com" in host:
         direct = (
             "Supabase's direct address (db.PROJECT.supabase.co:5432), or the session pooler's (port 5432, not 6543)"
         )
     into = f" (env.py reads it from {situation.variable})" if situation.variable else ""
     return (
-        "a pooler stands between that shares sessions by transaction: settings would leak to its other clients "
-        "and no lock would hold",
-        f"Give {direct} in `url`{into}, or set `via_pooler: true`.",
+        "the connection goes through a transaction-mode pooler, where session settings leak to other clients and "
+        "advisory locks do not hold",
+        f"Set `url`{into} to {direct}, or set `via_pooler: true`.",
     )
 
 
-SIMPLE: dict[str, t.Callable[[Facts, Situation], tuple[str, str]]] = {
+MESSAGES: dict[str, t.Callable[[Facts, Situation], tuple[str, str]]] = {
     "no_alembic": lambda event, here: (
-        f"Alembic is not in the environment of {here.python} ({event.get('detail')})",
-        "Install the release with its dependencies, or name another interpreter in `python`.",
+        f"Alembic is not installed in the environment of {here.python} ({event.get('detail')})",
+        "Install the release with its dependencies, or set `python` to another interpreter.",
+    ),
+    "unsupported_alembic": lambda event, here: (
+        f"Alembic {event.get('version')} in the environment of {here.python} lacks what the migration engine calls: "
+        f"{listed(event.get('missing'))}",
+        f"Install a release of Alembic that this collection is tested with ({event.get('tested')}), or a newer version "
+        "of this collection.",
     ),
     "no_driver": lambda event, here: (
         f"the environment of {here.python} lacks the database driver ({event.get('detail')})",
-        "Add it to the release, or name the one that is there in `url` (postgresql+DRIVER://).",
+        "Add it to the release, or name an installed one in `url` (postgresql+DRIVER://).",
     ),
     "no_package": lambda event, here: (
         f'{here.python} has no package "{event.get("package")}"',
-        "Check `config` and that the release is installed.",
+        "Check `config`, and that the release is installed.",
     ),
     "no_config": lambda event, _here: (
-        f"there is no {event.get('path')}",
-        "Check `chdir` and `config`, and that the release holds it.",
+        f"{event.get('path')} does not exist",
+        "Check `chdir` and `config`, and that the release contains it.",
     ),
     "no_section": lambda event, _here: (
         f"{event.get('path')} has no section [{event.get('section')}]",
         "Correct `name`.",
     ),
     "config": lambda event, _here: (
-        f"{event.get('path')} does not load: {event.get('detail')}",
-        "Fix the configuration or the revision it names.",
+        f"{event.get('path')} can't be loaded: {event.get('detail')}",
+        "Fix the configuration, or the revision that the error names.",
     ),
     "connect": connection,
     "pooled": pooled,
     "pooled_driver": lambda _event, _here: (
-        "a pooler stands between that shares sessions by transaction, and asyncpg before 0.31 prepares each statement "
-        "in a session",
-        "Give the database's own address in `url`, a URL with the driver psycopg, or a newer asyncpg to the release.",
+        "the connection goes through a transaction-mode pooler, and asyncpg before 0.31 prepares each statement in a "
+        "session",
+        "Set `url` to the database's direct address, use the driver psycopg, or install asyncpg 0.31 or newer.",
     ),
     "replica": lambda _event, _here: (
-        "it is a replica in recovery and takes no writes",
-        "Give the primary's address in `url`.",
+        "it is a replica in recovery and accepts no writes",
+        "Set `url` to the primary's address.",
     ),
     "settings": lambda event, _here: (
-        f"the server did not take {listed(event.get('names'))}, and without limits no revision runs",
-        "Give a direct connection, and see that env.py does not set them itself.",
+        f"the server did not accept {listed(event.get('names'))}, and no revision is run without these limits",
+        "Connect directly, and check that env.py does not set them itself.",
     ),
     "many_heads": lambda event, _here: (
         f"the release has {len(event.get('heads') or [])} heads: {listed(event.get('heads'))}",
-        'Join them with "alembic merge heads", or ask for `revision: heads`.',
+        'Join them with "alembic merge heads", or set `revision: heads`.',
     ),
     "unknown_revision": lambda event, _here: (
         f"the release has no revision {event.get('revision')} (its head: {listed(event.get('heads'))})",
-        "Check `revision` and that the release is the right one.",
+        "Check `revision`, and that this is the right release.",
     ),
     "ahead": lambda event, _here: (
         f"the database is at {listed(event.get('heads'))}, which this release does not know "
-        f"(its head: {listed(event.get('known'))}): a newer release has been here",
-        "Deploy a release that holds that revision; to run older code on this schema use roll_back.yml.",
+        f"(its head: {listed(event.get('known'))}): a newer release has migrated it",
+        "Deploy a release that contains that revision. To run older code on this schema, use roll_back.yml.",
     ),
     "not_below": lambda event, _here: (
         f"{event.get('revision')} is not below where the database is ({listed(event.get('heads')) or 'base'})",
-        "Give a revision that the database has passed (nexod.infra.alembic_info lists them).",
+        "Give a revision that is applied (nexod.infra.alembic_info lists them).",
     ),
     "no_migrations_run": lambda _event, _here: (
-        "env.py never came to context.run_migrations()",
-        "See that env.py calls it without an `if` around it that is false here.",
+        "env.py did not call context.run_migrations()",
+        "Check that env.py calls it, and that no condition around the call is false here.",
     ),
     "left_out": lambda event, _here: (
-        f"env.py failed: {event.get('detail')}; a plan writes nothing and has left out what env.py runs first: "
+        f"env.py failed: {event.get('detail')}. A plan writes nothing and skipped what env.py runs first: "
         f"{'; '.join(event['statements'])}",
-        "Where it needs that, let it do without what is not there yet, or run without check mode; else fix env.py.",
+        "If env.py depends on those statements, make it tolerate their absence or run without check mode. Otherwise "
+        "fix env.py.",
     ),
     "unguarded": lambda event, _here: (
-        "env.py runs in autocommit, which nothing keeps from writing through a pooler that shares sessions by "
-        f"transaction: {' '.join(str(event.get('statement')).split())[:300]}",
-        "Give the database's own address in `url`: the plan is made on a read-only connection there.",
+        "env.py runs in autocommit mode, and through a transaction-mode pooler nothing prevents it from writing: "
+        f"{' '.join(str(event.get('statement')).split())[:300]}",
+        "Set `url` to the database's direct address, where the plan is made on a read-only connection.",
     ),
     "contract": lambda event, _here: (
-        f"{listed(event.get('revisions'))} takes away what older code reads",
-        "Once no release that reads it runs any more, set `allow_contract: true`.",
+        f"{listed(event.get('revisions'))} removes what older code reads",
+        "Once no running release reads it any more, set `allow_contract: true`.",
     ),
     "empty_downgrade": lambda event, _here: (
-        f"the downgrade of {listed(event.get('revisions'))} is empty or not implemented: the schema would stay, and "
-        "the record say otherwise",
-        "Write the step, or name the revision in `allow_empty` where there is nothing to take back.",
+        f"the downgrade of {listed(event.get('revisions'))} is empty or not implemented: Alembic would record a "
+        "downgrade that did not happen",
+        "Write the downgrade, or list the revision in `allow_empty` if there is nothing to revert.",
     ),
     "unseen": lambda event, _here: (
-        f"{listed(event.get('revisions'))} became pending after the plan was looked at",
-        "Run again: the new plan is looked at then.",
+        f"{listed(event.get('revisions'))} became pending after the plan was checked",
+        "Run again to check the new plan.",
+    ),
+    "audit": lambda event, _here: (
+        f"the audit table {event.get('table')} can't be written: {event.get('detail')}"
+        + (f" (SQLSTATE {event['sqlstate']})" if event.get("sqlstate") else ""),
+        "Grant the user INSERT on it (and CREATE on its schema if it does not exist), or remove `audit_table`. No "
+        "revision was run.",
     ),
     "not_recorded": lambda event, _here: (
-        "Alembic ended without an error, but nothing of "
-        f"{listed(step['revision'] for step in event['pending'])} is in the database",
-        "See that env.py runs no statement on its connection before context.configure(), and commits.",
+        "Alembic ended without an error, but did not record "
+        f"{listed(step['revision'] for step in event['pending'])} in the database",
+        "Check that env.py runs no statement on its connection before context.configure(), and that it commits.",
     ),
 }
 
 
-def held(holder: Facts) -> tuple[str, str]:
+def held_by(holder: Facts) -> tuple[str, str]:
+    """Cause and next step for a lock that another runner holds."""
     if not holder:
         return "another runner held it", "Run again."
     return (
         f'held by pid {holder["pid"]} ("{holder["program"]}", from {holder["host"]}, '
-        f"connected for {lasted(holder['seconds'])})",
+        f"connected for {elapsed(holder['seconds'])})",
         f"Wait for it, or end it with: SELECT pg_terminate_backend({holder['pid']});",
     )
 
 
 def blocked_by(blockers: t.Sequence[Facts]) -> str:
-    """Who stands in the way, in one clause each."""
+    """The sessions that hold the lock, one clause each."""
     return "; ".join(
         f'pid {one["pid"]} ("{one["program"]}" of {one["user"]} from {one["host"]}, {one["state"]}, its transaction '
-        f"began {lasted(one['seconds'] or 0)} ago): {' '.join((one['query'] or '').split())[:200]}"
+        f"began {elapsed(one['seconds'] or 0)} ago): {' '.join((one['query'] or '').split())[:200]}"
         for one in blockers
     )
 
 
 NEXT_STEPS = {
-    "55P03": "Another transaction held the table all the while: run again when it is quiet, or raise lock_retries.",
-    "40P01": "Run again when the tables are quiet.",
+    "55P03": "Another transaction held a lock on the table the whole time: run again when it has ended, or raise "
+    "lock_retries.",
+    "40P01": "Run again when the tables are less busy.",
     "57014": "The statement took longer than statement_timeout: raise it, or split the revision.",
-    "25001": "Put the statement into `with op.get_context().autocommit_block():`.",
-    "25006": "env.py writes even when only a plan is asked for. A plan leaves out what only creates and grants, no "
-    "more: let a revision do the rest.",
-    "42501": "Give the user the right, or run as the schema's owner.",
+    "25001": "Move the statement into `with op.get_context().autocommit_block():`.",
+    "25006": "env.py writes while it is only planned, and a plan can only skip statements that create or grant. Move "
+    "the others to a revision.",
+    "42501": "Grant the user the privilege, or run as the schema's owner.",
 }
 
 
-def failed(what: str, where: str, event: Facts, known: dict[str, t.Any]) -> InfraError:
+def failed(action: str, where: str, event: Facts, known: dict[str, t.Any]) -> InfraError:
+    """A revision, or env.py itself, raised an exception."""
     state, revision = event.get("sqlstate"), event.get("revision")
     after = known.get("revision_after")
-    left = f"The database is at {after}" if after else "Its revision is not known"
+    left = f"The database is at {after}" if after else "Its revision is unknown"
     if event.get("partial"):
-        left += f", and a part of {revision} is committed"
-    next_step = NEXT_STEPS.get(state or "", "Fix the revision and run again: it goes on from there.")
+        left += f", and part of {revision} is committed"
+    advice = NEXT_STEPS.get(state or "", "Fix the revision and run again: the run continues from there.")
     if not revision and state not in NEXT_STEPS:
-        next_step = "Fix env.py, or give it what it asks for in `environment` and `x_args`."
+        advice = "Fix env.py, or pass what it reads in `environment` and `x_args`."
     cause = f"revision {revision} failed: {event['detail']}" if revision else f"env.py failed: {event['detail']}"
     if state:
         cause += f" (SQLSTATE {state})"
@@ -229,19 +240,19 @@ def failed(what: str, where: str, event: Facts, known: dict[str, t.Any]) -> Infr
     blockers = list(event.get("blockers") or [])
     if blockers:
         cause += f". Blocked by {blocked_by(blockers)}"
-    following = f"{left}. {next_step}" if revision else next_step
+    next_step = f"{left}. {advice}" if revision else advice
     failure = {
         "revision": revision,
         "sqlstate": state,
         "statement": event.get("statement"),
         "blockers": blockers,
-        "next": following,
+        "next": next_step,
     }
     return InfraError(
-        what,
+        action,
         where,
         cause,
-        following,
+        next_step,
         **known,
         failure=failure,
         failed_revision=revision,

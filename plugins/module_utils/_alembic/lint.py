@@ -1,10 +1,10 @@
 # Copyright: (c) 2026, the nexod.infra maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which statements of pending revisions block or break what runs beside them, weighed by the tables' live sizes.
+"""Which statements of pending revisions block or break running code, weighed by the current sizes of the tables.
 
-squawk reads the SQL, rules of our own see what it does not; what matters for a database that is in use decides here.
-Runs on the controller: hosts have no package index, and need none for this.
+The findings are squawk's and those of a few rules of our own. Runs on the controller: squawk is a PyPI package, and
+hosts need no package index this way.
 """
 
 from __future__ import annotations
@@ -18,20 +18,25 @@ import tempfile
 import typing as t
 from pathlib import Path
 
-from ansible_collections.nexod.infra.plugins.module_utils._alembic.faults import place
-from ansible_collections.nexod.infra.plugins.module_utils._alembic.helper import NAME, statements_in, table_of
-from ansible_collections.nexod.infra.plugins.module_utils._alembic.request import duration, read_url
+from ansible_collections.nexod.infra.plugins.module_utils._alembic.engine.sql import (
+    NAME,
+    statements_in,
+    table_of,
+    unquoted,
+)
+from ansible_collections.nexod.infra.plugins.module_utils._alembic.url import place, read_url
+from ansible_collections.nexod.infra.plugins.module_utils._core.durations import milliseconds
 from ansible_collections.nexod.infra.plugins.module_utils._core.errors import InfraError
 from ansible_collections.nexod.infra.plugins.module_utils._core.processes import run
 
 Facts = t.Mapping[str, t.Any]
-NO_SQUAWK = "squawk is not here, only a part of the lint was done: pip install squawk-cli"
+NO_SQUAWK = "squawk is not installed, so the lint checked only its own rules. Install it: pip install squawk-cli"
 
 
 @dataclasses.dataclass(frozen=True)
 class Rule:
-    """`harm`: blocks (others wait), breaks (running code fails), fails (the revision itself does), always (it does,
-    whatever is in the table).
+    """`harm`: "blocks" (others wait), "breaks" (running code fails), "fails" (the revision fails if there are rows),
+    "always" (the revision fails).
     """
 
     harm: str
@@ -39,11 +44,11 @@ class Rule:
     next_step: str
 
 
-# Those of squawk's rules that are about harm. Its rules of style are not asked: they stop no deploy.
+# Those of squawk's rules that are about harm. Its rules of style are ignored.
 RULES = {
     "require-concurrent-index-creation": Rule(
         "blocks",
-        "CREATE INDEX holds a SHARE lock: nobody writes until it is built",
+        "CREATE INDEX holds a SHARE lock: all writes wait until it is built",
         "Build it CONCURRENTLY, in an autocommit_block().",
     ),
     "require-concurrent-index-deletion": Rule(
@@ -53,18 +58,18 @@ RULES = {
     ),
     "ban-concurrent-index-creation-in-transaction": Rule(
         "always",
-        "CONCURRENTLY in a transaction is refused (SQLSTATE 25001)",
-        "Put it into `with op.get_context().autocommit_block():`.",
+        "CONCURRENTLY is refused in a transaction (SQLSTATE 25001)",
+        "Move it into `with op.get_context().autocommit_block():`.",
     ),
     "adding-foreign-key-constraint": Rule(
         "blocks",
-        "both tables take no writes while all rows are looked up",
-        "Add it NOT VALID, and VALIDATE it in a later revision.",
+        "writes to both tables wait while all rows are checked",
+        "Add it as NOT VALID, and VALIDATE it in a later revision.",
     ),
     "constraint-missing-not-valid": Rule(
         "blocks",
         "the table is scanned under a lock",
-        "Add it NOT VALID, and VALIDATE it in a later revision.",
+        "Add it as NOT VALID, and VALIDATE it in a later revision.",
     ),
     "adding-not-nullable-field": Rule(
         "blocks",
@@ -73,64 +78,70 @@ RULES = {
     ),
     "adding-required-field": Rule(
         "fails",
-        "a column that is NOT NULL without a default can't be added where there are rows, and code that does not know "
-        "it can't insert",
-        "Give it a constant default, or add it nullable, fill it and require it later.",
+        "a NOT NULL column without a default can't be added to a table with rows, and code that does not know it can't "
+        "insert",
+        "Give it a constant default, or add it as nullable, fill it, and set NOT NULL later.",
     ),
     "adding-field-with-default": Rule(
         "blocks",
-        "a volatile default writes every row anew under an ACCESS EXCLUSIVE lock",
+        "a volatile default rewrites every row under an ACCESS EXCLUSIVE lock",
         "Add the column without it, set the default, and fill old rows in batches.",
     ),
     "adding-serial-primary-key-field": Rule(
         "blocks",
-        "the table is written anew and indexed under an ACCESS EXCLUSIVE lock",
-        "Add the column, fill it, build the index CONCURRENTLY, and make the constraint of it.",
+        "the table is rewritten and indexed under an ACCESS EXCLUSIVE lock",
+        "Add the column, fill it, build the index CONCURRENTLY, and add the constraint USING INDEX.",
     ),
     "changing-column-type": Rule(
         "blocks",
-        "the table is written anew under an ACCESS EXCLUSIVE lock",
-        "Add a column of the new type beside it, fill it, and let the code change over.",
+        "the table is rewritten under an ACCESS EXCLUSIVE lock",
+        "Add a column of the new type, fill it, and switch the code to it.",
     ),
     "disallowed-unique-constraint": Rule(
         "blocks",
         "the index is built under an ACCESS EXCLUSIVE lock",
         "Build a unique index CONCURRENTLY, then ADD CONSTRAINT ... UNIQUE USING INDEX.",
     ),
-    "renaming-column": Rule("breaks", "running code asks for the old name", "Add the new one beside it; see contract."),
-    "renaming-table": Rule("breaks", "running code asks for the old name", "Leave a view with the old name."),
+    "renaming-column": Rule(
+        "breaks",
+        "running code uses the old name",
+        "Add a new column, and drop the old one in a contract revision.",
+    ),
+    "renaming-table": Rule("breaks", "running code uses the old name", "Create a view with the old name."),
     "ban-drop-column": Rule(
         "breaks",
-        "code that still reads it fails, and its data is gone",
-        "Once no release reads it, begin the revision's docstring with `Contract:`.",
+        "code that still reads it fails, and its data is lost",
+        "Once no running release reads it, begin the revision's docstring with `Contract:`.",
     ),
     "ban-drop-table": Rule(
         "breaks",
-        "code that still reads it fails, and its data is gone",
-        "Once no release reads it, begin the revision's docstring with `Contract:`.",
+        "code that still reads it fails, and its data is lost",
+        "Once no running release reads it, begin the revision's docstring with `Contract:`.",
     ),
-    "ban-drop-database": Rule("always", "all data is gone", "Take it out."),
-    "ban-truncate-cascade": Rule("breaks", "tables that refer to it are emptied too", "Name the tables one by one."),
+    "ban-drop-database": Rule("always", "all data is lost", "Remove the statement."),
+    "ban-truncate-cascade": Rule("breaks", "tables that reference it are emptied too", "Name the tables one by one."),
     "ban-alter-domain-with-add-constraint": Rule(
-        "blocks", "every table with the domain is scanned under a lock", "Add it NOT VALID, and VALIDATE it later."
+        "blocks", "every table with the domain is scanned under a lock", "Add it as NOT VALID, and VALIDATE it later."
     ),
     "require-lock-timeout": Rule(
         "blocks",
-        "without lock_timeout everyone queues behind a statement that waits for a lock",
-        "Give `lock_timeout`.",
+        "without lock_timeout, all other queries queue behind a statement that waits for its lock",
+        "Set `lock_timeout`.",
     ),
-    # What squawk does not see.
+    # What squawk does not check.
     "whole-table-write": Rule(
         "blocks",
-        "every row is locked until the revision commits, and is written anew",
-        "Write in batches by key, each its own transaction, or name the rows in WHERE.",
+        "every row is rewritten, and locked until the revision commits",
+        "Write in batches by key, each in its own transaction, or restrict the rows with WHERE.",
     ),
-    "explicit-lock": Rule("blocks", "LOCK is held until the revision commits", "Take it out, or a weaker one."),
+    "explicit-lock": Rule(
+        "blocks", "the lock is held until the revision commits", "Remove it, or use a weaker lock mode."
+    ),
     "blocking-refresh": Rule(
-        "blocks", "nobody reads the view until it is built", "REFRESH MATERIALIZED VIEW CONCURRENTLY."
+        "blocks", "reads of the view wait until it is rebuilt", "Use REFRESH MATERIALIZED VIEW CONCURRENTLY."
     ),
     "table-rewrite": Rule(
-        "blocks", "the table is written anew under an ACCESS EXCLUSIVE lock", "Use pg_repack, outside of migrations."
+        "blocks", "the table is rewritten under an ACCESS EXCLUSIVE lock", "Use pg_repack, outside migrations."
     ),
 }
 OWN = (
@@ -163,8 +174,8 @@ def squawk_program() -> str | None:
 
 
 def ask_squawk(program: str, sql: t.Mapping[str, str], *, server: int, lock_timeout: int) -> list[dict[str, t.Any]]:
-    """What squawk says of each revision's SQL: `revision`, `rule`, `line` (from 0, in the revision's own text)."""
-    # What the module itself sets. statement_timeout is the caller's choice, also where it is none.
+    """squawk's findings: `revision`, `rule`, `line` (from 0, in the revision's own text)."""
+    # As the engine sets them. statement_timeout is the user's choice, even if it is none, so no finding about it.
     prelude = (f"SET lock_timeout = {lock_timeout};\n" if lock_timeout else "") + "SET statement_timeout = 60000;\n"
     shift = prelude.count("\n")
     with tempfile.TemporaryDirectory(prefix="alembic-lint-") as folder:
@@ -178,29 +189,24 @@ def ask_squawk(program: str, sql: t.Mapping[str, str], *, server: int, lock_time
         argv = [program, "--reporter", "json", "--pg-version", f"{server // 10000}.0", *names]
         done = run(argv, timeout=120, cwd=folder)
     try:
-        told = json.loads(done.stdout or "[]")
+        rows = json.loads(done.stdout or "[]")
     except ValueError:
-        told = None
-    if told is None or done.rc not in (0, 1):
+        rows = None
+    if rows is None or done.rc not in (0, 1):
         raise InfraError(
             "lint the pending revisions with",
             program,
             f"rc {done.rc}: {done.output[-500:]}",
-            "Run it by hand; `lint: off` goes on without it.",
+            "Run it by hand to see why. `lint: off` skips the lint.",
         )
     return [
         {"revision": names[Path(row["file"]).name], "rule": row["rule_name"], "line": max(row["line"] - shift, 0)}
-        for row in told
+        for row in rows
     ]
 
 
-def plain(name: str) -> str:
-    """An identifier as the server keeps it."""
-    return name[1:-1].replace('""', '"') if name.startswith('"') else name.lower()
-
-
 def statement_at(statements: t.Sequence[tuple[int, str]], line: int) -> int:
-    """Which of the statements the line is in."""
+    """The number of the statement that contains the line."""
     return max((number for number, (begin, _text) in enumerate(statements) if begin <= line), default=0)
 
 
@@ -213,7 +219,7 @@ def size_limit(kind: str) -> tuple[str, tuple[int, ...] | None]:
 
 
 def widens(old: str, new: str) -> bool:
-    """Whether the change of type leaves the rows as they are: varchar wider or to text, numeric with more digits."""
+    """Whether the new type needs no rewrite: a longer varchar, varchar to text, numeric with more digits."""
     (was, before), (will, after) = size_limit(old), size_limit(new)
     if was == "character varying" and will in ("character varying", "text"):
         return after is None or (before is not None and after >= before)
@@ -224,7 +230,7 @@ def widens(old: str, new: str) -> bool:
 
 
 def proven(statement: str, earlier: str, table: Facts) -> bool:
-    """Whether a validated CHECK proves all that become NOT NULL: one in the database, or one that runs before."""
+    """Whether a validated CHECK, in the database or earlier in the SQL, covers every column that becomes NOT NULL."""
     checks = table.get("checks") or []
     for name in REQUIRED.findall(statement):
         words = re.compile(rf"\(\s*{re.escape(name)}\s+IS\s+NOT\s+NULL\s*\)", re.IGNORECASE)
@@ -236,46 +242,46 @@ def proven(statement: str, earlier: str, table: Facts) -> bool:
     return bool(REQUIRED.search(statement))
 
 
-def kept_as_it_is(rule: str, statement: str, *, earlier: str, table: Facts) -> str | None:
-    """Why the rows need neither be scanned nor written anew, where that is so."""
+def without_rewrite(rule: str, statement: str, *, earlier: str, table: Facts) -> str | None:
+    """Why the rows need neither be scanned nor rewritten; None if they do."""
     if rule == "adding-not-nullable-field" and proven(statement, earlier, table):
-        return "a validated CHECK proves it, nothing is scanned"
+        return "a validated CHECK proves it, so nothing is scanned"
     retyped = RETYPED.search(statement) if rule == "changing-column-type" else None
-    old = (table.get("columns") or {}).get(plain(retyped[1])) if retyped else None
-    return f"{old} is kept as it is, nothing is written anew" if retyped and old and widens(old, retyped[2]) else None
+    old = (table.get("columns") or {}).get(unquoted(retyped[1])) if retyped else None
+    return f"{old} can be widened without a rewrite" if retyped and old and widens(old, retyped[2]) else None
 
 
 def weigh(rule: str, statement: str, *, earlier: str, table: Facts | None, small: int, contract: bool) -> str | None:
-    """Why the finding harms nobody here; None where it does. A table of which nothing is known may be a large one."""
+    """Why the finding is harmless here; None if it is not. A table of unknown size may be large."""
     harm, rows = RULES[rule].harm, (table or {}).get("rows")
     if harm == "always":
         return None
     if table is not None and not table["exists"]:
-        return "the table is not there yet"
+        return "the table does not exist yet"
     if table is not None and table["empty"]:
         return "the table is empty"
     if harm == "breaks":
-        return "the revision says that it is a contract" if contract else None
+        return "the revision is declared a contract" if contract else None
     if harm == "blocks" and rows is not None and rows < small:
         return f"the table has about {rows} rows"
-    return kept_as_it_is(rule, statement, earlier=earlier, table=table or {})
+    return without_rewrite(rule, statement, earlier=earlier, table=table or {})
 
 
 def judge(
     sql: t.Mapping[str, str],
-    said: t.Sequence[Facts],
+    reported: t.Sequence[Facts],
     tables: t.Mapping[str, Facts],
     *,
     contracts: t.Container[str],
     small: int,
     waivers: t.Sequence[Facts],
 ) -> Verdict:
-    """The findings in the order of the revisions, weighed, with the waivers that accept them."""
+    """squawk's findings and our own, in the order of the revisions, weighed, with the waivers that accept them."""
     findings: list[dict[str, t.Any]] = []
     before = ""
     for revision, text in sql.items():
         statements = statements_in(text)
-        mine = {(row["rule"], statement_at(statements, row["line"])) for row in said if row["revision"] == revision}
+        mine = {(row["rule"], statement_at(statements, row["line"])) for row in reported if row["revision"] == revision}
         mine |= {
             (rule, number)
             for number, (_line, statement) in enumerate(statements)
@@ -308,8 +314,8 @@ def judge(
                 }
             )
         before += text
-    met = {(one["rule"], one["revision"]) for one in findings}
-    return Verdict(findings, [one for one in waivers if (one["rule"], one["revision"]) not in met])
+    matched = {(one["rule"], one["revision"]) for one in findings}
+    return Verdict(findings, [one for one in waivers if (one["rule"], one["revision"]) not in matched])
 
 
 def sentence(finding: Facts) -> str:
@@ -323,54 +329,55 @@ def sentence(finding: Facts) -> str:
 
 def refusal(verdict: Verdict, where: str) -> InfraError:
     stopping = verdict.stopping
-    count = f"{len(stopping)} statement{'s' if len(stopping) > 1 else ''} would block or break what runs beside"
+    count = f"{len(stopping)} statement{'s' if len(stopping) > 1 else ''} would block or break running code"
     return InfraError(
         "upgrade database",
         where,
         f"{count} (the first in revision {stopping[0]['revision']}: {stopping[0]['rule']})",
-        "Write the revision as said below, or accept it in `lint_waivers` with a reason; `lint: warn` only tells.",
+        "Change the revision as described below, or accept the finding in `lint_waivers` with a reason. "
+        "`lint: warn` only warns.",
         "\n".join(sentence(one) for one in stopping),
     )
 
 
-def look(
+def lint(
     arguments: Facts, policy: str, pending: t.Sequence[Facts], facts: Facts, program: str | None
 ) -> dict[str, t.Any]:
-    """The lint's part of the result; `failed` where the policy says so. `program` is squawk's path, None without it."""
+    """The lint's part of the result, with `failed` if `policy` refuses the plan. `program`: squawk's path, or None."""
     if policy == "off":
         return {}
     sql, where = facts["sql"], place(read_url(str(arguments["url"])))
     warnings = []
-    said: list[dict[str, t.Any]] = []
+    reported: list[dict[str, t.Any]] = []
     if program and sql:
-        limit = duration(arguments.get("lock_timeout", "200ms"), "lock_timeout")
-        said = ask_squawk(program, sql, server=facts["server"], lock_timeout=limit)
+        limit = milliseconds(arguments.get("lock_timeout", "200ms"), "lock_timeout")
+        reported = ask_squawk(program, sql, server=facts["server"], lock_timeout=limit)
     elif sql and policy == "error":
         raise InfraError(
             "lint the pending revisions of",
             where,
-            "squawk is not here",
-            "Install it beside what runs this (pip install squawk-cli), or set `lint: warn` or `lint: off`.",
+            "squawk is not installed",
+            "Install it where the lint runs (pip install squawk-cli), or set `lint: warn` or `lint: off`.",
         )
     elif sql:
         warnings.append(NO_SQUAWK)
     verdict = judge(
         sql,
-        said,
+        reported,
         facts["tables"],
         contracts={step["revision"] for step in pending if step.get("contract")},
         small=int(arguments.get("small_table", 10000)),
         waivers=arguments.get("lint_waivers") or [],
     )
-    told = {"lint": verdict.findings, "unused_waivers": list(verdict.unused)}
+    found = {"lint": verdict.findings, "unused_waivers": list(verdict.unused)}
     if verdict.stopping and policy == "error":
-        return {**refusal(verdict, where).report(), **told, "failed": True, "changed": False}
-    return {**told, "warnings": warnings + lint_warnings(verdict, ran=bool(sql))}
+        return {**refusal(verdict, where).report(), **found, "failed": True, "changed": False}
+    return {**found, "warnings": warnings + lint_warnings(verdict, ran=bool(sql))}
 
 
 def lint_warnings(verdict: Verdict, *, ran: bool) -> list[str]:
-    """What a person should know though it stops nothing. A waiver outlives its revision's run: then it is no news."""
+    """What stops nothing, but should be known. An unused waiver is only reported while there is something to lint."""
     unused = [
-        f"No finding meets the waiver of {one['rule']} in {one['revision']}: take it out." for one in verdict.unused
+        f"The waiver of {one['rule']} in {one['revision']} matches no finding: remove it." for one in verdict.unused
     ]
     return [sentence(one) for one in verdict.stopping] + (unused if ran else [])

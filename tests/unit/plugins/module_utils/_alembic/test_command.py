@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.nexod.infra.plugins.module_utils._alembic import command as _migrate
-from ansible_collections.nexod.infra.plugins.module_utils._alembic import request as _alembic
+from ansible_collections.nexod.infra.plugins.module_utils._alembic import request
 from ansible_collections.nexod.infra.plugins.module_utils._core.errors import InfraError
 from ansible_collections.nexod.infra.plugins.module_utils._core.processes import account_of, run
 
@@ -35,14 +35,14 @@ HOLDER = {"pid": 7, "program": "alembic_upgrade", "host": "10.0.0.1", "since": "
         pytest.param({"pending": [], "current": ["0009"]}, ["at        0009 Drop a column\n"], id="there already"),
         pytest.param(
             {"pending": [], "current": ["0012"], "unknown": ["0012"]},
-            ["0012 (not known to this release)", "pending   unknown: it is ahead of the release"],
+            ["0012 (unknown to this release)", "pending   unknown: the database is ahead of the release"],
             id="ahead",
         ),
-        pytest.param({"current": []}, ["no revision: it is empty"], id="empty"),
+        pytest.param({"current": []}, ["no revision (empty database)"], id="empty"),
         pytest.param({"lock_holder": HOLDER}, ["pid 7 (alembic_upgrade) on 10.0.0.1 since 2026-01-01"], id="a runner"),
-        pytest.param({"drift": None}, ["env.py gives no target_metadata"], id="drift cannot be seen"),
+        pytest.param({"drift": None}, ["env.py sets no target_metadata"], id="drift cannot be seen"),
         pytest.param({"drift": ["a", "b"]}, ["drift     a\n          b"], id="drift"),
-        pytest.param({"drift": []}, ["none: the schema is what the models say"], id="no drift"),
+        pytest.param({"drift": []}, ["none: the schema matches the models"], id="no drift"),
         pytest.param({"invalid_indexes": [{"index": "i", "table": "t"}]}, ["invalid   i on t"], id="invalid"),
     ],
 )
@@ -84,7 +84,7 @@ def test_what_it_does_not_take(words: list[str], rc: int) -> None:
 
 
 def test_settings_that_are_not_there(tmp_path: Path) -> None:
-    with pytest.raises(InfraError, match="Let the role migration_runner write them anew"):
+    with pytest.raises(InfraError, match="Run the role migration_runner, which writes them"):
         _migrate.read_settings(tmp_path, None)
 
 
@@ -116,15 +116,15 @@ def test_a_relative_revision_is_refused_before_anything_is_asked(
 def test_whose_process_it_is(user: str | None, check: bool, words: str | None) -> None:
     if words:
         with pytest.raises(InfraError, match=words):
-            _alembic.runs_as(user, check=check)
+            request.runs_as(user, check=check)
     else:
-        assert _alembic.runs_as(user, check=check) is None
+        assert request.runs_as(user, check=check) is None
 
 
 def test_only_root_gives_a_process_away(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 4711)
     with pytest.raises(InfraError, match="only root can"):
-        _alembic.runs_as("nobody", check=False)
+        request.runs_as("nobody", check=False)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a process away")

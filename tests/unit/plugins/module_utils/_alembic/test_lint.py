@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.nexod.infra.plugins.module_utils._alembic import helper as _alembic_helper
 from ansible_collections.nexod.infra.plugins.module_utils._alembic import lint as _alembic_lint
+from ansible_collections.nexod.infra.plugins.module_utils._alembic.engine.sql import statements_in, table_of
 from ansible_collections.nexod.infra.plugins.module_utils._alembic.lint import (
     ask_squawk,
     judge,
@@ -103,7 +103,7 @@ def test_what_does_no_harm_is_not_told(sql: str) -> None:
     [
         pytest.param(INDEX, SMALL, False, "info", "the table has about 100 rows", id="small"),
         pytest.param(INDEX, EMPTY, False, "info", "the table is empty", id="empty"),
-        pytest.param(INDEX, ABSENT, False, "info", "the table is not there yet", id="absent"),
+        pytest.param(INDEX, ABSENT, False, "info", "the table does not exist yet", id="absent"),
         pytest.param(INDEX, None, False, "error", None, id="nothing is known"),
         pytest.param("ALTER TABLE users DROP COLUMN a;", SMALL, False, "error", None, id="readers break at any size"),
         pytest.param(
@@ -111,7 +111,7 @@ def test_what_does_no_harm_is_not_told(sql: str) -> None:
             LARGE,
             True,
             "info",
-            "the revision says that it is a contract",
+            "the revision is declared a contract",
             id="contract",
         ),
         pytest.param(ADDED, SMALL, False, "error", None, id="fails on rows"),
@@ -128,7 +128,7 @@ def test_what_does_no_harm_is_not_told(sql: str) -> None:
             CHECKED,
             False,
             "info",
-            "a validated CHECK proves it, nothing is scanned",
+            "a validated CHECK proves it, so nothing is scanned",
             id="proven by the database",
         ),
         pytest.param(REQUIRED, UNPROVEN, False, "error", None, id="not valid"),
@@ -137,7 +137,7 @@ def test_what_does_no_harm_is_not_told(sql: str) -> None:
             TYPED,
             False,
             "info",
-            "character varying(20) is kept as it is, nothing is written anew",
+            "character varying(20) can be widened without a rewrite",
             id="widened",
         ),
         pytest.param("ALTER TABLE users ALTER COLUMN age TYPE bigint;", TYPED, False, "error", None, id="rewritten"),
@@ -172,8 +172,8 @@ def test_a_waiver_needs_its_finding() -> None:
     assert found.unused == [unused]
     assert [one["revision"] for one in found.stopping] == ["1"]
     text = str(refusal(found, '"app" at db:5432'))
-    assert "1 statement would block or break what runs beside (the first in revision 1: whole-table-write)" in text
-    assert "1: whole-table-write on users (about 2000000 rows): every row is locked" in text
+    assert "1 statement would block or break running code (the first in revision 1: whole-table-write)" in text
+    assert "1: whole-table-write on users (about 2000000 rows): every row is rewritten" in text
 
 
 @pytest.mark.parametrize(
@@ -210,12 +210,12 @@ def test_types_that_keep_their_rows(old: str, new: str, kept: bool) -> None:
     ],
 )
 def test_the_table_of_a_statement(statement: str, table: str | None) -> None:
-    assert _alembic_helper.table_of(statement) == table
+    assert table_of(statement) == table
 
 
 def test_statements_are_told_apart_through_quotes() -> None:
     sql = "SELECT ';';\n\n-- a; comment\nDO $x$ BEGIN; END $x$;\nSELECT 2"
-    assert _alembic_helper.statements_in(sql) == [
+    assert statements_in(sql) == [
         (0, "SELECT ';'"),
         (2, "-- a; comment\nDO $x$ BEGIN; END $x$"),
         (4, "SELECT 2"),

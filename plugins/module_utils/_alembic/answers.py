@@ -1,0 +1,280 @@
+# Copyright: (c) 2026, the nexod.infra maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the engine's events mean: the result of a run, its warnings, its progress."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import socket
+import typing as t
+
+from ansible_collections.nexod.infra.plugins.module_utils._alembic.faults import Situation, fault
+from ansible_collections.nexod.infra.plugins.module_utils._alembic.url import place
+from ansible_collections.nexod.infra.plugins.module_utils._core.errors import InfraError
+from ansible_collections.nexod.infra.plugins.module_utils._core.processes import Result
+
+Facts = t.Mapping[str, t.Any]
+
+
+@dataclasses.dataclass(frozen=True)
+class Outcome:
+    """The result of a run, or in check mode of a plan."""
+
+    before: tuple[str, ...] = ()
+    after: tuple[str, ...] = ()
+    migrations: tuple[dict[str, t.Any], ...] = ()
+    warnings: tuple[str, ...] = ()
+    inspected: bool = True  # false: in check mode, the release or the database does not exist yet
+    database_missing: bool = False  # nothing listens at its address: this deploy creates it first, empty
+    facts: dict[str, t.Any] = dataclasses.field(default_factory=dict)
+
+    @property
+    def changed(self) -> bool:
+        """Also true if check mode could not inspect the database: the run will probably change it."""
+        touched = bool(self.migrations) or self.before != self.after or bool(self.facts.get("indexes_rebuilt"))
+        return touched or not self.inspected
+
+
+def read_events(text: str) -> list[dict[str, t.Any]]:
+    """The engine's events. A last line that was cut off when the engine was killed is ignored."""
+    events = []
+    for line in text.splitlines():
+        try:
+            events.append(json.loads(line))
+        except ValueError:
+            break
+    return events
+
+
+def last(events: t.Sequence[Facts], name: str) -> Facts | None:
+    return next((event for event in reversed(events) if event["event"] == name), None)
+
+
+def first(events: t.Sequence[Facts], name: str) -> Facts:
+    return next((event for event in events if event["event"] == name), {})
+
+
+def revisions(heads: t.Iterable[str]) -> str:
+    return ", ".join(heads) or "no revision (empty database)"
+
+
+def recorded(events: t.Sequence[Facts]) -> list[Facts]:
+    """The revisions that ran and are recorded in the database: no longer pending at the end.
+
+    A revision that ended may still have been rolled back with a later one, because several can share a transaction.
+    """
+    final = last(events, "final")
+    pending = {step["revision"] for step in final["pending"]} if final else set()
+    ran = {event["revision"]: event for event in events if event["event"] == "done"}
+    return [event for event in ran.values() if event["revision"] not in pending]
+
+
+def applied(events: t.Sequence[Facts]) -> list[dict[str, t.Any]]:
+    """The recorded revisions, in short."""
+    return [{name: event[name] for name in ("revision", "doc", "seconds")} for event in recorded(events)]
+
+
+def applied_in_full(events: t.Sequence[Facts]) -> list[dict[str, t.Any]]:
+    return [
+        {
+            "revision": event["revision"],
+            "doc": event["doc"],
+            "ms": round(event["seconds"] * 1000),
+            "statements": event.get("statements", []),
+            "statements_total": event.get("count", 0),
+        }
+        for event in recorded(events)
+    ]
+
+
+def event_warning(event: Facts) -> str:
+    """What a person should know of this event; empty for most."""
+    if event["event"] == "index_dropped":
+        return (
+            f"Index {event['index']} was invalid, left by a run that was killed. "
+            f"It was dropped, and revision {event['revision']} builds it again."
+        )
+    if event["event"] == "retry":
+        return f"Revision {event['revision']} did not get its lock (SQLSTATE {event['sqlstate']}) and was retried."
+    if event["event"] == "left_out":
+        return f"env.py itself would run this statement, which the plan skipped: {event['statement']}"
+    if event["event"] == "lock_lost":
+        return "The lock between runners was lost during the run: its connection was closed, or uses a pooler."
+    if event["event"] == "audit_failed":
+        return f"The audit table {event['table']} could not be written: {event['detail']}."
+    return ""
+
+
+def warnings_of(events: t.Sequence[Facts]) -> tuple[str, ...]:
+    found = [event_warning(event) for event in events]
+    rebuilt = {event["index"] for event in events if event["event"] == "index_rebuilt"}
+    invalid = {one["index"]: one["table"] for one in (last(events, "invalid_indexes") or {}).get("indexes", [])}
+    found += [
+        f"Index {index} on {table} is invalid: it is maintained by every write and used by no query. Set "
+        f"rebuild_invalid_indexes, or run: REINDEX INDEX CONCURRENTLY {index};"
+        for index, table in invalid.items()
+        if index not in rebuilt
+    ]
+    drift = (last(events, "final") or last(events, "plan") or {}).get("drift") or {}
+    if drift.get("differences"):
+        found.append(f"The schema differs from the models: {'; '.join(drift['differences'])}.")
+    elif drift and not drift["compared"]:
+        found.append("The schema can't be compared with the models: env.py sets no target_metadata.")
+    return tuple(dict.fromkeys(filter(None, found)))
+
+
+def progress(events: t.Sequence[Facts]) -> str:
+    """What a run is doing now, for a person who waits for it; empty if there is nothing to report yet."""
+    for event in reversed(events):
+        if event["event"] == "start":
+            return f"revision {event['number']} of {event['of']}: {event['revision']} {event['doc']}".strip()
+        if event["event"] == "retry":
+            return f"revision {event['revision']} waits for a table lock, {event['left']} retries left"
+        if event["event"] == "waiting":
+            holder = event["holder"]
+            return f"waiting for another runner, pid {holder['pid']} ({holder['program']})" if holder else ""
+        if event["event"] == "final":
+            return "verifying"
+    return ""
+
+
+def facts_of(events: t.Sequence[Facts]) -> dict[str, t.Any]:
+    """What a run reports beside the heads, however it ended."""
+    plan, final = last(events, "plan") or {}, last(events, "final")
+    shown = first(events, "plan")
+    retries = [event for event in events if event["event"] == "retry"]
+    dropped = [event["index"] for event in events if event["event"] == "index_dropped"]
+    waited = sum(event["seconds"] for event in events if event["event"] == "locked")
+    scans = [event for event in events if event["event"] == "invalid_indexes"]
+    drift = (final or shown).get("drift")
+    return {
+        "before": list(plan.get("heads", [])),
+        "after": list((final or plan).get("heads" if final else "after", [])),
+        "applied": applied_in_full(events),
+        "sql": {step["revision"]: step["sql"] for step in shown.get("pending", []) if "sql" in step},
+        "not_rendered": {
+            step["revision"]: step["not_rendered"] for step in shown.get("pending", []) if step.get("not_rendered")
+        },
+        "retries": len(retries),
+        "retried": [{name: event.get(name) for name in ("revision", "sqlstate", "blockers")} for event in retries],
+        "lock_wait_seconds": round(waited, 3),
+        "settings": dict(first(events, "settings").get("values", {})),
+        "invalid_indexes": [found["index"] for found in (scans[-1]["indexes"] if scans else [])],
+        "indexes_rebuilt": dropped + [event["index"] for event in events if event["event"] == "index_rebuilt"],
+        **drift_facts(drift),
+    }
+
+
+def drift_facts(drift: Facts | None) -> dict[str, t.Any]:
+    return {"drift": drift["differences"] if drift["compared"] else None} if drift else {}
+
+
+def outcome(events: t.Sequence[Facts], *, check: bool) -> Outcome:
+    """The result of a run that ended without a fault."""
+    plan: Facts = last(events, "plan") or {"heads": [], "pending": []}
+    before = tuple(plan["heads"])
+    facts = facts_of(events)
+    warnings = warnings_of(events)
+    final = last(events, "final")
+    if check or (final is None and plan["pending"]):
+        shown = first(events, "plan") or plan
+        facts["pending"] = [
+            {name: step.get(name) for name in ("revision", "doc", "contract")} for step in plan["pending"]
+        ]
+        facts["tables"] = shown.get("tables", {})
+        facts["server"] = first(events, "server").get("version")
+        planned = tuple({"revision": step["revision"], "doc": step["doc"], "seconds": None} for step in plan["pending"])
+        return Outcome(before, tuple(plan.get("after", before)), planned, warnings, facts=facts)
+    return Outcome(before, tuple((final or plan)["heads"]), tuple(applied(events)), warnings, facts=facts)
+
+
+def as_diff(result: Outcome, database: Facts) -> dict[str, str]:
+    steps = "".join(f"  {step['revision']} {step['doc']}".rstrip() + "\n" for step in result.migrations)
+    header = f"schema of database {place(database)}"
+    after = f"at {revisions(result.after)}\n" if result.inspected else "at the release's head\n"
+    before = f"at {revisions(result.before)}\n" if result.inspected else "not known yet\n"
+    return {"before_header": header, "after_header": header, "before": before, "after": after + steps}
+
+
+def with_sql(diff: dict[str, str], facts: Facts) -> dict[str, str]:
+    """The diff with the SQL of every revision that runs, and why one can't be shown in full."""
+    text = ""
+    for revision, sql in (facts.get("sql") or {}).items():
+        why = (facts.get("not_rendered") or {}).get(revision)
+        note = f"-- incomplete, the rest depends on the data: {why}\n" if why else ""
+        text += f"\n-- {revision}\n{note}{sql.strip()}\n"
+    return {**diff, "after": diff["after"] + text}
+
+
+def interpret(
+    ended: Result,
+    events: t.Sequence[Facts],
+    *,
+    check: bool,
+    database: Facts,
+    python: str,
+    timeout: float,
+    verb: str = "upgrade",
+    variable: str = "",
+) -> Outcome:
+    """The result of the run; raises if it failed, or if the engine died without reporting a fault."""
+    failure = last(events, "fault")
+    # Check mode on a host that has no release yet, or before its database exists: there is nothing to ask yet.
+    unreachable = failure is not None and failure["kind"] == "connect" and not failure["listens"]
+    if check and (ended.rc == 127 or unreachable):
+        why = failure["detail"] if failure else f"{python} does not exist"
+        return Outcome(
+            inspected=False,
+            database_missing=unreachable or not listens(database["host"], database["port"]),
+            warnings=(f"Cannot determine yet which revisions of {place(database)} are pending: {why}.",),
+        )
+    action, where = f"{verb} database", place(database)
+    if failure:
+        final, plan = last(events, "final"), last(events, "plan")
+        known = {
+            **facts_of(events),
+            "revision_before": revisions(plan["heads"]) if plan else None,
+            "revision_after": revisions(final["heads"]) if final else None,
+            "migrations": applied(events) if final else [],
+            "warnings": list(warnings_of(events)),
+        }
+        situation = Situation(action, database, python, known, inspected=plan is not None, variable=variable)
+        raise fault(failure, situation)
+    if ended.rc != 0:
+        raise InfraError(action, where, *died(ended, events, python, timeout))
+    return outcome(events, check=check)
+
+
+def died(ended: Result, events: t.Sequence[Facts], python: str, timeout: float) -> tuple[str, str]:
+    """Cause and next step for an engine that ended without reporting a fault."""
+    if ended.rc == 127:
+        return (
+            f"{python} does not exist",
+            "Install the release first (nexod.infra.release), or correct `python`.",
+        )
+    if ended.rc == 126:
+        return (
+            f"{python} can't be run: {ended.stderr}",
+            "Install the release where the account in `user` can read it, such as /opt, and build it for the host's "
+            "processor.",
+        )
+    if ended.rc == 124:
+        running = last(events, "start")
+        return (
+            f"it did not end within {timeout:g} s" + (f", in revision {running['revision']}" if running else ""),
+            "Raise `timeout`, or look up in pg_stat_activity what it waits for. The next run continues from there.",
+        )
+    return (
+        f"the engine ended with rc {ended.rc}: {ended.output[-1000:] or 'no output'}",
+        "Run again: what is recorded is kept, and the next run does the rest.",
+    )
+
+
+def listens(host: str, port: int) -> bool:
+    try:
+        with socket.create_connection((host, port), timeout=3):
+            return True
+    except OSError:
+        return False

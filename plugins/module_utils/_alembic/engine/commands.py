@@ -1,0 +1,179 @@
+# Copyright: (c) 2026, the nexod.infra maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the engine can be asked for, each command from the plan to the verification."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+
+from . import audit, indexes
+from .environment import Environment
+from .lock import holder, runner_lock
+from .plan import Planner
+from .protocol import Fault
+from .revisions import about
+from .runner import Runner
+from .session import Session
+from .settings import ConnectionSettings
+from .sql import statements_in, table_of
+from .statements import StatementHooks
+
+
+@dataclasses.dataclass(frozen=True)
+class Work:
+    """The parts that a command uses."""
+
+    session: Session
+    environment: Environment
+    settings: ConnectionSettings
+    planner: Planner
+    runner: Runner
+
+    @classmethod
+    def on(cls, session: Session, environment: Environment) -> Work:
+        settings = ConnectionSettings(session)
+        hooks = StatementHooks(session, settings)
+        settings.listen()
+        hooks.listen()
+        planner = Planner(session, environment, hooks)
+        return cls(session, environment, settings, planner, Runner(session, environment, hooks, planner))
+
+
+def upgrade(work: Work) -> None:
+    session, request = work.session, work.session.request
+    plan = work.planner.full_plan()
+    session.events.emit("plan", **plan)
+    invalid = indexes.report_invalid(session, "before")
+    refuse_contract(plan, allowed=request.allow_contract)
+    if request.check or (plan["pending"] and request.stop_at_plan):
+        return
+    rebuild = bool(invalid) and request.rebuild_invalid_indexes
+    if plan["pending"] or rebuild:
+        with runner_lock(session):
+            _upgrade_under_lock(work)
+    if not plan["pending"]:
+        session.events.emit("final", **plan)
+        if rebuild:
+            indexes.report_invalid(session, "after")
+        return
+    final = work.planner.plan(drift=request.check_drift)
+    session.events.emit("final", **final)
+    indexes.report_invalid(session, "after")
+    require_recorded(final)
+
+
+def _upgrade_under_lock(work: Work) -> None:
+    session, request = work.session, work.session.request
+    # Another runner may have been here since the first plan: what counts is the plan under the lock.
+    plan = work.planner.plan()
+    if request.linted is not None:
+        unseen = [step["revision"] for step in plan["pending"] if step["revision"] not in request.linted]
+        if unseen:
+            raise Fault("unseen", revisions=unseen)
+    session.events.emit("plan", **plan)
+    if plan["pending"]:
+        run_revisions(work, plan)
+    if request.rebuild_invalid_indexes:
+        indexes.rebuild_invalid(session)
+
+
+def downgrade(work: Work) -> None:
+    session, request = work.session, work.session.request
+    plan = work.planner.full_plan()
+    session.events.emit("plan", **plan)
+    empty = [step["revision"] for step in plan["pending"] if step["empty"]]
+    refused = [revision for revision in empty if revision not in request.allow_empty]
+    if refused:
+        raise Fault("empty_downgrade", revisions=refused)
+    if request.check:
+        return
+    if not plan["pending"]:
+        session.events.emit("final", **plan)
+        return
+    with runner_lock(session):
+        plan = work.planner.plan()
+        session.events.emit("plan", **plan)
+        run_revisions(work, plan)
+    final = work.planner.plan()
+    session.events.emit("final", **final)
+    require_recorded(final)
+
+
+def stamp(work: Work) -> None:
+    session, request, script = work.session, work.session.request, work.environment.script
+    plan = work.planner.plan()
+    target = request.revision
+    after = [] if target == "base" else sorted(one.revision for one in script.get_revisions(target))
+    session.events.emit("plan", **{**plan, "after": after})
+    _here, unknown = work.environment.known(plan["heads"])
+    if unknown and not request.purge:
+        raise Fault("ahead", heads=sorted(unknown), known=sorted(script.get_heads()))
+    if request.check:
+        return
+    if plan["heads"] == after:
+        session.events.emit("final", **plan)
+        return
+    with runner_lock(session), work.settings.writable():
+        work.runner.stamp()
+    session.events.emit("final", **work.planner.plan())
+
+
+def info(work: Work) -> None:
+    session, script = work.session, work.environment.script
+    plan = work.planner.full_plan()
+    here, unknown = work.environment.known(plan["heads"])
+    done = {one.revision for one in script.iterate_revisions(tuple(here), "base")} if here else set()
+    revisions = [
+        {**about(one), "applied": one.revision in done, "branch_point": one.is_branch_point}
+        for one in script.walk_revisions()
+    ]
+    session.events.emit(
+        "info",
+        **plan,
+        script_heads=sorted(script.get_heads()),
+        unknown=sorted(unknown),
+        history=list(reversed(revisions)),
+        holder=holder(session.admin),
+    )
+    indexes.report_invalid(session, "before")
+
+
+COMMANDS: dict[str, t.Callable[[Work], None]] = {
+    "upgrade": upgrade,
+    "downgrade": downgrade,
+    "stamp": stamp,
+    "info": info,
+}
+
+
+def run_revisions(work: Work, plan: t.Mapping[str, t.Any]) -> None:
+    """Run what is pending, on connections that may write, and audit it however it ends."""
+    audit.prepare(work.session)
+    try:
+        with work.settings.writable():
+            work.runner.run()
+    finally:
+        audit.record(work.session, work.runner, plan["pending"])
+
+
+def refuse_contract(plan: t.Mapping[str, t.Any], *, allowed: bool) -> None:
+    """Refuse to remove what older code reads, unless it is allowed or nothing can be read there yet."""
+    if allowed or not plan["heads"]:
+        return
+    refused = []
+    for step in plan["pending"]:
+        if not step["contract"]:
+            continue
+        tables = {table_of(statement) for _line, statement in statements_in(step.get("sql") or "")} - {None}
+        if step.get("not_rendered") or not tables or not all(plan["tables"][name]["empty"] for name in tables):
+            refused.append(step["revision"])
+    if refused:
+        raise Fault("contract", revisions=refused)
+
+
+def require_recorded(final: t.Mapping[str, t.Any]) -> None:
+    """Alembic can end without an error and have committed nothing."""
+    if final["pending"]:
+        raise Fault("not_recorded", pending=final["pending"])

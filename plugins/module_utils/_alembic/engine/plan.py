@@ -1,0 +1,129 @@
+# Copyright: (c) 2026, the nexod.infra maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Where the database is and which revisions are pending. Planning writes nothing, not even the version table."""
+
+from __future__ import annotations
+
+import typing as t
+
+from .drift import drift_of
+from .environment import Environment, require_context
+from .errors import READ_ONLY, fault_in, message_of, sqlstate_of
+from .protocol import Fault
+from .render import rendered
+from .revisions import described, is_contract, parents_of
+from .session import Session
+from .statements import StatementHooks
+from .tables import tables_of
+
+
+def no_step(_step: t.Any) -> bool:
+    return False
+
+
+class Planner:
+    def __init__(self, session: Session, environment: Environment, hooks: StatementHooks) -> None:
+        self.session = session
+        self.environment = environment
+        self.hooks = hooks
+        self._env_writes = False  # whether env.py has to write before it comes to its migrations
+
+    def plan(self, *, render: t.Callable[[t.Any], bool] = no_step, drift: bool = False) -> dict[str, t.Any]:
+        """The plan; `render`: of which steps the SQL is needed, `drift`: whether to compare schema and models."""
+        settings = self.hooks.settings
+        was, settings.read_only = settings.read_only, not self._env_writes
+        try:
+            return self._plan(render, drift=drift)
+        except Exception as error:
+            if self._env_writes or not self._stopped_by_planning(error):
+                raise
+            if self.session.request.check:
+                if sqlstate_of(error) == READ_ONLY:
+                    raise
+                raise Fault("left_out", statements=self.hooks.skipped, detail=message_of(error)) from error
+        finally:
+            settings.read_only = was
+        # env.py writes something first that can't be skipped. In check mode it must not; before a run it may, as it
+        # does under the alembic command.
+        self._env_writes = True
+        return self.plan(render=render, drift=drift)
+
+    def full_plan(self) -> dict[str, t.Any]:
+        """The plan with its tables, and with the SQL that was asked for or that shows what a contract removes."""
+        request = self.session.request
+        plan = self.plan(
+            render=lambda step: request.render or (step.is_upgrade and is_contract(step.revision)),
+            drift=request.check_drift,
+        )
+        plan["tables"] = tables_of(self.session, plan["pending"])
+        return plan
+
+    def _stopped_by_planning(self, error: Exception) -> bool:
+        return sqlstate_of(error) == READ_ONLY or (bool(self.hooks.skipped) and fault_in(error) is None)
+
+    def _plan(self, render: t.Callable[[t.Any], bool], *, drift: bool) -> dict[str, t.Any]:
+        seen: dict[str, t.Any] = {}
+        all_heads: set[str] = set()
+        pending: dict[str, dict[str, t.Any]] = {}
+
+        def inspect(heads: t.Any, context: t.Any) -> list[t.Any]:
+            """Called by env.py, once for each of its databases; the empty list makes Alembic run nothing."""
+            require_context(context)
+            self.environment.check_target()
+            self.hooks.version_table = context.version_table
+            all_heads.update(heads)
+            steps = self.steps(heads)
+            for step in steps:
+                if step.revision.revision not in pending:
+                    facts = described(step)
+                    sql = rendered(self.environment, context, step) if render(step) else {}
+                    pending[facts["revision"]] = {**facts, **sql}
+            seen["after"] = sorted(set(seen.get("after", ())) | self._heads_after(heads, steps))
+            if drift:
+                seen["drift"] = drift_of(context)
+            return []
+
+        command = "downgrade" if self.session.request.command == "downgrade" else "upgrade"
+        self.environment.run(inspect, command, dont_mutate=True)
+        if not seen:
+            raise Fault("no_migrations_run")
+        return {**seen, "heads": sorted(all_heads), "pending": list(pending.values())}
+
+    def steps(self, heads: t.Iterable[str]) -> list[t.Any]:
+        """Alembic's steps from `heads` to the requested revision."""
+        command, target, script = (
+            self.session.request.command, self.session.request.revision, self.environment.script,
+        )  # fmt: skip
+        if command == "stamp":
+            return []
+        here, unknown = self.environment.known(heads)
+        if unknown and command == "info":
+            return []
+        if unknown:
+            raise Fault("ahead", heads=sorted(unknown), known=sorted(script.get_heads()))
+        if command != "downgrade":
+            return list(script._upgrade_revs(target, tuple(here)))
+        try:
+            return list(script._downgrade_revs(target, tuple(here)))
+        except Exception as error:
+            raise Fault("not_below", revision=target, heads=sorted(here)) from error
+
+    def _heads_after(self, heads: t.Iterable[str], steps: list[t.Any]) -> set[str]:
+        found = set(heads)
+        for step in steps:
+            below = set(parents_of(step.revision))
+            if step.is_upgrade:
+                found = (found - below) | {step.revision.revision}
+            else:
+                found = (found - {step.revision.revision}) | below
+        if steps and not steps[0].is_upgrade:
+            # If one of two branches is downgraded to the fork, the fork is below the other branch and no head itself.
+            below_others = {
+                one.revision
+                for head in found
+                for one in self.environment.script.iterate_revisions(head, "base")
+                if one.revision != head
+            }
+            found -= below_others
+        return found

@@ -1,0 +1,115 @@
+# Copyright: (c) 2026, the nexod.infra maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What every connection of Alembic's is set to: the limits, and whether it may write.
+
+Set by listeners of SQLAlchemy's: asyncpg ignores PGOPTIONS.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import typing as t
+
+from .protocol import Fault
+from .session import NO_STATEMENT_CACHE, Session, disable_prepared_statements, refuse_old_asyncpg
+from .sql import literal, set_config
+
+PROCESS = "nexod_process"  # key in connection.info: the server's process
+APPLIED = "nexod_settings"
+
+
+class ConnectionSettings:
+    """Read-only unless `writable()` says otherwise."""
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+        self.read_only = True
+        self._reported = False
+
+    @contextlib.contextmanager
+    def writable(self) -> t.Iterator[None]:
+        self.read_only = False
+        try:
+            yield
+        finally:
+            self.read_only = True
+
+    def values(self) -> dict[str, str]:
+        request = self.session.request
+        return {
+            "lock_timeout": str(request.lock_timeout),
+            "statement_timeout": str(request.statement_timeout),
+            # The server then notices within a second that its runner was killed, and drops the statement and its locks.
+            **({"client_connection_check_interval": "1000"} if self.session.version >= 140000 else {}),
+            "default_transaction_read_only": "on" if self.read_only else "off",
+        }
+
+    def listen(self) -> None:
+        from sqlalchemy import event  # noqa: PLC0415
+        from sqlalchemy.engine import Engine  # noqa: PLC0415
+        from sqlalchemy.pool import Pool  # noqa: PLC0415
+
+        # At check-out: a pooled engine of the application's keeps its connections between the plan and the run.
+        event.listen(Pool, "checkout", self.on_checkout)
+        event.listen(Engine, "begin", self.on_begin)
+        event.listen(Engine, "do_connect", self.on_connect)
+
+    def on_connect(self, dialect: t.Any, _record: t.Any, _arguments: t.Any, named: dict[str, t.Any]) -> None:
+        if self.session.pooled and dialect.driver == "asyncpg":
+            refuse_old_asyncpg()
+            named.update(NO_STATEMENT_CACHE)
+            # An env.py written for a pooler names its prepared statements; unnamed ones leave nothing behind.
+            named.pop("prepared_statement_name_func", None)
+
+    def on_checkout(self, connection: t.Any, record: t.Any, _proxy: t.Any) -> None:
+        disable_prepared_statements(getattr(connection, "driver_connection", connection))
+        values = self.values()
+        # Through a pooler a setting would leak to its other clients: there each transaction gets them.
+        if self.session.pooled or record.info.get(APPLIED) == values:
+            return
+        cursor = connection.cursor()
+        name = self.session.request.application_name
+        cursor.execute(set_config({**values, "application_name": name}, local=False))
+        cursor.fetchall()
+        connection.commit()
+        record.info[PROCESS] = self._verify(cursor, values)
+        record.info[APPLIED] = values
+        cursor.close()
+        connection.rollback()
+
+    def on_begin(self, connection: t.Any) -> None:
+        if not self.session.pooled or is_autocommit(connection):
+            return
+        values = self.values()
+        values["transaction_read_only"] = values.pop("default_transaction_read_only")
+        cursor = connection.connection.cursor()
+        cursor.execute(set_config(values, local=True))
+        cursor.fetchall()
+        connection.info[PROCESS] = self._verify(cursor, values)
+        cursor.close()
+
+    def set_timeouts(self, cursor: t.Any, lock: str, statement: str) -> None:
+        if self.session.pooled:
+            return
+        cursor.execute(set_config({"lock_timeout": lock, "statement_timeout": statement}, local=False))
+        cursor.fetchall()
+
+    def _verify(self, cursor: t.Any, values: dict[str, str]) -> int:
+        """Check that the server accepted `values`. The server's process, by which blockers are looked up."""
+        names = ", ".join(literal(name) for name in values)
+        cursor.execute(f"SELECT name, setting, pg_backend_pid() FROM pg_settings WHERE name IN ({names})")  # noqa: S608
+        rows = cursor.fetchall()
+        found = {name: value for name, value, _process in rows}
+        wrong = sorted(name for name, value in values.items() if found.get(name) != value)
+        if wrong:
+            raise Fault("settings", names=wrong)
+        if not self.read_only and not self._reported:
+            name = self.session.request.application_name
+            self.session.events.emit("settings", values={**found, "application_name": name})
+            self._reported = True
+        return int(rows[0][2])
+
+
+def is_autocommit(connection: t.Any) -> bool:
+    return str(connection.get_execution_options().get("isolation_level", "")).upper() == "AUTOCOMMIT"
