@@ -74,6 +74,15 @@ def test_every_option_is_typed_and_described(role: pathlib.Path) -> None:
 
 
 @of_every_role
+def test_no_description_is_a_template(role: pathlib.Path) -> None:
+    """Ansible evaluates the whole specification: an example with braces would end the role."""
+    entries = entries_of(role).values()
+    texts = {name: str(spec.get("description")) for name, spec in walk(options_of(role))}
+    texts |= {f"entry {number}": str(entry.get("description")) for number, entry in enumerate(entries)}
+    assert [name for name, text in texts.items() if "{{" in text or "{%" in text] == []
+
+
+@of_every_role
 def test_every_name_begins_with_the_role(role: pathlib.Path) -> None:
     assert [name for name in options_of(role) if not name.startswith(prefix_of(role.name))] == []
 
