@@ -2,24 +2,24 @@
 # Copyright: (c) 2026, the nexod.infra maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Ask an API whether it serves."""
+"""Verify that an API serves."""
 
 from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: api_probe
-short_description: Ask an API whether it serves, at which version, and whether sessions live
+short_description: Verify that an API serves, at which version, and that sessions are kept
 version_added: "1.0.0"
 author: The nexod.infra maintainers (@nexod)
 description:
-  - Asks every URL at every path until all answer with status 200 and the wanted version, or the time is over;
-    then all that is wrong is said at once.
-  - Can send a bounded number of requests afterwards, so that there is something to judge.
-  - Can look after a canary session, which it signs in once and expects to find at its next run.
-  - In check mode nothing is asked, since what is to be asked may not have been deployed.
+  - Requests every path of every URL until all answer with status 200 and the expected version, or the time is over.
+    Then all faults are reported at once.
+  - Can send a number of requests afterwards, so that there is latency to judge.
+  - Can keep a canary session. It signs in once, and expects to find the session at its next run.
+  - In check mode no request is sent, because the API may not be deployed yet.
 options:
   urls:
-    description: Base URLs, such as the entry point and each instance. The first one is sent the traffic.
+    description: Base URLs, such as the entry point and each instance. The traffic is sent to the first one.
     type: list
     elements: str
     required: true
@@ -29,43 +29,43 @@ options:
     elements: str
     default: [/health, /ready]
   version:
-    description: The version that must run everywhere; not compared where it is not given.
+    description: The version that must run everywhere. By default it is not verified.
     type: str
   wait_seconds:
-    description: Seconds to wait at most until all serve.
+    description: Maximum number of seconds to wait until all serve.
     type: int
     default: 30
   traffic_requests:
     description:
       - Requests to send to the first of O(urls) once all serve.
-      - None when O(session_file) tells that this O(version) has been probed before.
+      - None if this O(version) has been probed before, according to O(session_file).
     type: int
     default: 0
   traffic_paths:
-    description: Paths they go to, in turn.
+    description: Paths to request in turn.
     type: list
     elements: str
     default: [/health]
   traffic_concurrency:
-    description: Requests under way at a time.
+    description: Maximum number of requests at a time.
     type: int
     default: 4
   session_url:
     description:
-      - Where a session is signed in by POST, and found below by its id.
-      - No canary where it is not given.
+      - URL to which a POST signs in, and below which a session is found by its id.
+      - By default there is no canary session.
     type: str
   session_email:
-    description: Who the canary signs in as.
+    description: E-mail address with which the canary signs in.
     type: str
     default: canary@nexod.invalid
   session_file:
-    description: File on the host that runs the module, which keeps the canary for the next run (mode 0600).
+    description: File that keeps the canary session for the next run (mode 0600), on the host that runs the module.
     type: path
 """
 
 EXAMPLES = r"""
-- name: See the release serve
+- name: Verify that the release serves
   nexod.infra.api_probe:
     urls: [http://10.213.77.61, http://10.213.77.51:8000, http://10.213.77.52:8000]
     version: 1.1.0
@@ -74,11 +74,11 @@ EXAMPLES = r"""
 
 RETURN = r"""
 session:
-  description: V(kept) when the canary of an earlier run still lives, V(new) when one was signed in, else V(none).
+  description: V(kept) if the session of an earlier run was found, V(new) if one was signed in, else V(none).
   returned: success
   type: str
 answers:
-  description: How often each HTTP status came back from the traffic; V(0) for no answer.
+  description: How often the traffic got each HTTP status; V(0) for no answer.
   returned: success
   type: dict
 requests:
@@ -90,8 +90,8 @@ seconds:
   returned: success
   type: float
 faults:
-  description: What did not serve.
-  returned: when something did not serve
+  description: What did not serve, and why.
+  returned: if something did not serve
   type: list
   elements: str
 """

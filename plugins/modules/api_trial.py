@@ -2,65 +2,65 @@
 # Copyright: (c) 2026, the nexod.infra maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Put an instance on trial before users reach it."""
+"""Test an instance of an API before it gets requests of users."""
 
 from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: api_trial
-short_description: Put an instance of an API on trial before users reach it
+short_description: Test an instance of an API before it gets requests of users
 version_added: "1.0.0"
 author: The nexod.infra maintainers (@nexod)
 description:
-  - Sends an instance requests of its own, spread over some seconds, and watches its health, its unit and its memory
-    meanwhile. To be run on the instance's host while the entry point sends it nobody.
-  - Fails where a request fails, where the latency table is missed, where O(health_path) or O(ready_path) does not
-    answer with status 200 twice in a row, where the unit ends or is restarted, and where memory grows on and on.
-  - Ends at once when the trial cannot be passed any more.
-  - The instance's last log lines are part of the failure's message.
-  - Nothing is changed. In check mode nothing is asked either, since what is to be asked may not have been deployed.
+  - Sends requests to an instance, spread over some seconds, and meanwhile monitors its health, its systemd unit and its
+    memory. Runs on the host of the instance, while the instance is drained at the entry point.
+  - Fails if a request fails, if a latency target is missed, if O(health_path) or O(ready_path) does not answer with
+    status 200 twice in a row, if the unit stops or is restarted, or if memory keeps growing.
+  - Ends as soon as the trial can no longer be passed.
+  - The error message includes the last log lines of the instance.
+  - Changes nothing. In check mode no request is sent, because the instance may not be deployed yet.
 options:
   url:
     description: Base URL of the instance.
     type: str
     default: http://127.0.0.1:8000
   paths:
-    description: Paths to get, in turn. They must answer with status 200 and be safe to ask at any time.
+    description: Paths to request in turn. They must answer with status 200, and be safe to request at any time.
     type: list
     elements: str
     default: [/health]
   requests:
-    description: Requests in all. V(0) only watches, such as an instance that users reach already.
+    description: Total number of requests. V(0) only monitors, as for an instance that gets requests of users already.
     type: int
     default: 300
   concurrency:
-    description: Requests under way at a time, at most.
+    description: Maximum number of requests at a time.
     type: int
     default: 4
   seconds:
-    description: Seconds over which the requests are spread, and that it is watched at the least.
+    description: Seconds over which the requests are spread, and the minimum duration of the trial.
     type: int
     default: 10
   timeout:
-    description: Seconds after which the trial ends, passed or not.
+    description: Maximum duration of the trial in seconds.
     type: int
     default: 60
   unit:
-    description: Name of the instance's systemd unit.
+    description: Name of the systemd unit of the instance.
     type: str
     required: true
   health_path:
-    description: Path that says whether the process is alive. Empty is not asked.
+    description: Path that answers with status 200 while the process is alive. If empty, it is not requested.
     type: str
     default: /health
   ready_path:
-    description: Path that says whether it wants requests. Empty is not asked.
+    description: Path that answers with status 200 while the instance accepts requests. If empty, it is not requested.
     type: str
     default: /ready
   targets:
     description:
-      - The latency table. Rows whose C(metric) is V(api) are judged by the fraction of requests within
-        C(target_seconds); others are left out.
+      - The latency targets. Rows whose C(metric) is V(api) are judged by the share of requests within
+        C(target_seconds); other rows are ignored.
       - The first request to each path may be slow.
     type: list
     elements: dict
@@ -71,7 +71,7 @@ options:
         type: str
         required: true
       quantile:
-        description: Fraction of the requests that must be within the target.
+        description: Share of the requests that must be within the target.
         type: float
         required: true
       target_seconds:
@@ -82,13 +82,13 @@ options:
         description: Not used here; part of the table.
         type: float
   maximum_error_ratio:
-    description: Fraction of the requests that may fail.
+    description: Share of the requests that may fail.
     type: float
     default: 0
   maximum_memory_growth_mb:
     description:
-      - MiB that the memory of the unit's processes may grow by after the first third of the trial.
-      - V(0) does not look at it.
+      - MiB by which the memory of the unit's processes may grow after the first third of the trial.
+      - V(0) does not check it.
     type: int
     default: 64
 seealso:
@@ -97,7 +97,7 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: See it stand ten seconds of requests
+- name: Send requests for ten seconds and judge the latency
   nexod.infra.api_trial:
     unit: api
     paths: [/dashboard, "/tasks?user_id=1"]
@@ -107,41 +107,41 @@ EXAMPLES = r"""
 
 RETURN = r"""
 requests:
-  description: Requests that were answered, or failed.
+  description: Number of requests that were answered or failed.
   returned: always
   type: int
 failures:
-  description: What was wrong with the first ones that failed.
+  description: Reasons of the first requests that failed.
   returned: always
   type: list
   elements: str
 p50:
-  description: Median of the answers' times in seconds; none without answers.
+  description: Median response time in seconds; none without answers.
   returned: always
   type: float
 p95:
-  description: The same for 95 of 100.
+  description: The 95th percentile.
   returned: always
   type: float
 p99:
-  description: The same for 99 of 100.
+  description: The 99th percentile.
   returned: always
   type: float
 rows:
-  description: The rows of the latency table with their verdicts, as M(nexod.infra.latency_verdict) returns them.
+  description: The rows of the latency targets with their verdicts, as M(nexod.infra.latency_verdict) returns them.
   returned: always
   type: list
   elements: dict
 memory_growth_mb:
-  description: MiB that its memory grew by after the first third; none where it could not be read.
+  description: MiB by which memory grew after the first third; none if it could not be read.
   returned: always
   type: float
 restarts:
-  description: How often systemd restarted it.
+  description: How often systemd restarted the unit.
   returned: always
   type: int
 seconds:
-  description: How long the trial took.
+  description: Duration of the trial.
   returned: always
   type: float
 faults:
@@ -180,7 +180,7 @@ ARGUMENTS: dict[str, dict[str, t.Any]] = {
     "maximum_memory_growth_mb": {"type": "int", "default": 64},
 }
 
-#: What check mode returns: nobody was asked.
+#: What check mode returns: no request was sent.
 NOTHING: dict[str, t.Any] = {
     "requests": 0,
     "failures": [],

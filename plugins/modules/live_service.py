@@ -110,6 +110,22 @@ author:
 """
 
 EXAMPLES = r"""
+# The two modules belong together: file_set writes the files and reports what the service must do to apply them,
+# live_service does it, and returns to the previous files if the service does not prove that it runs with the new ones.
+- name: Write the files of Prometheus
+  nexod.infra.file_set:
+    name: prometheus
+    files:
+      - path: prometheus.yml
+        template: prometheus.yml.j2
+        on_change: reload
+      - path: prometheus.service
+        template: prometheus.service.j2
+        link: /etc/systemd/system/prometheus.service
+    check:
+      - [promtool, check, config, "{staged}/prometheus.yml"]
+  register: prometheus_files
+
 - name: Run Prometheus with its files and verify that it loaded them
   nexod.infra.live_service:
     name: prometheus

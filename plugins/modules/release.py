@@ -30,7 +30,8 @@ options:
     description:
       - The release on the controller, as an absolute path, a path relative to where Ansible runs, or one in the
         role's C(files/). Required if O(state=present).
-      - A tar file that begins with C(release.json), which names the C(wheels/) for each Python and their checksums.
+      - M(nexod.infra.release_archive) builds it and documents its format. It is a tar file that begins with
+        C(release.json), which names the C(wheels/) for each Python and their checksums.
     type: str
   state:
     description:
@@ -66,6 +67,8 @@ options:
     default: /etc/nexod
 notes:
   - The host needs only Python, no pip and no package index; pip is run from its wheel in the archive.
+seealso:
+  - module: nexod.infra.release_archive
 author:
   - The nexod.infra maintainers (@nexod)
 """

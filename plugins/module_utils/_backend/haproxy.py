@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the nexod.infra maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Take a server out of HAProxy and put it back, by its admin socket: what a rolling replacement needs."""
+"""Drain a server of HAProxy and enable it again by the admin socket, as a rolling replacement needs it."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def find(servers: t.Sequence[Server], backend: str, name: str) -> Server:
         "find the server",
         f'"{backend}/{name}"',
         f"HAProxy knows {known} in this backend",
-        "Bring the edge to the inventory first: run the stage infrastructure.",
+        "Configure HAProxy on the edge first: run the stage infrastructure.",
     )
 
 
@@ -113,10 +113,10 @@ def plan(wanted: Wanted, servers: t.Sequence[Server], taken_out: frozenset[str])
     others = [other.name for other in servers if other.name != server.name and other.serving]
     if server.serving and len(others) < wanted.least:
         raise InfraError(
-            "take out the server",
+            "drain the server",
             f'"{wanted.path}"',
             f"{len(others)} others serve ({', '.join(others) or 'none'}), at least {wanted.least} must",
-            "Bring the others to serve first; `show servers state` on the admin socket says what is wrong with them.",
+            "Repair the others first; `show servers state` on the admin socket shows what is wrong with them.",
         )
     return [f"set server {wanted.path} state drain"]
 
@@ -154,7 +154,7 @@ class Haproxy:
             said = self.say(command).strip()
             if said:
                 next_step = "Check the name of the backend and of the server."
-                raise InfraError("tell HAProxy", f'"{command}"', said, next_step)
+                raise InfraError("run HAProxy's command", f'"{command}"', said, next_step)
 
     def wait(self, wanted: Wanted, done: t.Callable[[Server], bool], seconds: float) -> Server:
         """The server once `done` says so of it, or as it is after `seconds`."""

@@ -45,10 +45,10 @@ def serving(parameters: Facts, asked: Ask = ask, pause: float = 1.0) -> None:
     while wrong := faults(parameters["urls"], parameters["paths"], parameters["version"], asked):
         if time.monotonic() >= end:
             raise InfraError(
-                "call the release live on",
+                "verify the release at",
                 ", ".join(parameters["urls"]),
                 "\n".join(f"- {line}" for line in wrong),
-                "Read the service's log (journalctl -u api on the host), fix it, or go back with roll_back.yml.",
+                "Read its log on the host (journalctl -u UNIT), fix it, or roll back (nexod.infra.roll_back).",
                 faults=wrong,
             )
         time.sleep(pause)
@@ -99,10 +99,10 @@ def canary(url: str, path: Path, email: str, version: str | None, asked: Ask = a
         if answer.status == 404:
             path.unlink(missing_ok=True)
             raise InfraError(
-                "find the canary's session at",
+                "find the canary session at",
                 url,
-                "it was signed in by an earlier run, should still live, and is gone",
-                "Users were signed out too: see what deleted keys under session: (cache_flush never does).",
+                "an earlier run signed in, and its session has not expired but is gone",
+                "Users were signed out too: find out what deleted the keys under session: (cache_flush never does).",
             )
     else:
         answer = asked(url, document={"email": email})
@@ -112,7 +112,7 @@ def canary(url: str, path: Path, email: str, version: str | None, asked: Ask = a
             "use a session at",
             url,
             answer.reason or f"HTTP {answer.status}: {answer.body[:300]}",
-            "See the API's log: sessions live in Redis, users in the database.",
+            "Read the log of the API: sessions are in Redis, users in the database.",
         )
     # A minute less than it lives: the two clocks are not the same.
     until = now + float(document.get("seconds", 3600)) - 60

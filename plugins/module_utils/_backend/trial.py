@@ -266,7 +266,7 @@ def trial(options: Facts) -> dict[str, t.Any]:
     wrong = faults(options, asked, looks)
     if wrong:
         raise InfraError(
-            "call the instance good at",
+            "accept the instance at",
             options["url"],
             "; ".join(wrong),
             "Fix the release, or what it needs, and deploy again.",

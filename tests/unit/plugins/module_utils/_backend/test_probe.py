@@ -89,7 +89,7 @@ def test_a_canary_is_signed_in_then_kept(tmp_path: Path) -> None:
 def test_a_canary_that_is_gone_is_a_fault_once(tmp_path: Path) -> None:
     path = tmp_path / "canary.json"
     canary("http://e/sessions", path, "c@x", None, lambda url, **more: answer(201, SESSION))
-    with pytest.raises(InfraError, match="Cannot find the canary's session"):
+    with pytest.raises(InfraError, match="Cannot find the canary session"):
         canary("http://e/sessions", path, "c@x", None, lambda url, **more: answer(404))
     assert canary("http://e/sessions", path, "c@x", None, lambda url, **more: answer(201, SESSION)) == ("new", False)
 
