@@ -52,25 +52,32 @@ class Server:
 
 
 def read_servers(backend: str, shown: str) -> list[Server]:
-    """The servers of `backend` in what ``show stat`` says (CSV with a commented header)."""
+    """The servers of `backend` in the output of ``show stat`` (CSV with a commented header).
+
+    A row that was cut off, as by a HAProxy that ends meanwhile, is none: a server of unknown state must not count.
+    """
     rows = csv.DictReader(shown.lstrip("# ").splitlines())
     return [
         Server(row["svname"], row["status"], int(row["scur"] or 0))
         for row in rows
-        if row["pxname"] == backend and row["svname"] not in ("FRONTEND", "BACKEND")
+        if row.get("pxname") == backend
+        and row.get("svname") not in (None, "FRONTEND", "BACKEND")
+        and row.get("status")
+        and str(row.get("scur") or 0).isdigit()
     ]
 
 
 def read_taken_out(backend: str, shown: str) -> frozenset[str]:
-    """Servers of `backend` that somebody has taken out, in what ``show servers state`` says.
+    """Servers of `backend` that somebody has drained or disabled, in the output of ``show servers state``.
 
-    Their health hides it from ``show stat``: a drained server that is down is only DOWN there.
+    Their health hides that from ``show stat``: a drained server that is down is only DOWN there.
     """
     lines = [line.split() for line in shown.splitlines() if line.strip()]
     header = next((line[1:] for line in lines if line[0] == "#"), [])
     rows = [dict(zip(header, line, strict=False)) for line in lines if line[0] != "#" and len(line) > 1]
     ours = [row for row in rows if row.get("be_name") == backend]
-    return frozenset(row["srv_name"] for row in ours if int(row.get("srv_admin_state", "0")) & TAKEN_OUT)
+    states = [(row.get("srv_name", ""), row.get("srv_admin_state", "")) for row in ours]
+    return frozenset(name for name, state in states if name and state.isdigit() and int(state) & TAKEN_OUT)
 
 
 def find(servers: t.Sequence[Server], backend: str, name: str) -> Server:

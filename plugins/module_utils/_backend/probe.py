@@ -114,8 +114,9 @@ def canary(url: str, path: Path, email: str, version: str | None, asked: Ask = a
             answer.reason or f"HTTP {answer.status}: {answer.body[:300]}",
             "Read the log of the API: sessions are in Redis, users in the database.",
         )
+    seconds = document.get("seconds", 3600)
     # A minute less than it lives: the two clocks are not the same.
-    until = now + float(document.get("seconds", 3600)) - 60
+    until = now + (float(seconds) if isinstance(seconds, (int, float)) else 3600) - 60
     remember(path, {"id": document["id"], "until": until, "url": url, "version": version})
     return ("kept" if session else "new"), bool(session) and session.get("version") == version
 

@@ -116,9 +116,9 @@ def probe(reference_time: float | None, root: pathlib.Path = pathlib.Path("/")) 
         "listeners": listeners(root / "proc") if (root / "proc/net").exists() else [],
         "memory_mb": parse_meminfo(_read(root / "proc/meminfo")),
         "os": {
-            "id": release.get("id", platform.system().lower()),
+            "id": release.get("id") or platform.system().lower(),
             "codename": release.get("version_codename", ""),
-            "name": release.get("pretty_name", platform.platform()),
+            "name": release.get("pretty_name") or platform.platform(),
         },
         "python": platform.python_version(),
         "superuser": os.geteuid() == 0,

@@ -113,7 +113,15 @@ def prometheus(url: str, timeout: float = 10) -> Query:
                 cause or answer.reason or f"HTTP {answer.status}",
                 "See that it runs (systemctl status prometheus on its host) and that the query is one: " + expression,
             )
-        return [(dict(row["metric"]), float(row["value"][1])) for row in document["data"]["result"]]
+        try:
+            return [(dict(row["metric"]), float(row["value"][1])) for row in document["data"]["result"]]
+        except (KeyError, IndexError, TypeError, ValueError) as error:
+            raise InfraError(
+                "read the answer of Prometheus at",
+                url,
+                f"it is not the result of a query: {answer.body[:200]}",
+                "See that this is the address of a Prometheus, and not of something in front of it.",
+            ) from error
 
     return query
 

@@ -5,9 +5,13 @@ from __future__ import annotations
 import importlib
 import json
 import typing as t
+from unittest import mock
 
 import pytest
+from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.testing import patch_module_args
+
+from ansible_collections.nexod.infra.tests.fixtures.small_api import Api, running
 
 Run = t.Callable[..., dict[str, t.Any]]
 
@@ -25,10 +29,19 @@ def run_module(capsys: pytest.CaptureFixture[str]) -> Run:
             "_ansible_keep_remote_files": 0,
         }
         capsys.readouterr()
-        with patch_module_args(given), pytest.raises(SystemExit) as ended:
+        warnings: list[str] = []
+        # Within a controller, as here, Ansible prints them instead of returning them.
+        collect = mock.patch.object(AnsibleModule, "warn", lambda _self, text: warnings.append(text))
+        with patch_module_args(given), collect, pytest.raises(SystemExit) as ended:
             module.main()
         result: dict[str, t.Any] = json.loads(capsys.readouterr().out)
         assert bool(result.get("failed")) == bool(ended.value.code)
-        return result
+        return {**result, "warnings": warnings}
 
     return run
+
+
+@pytest.fixture
+def api() -> t.Iterator[Api]:
+    with running() as made:
+        yield made
