@@ -8,15 +8,15 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: cloudfront_invalidation
-short_description: Invalidate paths and tags of a CloudFront distribution, once for a release
+short_description: Invalidate paths and tags of a CloudFront distribution, once per release
 version_added: "1.1.0"
 author: The nexod.infra maintainers (@nexod)
 description:
-  - Sends each path once, without those that a wildcard covers, in as few calls as CloudFront's limits allow (3,000
-    paths and 15 wildcards under way), and waits where too many are.
-  - The caller reference is derived from the paths and O(release), so that a second run finds the first one's
-    invalidation and sends nothing. Looked at are the 20 latest; an older one CloudFront itself knows by the reference.
-  - In check mode nothing is sent.
+  - Sends each path once, without those covered by a wildcard, in as few requests as CloudFront's limits allow (3,000
+    paths and 15 wildcards in progress), and waits while there are too many.
+  - Derives the caller reference from the paths and O(release), so that a second run finds the existing invalidation and
+    sends nothing. It checks the 20 latest invalidations; CloudFront recognises older ones by their reference.
+  - Sends nothing in check mode.
 requirements:
   - boto3 on the host that runs the module
 options:
@@ -25,49 +25,49 @@ options:
     type: str
     required: true
   paths:
-    description: Paths to invalidate, from the slash on; an asterisk may stand at the end.
+    description: Paths to invalidate, beginning with a slash; the last character may be an asterisk.
     type: list
     elements: str
     default: []
   tags:
-    description: Cache tags to invalidate. Case does not matter, and there are no wildcards.
+    description: Cache tags to invalidate. Not case-sensitive, without wildcards.
     type: list
     elements: str
     default: []
   release:
-    description: The release for which it is done. The same paths for another release are sent again.
+    description: The release. The same paths are sent again for another release.
     type: str
     required: true
   collapse_above:
     description:
-      - A folder of which more paths than this are given is invalidated whole, as one wildcard, which costs as much as
-        one path. The rest of the folder is then fetched anew as well. Never the root.
-      - V(0) never does it.
+      - A folder with more paths than this is invalidated as a whole with one wildcard, which costs as much as one path.
+        The rest of the folder is then fetched again as well. Never applied to the root.
+      - V(0) disables it.
     type: int
     default: 100
   wait:
-    description: Whether to wait until it is completed.
+    description: Whether to wait until the invalidation is completed.
     type: bool
     default: true
   wait_seconds:
-    description: Seconds to wait at most, for room and for completion.
+    description: Maximum number of seconds to wait, for CloudFront's limits and for completion.
     type: int
     default: 900
   profile:
-    description: Profile of the AWS configuration; else the credentials are looked for where boto3 does.
+    description: Profile of the AWS configuration. By default, boto3 finds the credentials.
     type: str
   region:
-    description: AWS region; CloudFront has but one.
+    description: AWS region; CloudFront has only one.
     type: str
   endpoint_url:
-    description: Another address than Amazon's.
+    description: URL of the API, if it is not Amazon's.
     type: str
 seealso:
   - module: nexod.infra.cache_flush
 """
 
 EXAMPLES = r"""
-- name: Forget the pages of the old release
+- name: Invalidate the pages of the old release
   nexod.infra.cloudfront_invalidation:
     distribution_id: E2ABCDEFGHIJKL
     paths: [/index.html, /api/dashboard, "/static/*"]
@@ -77,20 +77,20 @@ EXAMPLES = r"""
 
 RETURN = r"""
 invalidations:
-  description: Each call - C(reference), C(items), C(id), C(status), and C(created), false where it went out before.
+  description: Each request - C(reference), C(items), C(id), C(status), and C(created), false if it existed before.
   returned: success
   type: list
   elements: dict
 items:
-  description: What is invalidated, after collapsing.
+  description: The invalidated paths and tags, after collapsing.
   returned: success
   type: list
   elements: str
   sample: [/index.html, "/static/*", "#prices"]
 cost:
   description:
-    - What the calls of this run cost - C(paths) that count, C(usd_at_most) and C(usd_at_least), which supposes that
-      none of the month's 1,000 free paths was used.
+    - Cost of this run's requests - billable C(paths), C(usd_at_most), and C(usd_at_least), which assumes that none of
+      the month's 1,000 free paths was used.
   returned: success
   type: dict
   sample: {paths: 3, usd_at_most: 0.015, usd_at_least: 0.0}

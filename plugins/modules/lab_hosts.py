@@ -7,22 +7,23 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: lab_hosts
-short_description: Boot a lab's hosts as systemd containers reached by ssh
+short_description: Boot a lab's hosts as systemd containers with ssh
 description:
-  - Brings a network and its hosts to what is listed, all hosts at once. Each is a podman container that boots systemd
-    and is reached by ssh with a key made for the lab.
-  - A stopped host is started, one that ssh does not reach is restarted and, when that does not help, made anew.
-  - One made from another image or for another address is made anew; one that is no longer listed is removed.
-  - What the machine under it needs (container runtime, cgroups, limits) is detected.
+  - Creates a network and the listed hosts, all hosts in parallel. Each is a podman container that boots systemd and
+    accepts ssh connections with a key created for the lab.
+  - Starts stopped hosts. Restarts a host that does not accept ssh connections and, if that does not help, creates it
+    again.
+  - Creates hosts with an outdated image or another address again, and removes hosts that are no longer listed.
+  - Detects what the machine supports (container runtime, cgroups, limits).
 version_added: "1.0.0"
 author: The nexod.infra maintainers (@nexod)
 options:
   name:
-    description: Name of the lab; its containers are called by it and the host's name.
+    description: Name of the lab and prefix of its containers.
     type: str
     required: true
   hosts:
-    description: The hosts that the lab has.
+    description: The hosts of the lab.
     type: list
     elements: dict
     default: []
@@ -36,15 +37,15 @@ options:
         type: str
         required: true
       address:
-        description: Address in O(subnet). Podman chooses one where it is not given.
+        description: Address in O(subnet). By default, podman assigns one.
         type: str
       publish:
-        description: Ports to publish on this machine, as C(podman run --publish) takes them.
+        description: Ports to publish on this machine, in the format of C(podman run --publish).
         type: list
         elements: str
         default: []
   images:
-    description: The image of each release, as M(nexod.infra.lab_image) returns them.
+    description: The image of each release, as returned by M(nexod.infra.lab_image).
     type: dict
     default: {}
   network:
@@ -52,15 +53,15 @@ options:
     type: str
     required: true
   subnet:
-    description: The network's addresses.
+    description: The network's subnet.
     type: str
     required: true
   keys:
-    description: Folder for the lab's ssh keys and known_hosts, made where missing.
+    description: Folder for the lab's ssh keys and known_hosts. Created if it does not exist.
     type: path
     required: true
   state:
-    description: V(absent) removes the hosts, and the network when nothing else is on it.
+    description: V(absent) removes the hosts, and the network if nothing else uses it.
     type: str
     choices: [present, absent]
     default: present
@@ -85,7 +86,7 @@ addresses:
   type: dict
   returned: always
 steps:
-  description: What was done, or would be in check mode, and why.
+  description: The steps taken, or planned in check mode, with the reason.
   type: list
   elements: str
   returned: always

@@ -10,7 +10,7 @@ module: lab_image
 short_description: Build the images that a lab's hosts boot from
 description:
   - Builds systemd images of Debian releases for podman, each once per recipe.
-  - An image keeps its package lists and carries packages as files, so that hosts install without a network.
+  - Images contain package lists and packages as files, so that hosts can install them without a network.
 version_added: "1.0.0"
 author: The nexod.infra maintainers (@nexod)
 options:
@@ -25,33 +25,33 @@ options:
     elements: str
     default: []
   carried:
-    description: Packages carried as files and not installed, by release.
+    description: Packages that are stored in the image as files but not installed, by release.
     type: dict
     default: {}
   mirror:
     description:
-      - The Debian mirror to build from; it stays the hosts' own.
-      - Empty takes the one that this machine's apt uses.
+      - Debian mirror for building and for the hosts.
+      - The default is the mirror that this machine's apt uses.
     type: str
     default: ""
   registry_base:
-    description: The registry image, without its tag, to build from where mmdebstrap can't run.
+    description: Registry image without its tag, used if mmdebstrap can't run.
     type: str
     default: docker.io/library/debian
   method:
-    description: How to build. V(auto) takes mmdebstrap where it is installed, else the registry's image.
+    description: How to build. V(auto) uses mmdebstrap if it is installed, otherwise the registry's image.
     type: str
     choices: [auto, mmdebstrap, registry]
     default: auto
   state:
-    description: V(absent) removes every image that this module has ever built and no container uses.
+    description: V(absent) removes all images built by this module that no container uses.
     type: str
     choices: [present, absent]
     default: present
 """
 
 EXAMPLES = r"""
-- name: Build what the hosts boot from
+- name: Build the images
   nexod.infra.lab_image:
     releases: [bookworm, trixie]
     packages: [systemd-sysv, openssh-server, python3, python3-apt]
@@ -66,7 +66,7 @@ images:
   returned: always
   sample: {trixie: "localhost/nexod-lab:trixie-0123456789ab"}
 built:
-  description: The images built or removed now.
+  description: The images that were built or removed.
   type: list
   elements: str
   returned: always

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: lab_service
-short_description: Run a lab's own servers on this machine
+short_description: Run servers of a lab on this machine
 description:
-  - Starts servers in the background, once, and waits until each listens. What they print goes to a file.
-  - A server whose arguments have changed is started anew.
-  - Needs no init system, so that a lab runs as any user.
+  - Starts servers in the background and waits until they listen. Their output is written to a file.
+  - Restarts a server if its arguments have changed.
+  - Needs no init system, so that any user can run a lab.
 version_added: "1.0.0"
 author: The nexod.infra maintainers (@nexod)
 options:
@@ -31,7 +31,7 @@ options:
         elements: str
         required: true
       port:
-        description: TCP port on 127.0.0.1 on which it answers once it is up.
+        description: TCP port on 127.0.0.1 that it listens on.
         type: int
         required: true
   folder:
@@ -43,14 +43,14 @@ options:
     type: int
     default: 30
   state:
-    description: V(stopped) ends them.
+    description: V(stopped) stops them.
     type: str
     choices: [started, stopped]
     default: started
 """
 
 EXAMPLES = r"""
-- name: Run the receiver of webhooks
+- name: Run the webhook receiver
   nexod.infra.lab_service:
     folder: .lab/services
     services:
@@ -61,7 +61,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 steps:
-  description: What was done, or would be in check mode.
+  description: The steps taken, or planned in check mode.
   type: list
   elements: str
   returned: always

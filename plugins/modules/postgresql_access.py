@@ -8,22 +8,22 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: postgresql_access
-short_description: Bring roles, databases and grants of a PostgreSQL server to what is declared
+short_description: Manage roles, databases and grants of a PostgreSQL server
 version_added: "1.0.0"
 description:
-  - Reads all of it at once, and runs only the statements that are missing. A second run is two short queries,
-    where one module execution a role, database and grant would be a dozen.
-  - A password travels to the server as a SCRAM-SHA-256 verifier over standard input, in a session that logs nothing.
-    It is neither in a process's arguments nor in the server's log, and a diff shows three dots.
-  - Roles and databases that are not named are left alone. Nothing is dropped.
+  - Reads the current state with two short queries and runs only the statements that are needed, in a single module
+    execution for all roles, databases and grants.
+  - Sends passwords to the server as SCRAM-SHA-256 verifiers over standard input, in a session that logs nothing. They
+    appear neither in process arguments nor in the server's log, and a diff shows three dots.
+  - Does not change roles and databases that are not listed, and never drops anything.
 author: The nexod.infra maintainers (@nexod)
 options:
   version:
-    description: Major version of the PostgreSQL server, which names the folder of its programs.
+    description: Major version of the PostgreSQL server.
     type: int
     required: true
   port:
-    description: Port of the server, which names its socket.
+    description: Port of the server, which is part of its socket's name.
     type: int
     default: 5432
   socket_dir:
@@ -31,7 +31,7 @@ options:
     type: path
     default: /var/run/postgresql
   account:
-    description: Account of the host that is a superuser of the server by peer authentication.
+    description: Account on the host that is a superuser of the server by peer authentication.
     type: str
     default: postgres
   roles:
@@ -49,22 +49,22 @@ options:
         type: bool
         default: false
       connection_limit:
-        description: Connections the role may hold at a time; -1 for as many as the server gives.
+        description: Maximum number of connections of the role; -1 for no limit.
         type: int
         default: -1
       member_of:
-        description: Roles whose rights it has. Memberships that are not named are left alone.
+        description: Roles that it is a member of. Other memberships are not changed.
         type: list
         elements: str
         default: []
       settings:
-        description: Settings of each of the role's sessions. Others that it had are reset.
+        description: Settings of the role's sessions. Settings that are not listed are reset.
         type: dict
         default: {}
   passwords:
     description:
-      - Passwords of O(roles), by name. Without one, the password is left as it is.
-      - Apart from them because Ansible logs what it masks in a nested option as soon as it holds a backslash or quotes.
+      - Passwords of O(roles), by name. Without one, the password is not changed.
+      - A separate option, because Ansible logs nested secrets that contain a backslash or quotes.
     type: dict
     default: {}
   databases:
@@ -78,29 +78,29 @@ options:
         type: str
         required: true
       owner:
-        description: Role that owns the database and everything that migrations make in it.
+        description: Role that owns the database and everything that migrations create in it.
         type: str
         required: true
       read_write:
         description:
-          - Roles that read and write every table and sequence of the owner in the schema C(public), now and later.
+          - Roles that may read and write all tables and sequences of the owner in the schema C(public).
         type: list
         elements: str
         default: []
       connect:
-        description: Further roles that may connect. Everybody else may not.
+        description: Further roles that may connect. Other roles may not.
         type: list
         elements: str
         default: []
       extensions:
-        description: Extensions that must be there.
+        description: Extensions to create.
         type: list
         elements: str
         default: []
 """
 
 EXAMPLES = r"""
-- name: Bring the application's database to what is declared
+- name: Set up the application's database
   nexod.infra.postgresql_access:
     version: 15
     roles:

@@ -8,17 +8,18 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: postgresql_cluster
-short_description: Make a PostgreSQL cluster on Debian, as a primary or as a streaming replica
+short_description: Create a PostgreSQL cluster on Debian, as a primary or as a streaming replica
 version_added: "1.0.0"
 description:
-  - Makes the data directory that C(postgresql@VERSION-NAME.service) runs on.
-    A primary is made by C(initdb) with UTF-8 and checksums,
-    a replica by C(pg_basebackup) over a replication slot that is made on the primary.
-  - A data directory that no server ever ran on is what the package made at its installation.
-    It holds nothing and is replaced.
-  - A replica whose slot was lost (it was away for too long) is copied anew.
-    One that diverged, or that is the copy of another primary, is named and left alone unless O(rebuild) allows it.
-  - Starts nothing, and writes no configuration but what C(pg_createcluster) writes.
+  - Creates the data directory of C(postgresql@VERSION-NAME.service).
+    A primary is created by C(initdb) with UTF-8 and checksums,
+    a replica by C(pg_basebackup) with a replication slot that is created on the primary.
+  - Replaces a data directory that no server has ever run on, because it was created when the package was installed and
+    is empty.
+  - Copies a replica again if it has lost its slot, because it was disconnected for too long.
+    Reports a replica that has diverged, or that is a copy of another primary, and leaves it unchanged unless
+    O(rebuild) is true.
+  - Does not start the server. Writes only the configuration that C(pg_createcluster) writes.
 author: The nexod.infra maintainers (@nexod)
 options:
   version:
@@ -51,27 +52,27 @@ options:
         type: str
         required: true
       slot:
-        description: Name of this replica's replication slot on the primary. Lower case letters, digits and underscores.
+        description: Name of this replica's replication slot on the primary. Lower-case letters, digits and underscores.
         type: str
         required: true
   upstream_password:
     description:
-      - Password of O(upstream.user). Needed with O(upstream).
-      - Apart from it because Ansible logs what it masks in a nested option as soon as it holds a backslash or quotes.
+      - Password of O(upstream.user). Required with O(upstream).
+      - A separate option, because Ansible logs nested secrets that contain a backslash or quotes.
     type: str
   rebuild:
     description:
-      - Whether a replica may be copied anew although its data can't follow the primary. What only it holds is lost.
+      - Whether a replica that can't follow the primary may be copied again. Data that exists only there is deleted.
     type: bool
     default: false
   wait:
-    description: Seconds to wait for the primary to answer, since it may be set up at the same time.
+    description: Seconds to wait for the primary, which may be set up at the same time.
     type: int
     default: 180
 """
 
 EXAMPLES = r"""
-- name: Make a primary
+- name: Create a primary
   nexod.infra.postgresql_cluster:
     version: 15
 
