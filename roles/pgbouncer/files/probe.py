@@ -1,106 +1,241 @@
 # Copyright: (c) 2026, the nexod.infra maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Ask a PgBouncer what it runs with and compare that with the files.
+"""Compare what a PgBouncer runs with to its configuration files.
 
-    probe.py staged FOLDER   starts a throwaway PgBouncer on FOLDER's files, on a Unix socket of its own
-    probe.py live FOLDER     asks the running one, whose files are FOLDER's
+    probe.py staged FOLDER HOME   starts a throwaway PgBouncer with FOLDER's files, on a Unix socket of its own;
+                                  HOME is where the files will be later, which is how they refer to one another
+    probe.py live FOLDER          asks the running one, whose files are in FOLDER
 
-PgBouncer has no option to check its files, it answers a reload with success whatever comes of it, and it
-passes over some faults in silence. SHOW CONFIG and SHOW DATABASES are its word on what it has taken.
-Ends with 0 when all agrees, 1 with the differences, 127 where PgBouncer or its account is not installed yet.
+PgBouncer has no option to check its files, its reload always reports success, and it ignores some errors silently.
+What it shows in its admin console (SHOW CONFIG, SHOW DATABASES, SHOW USERS) is what it really uses.
+Exit status: 0 if all agrees, 1 if not, with the differences, 127 if PgBouncer is not installed yet.
 """
 
 from __future__ import annotations
 
-import csv
-import io
+import contextlib
 import os
 import pathlib
 import pwd
 import re
 import shutil
+import socket
+import struct
 import subprocess
 import sys
 import tempfile
 import time
+import typing as t
 
 ACCOUNT = "postgres"
-# Below it lie the vulnerabilities CVE-2026-6664 to CVE-2026-6667.
+# Below it are the vulnerabilities CVE-2026-6664 to CVE-2026-6667.
 VERSION_FLOOR = (1, 25, 2)
-# What the throwaway one must do differently: no TCP, its own folder.
-THROWAWAY = ("listen_addr", "unix_socket_dir", "auth_file", "logfile", "pidfile", "client_tls_key_file")
+FILES = ("databases.ini", "hba.conf", "pgbouncer.ini", "settings.ini", "userlist.txt")
+# What is different in the throwaway one: its own folder, no TCP, no log elsewhere.
+THROWAWAY = {
+    "listen_addr": "",
+    "unix_socket_dir": "{scratch}",
+    "logfile": "",
+    "pidfile": "",
+    "syslog": "0",
+}
+# Settings that name files of this set, which are in the throwaway one's folder.
+MOVED = ("auth_file", "auth_hba_file")
+# Which column of SHOW DATABASES and SHOW USERS shows a parameter. Versions differ in the columns that they have.
+DATABASE_COLUMNS = {
+    "host": "host",
+    "port": "port",
+    "dbname": "database",
+    "user": "force_user",
+    "pool_size": "pool_size",
+    "min_pool_size": "min_pool_size",
+    "reserve_pool": "reserve_pool",
+    "reserve_pool_size": "reserve_pool_size",
+    "pool_mode": "pool_mode",
+    "max_db_connections": "max_connections",
+}
+USER_COLUMNS = {
+    "pool_mode": "pool_mode",
+    "pool_size": "pool_size",
+    "max_user_connections": "max_user_connections",
+    "max_user_client_connections": "max_user_client_connections",
+}
 SECONDS = 10.0
 
+Row = dict[str, str]
 
-def read_files(folder: pathlib.Path) -> tuple[dict[str, str], dict[str, dict[str, str]]]:
-    """Settings and databases as the files in `folder` say them."""
-    settings: dict[str, str] = {}
-    databases: dict[str, dict[str, str]] = {}
+
+class NotInstalledError(Exception):
+    """PgBouncer or its account is not on this host."""
+
+
+class Files(t.NamedTuple):
+    """What the files say: `settings` of all files, `reloaded` those that must need no restart, lines by name."""
+
+    settings: Row
+    reloaded: frozenset[str]
+    databases: dict[str, Row]
+    users: dict[str, Row]
+
+
+class Shown(t.NamedTuple):
+    """What the admin console shows; `fixed` are the settings that PgBouncer reads at its start only."""
+
+    settings: Row
+    fixed: frozenset[str]
+    databases: dict[str, Row]
+    users: dict[str, Row]
+
+
+def read_files(folder: pathlib.Path) -> Files:
+    files = Files({}, frozenset(read_section(folder / "settings.ini")), {}, {})
     for name in ("databases.ini", "pgbouncer.ini", "settings.ini"):
-        for line in (folder / name).read_text(encoding="utf-8").splitlines():
-            key, equals, value = (part.strip() for part in line.partition("="))
-            if not equals or line.startswith((";", "#", "%", "[")):
-                continue
-            if name == "databases.ini":
-                databases[key] = dict(word.split("=", 1) for word in value.split())
-            else:
-                settings[key] = value
-    return settings, databases
+        files.settings.update(read_section(folder / name, "pgbouncer", first="pgbouncer"))
+    for rows, section in ((files.databases, "databases"), (files.users, "users")):
+        for key, line in read_section(folder / "databases.ini", section).items():
+            rows[key] = read_line(line)
+    return files
 
 
-def differences(
-    settings: dict[str, str],
-    databases: dict[str, dict[str, str]],
-    shown: dict[str, str],
-    pools: dict[str, dict[str, str]],
-) -> list[str]:
-    """What the files say and PgBouncer does not; empty when it runs what they say."""
-    found = [
-        f"{key} is {shown.get(key, 'not known')!r}, not {value!r}"
-        for key, value in settings.items()
-        if shown.get(key) != value
-    ]
-    for name, wanted in databases.items():
-        pool = pools.get(name)
-        if pool is None:
-            found.append(f"database {name} is not there")
-            continue
-        has = {"host": pool.get("host"), "port": pool.get("port"), "dbname": pool.get("database")}
-        found += [
-            f"database {name} has {key} {has.get(key)!r}, not {value!r}"
-            for key, value in wanted.items()
-            if has.get(key) != value
-        ]
-    found += [f"database {name} is still there" for name in pools if name not in databases and name != "pgbouncer"]
+def read_section(path: pathlib.Path, section: str = "", first: str = "") -> Row:
+    """Keys and values of a section; `first` is the section that the file begins in."""
+    found, inside = {}, first
+    for line in path.read_text(encoding="utf-8").splitlines():
+        if line.startswith("["):
+            inside = line.strip("[] ")
+        key, equals, value = (part.strip() for part in line.partition("="))
+        if equals and inside == section and not line.startswith((";", "#", "%")):
+            found[key] = value
     return found
 
 
-def ask(socket: str, port: str, command: str) -> list[dict[str, str]]:
-    """Rows of an admin console command, asked over the Unix socket, where the account itself needs no password."""
-    done = subprocess.run(
-        ["psql", "--no-psqlrc", "--csv", "-h", socket, "-p", port, "-U", "pgbouncer", "-d", "pgbouncer", "-c", command],
-        capture_output=True,
-        check=False,
-        text=True,
-        timeout=SECONDS,
-        cwd="/",
-        user=ACCOUNT,
-        group=ACCOUNT,
-        extra_groups=[],
-        env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8"},
+def read_line(line: str) -> Row:
+    """Parameters of a connection string: words, some in single quotes, where a quote is written twice."""
+    pairs = re.findall(r"(\w+)\s*=\s*('(?:[^']|'')*'|\S*)", line)
+    return {key: value[1:-1].replace("''", "'") if value.startswith("'") else value for key, value in pairs}
+
+
+def same(key: str, value: str, shown: str | None) -> bool:
+    """Whether PgBouncer shows `value`, which it writes in its own way: 511 for mode 0777, 1 for yes, 30 for 30.0."""
+    if shown is None:
+        return False
+    if value == shown or (not value and shown == "<empty>"):
+        return True
+    if key.endswith("_mode") and value.isdigit():
+        return shown.isdigit() and int(value, 8) == int(shown)
+    words = {"on": "1", "yes": "1", "true": "1", "off": "0", "no": "0", "false": "0"}
+    if words.get(value.lower()) == shown:
+        return True
+    with contextlib.suppress(ValueError):
+        return float(value) == float(shown)
+    return False
+
+
+def differences(files: Files, shown: Shown, without: t.Container[str] = ()) -> list[str]:
+    """What the files say and PgBouncer does not use; empty if it uses all."""
+    found = [
+        f"{key} is {shown.settings.get(key, 'not known')!r}, not {value!r}"
+        for key, value in files.settings.items()
+        if key not in without and not same(key, value, shown.settings.get(key))
+    ]
+    found += [f"{key} needs a restart: PgBouncer would ignore it in a reload" for key in files.reloaded & shown.fixed]
+    for name, line in files.databases.items():
+        # The wildcard has no row until somebody connects, and then one by the name that was asked for.
+        if name != "*":
+            found += row_differences(f"database {name}", line, shown.databases.get(name), DATABASE_COLUMNS)
+    for name, line in files.users.items():
+        found += row_differences(f"user {name}", line, shown.users.get(name), USER_COLUMNS)
+    if "*" not in files.databases:
+        stale = [name for name in shown.databases if name not in files.databases and name != "pgbouncer"]
+        found += [f"database {name} is still there" for name in stale]
+    return found
+
+
+def row_differences(what: str, line: Row, row: Row | None, columns: Row) -> list[str]:
+    if row is None:
+        return [f"{what} is not there"]
+    return [
+        f"{what} has {key} {row[columns[key]]!r}, not {value!r}"
+        for key, value in line.items()
+        if columns.get(key) in row and not same(key, value, row[columns[key]])
+    ]
+
+
+def ask(folder: str, port: str, *commands: str) -> list[list[Row]]:
+    """Rows of admin console commands, in PostgreSQL's own protocol, so that no client has to be installed."""
+    account = pwd.getpwnam(ACCOUNT)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+        connection.settimeout(SECONDS)
+        # Over the Unix socket, PgBouncer lets the account that it runs as in without a password.
+        before = os.geteuid()
+        os.seteuid(account.pw_uid)
+        try:
+            connection.connect(f"{folder}/.s.PGSQL.{port}")
+        finally:
+            os.seteuid(before)
+        stream = connection.makefile("rwb")
+        startup = struct.pack("!i", 3 << 16) + b"user\0pgbouncer\0database\0pgbouncer\0\0"
+        stream.write(struct.pack("!i", len(startup) + 4) + startup)
+        answer(stream)
+        rows = []
+        for command in commands:
+            text = command.encode() + b"\0"
+            stream.write(b"Q" + struct.pack("!i", len(text) + 4) + text)
+            rows.append(answer(stream))
+        return rows
+
+
+def answer(stream: t.BinaryIO) -> list[Row]:
+    """Read messages until the server is ready for the next command; the rows among them."""
+    stream.flush()
+    names: list[str] = []
+    rows: list[Row] = []
+    while True:
+        kind, body = message(stream)
+        if kind == b"Z":
+            return rows
+        if kind == b"E":
+            fields = {part[:1]: part[1:].decode(errors="replace") for part in body.split(b"\0")}
+            raise OSError(f"PgBouncer's admin console: {fields.get(b'M', 'unknown error')}")
+        if kind == b"R" and body[:4] != b"\0\0\0\0":
+            raise OSError(f"PgBouncer's admin console asks account {ACCOUNT} for a password")
+        if kind == b"T":
+            names = [part.decode() for part in re.findall(rb"([^\0]*)\0.{18}", body[2:], re.DOTALL)]
+        elif kind == b"D":
+            rows.append(dict(zip(names, values(body), strict=True)))
+
+
+def message(stream: t.BinaryIO) -> tuple[bytes, bytes]:
+    head = exactly(stream, 5)
+    return head[:1], exactly(stream, struct.unpack("!i", head[1:])[0] - 4)
+
+
+def exactly(stream: t.BinaryIO, count: int) -> bytes:
+    found = stream.read(count)
+    if len(found) < count:
+        raise OSError("PgBouncer's admin console closed the connection")
+    return found
+
+
+def values(body: bytes) -> t.Iterator[str]:
+    """The values of a row; one that is NULL is empty."""
+    at = 2
+    while at < len(body):
+        (length,) = struct.unpack_from("!i", body, at)
+        at += 4
+        yield body[at : at + max(length, 0)].decode(errors="replace")
+        at += max(length, 0)
+
+
+def show(folder: str, port: str) -> Shown:
+    config, databases, users = ask(folder, port, "SHOW CONFIG", "SHOW DATABASES", "SHOW USERS")
+    return Shown(
+        {row["key"]: row["value"] for row in config},
+        frozenset(row["key"] for row in config if row.get("changeable") == "no"),
+        {row["name"]: row for row in databases},
+        {row["name"]: row for row in users},
     )
-    if done.returncode:
-        raise OSError(done.stderr.strip() or f"psql ended with {done.returncode}")
-    return list(csv.DictReader(io.StringIO(done.stdout)))
-
-
-def compare(socket: str, folder: pathlib.Path, without: tuple[str, ...] = ()) -> list[str]:
-    settings, databases = read_files(folder)
-    port = settings["listen_port"]
-    shown = {row["key"]: row["value"] for row in ask(socket, port, "SHOW CONFIG")}
-    pools = {row["name"]: row for row in ask(socket, port, "SHOW DATABASES")}
-    return differences({k: v for k, v in settings.items() if k not in without}, databases, shown, pools)
 
 
 def say(line: str) -> None:
@@ -108,36 +243,42 @@ def say(line: str) -> None:
 
 
 def warn_of_version() -> None:
-    said = subprocess.run(["pgbouncer", "--version"], capture_output=True, check=False, text=True).stdout
-    found = re.search(r"PgBouncer (\d+)\.(\d+)\.(\d+)", said)
+    output = subprocess.run(["pgbouncer", "--version"], capture_output=True, check=False, text=True).stdout
+    found = re.search(r"PgBouncer (\d+)\.(\d+)\.(\d+)", output)
     if found and tuple(map(int, found.groups())) < VERSION_FLOOR:
         floor = ".".join(map(str, VERSION_FLOOR))
         say(f"warning: {found.group(0)} is below {floor}, the first without CVE-2026-6664 to CVE-2026-6667")
 
 
-def missing_files(settings: dict[str, str]) -> list[str]:
-    """Files of certificates that are not there: PgBouncer would only find out at the first connection."""
-    named = {key: value for key, value in settings.items() if key.endswith("_file") and key != "auth_file"}
+def missing_files(settings: Row) -> list[str]:
+    """Files that do not exist: PgBouncer would only notice at the first connection that needs them."""
+    named = {key: value for key, value in settings.items() if key.endswith("_file") and key not in MOVED and value}
     return [f"{key}: there is no file {value}" for key, value in named.items() if not os.path.isfile(value)]
 
 
-def staged(folder: pathlib.Path) -> list[str]:
+def moved(text: str, home: str, scratch: str) -> str:
+    """A file of the set with the paths of the set's other files in `scratch` instead of `home`."""
+    return re.sub(rf"(?<!\S){re.escape(home.rstrip('/'))}/(?=\S)", f"{scratch}/", text)
+
+
+def staged(folder: pathlib.Path, home: str) -> list[str]:
     """Let a PgBouncer that nobody can reach load the files."""
-    if shutil.which("pgbouncer") is None or shutil.which("psql") is None:
-        raise FileNotFoundError("pgbouncer and psql are not installed")
+    if shutil.which("pgbouncer", path="/usr/sbin:/usr/bin:/sbin:/bin") is None:
+        raise NotInstalledError("pgbouncer is not installed. Install the package first.")
     try:
         account = pwd.getpwnam(ACCOUNT)
     except KeyError as error:
-        raise FileNotFoundError(f"there is no account {ACCOUNT}") from error
+        raise NotInstalledError(f"there is no account {ACCOUNT}. Reinstall the package pgbouncer.") from error
+    files = read_files(folder)
     with tempfile.TemporaryDirectory(prefix="pgbouncer-") as scratch:
         os.chown(scratch, account.pw_uid, account.pw_gid)
-        for name in ("databases.ini", "pgbouncer.ini", "settings.ini", "userlist.txt"):
+        for name in FILES:
             text = (folder / name).read_text(encoding="utf-8")
             if name.endswith(".ini"):
-                # The files name one another where they will lie once they are current.
-                text = re.sub(r"/\S+/current/", f"{scratch}/", text)
+                text = moved(text, home, scratch)
             if name == "pgbouncer.ini":
-                text += f"\nlisten_addr =\nunix_socket_dir = {scratch}\nlogfile =\npidfile =\n"
+                different = [f"{key} = {value.format(scratch=scratch)}" for key, value in THROWAWAY.items()]
+                text += "\n" + "\n".join(different) + "\n"
             path = os.path.join(scratch, name)
             with open(os.open(path, os.O_WRONLY | os.O_CREAT, 0o600), "w", encoding="utf-8") as file:
                 file.write(text)
@@ -155,38 +296,43 @@ def staged(folder: pathlib.Path) -> list[str]:
                 env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"},
             )
             try:
-                found = wait_and_compare(process, scratch, folder)
+                found = wait_and_compare(process, scratch, files)
             finally:
                 process.kill()
                 process.wait()
             log.seek(0)
-            # It would run on with some of the faults that it logs.
-            faults = [line for line in log if re.search(r"\] (ERROR|FATAL) ", line)]
-        found += [line.split("] ", 1)[-1].replace(scratch, "").strip() for line in faults]
-        return found + missing_files(read_files(folder)[0])
+            found += logged_errors(log, scratch)
+        return found + missing_files(files.settings)
 
 
-def wait_and_compare(process: subprocess.Popen[bytes], scratch: str, folder: pathlib.Path) -> list[str]:
+def logged_errors(log: t.Iterable[str], scratch: str) -> list[str]:
+    """PgBouncer runs on in spite of some of the errors that it logs, and a wrong rule of hba.conf is but a warning."""
+    errors = [line for line in log if re.search(r"\] (ERROR|FATAL) |\] WARNING .*\bhba\b", line)]
+    return [line.split("] ", 1)[-1].replace(f"{scratch}/", "").strip() for line in errors]
+
+
+def wait_and_compare(process: subprocess.Popen[bytes], scratch: str, files: Files) -> list[str]:
     end = time.monotonic() + SECONDS
     while True:
         if process.poll() is not None:
             return [f"PgBouncer ended with {process.returncode}"]
         if any(name.startswith(".s.PGSQL.") for name in os.listdir(scratch)):
-            return compare(scratch, folder, THROWAWAY)
+            return differences(files, show(scratch, files.settings["listen_port"]), (*THROWAWAY, *MOVED))
         if time.monotonic() > end:
             return [f"PgBouncer did not open its socket within {SECONDS:g} s"]
         time.sleep(0.02)
 
 
-def main(mode: str, folder: pathlib.Path) -> int:
+def main(mode: str, folder: pathlib.Path, home: str = "") -> int:
     try:
         if mode == "staged":
-            found = staged(folder)
+            found = staged(folder, home)
             warn_of_version()
         else:
-            found = compare(read_files(folder)[0]["unix_socket_dir"], folder)
-    except FileNotFoundError as error:
-        say(str(error))
+            files = read_files(folder)
+            found = differences(files, show(files.settings["unix_socket_dir"], files.settings["listen_port"]))
+    except NotInstalledError as error:
+        say(f"Cannot check PgBouncer's files: {error}")
         return 127
     except (OSError, subprocess.SubprocessError) as error:
         found = [str(error)]
@@ -196,4 +342,4 @@ def main(mode: str, folder: pathlib.Path) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1], pathlib.Path(sys.argv[2])))
+    sys.exit(main(sys.argv[1], pathlib.Path(sys.argv[2]), *sys.argv[3:]))

@@ -1,15 +1,18 @@
-"""What the probe that PgBouncer's set carries reads from the files, and which differences it sees."""
+"""What the probe of PgBouncer reads from the files and the admin console, and which differences it sees."""
 
 from __future__ import annotations
 
 import importlib.util
+import io
 import pathlib
+import struct
 import typing as t
 
 import pytest
 
 HERE = pathlib.Path(__file__).resolve()
 PROBE = next(p for p in HERE.parents if (p / "galaxy.yml").is_file()) / "roles" / "pgbouncer" / "files" / "probe.py"
+HOME = "/etc/nexod/pgbouncer/current"
 
 
 @pytest.fixture(scope="module")
@@ -23,39 +26,101 @@ def probe() -> t.Any:
 
 
 def test_reads_the_files(probe: t.Any, tmp_path: pathlib.Path) -> None:
-    (tmp_path / "pgbouncer.ini").write_text("%include x=y\n[pgbouncer]\nlisten_port = 6432\n")
-    (tmp_path / "databases.ini").write_text("; a=b\n[databases]\napp = host=10.0.0.1 port=5432 dbname=app\n")
+    (tmp_path / "pgbouncer.ini").write_text("%include x=y\n\n[pgbouncer]\nlisten_port = 6432\n")
+    (tmp_path / "databases.ini").write_text(
+        "; a=b\n[databases]\napp = host=10.0.0.1 port=5432 connect_query='SET a = ''b'''"
+        "\n[users]\napp = pool_mode=session\n"
+    )
     (tmp_path / "settings.ini").write_text("pool_mode = transaction\nstats_users = \n")
-    settings, databases = probe.read_files(tmp_path)
-    assert settings == {"listen_port": "6432", "pool_mode": "transaction", "stats_users": ""}
-    assert databases == {"app": {"host": "10.0.0.1", "port": "5432", "dbname": "app"}}
-
-
-POOL = {"host": "10.0.0.1", "port": "5432", "database": "app"}
+    files = probe.read_files(tmp_path)
+    assert files.settings == {"listen_port": "6432", "pool_mode": "transaction", "stats_users": ""}
+    assert files.reloaded == {"pool_mode", "stats_users"}
+    assert files.databases == {"app": {"host": "10.0.0.1", "port": "5432", "connect_query": "SET a = 'b'"}}
+    assert files.users == {"app": {"pool_mode": "session"}}
 
 
 @pytest.mark.parametrize(
-    ("shown", "pools", "found"),
+    ("key", "value", "shown", "same"),
     [
-        pytest.param({"pool_mode": "transaction"}, {"app": POOL, "pgbouncer": {}}, [], id="as declared"),
+        ("pool_mode", "session", "session", True),
+        ("pool_mode", "session", "transaction", False),
+        ("pool_mode", "session", None, False),
+        ("unix_socket_mode", "0770", "504", True),
+        ("unix_socket_mode", "0770", "511", False),
+        ("log_stats", "no", "0", True),
+        ("log_stats", "0", "1", False),
+        ("server_lifetime", "600.0", "600", True),
+        ("server_lifetime", "600", "3600", False),
+        ("server_check_query", "", "<empty>", True),
+        ("server_reset_query", "", "DISCARD ALL", False),
+    ],
+)
+def test_knows_how_pgbouncer_writes_values(probe: t.Any, key: str, value: str, shown: str | None, same: bool) -> None:
+    assert probe.same(key, value, shown) is same
+
+
+POOL = {"host": "10.0.0.1", "port": "5432", "database": "app", "pool_size": "20", "max_connections": "4"}
+
+
+@pytest.mark.parametrize(
+    ("shown", "fixed", "pools", "found"),
+    [
+        pytest.param({"pool_mode": "transaction"}, [], {"app": POOL, "pgbouncer": {}}, [], id="as declared"),
         pytest.param(
-            {"pool_mode": "session"}, {"app": POOL}, ["pool_mode is 'session', not 'transaction'"], id="old setting"
+            {"pool_mode": "session"}, [], {"app": POOL}, ["pool_mode is 'session', not 'transaction'"], id="old setting"
         ),
-        pytest.param({}, {"app": POOL}, ["pool_mode is 'not known', not 'transaction'"], id="unknown setting"),
-        pytest.param({"pool_mode": "transaction"}, {}, ["database app is not there"], id="missing"),
+        pytest.param({}, [], {"app": POOL}, ["pool_mode is 'not known', not 'transaction'"], id="unknown setting"),
+        pytest.param({"pool_mode": "transaction"}, [], {}, ["database app is not there"], id="missing"),
         pytest.param(
             {"pool_mode": "transaction"},
+            [],
             {"app": {**POOL, "host": "10.0.0.2"}, "gone": POOL},
             ["database app has host '10.0.0.2', not '10.0.0.1'", "database gone is still there"],
             id="moved and stale",
         ),
+        pytest.param(
+            {"pool_mode": "transaction"},
+            [],
+            {"app": {**POOL, "max_connections": "9"}},
+            ["database app has max_db_connections '9', not '4'"],
+            id="another limit",
+        ),
+        pytest.param(
+            {"pool_mode": "transaction"},
+            ["pool_mode", "listen_port"],
+            {"app": POOL},
+            ["pool_mode needs a restart: PgBouncer would ignore it in a reload"],
+            id="in the wrong file",
+        ),
     ],
 )
 def test_sees_differences(
-    probe: t.Any, shown: dict[str, str], pools: dict[str, dict[str, str]], found: list[str]
+    probe: t.Any, shown: dict[str, str], fixed: list[str], pools: dict[str, dict[str, str]], found: list[str]
 ) -> None:
-    wanted = {"app": {"host": "10.0.0.1", "port": "5432", "dbname": "app"}}
-    assert probe.differences({"pool_mode": "transaction"}, wanted, shown, pools) == found
+    line = {"host": "10.0.0.1", "port": "5432", "dbname": "app", "max_db_connections": "4", "connect_query": "SELECT 1"}
+    files = probe.Files({"pool_mode": "transaction"}, frozenset({"pool_mode"}), {"app": line}, {})
+    assert probe.differences(files, probe.Shown(shown, frozenset(fixed), pools, {})) == found
+
+
+def test_sees_differences_of_users(probe: t.Any) -> None:
+    users = {"app": {"pool_mode": "session", "max_user_connections": "3"}, "gone": {"pool_mode": "session"}}
+    shown = probe.Shown({}, frozenset(), {}, {"app": {"name": "app", "pool_mode": ""}})
+    assert probe.differences(probe.Files({}, frozenset(), {}, users), shown) == [
+        # This version has no column for max_user_connections.
+        "user app has pool_mode '', not 'session'",
+        "user gone is not there",
+    ]
+
+
+def test_takes_any_database_where_there_is_a_wildcard(probe: t.Any) -> None:
+    files = probe.Files({}, frozenset(), {"*": {"host": "10.0.0.1"}}, {})
+    assert probe.differences(files, probe.Shown({}, frozenset(), {"asked_for": POOL}, {})) == []
+
+
+def test_leaves_out_what_the_throwaway_one_does_differently(probe: t.Any) -> None:
+    files = probe.Files({"listen_addr": "::", "pool_mode": "session"}, frozenset(), {}, {})
+    shown = probe.Shown({"listen_addr": "", "pool_mode": "session"}, frozenset(), {}, {})
+    assert probe.differences(files, shown, ("listen_addr",)) == []
 
 
 def test_misses_certificates(probe: t.Any, tmp_path: pathlib.Path) -> None:
@@ -65,3 +130,107 @@ def test_misses_certificates(probe: t.Any, tmp_path: pathlib.Path) -> None:
     assert probe.missing_files({**named, "server_tls_ca_file": "/none"}) == [
         "server_tls_ca_file: there is no file /none"
     ]
+
+
+@pytest.mark.parametrize(
+    ("line", "moved"),
+    [
+        (f"%include {HOME}/databases.ini", "%include /tmp/x/databases.ini"),
+        (f"auth_file = {HOME}/userlist.txt", "auth_file = /tmp/x/userlist.txt"),
+        ("server_tls_ca_file = /etc/nexod/ca/current/ca.crt", None),
+        (f"server_tls_ca_file = /srv{HOME}/ca.crt", None),
+        ("server_tls_ca_file = /etc/nexod/pgbouncer/currently/ca.crt", None),
+    ],
+)
+def test_moves_the_files_of_this_set_only(probe: t.Any, line: str, moved: str | None) -> None:
+    """A CA file in another set was looked for in the throwaway one's folder, and the set refused for its absence."""
+    assert probe.moved(line, HOME, "/tmp/x") == (moved or line)
+
+
+@pytest.mark.parametrize(
+    ("line", "error"),
+    [
+        ("2026-11-25 15:39:07.213 UTC [2345] LOG process up: PgBouncer 1.18.0", None),
+        ("2026-11-25 15:39:07.213 UTC [2345] WARNING something else", None),
+        (
+            "2026 [2345] ERROR unrecognized setting (/tmp/x/settings.ini:9)",
+            "ERROR unrecognized setting (settings.ini:9)",
+        ),
+        ("2026 [2345] WARNING hba line 2: unknown method", "WARNING hba line 2: unknown method"),
+    ],
+)
+def test_finds_errors_in_the_log(probe: t.Any, line: str, error: str | None) -> None:
+    assert probe.logged_errors([line + "\n"], "/tmp/x") == ([error] if error else [])
+
+
+@pytest.mark.parametrize(
+    ("which", "getpwnam", "words"),
+    [
+        (None, None, "pgbouncer is not installed. Install the package first."),
+        ("/usr/sbin/pgbouncer", KeyError("postgres"), "there is no account postgres. Reinstall the package pgbouncer."),
+    ],
+)
+def test_says_what_is_not_installed(
+    probe: t.Any,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    which: str | None,
+    getpwnam: Exception | None,
+    words: str,
+) -> None:
+    def look_up(name: str) -> t.Any:
+        raise getpwnam or AssertionError(name)
+
+    monkeypatch.setattr(probe.shutil, "which", lambda *_, **__: which)
+    monkeypatch.setattr(probe.pwd, "getpwnam", look_up)
+    assert probe.main("staged", pathlib.Path("/none"), HOME) == 127
+    assert capsys.readouterr().out == f"Cannot check PgBouncer's files: {words}\n"
+
+
+def test_a_missing_file_is_not_a_missing_program(
+    probe: t.Any, tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert probe.main("live", tmp_path) == 1
+    assert "No such file or directory" in capsys.readouterr().out
+
+
+def packet(kind: bytes, body: bytes) -> bytes:
+    return kind + struct.pack("!i", len(body) + 4) + body
+
+
+def console(*packets: bytes) -> io.BytesIO:
+    return io.BytesIO(b"".join(packets))
+
+
+READY = packet(b"Z", b"I")
+
+
+def test_reads_rows_of_the_admin_console(probe: t.Any) -> None:
+    columns = b"key\0" + bytes(18) + b"value\0" + bytes(18)
+    row = struct.pack("!hi", 2, 9) + b"pool_mode" + struct.pack("!i", 7) + b"session"
+    null = struct.pack("!hi", 2, 4) + b"user" + struct.pack("!i", -1)
+    stream = console(
+        packet(b"R", struct.pack("!i", 0)),
+        packet(b"S", b"server_version\x001.24\0"),
+        packet(b"T", struct.pack("!h", 2) + columns),
+        packet(b"D", row),
+        packet(b"D", null),
+        packet(b"C", b"SHOW\0"),
+        READY,
+    )
+    assert probe.answer(stream) == [{"key": "pool_mode", "value": "session"}, {"key": "user", "value": ""}]
+
+
+@pytest.mark.parametrize(
+    ("packets", "words"),
+    [
+        pytest.param([packet(b"R", struct.pack("!i", 10))], "asks account postgres for a password", id="password"),
+        pytest.param([packet(b"E", b"SERROR\0C08P01\0Mno such user\0\0")], "no such user", id="refused"),
+        pytest.param([], "closed the connection", id="closed"),
+        pytest.param([b"Z\0"], "closed the connection", id="half a message"),
+        pytest.param([packet(b"D", b"12345678")[:9]], "closed the connection", id="half a row"),
+    ],
+)
+def test_says_why_the_admin_console_does_not_answer(probe: t.Any, packets: list[bytes], words: str) -> None:
+    with pytest.raises(OSError, match=words):
+        probe.answer(console(*packets))

@@ -1,0 +1,237 @@
+# Copyright: (c) 2026, the nexod.infra maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From the options of the role pgbouncer to the lines of its files, with everything that is wrong in one list."""
+
+from __future__ import annotations
+
+import collections
+import re
+import typing as t
+
+Options = t.Mapping[str, t.Any]
+
+#: Settings of pgbouncer.ini that have an option of their own; setting one twice would leave the winner to chance.
+OWNED: t.Final = {
+    "admin_users": "pgbouncer_admin_users",
+    "auth_file": "pgbouncer_users",
+    "auth_hba_file": "pgbouncer_hba_rules",
+    "auth_type": "pgbouncer_auth_type",
+    "default_pool_size": "pgbouncer_pool_size",
+    "idle_transaction_timeout": "pgbouncer_idle_transaction_seconds",
+    "ignore_startup_parameters": "pgbouncer_ignore_startup_parameters",
+    "listen_addr": "pgbouncer_listen_addresses",
+    "listen_port": "pgbouncer_port",
+    "log_connections": "pgbouncer_log_connections",
+    "log_disconnections": "pgbouncer_log_disconnections",
+    "max_client_conn": "pgbouncer_max_client_connections",
+    "max_db_connections": "pgbouncer_max_server_connections",
+    "max_prepared_statements": "pgbouncer_max_prepared_statements",
+    "pool_mode": "pgbouncer_pool_mode",
+    "query_wait_timeout": "pgbouncer_query_wait_seconds",
+    "server_tls_ca_file": "pgbouncer_server_ca_file",
+    "server_tls_sslmode": "pgbouncer_server_sslmode",
+    "stats_users": "pgbouncer_stats_users",
+    "unix_socket_dir": "pgbouncer_socket_dir",
+    "unix_socket_mode": "pgbouncer_socket_mode",
+}
+#: Settings that are systemd's business here.
+REFUSED: t.Final = {
+    "conffile": "the role decides where its files are",
+    "logfile": "the log goes to the journal; use syslog to send it elsewhere",
+    "pidfile": "systemd knows the process",
+    "user": "systemd starts PgBouncer under its account",
+}
+#: The same for a line of [databases] and of [users].
+OWNED_BY_DATABASE: t.Final = {
+    "dbname": "dbname",
+    "host": "host",
+    "max_db_connections": "max_connections",
+    "password": "password",
+    "pool_mode": "pool_mode",
+    "pool_size": "pool_size",
+    "port": "port",
+    "user": "user",
+}
+OWNED_BY_USER: t.Final = {"max_user_connections": "max_connections", "pool_mode": "pool_mode"}
+
+#: What PgBouncer reads at its start only: "changeable" is "no" in SHOW CONFIG of 1.18 to 1.26.
+AT_START: t.Final = frozenset(
+    [
+        "disable_pqexec",
+        "job_name",
+        "listen_backlog",
+        "pkt_buf",
+        "resolv_conf",
+        "so_reuseport",
+        "track_extra_parameters",
+        "unix_socket_group",
+    ]
+)
+#: File descriptors of the unit (LimitNOFILE), less those that PgBouncer needs for itself.
+DESCRIPTORS: t.Final = 524288 - 512
+VERIFYING: t.Final = ("verify-ca", "verify-full")
+
+
+def configure(options: Options) -> dict[str, t.Any]:
+    """Lines for the templates, by file, and `problems`: what must be corrected before any of it is used.
+
+    `share` is what each database without a limit of its own gets of the server connections.
+    """
+    databases, users = listed(options["pgbouncer_databases"]), listed(options["pgbouncer_users"])
+    extra = {name: as_text(value) for name, value in (options["pgbouncer_settings"] or {}).items()}
+    share = share_of_each(databases, int(options["pgbouncer_max_server_connections"]))
+    return {
+        "share": share,
+        "restart": {name: value for name, value in extra.items() if name in AT_START},
+        "reload": {name: value for name, value in extra.items() if name not in AT_START},
+        "databases": {row["name"]: database_line(row) for row in databases},
+        "users": {row["name"]: line for row in users if (line := user_line(row))},
+        "secret": any(row.get("password") for row in databases),
+        "problems": [
+            *problems_of_databases(databases, options, share),
+            *problems_of_users(users, databases, options),
+            *problems_of_settings(extra),
+            *problems_of_values(options),
+        ],
+    }
+
+
+def as_text(value: t.Any) -> str:
+    """A value as pgbouncer.ini writes it."""
+    if isinstance(value, bool):
+        return "1" if value else "0"
+    if isinstance(value, (list, tuple)):
+        return ",".join(as_text(one) for one in value)
+    return "" if value is None else str(value)
+
+
+def listed(value: t.Any) -> list[t.Any]:
+    """A list as it is, or as text with commas, which is how an INI inventory and --extra-vars give it."""
+    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else list(value or [])
+
+
+def quoted(value: str) -> str:
+    """A value of a connection string, in quotes where it would otherwise end early."""
+    return value if re.fullmatch(r"[^\s']+", value) else "'" + value.replace("'", "''") + "'"
+
+
+def line_of(pairs: t.Mapping[str, t.Any], extra: t.Mapping[str, t.Any] | None) -> str:
+    """One line of a section: what is given of `pairs`, then `extra`."""
+    given = {name: as_text(value) for name, value in pairs.items() if value not in (None, "")}
+    given |= {name: as_text(value) for name, value in (extra or {}).items()}
+    return " ".join(f"{name}={quoted(value)}" for name, value in given.items())
+
+
+def database_line(row: Options) -> str:
+    pairs = {
+        "host": row["host"],
+        "port": row.get("port") or 5432,
+        # With the wildcard the client's own database name is meant.
+        "dbname": row.get("dbname") or (None if row["name"] == "*" else row["name"]),
+        "user": row.get("user"),
+        "password": row.get("password"),
+        "pool_size": row.get("pool_size"),
+        "pool_mode": row.get("pool_mode"),
+        "max_db_connections": row.get("max_connections"),
+    }
+    return line_of(pairs, row.get("settings"))
+
+
+def user_line(row: Options) -> str:
+    pairs = {"pool_mode": row.get("pool_mode"), "max_user_connections": row.get("max_connections")}
+    return line_of(pairs, row.get("settings"))
+
+
+def share_of_each(databases: t.Sequence[Options], budget: int) -> int:
+    """What is left of the budget after the databases with a limit of their own, for each of the others."""
+    without = sum(1 for row in databases if not row.get("max_connections"))
+    left = budget - sum(int(row.get("max_connections") or 0) for row in databases)
+    return left // max(without, 1)
+
+
+def problems_of_databases(databases: t.Sequence[Options], options: Options, share: int) -> list[str]:
+    if not databases:
+        return ["pgbouncer_databases is empty: list at least one database"]
+    found = [f"pgbouncer_databases lists {name} more than once" for name in twice(databases)]
+    budget, usual = int(options["pgbouncer_max_server_connections"]), int(options["pgbouncer_pool_size"])
+    own = sum(int(row.get("max_connections") or 0) for row in databases)
+    if own > budget or (share < 1 and any(not row.get("max_connections") for row in databases)):
+        found.append(
+            f"pgbouncer_max_server_connections is {budget}: too few for {len(databases)} databases,"
+            f" whose max_connections add up to {own}"
+        )
+        share = budget
+    for row in databases:
+        name, limit = row["name"], int(row.get("max_connections") or share)
+        if name != "*" and not re.fullmatch(r"[A-Za-z0-9_.-]+", name):
+            found.append(f"database {name!r}: a name has letters, digits, dots, hyphens and underscores only")
+        if name == "pgbouncer":
+            found.append("database pgbouncer: the name belongs to the admin console")
+        size = int(row.get("pool_size") or usual)
+        if size > limit:
+            found.append(f"database {name}: its pools have {size} connections, and it may open {limit}")
+        found += owned(f"database {name}: settings", row.get("settings"), OWNED_BY_DATABASE)
+        found += broken_lines(f"database {name}", row)
+    return found
+
+
+def problems_of_users(users: t.Sequence[Options], databases: t.Sequence[Options], options: Options) -> list[str]:
+    asks_server = "auth_user" in (options["pgbouncer_settings"] or {}) or any(
+        "auth_user" in (row.get("settings") or {}) for row in databases
+    )
+    found = [f"pgbouncer_users lists {name} more than once" for name in twice(users)]
+    known = {row["name"] for row in users}
+    # With auth_user, PgBouncer asks the server for everybody who is not in the list.
+    if not asks_server and options["pgbouncer_auth_type"] in ("scram-sha-256", "md5", "plain"):
+        if not users:
+            found.append("pgbouncer_users is empty: list the accounts that may log in, or set auth_user")
+        for option in ("pgbouncer_stats_users", "pgbouncer_admin_users"):
+            strangers = [name for name in listed(options[option]) if name not in known]
+            if strangers and users:
+                found.append(f"{option} names {', '.join(strangers)}, who is not in pgbouncer_users")
+    for row in users:
+        found += owned(f"user {row['name']}: settings", row.get("settings"), OWNED_BY_USER)
+        found += broken_lines(f"user {row['name']}", row)
+        if user_line(row) and not re.fullmatch(r"[A-Za-z0-9_.-]+", row["name"]):
+            found.append(f"user {row['name']!r}: PgBouncer takes limits for plain names only")
+    return found
+
+
+def problems_of_settings(extra: t.Mapping[str, str]) -> list[str]:
+    found = owned("pgbouncer_settings", extra, OWNED)
+    found += [f"pgbouncer_settings: {name} can't be set, {why}" for name, why in REFUSED.items() if name in extra]
+    found += [
+        f"pgbouncer_settings: {name!r} is no setting's name" for name in extra if not re.fullmatch(r"[a-z0-9_]+", name)
+    ]
+    return found + broken_lines("pgbouncer_settings", extra)
+
+
+def problems_of_values(options: Options) -> list[str]:
+    found = []
+    if options["pgbouncer_server_sslmode"] in VERIFYING and not options["pgbouncer_server_ca_file"]:
+        found.append(f"pgbouncer_server_sslmode is {options['pgbouncer_server_sslmode']}: set pgbouncer_server_ca_file")
+    hba = options["pgbouncer_auth_type"] == "hba"
+    if hba != bool(options["pgbouncer_hba_rules"]):
+        found.append("pgbouncer_auth_type hba and pgbouncer_hba_rules need each other")
+    clients = int(options["pgbouncer_max_client_connections"])
+    if clients + int(options["pgbouncer_max_server_connections"]) > DESCRIPTORS:
+        found.append(f"pgbouncer_max_client_connections is {clients}: the unit has file descriptors for {DESCRIPTORS}")
+    if not str(options["pgbouncer_socket_dir"]).startswith("/"):
+        found.append("pgbouncer_socket_dir must be an absolute path")
+    return found
+
+
+def twice(rows: t.Sequence[Options]) -> list[str]:
+    return [name for name, count in collections.Counter(row["name"] for row in rows).items() if count > 1]
+
+
+def owned(where: str, given: t.Mapping[str, t.Any] | None, names: t.Mapping[str, str]) -> list[str]:
+    return [f"{where}: {name} is set by {names[name]}" for name in given or {} if name in names]
+
+
+def broken_lines(where: str, row: t.Mapping[str, t.Any]) -> list[str]:
+    """Names of values with a line break, which would begin a line of its own; the value may be a secret."""
+    values = {name: value for name, value in row.items() if name != "settings"} | dict(row.get("settings") or {})
+    broken = [name for name, value in values.items() if re.search(r"[\r\n]", as_text(value))]
+    return [f"{where}: {name} has a line break" for name in broken]

@@ -1,0 +1,187 @@
+# Copyright: (c) 2026, the nexod.infra maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Options of the role pgbouncer x lines of its files, and every way in which they can be wrong."""
+
+from __future__ import annotations
+
+import pathlib
+import typing as t
+
+import pytest
+import yaml
+
+from ansible_collections.nexod.infra.plugins.plugin_utils._pgbouncer.config import AT_START, OWNED, configure, quoted
+
+ROLE = next(p for p in pathlib.Path(__file__).resolve().parents if (p / "galaxy.yml").is_file()) / "roles/pgbouncer"
+DEFAULTS: dict[str, t.Any] = yaml.safe_load((ROLE / "defaults/main.yml").read_text())
+GIVEN = {
+    "pgbouncer_databases": [{"name": "app", "host": "10.0.0.5"}],
+    "pgbouncer_users": [{"name": "app", "password": "x"}],
+}
+
+
+def configured(**options: t.Any) -> dict[str, t.Any]:
+    return configure({**DEFAULTS, **GIVEN, **{f"pgbouncer_{name}": value for name, value in options.items()}})
+
+
+def test_defaults_with_a_database_and_a_user_are_enough() -> None:
+    result = configured()
+    assert result["problems"] == []
+    assert result["databases"] == {"app": "host=10.0.0.5 port=5432 dbname=app"}
+    assert (result["users"], result["restart"], result["reload"]) == ({}, {}, {})
+    assert (result["share"], result["secret"]) == (100, False)
+
+
+@pytest.mark.parametrize(
+    ("row", "line"),
+    [
+        pytest.param({"port": 5433, "dbname": "other"}, "host=h port=5433 dbname=other", id="elsewhere"),
+        pytest.param({"name": "*"}, "host=h port=5432", id="wildcard keeps the client's name"),
+        pytest.param(
+            {"user": "u", "password": "a b'c"},
+            "host=h port=5432 dbname=app user=u password='a b''c'",
+            id="account of its own, quoted",
+        ),
+        pytest.param(
+            {"pool_size": "5", "pool_mode": "session", "max_connections": 10},
+            "host=h port=5432 dbname=app pool_size=5 pool_mode=session max_db_connections=10",
+            id="pool of its own",
+        ),
+        pytest.param(
+            {"settings": {"connect_query": "SET x TO 'y'", "reserve_pool_size": 3}},
+            "host=h port=5432 dbname=app connect_query='SET x TO ''y''' reserve_pool_size=3",
+            id="further parameters",
+        ),
+    ],
+)
+def test_writes_a_database(row: dict[str, t.Any], line: str) -> None:
+    row = {"name": "app", "host": "h", **row}
+    result = configured(databases=[row], pool_size=5)
+    assert result["databases"] == {row["name"]: line}
+    assert result["problems"] == []
+    assert result["secret"] == ("password" in row)
+
+
+def test_writes_limits_of_users() -> None:
+    users = [
+        {"name": "app", "password": "x", "pool_mode": "session", "max_connections": "7"},
+        {"name": "other", "password": "y", "settings": {"max_user_client_connections": 9}},
+        {"name": "plain one", "password": "z"},
+    ]
+    assert configured(users=users)["users"] == {
+        "app": "pool_mode=session max_user_connections=7",
+        "other": "max_user_client_connections=9",
+    }
+
+
+def test_separates_what_only_a_restart_applies() -> None:
+    settings = {
+        "server_lifetime": 600,
+        "listen_backlog": "256",
+        "log_stats": False,
+        "track_extra_parameters": ["a", "b"],
+    }
+    result = configured(settings=settings)
+    assert result["restart"] == {"listen_backlog": "256", "track_extra_parameters": "a,b"}
+    assert result["reload"] == {"server_lifetime": "600", "log_stats": "0"}
+    assert not AT_START & OWNED.keys()
+
+
+@pytest.mark.parametrize(
+    ("limits", "budget", "share"),
+    [
+        pytest.param([None], 100, 100, id="alone"),
+        pytest.param([None, None, None], 100, 33, id="equal parts"),
+        pytest.param([60, None, None], 100, 20, id="what one leaves"),
+        pytest.param([60, 40], "100", 0, id="all have their own"),
+    ],
+)
+def test_shares_the_budget(limits: list[int | None], budget: int | str, share: int) -> None:
+    databases = [{"name": f"d{n}", "host": "h", "max_connections": limit} for n, limit in enumerate(limits)]
+    result = configured(databases=databases, max_server_connections=budget, pool_size="20")
+    assert (result["share"], result["problems"]) == (share, [])
+
+
+def test_takes_numbers_and_lists_as_text() -> None:
+    given = {"pool_size": "30", "max_client_connections": "500", "stats_users": "app", "admin_users": " app , app"}
+    assert configured(**given)["problems"] == []
+
+
+@pytest.mark.parametrize(
+    ("options", "problem"),
+    [
+        ({"databases": []}, "pgbouncer_databases is empty: list at least one database"),
+        ({"users": []}, "pgbouncer_users is empty: list the accounts that may log in, or set auth_user"),
+        (
+            {"databases": GIVEN["pgbouncer_databases"] * 2, "pool_size": 5},
+            "pgbouncer_databases lists app more than once",
+        ),
+        ({"users": GIVEN["pgbouncer_users"] * 2}, "pgbouncer_users lists app more than once"),
+        (
+            {"databases": [{"name": "my app", "host": "h"}]},
+            "database 'my app': a name has letters, digits, dots, hyphens and underscores only",
+        ),
+        (
+            {"databases": [{"name": "pgbouncer", "host": "h"}]},
+            "database pgbouncer: the name belongs to the admin console",
+        ),
+        ({"pool_size": "101"}, "database app: its pools have 101 connections, and it may open 100"),
+        (
+            {"databases": [{"name": "app", "host": "h", "max_connections": 101}]},
+            "pgbouncer_max_server_connections is 100: too few for 1 databases, whose max_connections add up to 101",
+        ),
+        (
+            {"databases": [{"name": "a", "host": "h", "max_connections": 100}, {"name": "b", "host": "h"}]},
+            "pgbouncer_max_server_connections is 100: too few for 2 databases, whose max_connections add up to 100",
+        ),
+        ({"stats_users": ["app", "monitor"]}, "pgbouncer_stats_users names monitor, who is not in pgbouncer_users"),
+        ({"admin_users": ["boss"]}, "pgbouncer_admin_users names boss, who is not in pgbouncer_users"),
+        ({"server_sslmode": "verify-full"}, "pgbouncer_server_sslmode is verify-full: set pgbouncer_server_ca_file"),
+        ({"auth_type": "hba"}, "pgbouncer_auth_type hba and pgbouncer_hba_rules need each other"),
+        ({"hba_rules": ["local all all peer"]}, "pgbouncer_auth_type hba and pgbouncer_hba_rules need each other"),
+        (
+            {"max_client_connections": 600000},
+            "pgbouncer_max_client_connections is 600000: the unit has file descriptors for 523776",
+        ),
+        ({"socket_dir": "run"}, "pgbouncer_socket_dir must be an absolute path"),
+        ({"settings": {"listen_port": 1}}, "pgbouncer_settings: listen_port is set by pgbouncer_port"),
+        (
+            {"settings": {"logfile": "/x"}},
+            "pgbouncer_settings: logfile can't be set, the log goes to the journal; use syslog to send it elsewhere",
+        ),
+        ({"settings": {"a b": 1}}, "pgbouncer_settings: 'a b' is no setting's name"),
+        ({"settings": {"server_check_query": "a\nb = c"}}, "pgbouncer_settings: server_check_query has a line break"),
+        (
+            {"databases": [{"name": "app", "host": "h", "settings": {"pool_size": 1}}]},
+            "database app: settings: pool_size is set by pool_size",
+        ),
+        (
+            {"users": [{"name": "app", "password": "x", "settings": {"pool_mode": "session"}}]},
+            "user app: settings: pool_mode is set by pool_mode",
+        ),
+        ({"users": [{"name": "app", "password": "sec\nret"}]}, "user app: password has a line break"),
+        (
+            {"users": [{"name": "an app", "password": "x", "max_connections": 1}]},
+            "user 'an app': PgBouncer takes limits for plain names only",
+        ),
+    ],
+)
+def test_names_every_problem(options: dict[str, t.Any], problem: str) -> None:
+    assert configured(**options)["problems"] == [problem]
+
+
+def test_names_all_problems_at_once_and_no_secret() -> None:
+    problems = configured(databases=[], users=[{"name": "a", "password": "sec\nret"}], socket_dir="x")["problems"]
+    assert len(problems) == 3
+    assert "sec" not in str(problems)
+
+
+@pytest.mark.parametrize("settings", [{"auth_user": "pooler"}, {"auth_user": "pooler", "auth_query": "SELECT 1"}])
+def test_needs_no_list_of_users_when_it_asks_the_server(settings: dict[str, str]) -> None:
+    assert configured(users=[], settings=settings, stats_users=["monitor"])["problems"] == []
+
+
+@pytest.mark.parametrize(("value", "written"), [("a", "a"), ("", "''"), ("a b", "'a b'"), ("it's", "'it''s'")])
+def test_quotes_where_a_value_would_end_early(value: str, written: str) -> None:
+    assert quoted(value) == written
