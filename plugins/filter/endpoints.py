@@ -14,15 +14,15 @@ from ansible_collections.nexod.infra.plugins.plugin_utils._environment.endpoints
 
 DOCUMENTATION = r"""
 name: endpoints
-short_description: Check a provider's endpoints against the contract between the stages
+short_description: Check the types of a provider's endpoints
 version_added: "1.0.0"
 author: The nexod.infra maintainers (@nexod)
 description:
-  - Returns its input unchanged when it has the structure that C(docs/architecture.md) describes for C(infra_endpoints).
-  - Otherwise fails and names every fault at once.
+  - Returns its input unchanged if it has the structure of C(infra_endpoints), see C(docs/architecture.md).
+  - Otherwise fails and reports all problems at once.
 options:
   _input:
-    description: The structure that a provider's C(endpoints.yml) has left.
+    description: The fact that a provider's C(endpoints.yml) has set.
     type: dict
     required: true
 """
@@ -41,14 +41,14 @@ _value:
 
 
 def endpoints(value: t.Any) -> t.Any:
-    """The value itself when it keeps the contract."""
+    """The value itself, if it is valid."""
     faults = endpoint_faults(value)
     if faults:
         error = InfraError(
             "publish",
             "the endpoints",
-            "what the provider returned breaks the contract: " + "; ".join(faults),
-            "Fix the provider's tasks/endpoints.yml (or infra_endpoints_declared) after docs/architecture.md.",
+            "the provider returned invalid endpoints: " + "; ".join(faults),
+            "Correct the provider's tasks/endpoints.yml or infra_endpoints_declared, see docs/architecture.md.",
         )
         raise AnsibleFilterError(str(error))
     return value

@@ -14,21 +14,21 @@ short_description: Compute the endpoints of an environment whose servers are hos
 version_added: "1.0.0"
 author: The nexod.infra maintainers (@nexod)
 description:
-  - Returns the structure that C(docs/architecture.md) describes for C(infra_endpoints),
-    from the inventory's groups and addresses and what is declared beside them.
+  - Returns the structure of C(infra_endpoints), see C(docs/architecture.md), from the groups and addresses of the
+    inventory and the declared endpoints.
   - It connects to no host. The role P(nexod.infra.environment#role) checks the result against its type.
   - Without an entry point (group C(edge)) the API's address is that of its first instance, and there is no CDN.
 options:
   _input:
-    description: The groups of the inventory, as the variable C(groups) holds them.
+    description: The variable C(groups).
     type: dict
     required: true
   hostvars:
-    description: The variables of all hosts, as the variable C(hostvars) holds them.
+    description: The variable C(hostvars).
     type: dict
     required: true
   database:
-    description: What is the same for all PostgreSQL servers, C(name), C(port) and C(sslmode).
+    description: C(name), C(port) and C(sslmode) of all PostgreSQL servers.
     type: dict
     required: true
   pooler_port:
@@ -36,7 +36,7 @@ options:
     type: int
     required: true
   cache:
-    description: What the groups do not show of Redis, C(port) and C(db).
+    description: C(port) and C(db) of Redis.
     type: dict
     required: true
   api_port:
@@ -48,12 +48,12 @@ options:
     type: int
     default: 80
   object_store:
-    description: The object store, C(bucket), C(endpoint_url) and C(region); null where there is none.
+    description: C(bucket), C(endpoint_url) and C(region) of the object store; null if there is none.
     type: dict
   declared:
     description:
       - Endpoints that replace those that follow from the groups, such as a database that is managed elsewhere.
-      - An entry of which only a part is declared keeps the rest.
+      - A partly declared entry keeps its other values.
     type: dict
     default: {}
 """
@@ -86,7 +86,7 @@ def hosts_endpoints(
     object_store: Mapping[str, t.Any] | None = None,
     declared: Mapping[str, t.Any] | None = None,
 ) -> dict[str, t.Any]:
-    """The endpoints contract's structure; what neither a group nor `declared` gives is null."""
+    """The endpoints; null for what follows neither from a group nor from `declared`."""
 
     def addresses(group: str) -> list[str]:
         return [str(hostvars[host].get("ansible_host") or host) for host in groups.get(group) or ()]
@@ -111,7 +111,7 @@ def hosts_endpoints(
         "object_store": dict(object_store) if object_store else None,
     }
     return computed | {
-        # An entry of which only a part is declared, such as the API's URL, keeps the rest.
+        # A partly declared entry, such as only the API's URL, keeps its other values.
         key: {**(computed.get(key) or {}), **value} if isinstance(value, Mapping) else value
         for key, value in (declared or {}).items()
     }

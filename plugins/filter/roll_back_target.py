@@ -13,15 +13,15 @@ from ansible_collections.nexod.infra.plugins.plugin_utils._deploy.roll_back impo
 
 DOCUMENTATION = r"""
 name: roll_back_target
-short_description: Choose the one set that all instances are returned to
+short_description: Choose the set that all instances are rolled back to
 version_added: "1.0.0"
 description:
-  - From what M(nexod.infra.file_set_info) found on each instance, chooses the set that every one either runs or ran
-    before, also when a rollout or a roll-back ended halfway.
-  - Fails where there is none.
+  - From the results of M(nexod.infra.file_set_info) on all instances, chooses the set that each of them runs or ran
+    before, even if a rollout or rollback was interrupted.
+  - Fails if there is no such set.
 options:
   _input:
-    description: What M(nexod.infra.file_set_info) returned in C(links), by the instance's name.
+    description: The C(links) returned by M(nexod.infra.file_set_info), by name of the instance.
     type: dict
     required: true
 author:
@@ -29,14 +29,14 @@ author:
 """
 
 EXAMPLES = r"""
-- name: Say where a roll-back would go
+- name: Show the target of a rollback
   ansible.builtin.debug:
     msg: "{{ {'api-1': links_of_api_1, 'api-2': links_of_api_2} | nexod.infra.roll_back_target }}"
 """
 
 RETURN = r"""
 _value:
-  description: C(digest) and C(label) of the set, and C(instances), those that have to be returned to it.
+  description: C(digest) and C(label) of the set, and C(instances) that must be rolled back to it.
   type: dict
 """
 
@@ -52,7 +52,7 @@ def roll_back_target(links: dict[str, dict[str, dict[str, str]]]) -> dict[str, t
 
 def _instance(name: str, found: dict[str, dict[str, str]]) -> Instance:
     current, previous, live, returned = (_known(found, link) for link in ("current", "previous", "live", "returned"))
-    # A rollout that was killed while the current set stood its trial: what ran before it is what is still marked live.
+    # A rollout was killed during the trial of the current set: the previous set is the one that is still marked live.
     on_trial = live is not None and current is not None and live != current and returned is None
     return Instance(name, current, live if on_trial else previous, returned, settled=live == current)
 

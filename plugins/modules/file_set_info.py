@@ -7,10 +7,11 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: file_set_info
-short_description: Tell which sets of files a host has
+short_description: Read the generations of a file set on a host
 version_added: "1.0.0"
 description:
-  - Tells what the links of a set of M(nexod.infra.file_set) name, and what one file holds in each.
+  - Returns the generations that the links of a set of M(nexod.infra.file_set) point to, and the content of one file in
+    each of them.
   - Changes nothing.
 options:
   name:
@@ -18,11 +19,11 @@ options:
     type: str
     required: true
   root:
-    description: Folder that holds all sets of a host.
+    description: Folder of all sets of a host.
     type: path
     default: /etc/nexod
   path:
-    description: A file of the set that is read in each generation, and that holds no secret.
+    description: A file of the set to read in each generation. It must not contain secrets.
     type: str
     required: true
 seealso:
@@ -32,7 +33,7 @@ author:
 """
 
 EXAMPLES = r"""
-- name: Ask which versions of the API are at hand
+- name: Read which versions of the API are on the host
   nexod.infra.file_set_info:
     name: api
     path: version
@@ -40,7 +41,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 links:
-  description: By link (current, previous, live, returned) the generation, its digest and the file's content.
+  description: Generation, its digest and the file's content, by link (current, previous, live, returned).
   returned: always
   type: dict
   sample:

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the nexod.infra maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The endpoints contract: the one structure that passes from the infrastructure to the rest."""
+"""The type of the endpoints, the only structure that the infrastructure stage passes to the others."""
 
 from __future__ import annotations
 
@@ -86,24 +86,24 @@ ENDPOINTS: t.Final[dict[str, dict[str, t.Any]]] = {
         },
     },
 }
-# What an environment may not have (Supabase has neither our cache nor our pooler): null then, never left out.
+# What an environment may lack (with Supabase, cache and pooler). It is null then, never omitted.
 NULLABLE: t.Final = ("pooler", "cache", "api", "cdn", "object_store")
 
 _SECRET = re.compile(r"passw|secret|token|credential", re.IGNORECASE)
 
 
 def endpoint_faults(endpoints: object) -> list[str]:
-    """Every way in which `endpoints` breaks the contract, as sentences; empty when it keeps it."""
+    """All problems of `endpoints` as sentences; empty if it is valid."""
     if not isinstance(endpoints, t.Mapping):
-        return [f"infra_endpoints is no mapping but {type(endpoints).__name__}"]
+        return [f"infra_endpoints must be a mapping, not {type(endpoints).__name__}"]
     null = {key for key in NULLABLE if key in endpoints and endpoints[key] is None}
     given = {key: value for key, value in endpoints.items() if key not in null}
     options = {key: spec for key, spec in ENDPOINTS.items() if key not in null}
     found = [
         f"{fault.where.lstrip('.')}: {fault.cause}" for fault in misfits(given, {"type": "dict", "options": options})
     ]
-    found += [f"{where}: a secret has no place in the endpoints" for where in _secrets(endpoints)]
-    found += [f"{where}: {value} is no port" for where, value in _ports(endpoints)]
+    found += [f"{where}: secrets are not allowed in the endpoints" for where in _secrets(endpoints)]
+    found += [f"{where}: {value} is not a valid port" for where, value in _ports(endpoints)]
     found += [f"{where}: {_shown_url(value)} {fault}" for where, value, fault in _urls(endpoints)]
     return [text.removeprefix(": ") for text in found]
 
@@ -141,7 +141,7 @@ def _urls(endpoints: object) -> list[tuple[str, str, str]]:
     for path, key, value in _walk(endpoints):
         if key == "url" and isinstance(value, str) and value:
             if not re.match(r"https?://[^/]", value):
-                found.append((path, value, "is no URL"))
+                found.append((path, value, "is not an http or https URL"))
             elif value.endswith("/"):
                 found.append((path, value, "ends with a slash"))
     return found
@@ -151,8 +151,7 @@ def _shown_url(url: str) -> str:
     return re.sub(r"://[^/@\s]*@", "://***@", url)
 
 
-# What templates are evaluated against before the infrastructure stands: fits the contract, reaches nobody
-# (RFC 2606's .invalid).
+# Used to evaluate templates before the infrastructure exists: valid endpoints, reserved host names (RFC 2606).
 PLACEHOLDER: t.Final[dict[str, t.Any]] = {
     "database": {"host": "database.invalid", "port": 5432, "name": "app", "sslmode": "prefer"},
     "replicas": [{"host": "replica.invalid", "port": 5432}],

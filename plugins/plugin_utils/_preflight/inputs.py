@@ -237,7 +237,9 @@ def _check_value(
         value = inputs.evaluate(host, name, reached)
     except EvaluationError as error:
         inputs.missing.add(name)
-        return [Fault(name, f"cannot be evaluated: {error}", evaluation_next_step(str(error), host.raw), hosts, where)]
+        options = {option for role in inputs.specs.values() for option in role}
+        next_step = evaluation_next_step(str(error), host.raw, options)
+        return [Fault(name, f"cannot be evaluated: {error}", next_step, hosts, where)]
     if spec["required"] and is_missing(value):
         inputs.missing.add(name)
         return [Fault(name, "is empty", missing_next_step(raw, name), hosts, where)]
@@ -328,11 +330,13 @@ def missing_next_step(raw: object, name: str) -> str:
     return f"Export {' or '.join(read_from)}" + (f", or set {name} in a vault." if name != "ansible_host" else ".")
 
 
-def evaluation_next_step(error: str, raw: t.Mapping[str, object]) -> str:
-    """What fixes a template: the name that was meant, or the vault's key."""
+def evaluation_next_step(error: str, raw: t.Mapping[str, object], options: t.Collection[str] = ()) -> str:
+    """How to fix a template: set the option that it reads, correct the name, or provide the vault's password."""
     if "vault" in error.lower() or "decrypt" in error.lower():
         return "Provide the vault password: --vault-password-file FILE or ANSIBLE_VAULT_PASSWORD_FILE."
     undefined = re.search(r"'(\w+)' is undefined", error)
+    if undefined and undefined[1] in options:
+        return f"Set {undefined[1]}."
     meant = did_you_mean(undefined[1], raw) if undefined else None
     return f"Did you mean {meant}?" if meant else "Correct its template."
 

@@ -64,5 +64,5 @@ def test_publishes_what_keeps_the_contract_once_per_host(tmp_path: pathlib.Path)
 def test_refuses_what_breaks_the_contract(tmp_path: pathlib.Path) -> None:
     tasks = run(tmp_path, "-e", "provider_hosts_cache_port=70000")
     said = tasks[-1]["hosts"]["api-1"]["msg"]
-    assert "cache.port: 70000 is no port" in said
+    assert "cache.port: 70000 is not a valid port" in said
     assert "docs/architecture.md" in said

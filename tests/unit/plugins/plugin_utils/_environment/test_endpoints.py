@@ -45,7 +45,7 @@ def with_changes(**changes: t.Any) -> dict[str, t.Any]:
             ["database.port: is 'postgres', but must be a whole number"],
             id="port a name",
         ),
-        pytest.param({"cache__port": 70000}, ["cache.port: 70000 is no port"], id="port out of range"),
+        pytest.param({"cache__port": 70000}, ["cache.port: 70000 is not a valid port"], id="port out of range"),
         pytest.param({"database__host": ""}, ["database.host: is empty"], id="host empty"),
         pytest.param({"databse": {}}, ['has an unknown key "databse"'], id="unknown key"),
         pytest.param(
@@ -56,15 +56,15 @@ def with_changes(**changes: t.Any) -> dict[str, t.Any]:
         pytest.param(
             {"api__url": "http://api.invalid/"}, ["api.url: http://api.invalid/ ends with a slash"], id="slash"
         ),
-        pytest.param({"cdn__url": "cdn.invalid"}, ["cdn.url: cdn.invalid is no URL"], id="no scheme"),
+        pytest.param({"cdn__url": "cdn.invalid"}, ["cdn.url: cdn.invalid is not an http or https URL"], id="no scheme"),
         pytest.param(
             {"cdn__url": "http://me:hunter2@cdn.invalid"},
-            ["cdn.url: a secret has no place in the endpoints"],
+            ["cdn.url: secrets are not allowed in the endpoints"],
             id="secret in a URL",
         ),
         pytest.param(
             {"database__password": "hunter2"},
-            ['database: has an unknown key "password"', "database.password: a secret has no place in the endpoints"],
+            ['database: has an unknown key "password"', "database.password: secrets are not allowed in the endpoints"],
             id="secret by name",
         ),
     ],
@@ -76,7 +76,7 @@ def test_faults(changes: dict[str, t.Any], faults: list[str]) -> None:
 
 
 def test_not_even_a_mapping() -> None:
-    assert endpoint_faults(["x"]) == ["infra_endpoints is no mapping but list"]
+    assert endpoint_faults(["x"]) == ["infra_endpoints must be a mapping, not list"]
 
 
 def test_filter_returns_what_fits() -> None:

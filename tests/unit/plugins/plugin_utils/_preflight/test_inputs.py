@@ -597,6 +597,12 @@ def test_a_vault_without_its_key() -> None:
     assert "--vault-password-file" in evaluation_next_step("Attempting to decrypt but no vault secrets found", {})
 
 
+def test_an_undefined_option_is_to_be_set() -> None:
+    error = "'backend_version' is undefined"
+    assert evaluation_next_step(error, {"backend_cache": {}}, {"backend_version"}) == "Set backend_version."
+    assert evaluation_next_step(error, {}) == "Correct its template."
+
+
 def test_a_secret_is_covered_whoever_wrote_it() -> None:
     (fault,) = scrub([Fault("x", "invalid literal: 'hunter2hunter2'", "Not hunter2.")], {"hunter2", "hunter2hunter2"})
     assert (fault.cause, fault.next_step) == ("invalid literal: '***'", "Not ***.")
