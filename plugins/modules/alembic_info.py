@@ -153,7 +153,7 @@ def main() -> None:
     try:
         register_secrets(module)
         result = info(module.params)
-    except InfraError as error:
+    except (InfraError, OSError) as error:
         fail(module, error)
         return
     module.exit_json(changed=False, **result)

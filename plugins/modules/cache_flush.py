@@ -192,6 +192,7 @@ left:
   elements: str
 """
 
+import contextlib
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
@@ -218,7 +219,7 @@ from ansible_collections.nexod.infra.plugins.module_utils._cache.server import (
     target_of,
 )
 from ansible_collections.nexod.infra.plugins.module_utils._core.durations import seconds
-from ansible_collections.nexod.infra.plugins.module_utils._core.errors import InfraError
+from ansible_collections.nexod.infra.plugins.module_utils._core.edge import edge
 
 LOG_SECONDS = 10.0
 ARGUMENTS = {
@@ -240,7 +241,8 @@ ARGUMENTS = {
 def main() -> None:
     module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True, **CONNECTION_RULES)
     given = module.params
-    try:
+    path = (given["_internal"] or {}).get("progress_file")
+    with edge(module, ACTION, "the host", path or ""), predicting(module):
         register_secrets(module)
         selection = read_selection(
             given["prefixes"], given["patterns"], given["protect"], waived=given["protect_nothing"]
@@ -257,15 +259,8 @@ def main() -> None:
             exit_without_cache(module, f"{MISSING_NAME} is not installed yet")
         require_client(module)
         cache = Cache(target)
-        path = (given["_internal"] or {}).get("progress_file")
         with progress_file(path) as write, refusals_as_errors(ACTION, target, lambda: rights(cache, selection)):
             flushed = Flush(cache, selection, limits, check=module.check_mode, report=reporter(module, write)).run()
-    except NobodyThereError as error:
-        if module.check_mode:
-            exit_without_cache(module, error.cause)
-        module.fail_json(**error.report())
-    except InfraError as error:
-        module.fail_json(**error.report())
     for warning in warnings_of(flushed, limits):
         module.warn(warning)
     module.exit_json(
@@ -292,6 +287,17 @@ def reporter(module: AnsibleModule, write: t.Callable[[Progress], None]) -> t.Ca
             module.log(progress.sentence())
 
     return report
+
+
+@contextlib.contextmanager
+def predicting(module: AnsibleModule) -> t.Iterator[None]:
+    """In check mode a cache that nobody answers for is no fault: the run would have started it before."""
+    try:
+        yield
+    except NobodyThereError as error:
+        if module.check_mode:
+            exit_without_cache(module, error.cause)
+        raise
 
 
 def exit_without_cache(module: AnsibleModule, why: str) -> None:

@@ -103,7 +103,7 @@ from ansible_collections.nexod.infra.plugins.module_utils._cache.server import (
     rights_of,
     target_of,
 )
-from ansible_collections.nexod.infra.plugins.module_utils._core.errors import InfraError
+from ansible_collections.nexod.infra.plugins.module_utils._core.edge import edge
 
 ARGUMENTS = {
     **CONNECTION,
@@ -118,7 +118,7 @@ def main() -> None:
     module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True, **CONNECTION_RULES)
     given = module.params
     require_client(module)
-    try:
+    with edge(module, ACTION, "the host"):
         register_secrets(module)
         target = target_of(given)
         cache = Cache(target)
@@ -126,9 +126,7 @@ def main() -> None:
             found = inspect(
                 cache, given["prefixes"], given["protect"], sample=given["sample"], largest=given["largest"]
             )
-    except InfraError as error:
-        module.fail_json(**error.report())
-    module.exit_json(changed=False, **found)
+        module.exit_json(changed=False, **found)
 
 
 if __name__ == "__main__":

@@ -69,7 +69,7 @@ from ansible_collections.nexod.infra.plugins.module_utils._cache.server import (
     rights_of,
     target_of,
 )
-from ansible_collections.nexod.infra.plugins.module_utils._core.errors import InfraError
+from ansible_collections.nexod.infra.plugins.module_utils._core.edge import edge
 
 ARGUMENTS = {**CONNECTION, "namespace": {"type": "str", "required": True}, "version": {"type": "str"}}
 
@@ -78,7 +78,7 @@ def main() -> None:
     module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True, **CONNECTION_RULES)
     namespace = module.params["namespace"]
     require_client(module)
-    try:
+    with edge(module, ACTION, namespace):
         register_secrets(module)
         target = target_of(module.params)
         cache = Cache(target)
@@ -86,8 +86,6 @@ def main() -> None:
             ACTION, target, lambda: rights_of(target, [namespace.encode()], COMMANDS, clustered=cache.clustered)
         ):
             before, after = bump(cache, namespace, module.params["version"], check=module.check_mode)
-    except InfraError as error:
-        module.fail_json(**error.report())
     module.exit_json(
         changed=before != after,
         before=before,

@@ -59,7 +59,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.nexod.infra.plugins.module_utils._cache.warm import warm, warnings_of
 from ansible_collections.nexod.infra.plugins.module_utils._core.durations import seconds
-from ansible_collections.nexod.infra.plugins.module_utils._core.errors import InfraError
+from ansible_collections.nexod.infra.plugins.module_utils._core.edge import edge
 
 ARGUMENTS = {
     "urls": {"type": "list", "elements": "str", "required": True},
@@ -71,10 +71,8 @@ ARGUMENTS = {
 def main() -> None:
     module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
     given = module.params
-    try:
+    with edge(module, "warm", "the cache"):
         limit = seconds(given["seconds"], "seconds")
-    except InfraError as error:
-        module.fail_json(**error.report())
     rows = [] if module.check_mode else warm(given["urls"], limit, given["concurrency"])
     for warning in warnings_of(rows):
         module.warn(warning)

@@ -5,10 +5,12 @@
 
 from __future__ import annotations
 
+import tempfile
 import typing as t
 
 from ansible_collections.nexod.infra.plugins.module_utils._alembic.answers import Outcome, as_diff, with_sql
 from ansible_collections.nexod.infra.plugins.module_utils._alembic.url import read_url, secrets_of
+from ansible_collections.nexod.infra.plugins.module_utils._core.edge import as_infra_error
 from ansible_collections.nexod.infra.plugins.module_utils._core.errors import InfraError
 
 SHORTEST_SECRET = 8  # a shorter text may be a word like any other
@@ -30,7 +32,7 @@ def run_module(module: t.Any, operation: t.Callable[..., Outcome]) -> None:
     try:
         register_secrets(module)
         result = operation(module.params, check=module.check_mode)
-    except InfraError as error:
+    except (InfraError, OSError) as error:
         fail(module, error)
         return
     for warning in result.warnings:
@@ -45,8 +47,11 @@ def run_module(module: t.Any, operation: t.Callable[..., Outcome]) -> None:
     )
 
 
-def fail(module: t.Any, error: InfraError) -> None:
+def fail(module: t.Any, error: InfraError | OSError) -> None:
     """Exit with the fault, and with what the run reported before it."""
+    if isinstance(error, OSError):
+        # Of a scratch file, as of the helper or its answers: the database's own faults are none of these.
+        error = as_infra_error(error, "run Alembic for", "the database", tempfile.gettempdir())
     report = error.report()
     for warning in t.cast("list[str]", report.pop("warnings", None) or []):
         module.warn(warning)

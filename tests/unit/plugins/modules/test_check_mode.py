@@ -47,6 +47,7 @@ ELSEWHERE = {
     "lab_hosts": "tests/lab",
     "lab_image": "tests/lab",
     "lab_service": "tests/unit/plugins/module_utils/_lab",
+    "release_archive": "tests/unit/plugins/module_utils/_files",
     "postgresql_access": "molecule/lab_postgresql",
     "postgresql_cluster": "molecule/lab_postgresql",
 }
