@@ -18,6 +18,7 @@ from ansible_collections.nexod.infra.plugins.module_utils._core.edge import as_i
 from ansible_collections.nexod.infra.plugins.module_utils._core.errors import InfraError
 from ansible_collections.nexod.infra.plugins.module_utils._core.http_client import ask
 from ansible_collections.nexod.infra.plugins.module_utils._core.processes import Result, run
+from ansible_collections.nexod.infra.plugins.module_utils._files import replaced
 from ansible_collections.nexod.infra.plugins.module_utils._files.file_set import FileSet
 
 #: Seconds that a service which is already running gets to prove itself before it is restarted.
@@ -26,13 +27,15 @@ FIRST_PAUSE, LONGEST_PAUSE = 0.05, 1.0
 LOG_LINES = 20
 #: Restarts by systemd after which waiting longer is pointless.
 CRASHES = 5
+PROPERTIES = f"LoadState,ActiveState,UnitFileState,NeedDaemonReload,NRestarts,{replaced.PROPERTIES}"
 
 
 @dataclasses.dataclass(frozen=True)
 class Status:
     """The state of a unit in systemd: `known` (it has a unit file), `active`, `enabled`, `stale` (unit file changed).
 
-    `failed` means that systemd no longer restarts it; `restarts` counts its automatic restarts.
+    `failed` means that systemd no longer restarts it; `restarts` counts its automatic restarts. `replaced` means that
+    its process runs a program that is no longer the one on disk.
     """
 
     known: bool
@@ -41,6 +44,7 @@ class Status:
     stale: bool
     failed: bool = False
     restarts: int = 0
+    replaced: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,8 +65,7 @@ class Proof:
 
 
 def status_of(unit: str) -> Status:
-    properties = "LoadState,ActiveState,UnitFileState,NeedDaemonReload,NRestarts"
-    shown = run(["systemctl", "show", unit, f"--property={properties}"])
+    shown = run(["systemctl", "show", unit, f"--property={PROPERTIES}"])
     if shown.rc != 0:
         raise InfraError(
             "read the state of the unit",
@@ -83,6 +86,7 @@ def as_status(facts: t.Mapping[str, str]) -> Status:
         stale=facts.get("NeedDaemonReload") == "yes",
         failed=facts.get("ActiveState") == "failed",
         restarts=int(facts.get("NRestarts") or 0),
+        replaced=replaced.replaced(facts),
     )
 
 
@@ -98,7 +102,8 @@ def plan(state: str, enabled: bool, status: Status, action: str, proven: bool = 
         return steps + (["disable"] if status.enabled and not enabled else [])
     if not status.active:
         act = ["start"]
-    elif action == "none" and not proven:
+    elif status.replaced or (action == "none" and not proven):
+        # A reload does not replace the program that runs.
         act = ["restart"]
     else:
         act = [action] if action != "none" else []
@@ -317,6 +322,8 @@ def _for_any_set(proofs: t.Sequence[Proof]) -> list[Proof]:
 
 def as_diff(unit: str, status: Status, steps: t.Sequence[str]) -> dict[str, str]:
     before = f"{'active' if status.active else 'inactive'}, {'enabled' if status.enabled else 'not enabled'}"
+    if status.active and status.replaced:
+        before += ", its program was replaced since it started"
     return {
         "before_header": f"{unit} ({before})",
         "after_header": f"{unit} (systemctl {', '.join(steps)})",

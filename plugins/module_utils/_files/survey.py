@@ -23,16 +23,17 @@ from ansible_collections.nexod.infra.plugins.module_utils._core.errors import In
 from ansible_collections.nexod.infra.plugins.module_utils._core.processes import run
 from ansible_collections.nexod.infra.plugins.module_utils._files import proofs
 from ansible_collections.nexod.infra.plugins.module_utils._files.file_set import LINKS, NAME, FileSet
-from ansible_collections.nexod.infra.plugins.module_utils._files.live_service import Proof, Status, as_status, failing
+from ansible_collections.nexod.infra.plugins.module_utils._files.live_service import (
+    PROPERTIES,
+    Proof,
+    Status,
+    as_status,
+    failing,
+)
 from ansible_collections.nexod.infra.plugins.module_utils._files.release import Releases
 
 #: Seconds that all proofs of a host may take together. What is not asked by then counts as not proven.
 BUDGET = 10.0
-#: Where programs lie. A configuration file among a program's arguments may be newer than the process.
-PROGRAMS = ("/usr/", "/opt/", "/bin/", "/sbin/", "/lib/")
-PROPERTIES = (
-    "LoadState,ActiveState,UnitFileState,NeedDaemonReload,NRestarts,MainPID,ExecStart,ExecMainStartTimestampMonotonic"
-)
 UNPROVEN = "it was not asked"
 
 
@@ -85,13 +86,6 @@ def tidy(files: FileSet) -> bool:
     return there <= kept and not files.stray_links()
 
 
-def _readlink(path: str) -> str | None:
-    try:
-        return os.readlink(path)
-    except OSError:
-        return None
-
-
 # -- services
 
 
@@ -111,19 +105,17 @@ def judged(
         "set": files.name,
         "proof": proofs.fingerprint(record.unit, record.rows),
         "enabled": status.enabled,
-        "missing": why_unproven(files, record, facts, status, deadline),
+        "missing": why_unproven(files, record, status, deadline),
     }
 
 
-def why_unproven(
-    files: FileSet, record: proofs.Record, facts: t.Mapping[str, str], status: Status, deadline: float
-) -> str | None:
+def why_unproven(files: FileSet, record: proofs.Record, status: Status, deadline: float) -> str | None:
     """The first reason why the service must be looked at by its own task, or None where it is proven."""
     reasons = {
         "its unit is not active": not status.active,
         "its unit file has changed": status.stale,
         "another set was proven": not record.generation == files.generation("live") == files.generation("current"),
-        "its program was replaced while it runs": replaced(facts),
+        "its program was replaced while it runs": status.replaced,
     }
     if reason := next((reason for reason, holds in reasons.items() if holds), None):
         return reason
@@ -167,33 +159,6 @@ def parse(block: str) -> dict[str, str]:
         if equals:
             found[key] = f"{found[key]} {value}" if key in found else value
     return found
-
-
-def replaced(facts: t.Mapping[str, str]) -> bool:
-    """Whether the program on disk is newer than the process that runs it: an upgrade that restarted nothing."""
-    pid, started = facts.get("MainPID", "0"), facts.get("ExecMainStartTimestampMonotonic", "0")
-    if pid == "0" or started == "0":
-        # A timer, or a unit that has ended well: no process.
-        return False
-    if str(_readlink(f"/proc/{pid}/exe")).endswith(" (deleted)"):
-        return True
-    began = time.time() - (time.monotonic() - int(started) / 1e6)
-    return any(changed_at(path) > began for path in programs(facts.get("ExecStart", "")))
-
-
-def programs(started: str) -> set[str]:
-    """The program and its scripts in systemd's form of ExecStart: { path=/usr/bin/x ; argv[]=/usr/bin/x ... ; ...}."""
-    words = re.findall(r"(?:path|argv\[\])=([^;]*);", started)
-    return {word for part in words for word in part.split() if word.startswith(PROGRAMS)}
-
-
-def changed_at(path: str) -> float:
-    try:
-        found = os.stat(path)
-    except OSError:
-        return 0.0
-    # A folder's time changes with what lies in it.
-    return found.st_ctime if os.path.isfile(path) else 0.0
 
 
 # -- releases and packages

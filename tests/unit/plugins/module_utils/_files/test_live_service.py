@@ -23,6 +23,7 @@ ABSENT = ls.Status(known=False, active=False, enabled=False, stale=False)
 RUNNING = ls.Status(known=True, active=True, enabled=True, stale=False)
 STOPPED = ls.Status(known=True, active=False, enabled=False, stale=False)
 STALE = ls.Status(known=True, active=True, enabled=True, stale=True)
+REPLACED = ls.Status(known=True, active=True, enabled=True, stale=False, replaced=True)
 
 
 @pytest.mark.parametrize(
@@ -33,6 +34,11 @@ STALE = ls.Status(known=True, active=True, enabled=True, stale=True)
         pytest.param("started", True, RUNNING, "reload", True, ["daemon-reload", "reload"], id="reload"),
         pytest.param("started", True, RUNNING, "restart", True, ["daemon-reload", "restart"], id="restart"),
         pytest.param("started", True, RUNNING, "none", False, ["restart"], id="hangs at rest"),
+        pytest.param("started", True, REPLACED, "none", True, ["restart"], id="its package was upgraded"),
+        pytest.param(
+            "started", True, REPLACED, "reload", True, ["daemon-reload", "restart"], id="a reload keeps the old program"
+        ),
+        pytest.param("stopped", True, REPLACED, "none", True, ["stop"], id="stop what was upgraded"),
         pytest.param(
             "started", True, STOPPED, "none", True, ["daemon-reload", "enable", "start"], id="somebody stopped it"
         ),

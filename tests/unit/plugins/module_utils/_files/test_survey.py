@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import pathlib
-import subprocess
-import sys
 import time
 import typing as t
 
@@ -140,52 +138,6 @@ def test_where_systemd_does_not_answer_nothing_is_proven(files: fs.FileSet, monk
     monkeypatch.setattr(survey, "run", lambda argv, **_options: Result(127, "", "no systemctl"))
     recorded(files, HOLDS)
     assert survey.services([files])["api"]["missing"] == "its unit is not active"
-
-
-# -- a program that was replaced under its process
-
-
-def facts_of_process(pid: int, program: str) -> dict[str, str]:
-    started = int(time.monotonic() * 1e6)
-    return {
-        "MainPID": str(pid),
-        "ExecMainStartTimestampMonotonic": str(started),
-        "ExecStart": f"{{ path={program} ; argv[]={program} -c x ; ignore_errors=no }}",
-    }
-
-
-def test_an_older_program_is_not_replaced() -> None:
-    assert not survey.replaced(facts_of_process(os.getpid(), sys.executable))
-
-
-def test_a_program_newer_than_its_process_is_replaced(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    program = tmp_path / "exporter"
-    program.write_text("")
-    monkeypatch.setattr(survey, "PROGRAMS", (f"{tmp_path}/",))
-    facts = {**facts_of_process(os.getpid(), str(program)), "ExecMainStartTimestampMonotonic": "1"}
-    assert survey.replaced(facts)
-    assert not survey.replaced({**facts, "MainPID": "0"})
-
-
-@pytest.mark.skipif(not pathlib.Path("/bin/sleep").exists(), reason="wants a program to copy")
-def test_a_deleted_program_is_replaced(tmp_path: pathlib.Path) -> None:
-    program = tmp_path / "sleep"
-    program.write_bytes(pathlib.Path("/bin/sleep").read_bytes())
-    program.chmod(0o755)
-    with subprocess.Popen([program, "30"]) as process:
-        try:
-            deadline = time.monotonic() + 5
-            while os.readlink(f"/proc/{process.pid}/exe") != str(program) and time.monotonic() < deadline:
-                time.sleep(0.01)
-            program.unlink()
-            assert survey.replaced(facts_of_process(process.pid, str(program)))
-        finally:
-            process.kill()
-
-
-def test_programs_are_told_from_configuration() -> None:
-    started = "{ path=/usr/bin/python3 ; argv[]=/usr/bin/python3 /usr/bin/x --file=/usr/y /etc/nexod/x ; pid=1 }"
-    assert survey.programs(started) == {"/usr/bin/python3", "/usr/bin/x"}
 
 
 # -- releases and packages
