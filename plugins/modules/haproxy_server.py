@@ -118,7 +118,7 @@ ARGUMENTS: dict[str, dict[str, t.Any]] = {
 
 
 def apply(haproxy: Haproxy, options: dict[str, t.Any], check_mode: bool) -> dict[str, t.Any]:
-    """Bring the server to its state, or in check mode only say what that would take."""
+    """Drain or enable the server; in check mode only return what that would change."""
     wanted = Wanted(options["backend"], options["name"], options["state"], options["least_serving"])
     if not options["must_exist"] and not is_known(haproxy, wanted):
         return {"changed": False, "status": "not there", "requests": 0, "seconds": 0.0, "diff": {}}

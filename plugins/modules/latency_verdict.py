@@ -15,7 +15,7 @@ description:
   - Asks Prometheus, for each row of the latency table, which fraction of the requests was answered within the target.
   - Three verdicts, V(met), V(missed) and V(not enough data), because too little traffic proves nothing.
   - Also returns each series that a condition finds, such as a target that is down.
-  - In check mode asks nobody and says V(not enough data), as a plan brings nothing out that could be judged.
+  - In check mode nothing is queried and the verdict is V(not enough data), as a plan deploys nothing to judge.
   - Changes nothing. Fails only when Prometheus cannot be asked; what a verdict leads to is the caller's decision.
 options:
   url:
@@ -144,7 +144,7 @@ def main() -> None:
     module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
     asked = module.params
     if module.check_mode:
-        # A plan brings nothing out, so there is nothing to judge; Prometheus may not even be there yet.
+        # A plan deploys nothing, so there is nothing to judge; Prometheus may not even be installed yet.
         asked = {**asked, "conditions": [], "expect_samples": 0}
     with edge(module, "judge the latency by", asked["url"]):
         found = verdict(asked, nobody if module.check_mode else prometheus(asked["url"]))

@@ -108,7 +108,7 @@ def is_known(haproxy: Haproxy, wanted: Wanted) -> bool:
 
 
 def plan(wanted: Wanted, servers: t.Sequence[Server], taken_out: frozenset[str]) -> list[str]:
-    """Commands for the admin socket that bring the server to its state; empty where it is there.
+    """Commands for the admin socket that give the server its state; empty if it has it.
 
     Raises InfraError when it serves and fewer than `least` others would be left to: that would be an outage.
     """

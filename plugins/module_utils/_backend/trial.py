@@ -79,7 +79,7 @@ def judge(targets: t.Sequence[Facts], asked: t.Sequence[Asked], requests: int) -
 
 
 def lost(targets: t.Sequence[Facts], asked: t.Sequence[Asked], requests: int) -> list[str]:
-    """Rows that are missed whatever the rest of the `requests` still brings."""
+    """Rows that are missed whatever the remaining `requests` yield."""
     said = []
     for target in targets:
         limit, slow = target["target_seconds"], sum(1 for one in asked if one.seconds > target["target_seconds"])

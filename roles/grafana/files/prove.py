@@ -10,6 +10,7 @@ differs and exits with 1.
 from __future__ import annotations
 
 import base64
+import http.client
 import json
 import pathlib
 import subprocess
@@ -120,8 +121,9 @@ def main() -> int:
                 "`grafana cli admin reset-admin-password --password-from-stdin`"
             )
         found = [f"{error.url}: HTTP {error.code}{hint}"]
-    except OSError as error:
-        found = [f"{url}: {error}"]
+    # Half an answer and another protocol are HTTPException; half a document is a ValueError, an odd one lacks its keys.
+    except (OSError, http.client.HTTPException, ValueError, KeyError) as error:
+        found = [f"{url}: {error!r}"]
     for difference in found:
         print(difference, file=sys.stderr)  # noqa: T201 the module that runs this shows it
     return 1 if found else 0
