@@ -32,7 +32,7 @@ from ansible_collections.nexod.infra.plugins.plugin_utils._preflight.inputs impo
 from ansible_collections.nexod.infra.plugins.plugin_utils._preflight.rules import check_files, check_rules
 from ansible_collections.nexod.infra.plugins.plugin_utils._preflight.specs import Options
 
-try:  # Where a value was written is told by a tag that Ansible calls internal: without it, only the place is not named.
+try:  # An internal tag of Ansible contains where a value was written. Without it, problems lack file and line.
     from ansible._internal._datatag._tags import Origin
 except ImportError:
     Origin = None
@@ -94,7 +94,7 @@ class ActionModule(ActionBase):
     def _host(self, name: str, variables: dict[str, t.Any]) -> HostInputs:
         raw = variables["hostvars"].raw_get(name)
         known = {
-            # Before the infrastructure stands, what is wired to its endpoints is checked against their shape.
+            # Before the infrastructure exists, templates that use the endpoints are evaluated with a placeholder.
             "infra_endpoints": PLACEHOLDER,
             "hostvars": variables["hostvars"],
             "ansible_playbook_python": variables.get("ansible_playbook_python"),

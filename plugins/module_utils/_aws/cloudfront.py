@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the nexod.infra maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the module ``cloudfront_invalidation`` decides: which paths in which batches, and what went out before."""
+"""Decisions of the module ``cloudfront_invalidation``: which paths in which batches, and which were sent before."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ except ImportError:
 else:
     MISSING = None
 
-# What one distribution may have in progress, and what Amazon asks for.
+# Limits of invalidations in progress per distribution, and Amazon's price.
 MOST_PATHS, MOST_WILDCARDS = 3000, 15
 FREE_PATHS, PRICE = 1000, 0.005
-# How many of the latest invalidations are looked at for one that is the same: each costs a call.
+# How many of the latest invalidations are compared: each costs a request.
 LOOKED_AT = 20
 BUSY = ("TooManyInvalidationsInProgress", "Throttling", "ThrottlingException", "ServiceUnavailable")
 ACTION = "invalidate paths of"
@@ -46,7 +46,7 @@ def item_of_path(path: str) -> str:
         raise InfraError(
             "invalidate the path",
             f'"{path}"',
-            "it does not begin with a slash" if not path.startswith("/") else "an asterisk stands before its end",
+            "it does not begin with a slash" if not path.startswith("/") else "it contains an asterisk before its end",
             "Write it as /static/app.js or /static/*.",
         )
     return urllib.parse.quote(path, safe="/*%?&=~:+$,;@!()'-._")
@@ -62,11 +62,11 @@ def item_of_tag(tag: str) -> str:
 
 
 def plan_items(paths: t.Iterable[str], tags: t.Iterable[str], collapse_above: int) -> list[str]:
-    """Each item once: without what a wildcard covers, and with one for a folder of which many paths are given."""
+    """Each item once, without those covered by a wildcard, and with one wildcard for a folder with many paths."""
     wanted = {item_of_path(path) for path in paths}
     if collapse_above:
         folders = collections.Counter(path.rpartition("/")[0] + "/" for path in wanted if not path.endswith("*"))
-        # Never the root: that wildcard would be everything.
+        # Never for the root: that wildcard would cover everything.
         wanted |= {f"{folder}*" for folder, count in folders.items() if count > collapse_above and folder != "/"}
     wildcards = {path for path in wanted if path.endswith("*")}
     kept = [
@@ -78,7 +78,7 @@ def plan_items(paths: t.Iterable[str], tags: t.Iterable[str], collapse_above: in
 
 
 def plan_batches(distribution: str, release: str, items: t.Sequence[str]) -> list[Batch]:
-    """The items in as few calls as the limits allow; the same items of the same release are the same calls."""
+    """The items in as few requests as the limits allow; the same items of a release are always the same requests."""
     groups: list[list[str]] = []
     wildcards = 0
     for item in items:
@@ -96,7 +96,7 @@ def reference_of(distribution: str, release: str, items: t.Sequence[str]) -> str
 
 
 def cost(items: int) -> dict[str, t.Any]:
-    """What the call costs at most: a month's first thousand paths are free, and others may have used them up."""
+    """Maximum cost of the request: the first thousand paths of a month are free, but may have been used already."""
     return {
         "paths": items,
         "usd_at_most": round(items * PRICE, 3),
@@ -120,7 +120,7 @@ def known(client: t.Any, distribution: str, batches: t.Sequence[Batch]) -> dict[
 
 
 def created(client: t.Any, distribution: str, batch: Batch, ends: float) -> dict[str, t.Any]:
-    """The invalidation that was made; where too many are under way, once there is room."""
+    """Create the invalidation, after waiting while too many are in progress."""
     pause = 1.0
     while True:
         try:
@@ -140,14 +140,14 @@ def created(client: t.Any, distribution: str, batch: Batch, ends: float) -> dict
                     ACTION,
                     f'"{distribution}"',
                     "too many invalidations are under way, and none ended in time",
-                    "Run it again later, or give it more wait_seconds: what went out is not sent again.",
+                    "Run it again later or increase wait_seconds. Invalidations that were sent are not sent again.",
                 ) from error
         time.sleep(pause)
         pause = min(pause * 2, 30.0)
 
 
 def finished(client: t.Any, distribution: str, one: t.Mapping[str, t.Any], ends: float) -> str:
-    """The invalidation's status once it is completed."""
+    """The invalidation's status after waiting for its completion."""
     status, pause = str(one["Status"]), 1.0
     while status.lower() != "completed":
         if time.monotonic() + pause > ends:
@@ -155,7 +155,7 @@ def finished(client: t.Any, distribution: str, one: t.Mapping[str, t.Any], ends:
                 ACTION,
                 f'"{distribution}"',
                 f"invalidation {one['Id']} is still {status}",
-                "It goes on by itself. Give it more wait_seconds, or wait: false.",
+                "It continues in the background. Increase wait_seconds or set wait: false.",
             )
         time.sleep(pause)
         pause = min(pause * 1.5, 15.0)
@@ -166,7 +166,7 @@ def finished(client: t.Any, distribution: str, one: t.Mapping[str, t.Any], ends:
 def invalidate(
     client: t.Any, distribution: str, batches: t.Sequence[Batch], *, wait: bool, seconds: float, check: bool
 ) -> list[dict[str, t.Any]]:
-    """Send those batches that did not go out before: a row for each."""
+    """Send the batches that were not sent before; returns a row for each."""
     ends = time.monotonic() + seconds
     there = known(client, distribution, batches)
     rows = []
@@ -184,7 +184,7 @@ def invalidate(
 
 @contextlib.contextmanager
 def opened(distribution: str, **options: t.Any) -> t.Iterator[t.Any]:
-    """A client; Amazon's refusals become errors with a next step."""
+    """A client whose errors have a next step."""
     place = f'"{distribution}"'
     try:
         session = boto3.Session(profile_name=options["profile"], region_name=options["region"] or "us-east-1")
@@ -200,6 +200,8 @@ def opened(distribution: str, **options: t.Any) -> t.Iterator[t.Any]:
             "AccessDenied": f"The account needs {RIGHTS}.",
         }
         cause = f"{code}: {error.response['Error'].get('Message', '')}"
-        raise InfraError(ACTION, place, cause, next_steps.get(code, "See what Amazon says about it.")) from error
+        raise InfraError(
+            ACTION, place, cause, next_steps.get(code, "Look up the error code in Amazon's documentation.")
+        ) from error
     except BotoCoreError as error:
         raise InfraError(ACTION, place, str(error), "Check the address and the network.") from error

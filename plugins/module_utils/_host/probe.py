@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the nexod.infra maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a host says of itself, read from /proc and /etc alone: no program is started, nothing is written."""
+"""Facts of a host, read from /proc and /etc: no program is started, nothing is written."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _LISTEN = "0A"
 
 
 class Listener(t.TypedDict):
-    """A TCP port that is listened on, and by whom."""
+    """A listening TCP port, with its program and unit."""
 
     port: int
     program: str
@@ -41,7 +41,7 @@ def parse_listening(text: str) -> dict[str, int]:
 
 
 def parse_unit(cgroup: str) -> str:
-    """The systemd unit in a /proc/PID/cgroup, the innermost one; empty where there is none."""
+    """The systemd unit in a /proc/PID/cgroup, the innermost one; empty if there is none."""
     for line in cgroup.splitlines():
         hierarchy, controllers, path = [*line.split(":", 2), "", ""][:3]
         if hierarchy == "0" or controllers == "name=systemd":
@@ -52,19 +52,19 @@ def parse_unit(cgroup: str) -> str:
 
 
 def parse_meminfo(text: str) -> int:
-    """MiB of memory in /proc/meminfo; 0 where it does not say."""
+    """MiB of memory in /proc/meminfo; 0 if it is not stated."""
     found = re.search(r"^MemTotal:\s+(\d+) kB", text, re.MULTILINE)
     return int(found[1]) // 1024 if found else 0
 
 
 def free_mb(path: str) -> int:
-    """MiB that a service may still use on the file system of `path`."""
+    """MiB available to services on the file system of `path`."""
     state = os.statvfs(path)
     return state.f_bavail * state.f_frsize // 2**20
 
 
 def _read(path: pathlib.Path) -> str:
-    """A file's text; empty where it is not there or its process has just ended."""
+    """The content of a file; empty if it does not exist or its process has just ended."""
     try:
         return path.read_text(errors="replace")
     except OSError:
@@ -72,7 +72,7 @@ def _read(path: pathlib.Path) -> str:
 
 
 def _links(folder: pathlib.Path) -> t.Iterator[str]:
-    """What the links in a folder point to; one that vanishes meanwhile is passed over."""
+    """The targets of the links in a folder, ignoring links that disappear meanwhile."""
     try:
         names = os.listdir(folder)
     except OSError:
@@ -83,7 +83,7 @@ def _links(folder: pathlib.Path) -> t.Iterator[str]:
 
 
 def _owners(proc: pathlib.Path, inodes: t.Collection[str]) -> dict[str, pathlib.Path]:
-    """Socket inode -> folder of the process that holds it; the lowest process id where several do."""
+    """Socket inode -> folder of its process; the lowest process id if there are several."""
     wanted = {f"socket:[{inode}]": inode for inode in inodes}
     found: dict[str, pathlib.Path] = {}
     for folder in sorted((path for path in proc.iterdir() if path.name.isdigit()), key=lambda path: int(path.name)):
@@ -94,7 +94,7 @@ def _owners(proc: pathlib.Path, inodes: t.Collection[str]) -> dict[str, pathlib.
 
 
 def listeners(proc: pathlib.Path) -> list[Listener]:
-    """Every TCP port listened on, in order, with the program and the unit that hold it (empty where unknown)."""
+    """All listening TCP ports in order, with program and unit (empty if unknown)."""
     inodes = {**parse_listening(_read(proc / "net/tcp")), **parse_listening(_read(proc / "net/tcp6"))}
     owners = _owners(proc, inodes) if inodes else {}
     rows = set()
@@ -107,7 +107,7 @@ def listeners(proc: pathlib.Path) -> list[Listener]:
 
 
 def probe(reference_time: float | None, root: pathlib.Path = pathlib.Path("/")) -> dict[str, t.Any]:
-    """All that preflight wants to know of a host; `root` is where /proc, /etc and /run are looked for."""
+    """All facts that preflight needs of a host; `root` contains /proc, /etc and /run."""
     release = parse_os_release(_read(root / "etc/os-release"))
     return {
         "clock_offset_seconds": None if reference_time is None else round(time.time() - reference_time, 1),

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the nexod.infra maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Decisions about the lab's hosts: what an image is made of, what this machine needs, which container gets what."""
+"""Decisions about the lab's hosts: the recipe of an image, the options that podman needs, the steps per container."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ import typing as t
 
 from ansible_collections.nexod.infra.plugins.module_utils._core.errors import InfraError
 
-# Raised when the way in which a container is created changes: containers of an older way are then made anew.
+# Increment this when the options of new containers change: existing containers are then created again.
 SHAPE = 2
 CAP_SYS_RESOURCE = 24
 
 WATCHERS = 1024  # inotify instances
 
-# A mirror that is a snapshot, or a lab some weeks old, has lists whose week has passed: still signed, still good.
+# The package lists of a snapshot mirror, or of a lab some weeks old, have expired, but are still signed and valid.
 ANY_AGE = 'Acquire::Check-Valid-Until "false";'
 
-# systemd 258 and newer refuse anything but cgroup v2; a private one laid over /sys/fs/cgroup before init
-# serves every systemd, 252 included.
+# systemd 258 and newer require cgroup v2. A private one, mounted on /sys/fs/cgroup before init, works for every
+# systemd, including 252.
 INIT_ON_CGROUP_V1 = "umount -R /sys/fs/cgroup; mount -t cgroup2 cgroup2 /sys/fs/cgroup"
 
-# On a machine systemd shares its mounts with its services; in a container it leaves them as they are, and where they
-# are private no service sees its credentials (LoadCredential).
+# On a machine, systemd shares its mounts with its services. In a container it does not change them, and if they are
+# private, services can't read their credentials (LoadCredential).
 SHARED_MOUNTS = "mount --make-rshared /"
 
-# What a container must leave alone (the kernel is the machine's) or would only lose time on.
+# Units that must not run in a container (the kernel is the machine's) or would only waste time.
 MASKED_UNITS = (
     "apt-daily-upgrade.timer",
     "apt-daily.timer",
@@ -45,7 +45,7 @@ MASKED_UNITS = (
 
 @dataclasses.dataclass(frozen=True)
 class Recipe:
-    """What an image is made of: a Debian release, packages installed, packages only carried along as .deb files."""
+    """The recipe of an image: a Debian release, installed packages, and packages that are only stored as .deb files."""
 
     release: str
     packages: tuple[str, ...]
@@ -53,15 +53,15 @@ class Recipe:
     mirror: str
 
     def script(self) -> str:
-        """The shell script that finishes a bare Debian; runs inside of it, whichever tool made it."""
+        """The shell script that completes a minimal Debian; runs inside it, whichever tool created it."""
         lines = [
             "set -eu",
             "export DEBIAN_FRONTEND=noninteractive LC_ALL=C.UTF-8",
-            # A registry's image deletes downloaded packages and forbids to start services; a host does neither.
+            # A registry's image deletes downloaded packages and does not start services; a host does neither.
             "rm -f /etc/apt/apt.conf.d/docker-* /usr/sbin/policy-rc.d",
             "printf '%s\\n' 'APT::Install-Recommends \"false\";' 'Acquire::Languages \"none\";'"
             f" 'APT::Keep-Downloaded-Packages \"true\";' '{ANY_AGE}' > /etc/apt/apt.conf.d/90lab",
-            # A lab may be lost in a power cut; not waiting for the disk halves the time of an installation.
+            # A lab may be lost in a power cut. Not syncing to disk halves the duration of an installation.
             "printf '%s\\n' force-unsafe-io 'path-exclude=/usr/share/man/*' 'path-exclude=/usr/share/locale/*'"
             " > /etc/dpkg/dpkg.cfg.d/lab",
             "apt-get -q update",
@@ -70,11 +70,11 @@ class Recipe:
         if self.carried:
             lines.append(f"apt-get -q -y install --download-only {' '.join(self.carried)}")
         lines += [
-            # The lists and the carried packages belong together, so the lists never count as old: a host
-            # installs from what it carries, without a network too. `apt-get update` renews them as ever.
+            # The lists and the stored packages belong together, so the lists never count as outdated: a host can
+            # install them without a network. `apt-get update` still renews them.
             "mkdir -p /var/lib/apt/periodic",
             "touch -d 2037-01-01 /var/lib/apt/periodic/update-success-stamp",
-            # UsePAM no: a login session under logind costs 0.3 s of processor time a host and serves nobody here.
+            # UsePAM no: a login session under logind costs 0.3 s of processor time per host and is not needed.
             "mkdir -p /etc/ssh/sshd_config.d",
             "printf '%s\\n' 'HostKey /etc/ssh/lab/host_ed25519' 'AuthorizedKeysFile /etc/ssh/lab/authorized_keys'"
             " 'PermitRootLogin prohibit-password' 'PasswordAuthentication no' 'UsePAM no' 'UseDNS no'"
@@ -86,26 +86,26 @@ class Recipe:
         return "\n".join(lines) + "\n"
 
     def containerfile(self, base: str) -> str:
-        """The same image from a registry's `debian` image, where mmdebstrap can't run."""
+        """The same image based on a registry's `debian` image, for machines without mmdebstrap."""
         return f"FROM {base}:{self.release}\nCOPY finish.sh /finish.sh\nRUN sh /finish.sh && rm /finish.sh\n"
 
     @property
     def reference(self) -> str:
-        """Name of the image: the same recipe always has the same, another recipe another one."""
+        """Name of the image, derived from the recipe."""
         text = json.dumps([SHAPE, self.release, self.mirror, self.script()])
         return f"localhost/nexod-lab:{self.release}-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
 
 
 @dataclasses.dataclass(frozen=True)
 class Machine:
-    """What is known about the machine under the lab; gathered by `_lab_podman.look_at_machine`."""
+    """Facts of the machine that runs the lab, collected by `podman.look_at_machine`."""
 
     user: int
     cgroups: str  # v1 | hybrid | v2
     controllers: tuple[str, ...]  # what podman may use
     capabilities: int  # bits, as in CapEff of /proc/self/status
     runtimes: tuple[str, ...]  # installed ones of crun and runc
-    runtime: str  # what podman would take by itself
+    runtime: str  # podman's default
     open_files: int  # this process's hard limits
     processes: int
 
@@ -115,7 +115,7 @@ class Machine:
 
 
 def mirror_of(sources: t.Iterable[str]) -> str:
-    """The first Debian mirror that apt's lists of sources name (both forms, comments left out); empty without one."""
+    """The first Debian mirror in apt's sources (both formats, without comments); empty if there is none."""
     for text in sources:
         for line in text.splitlines():
             words = line.split()
@@ -128,7 +128,7 @@ def mirror_of(sources: t.Iterable[str]) -> str:
 
 @dataclasses.dataclass(frozen=True)
 class Boot:
-    """How a container boots here: podman's own options, those of `podman run`, the command inside."""
+    """How a container boots here: options of podman, options of `podman run`, and the command."""
 
     podman: tuple[str, ...]
     run: tuple[str, ...]
@@ -145,7 +145,7 @@ def mac_of(address: str) -> str:
 
 
 def plan_boot(machine: Machine) -> Boot:
-    """What this machine needs so that systemd boots in a container; nothing where nothing is needed."""
+    """The options that systemd needs to boot in a container on this machine; empty if none."""
     podman: list[str] = []
     run = ["--systemd=always", "--privileged"]
     first = [SHARED_MOUNTS]
@@ -176,7 +176,7 @@ def plan_boot(machine: Machine) -> Boot:
     elif machine.runtime not in machine.runtimes:
         podman += ["--runtime", machine.runtimes[0]]
     if not machine.capabilities >> CAP_SYS_RESOURCE & 1:
-        # Without the capability a container can't be given more than this process has itself.
+        # Without the capability, a container can't have higher limits than this process.
         run += ["--ulimit", f"nofile={machine.open_files}:{machine.open_files}"]
         run += ["--ulimit", f"nproc={machine.processes}:{machine.processes}"]
     return Boot(tuple(podman), tuple(run), ("/bin/sh", "-c", " && ".join([*first, "exec /sbin/init"])))
@@ -184,7 +184,7 @@ def plan_boot(machine: Machine) -> Boot:
 
 @dataclasses.dataclass(frozen=True)
 class Host:
-    """A host that is wanted."""
+    """A desired host."""
 
     name: str
     image: str
@@ -192,24 +192,24 @@ class Host:
     publish: tuple[str, ...] = ()
 
     def shape(self, network: str) -> str:
-        """What its container was made for; another shape is another container."""
+        """The properties that its container was created with; a container with another shape is replaced."""
         text = json.dumps([SHAPE, self.image, self.address, self.publish, network])
         return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
 @dataclasses.dataclass(frozen=True)
 class Container:
-    """A container of this lab that is there."""
+    """An existing container of this lab."""
 
     host: str
-    state: str  # podman's word: running, exited, created, ...
+    state: str  # as podman reports it: running, exited, created, ...
     shape: str
     answers: bool = True  # sshd greets
 
 
 @dataclasses.dataclass(frozen=True)
 class Step:
-    """One thing to do to one host, and why."""
+    """One action on one host, and the reason."""
 
     action: str  # create | start | restart | recreate | remove
     host: str
@@ -220,19 +220,19 @@ class Step:
 
 
 def plan_limits(rootless: bool, watchers: int) -> list[Step]:
-    """The one limit of the machine itself that hosts run into together: all are the same user to the kernel.
+    """The limit of the machine that all hosts share, because to the kernel they are the same user.
 
     Each systemd holds about 5 inotify instances; without one left, units fail here and there. Raised until the
     machine restarts. Without root it can't be, and a user has all 128 to himself: enough for ten hosts.
     """
     if rootless or watchers >= WATCHERS:
         return []
-    reason = f"it is {watchers}, too few for many hosts on one machine (until it restarts)"
+    reason = f"{watchers} is too low for many hosts on one machine (until it restarts)"
     return [Step("raise", f"fs.inotify.max_user_instances to {WATCHERS}", reason)]
 
 
 def plan_hosts(wanted: t.Sequence[Host], seen: t.Sequence[Container], network: str) -> list[Step]:
-    """Steps that bring the lab's containers from `seen` to `wanted`; each host gets at most one."""
+    """Steps from the existing containers (`seen`) to the desired hosts; at most one per host."""
     there = {container.host: container for container in seen}
     names = {host.name for host in wanted}
     steps = [Step("remove", c.host, "not in the inventory") for c in seen if c.host not in names]
@@ -253,7 +253,7 @@ def plan_hosts(wanted: t.Sequence[Host], seen: t.Sequence[Container], network: s
 
 @dataclasses.dataclass(frozen=True)
 class Server:
-    """A server of the lab that runs on this machine itself."""
+    """A server of the lab that runs on this machine."""
 
     name: str
     argv: tuple[str, ...]
@@ -261,7 +261,7 @@ class Server:
 
 
 def plan_servers(wanted: t.Sequence[Server], running: t.Mapping[str, tuple[str, ...]], started: bool) -> list[Step]:
-    """Steps from `running` (arguments by name) to what is wanted."""
+    """Steps from `running` (arguments by name) to the desired servers."""
     steps = []
     for server in wanted:
         arguments = running.get(server.name)

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the nexod.infra maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The lab's hands: podman, ssh keys and image builders, at the order of the plans in `_lab`."""
+"""Carries out the plans for the lab: podman, ssh keys and image builders."""
 
 from __future__ import annotations
 
@@ -29,19 +29,19 @@ LABEL = "nexod.infra.lab"
 GREETING_SECONDS = 60
 WATCHERS = pathlib.Path("/proc/sys/fs/inotify/max_user_instances")
 SBIN = "/usr/local/sbin:/usr/sbin:/sbin"
-BIG = "/var/tmp"  # noqa: S108  where room for an image is; /tmp may be memory
+BIG = "/var/tmp"  # noqa: S108  large enough for an image; /tmp may be in memory
 
 T = t.TypeVar("T")
 R = t.TypeVar("R")
 
 
 def podman(*argv: str, timeout: float = 120) -> Result:
-    """Run podman; a user's PATH may lack the folders in which its helpers live."""
+    """Run podman; a user's PATH may lack the folders of its helpers."""
     return run(["podman", *argv], timeout=timeout, environment={"PATH": f"{os.environ.get('PATH', '')}:{SBIN}"})
 
 
 def must(result: Result, action: str, object: str, next_step: str) -> str:
-    """`result`'s output, or the error it stands for."""
+    """The output of `result`; raises an error if it failed."""
     if result.rc:
         raise InfraError(
             action, object, result.output.splitlines()[-1] if result.output else f"rc {result.rc}", next_step
@@ -50,14 +50,14 @@ def must(result: Result, action: str, object: str, next_step: str) -> str:
 
 
 def at_once(work: t.Callable[[T], R], items: t.Sequence[T], workers: int = 5) -> list[R]:
-    """`work` on all `items` in parallel, results in their order; the first error is raised after all have ended."""
+    """`work` on all `items` in parallel, results in order; the first error is raised after all have finished."""
     with concurrent.futures.ThreadPoolExecutor(max_workers=max(1, min(workers, len(items)))) as pool:
         return list(pool.map(work, items))
 
 
 @contextlib.contextmanager
 def one_at_a_time(name: str) -> t.Iterator[None]:
-    """Two runs on one machine (two molecule scenarios, a lab beside them) wait for each other here."""
+    """Two runs on one machine (two molecule scenarios, or one and a lab) wait for each other here."""
     path = pathlib.Path(tempfile.gettempdir()) / f"nexod-infra-{os.getuid()}-{name}.lock"
     with open(os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600), "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -65,7 +65,7 @@ def one_at_a_time(name: str) -> t.Iterator[None]:
 
 
 def look_at_machine() -> _lab.Machine:
-    """What the machine offers, asked and not assumed."""
+    """The facts of the machine."""
     mounts = [line.split()[1:3] for line in pathlib.Path("/proc/self/mounts").read_text().splitlines()]
     kinds = {where: kind for where, kind in mounts if kind in ("cgroup", "cgroup2")}
     cgroups = "v2" if kinds.get("/sys/fs/cgroup") == "cgroup2" else "hybrid" if "cgroup2" in kinds.values() else "v1"
@@ -73,12 +73,12 @@ def look_at_machine() -> _lab.Machine:
         line.split(":", 1) for line in pathlib.Path("/proc/self/status").read_text().splitlines() if ":" in line
     )
     answer = must(
-        podman("info", "--format", "json"), "ask", "podman about this machine", "See what `podman info` says."
+        podman("info", "--format", "json"), "query", "podman about this machine", "Check the output of `podman info`."
     )
     info = json.loads(answer)["host"]
     path = f"{os.environ.get('PATH', '')}:{SBIN}"
     unlimited = 1 << 20
-    # podman lowers its own limit of processes to the kernel's highest process number.
+    # podman lowers its process limit to the kernel's highest process number.
     highest = int(pathlib.Path("/proc/sys/kernel/pid_max").read_text())
     files, processes = (
         hard if (hard := resource.getrlimit(kind)[1]) != resource.RLIM_INFINITY else unlimited
@@ -104,7 +104,7 @@ def image_exists(reference: str) -> bool:
 
 
 def build_image(recipe: _lab.Recipe, registry_base: str, method: str) -> str:
-    """Build `recipe` unless it is there; returns how: `mmdebstrap`, `registry` or `` for not at all."""
+    """Build `recipe` if it does not exist; returns the method, `mmdebstrap` or `registry`, or nothing."""
     with one_at_a_time(recipe.reference.split(":")[1]):
         if image_exists(recipe.reference):
             return ""
@@ -122,13 +122,13 @@ def build_image(recipe: _lab.Recipe, registry_base: str, method: str) -> str:
 
 
 def images() -> list[str]:
-    """All images ever built here that are still there."""
+    """All existing images that were built here."""
     listed = podman("images", "--filter", "reference=localhost/nexod-lab", "--format", "{{.Repository}}:{{.Tag}}")
-    return sorted(must(listed, "list", "the lab's images", "See what `podman images` says.").split())
+    return sorted(must(listed, "list", "the lab's images", "Check the output of `podman images`.").split())
 
 
 def remove_images(references: t.Sequence[str]) -> None:
-    """Remove images; one that a container uses stays, which is an error."""
+    """Remove images; an image that a container uses is an error."""
     if references:
         must(podman("rmi", *references), "remove the images", ", ".join(references), "Remove the labs first.")
 
@@ -141,21 +141,26 @@ def _by_mmdebstrap(recipe: _lab.Recipe, finish: pathlib.Path) -> None:
     argv += ['--customize-hook=chroot "$1" sh /finish.sh', '--customize-hook=rm "$1/finish.sh"']
     argv += [recipe.release, str(archive), recipe.mirror]
     made = run(argv, timeout=1200, environment={"PATH": f"{os.environ.get('PATH', '')}:{SBIN}", "TMPDIR": BIG})
-    must(made, "build the image", recipe.reference, f"Is {recipe.mirror} reachable? Build log:\n{made.output[-2000:]}")
+    must(
+        made,
+        "build the image",
+        recipe.reference,
+        f"Check that {recipe.mirror} is reachable. Build log:\n{made.output[-2000:]}",
+    )
     must(podman("import", str(archive), recipe.reference, timeout=600), "import", recipe.reference, "Is the disk full?")
 
 
 def _from_registry(recipe: _lab.Recipe, finish: pathlib.Path, base: str) -> None:
     file = finish.with_name("Containerfile")
     file.write_text(recipe.containerfile(base), encoding="utf-8")
-    # Isolation by chroot: building needs no container runtime then, whatever cgroups the machine has.
+    # With isolation by chroot, building needs no container runtime, whatever cgroups the machine has.
     argv = ["build", "--isolation=chroot", "--tag", recipe.reference, "--file", str(file), str(file.parent)]
     made = podman(*argv, timeout=1200)
     must(
         made,
         "build the image",
         recipe.reference,
-        f"Install mmdebstrap, or let {base} be pulled. Build log:\n{made.output[-2000:]}",
+        f"Install mmdebstrap, or make {base} available. Build log:\n{made.output[-2000:]}",
     )
 
 
@@ -163,7 +168,7 @@ def _from_registry(recipe: _lab.Recipe, finish: pathlib.Path, base: str) -> None
 
 
 def make_keys(folder: pathlib.Path, addresses: str) -> bool:
-    """The lab's own keys in `folder`, made once; whether anything had to be written."""
+    """Create the lab's keys in `folder` if they don't exist; returns whether anything was written."""
     changed = not folder.is_dir()
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     host = folder / "host"
@@ -190,7 +195,7 @@ def make_keys(folder: pathlib.Path, addresses: str) -> bool:
 
 
 class Lab:
-    """One lab on this machine: a network and the containers that carry its label."""
+    """A lab on this machine: a network and the containers with its label."""
 
     def __init__(self, name: str, network: str, subnet: str, keys: pathlib.Path) -> None:
         self.name = name
@@ -200,7 +205,7 @@ class Lab:
 
     @property
     def subnet_pattern(self) -> str:
-        """The subnet's addresses as known_hosts writes them: 10.213.77.*"""
+        """The subnet in the format of known_hosts: 10.213.77.*"""
         network = ipaddress.ip_network(self.subnet)
         return str(network.network_address).rsplit(".", max(1, (32 - network.prefixlen) // 8))[0] + ".*"
 
@@ -208,12 +213,12 @@ class Lab:
         return f"{self.name}-{host}"
 
     def see(self) -> list[_lab.Container]:
-        """The lab's containers, as podman knows them."""
+        """The lab's containers."""
         answer = must(
             podman("ps", "--all", "--filter", f"label={LABEL}={self.name}", "--format", "json"),
             "list",
             f'the containers of lab "{self.name}"',
-            "Install podman (apt-get install podman) and see what `podman ps` says.",
+            "Install podman (apt-get install podman) and check the output of `podman ps`.",
         )
         return [
             _lab.Container(row["Labels"][f"{LABEL}.host"], row["State"], row["Labels"][f"{LABEL}.shape"])
@@ -230,7 +235,7 @@ class Lab:
         return {host: row.get("IPAddress", "") for host, row in zip(hosts, networks, strict=True)}
 
     def make_network(self) -> bool:
-        """The network, made where it is missing."""
+        """Create the network if it does not exist."""
         if podman("network", "exists", self.network).rc == 0:
             return False
         made = podman("network", "create", "--subnet", self.subnet, self.network)
@@ -238,11 +243,11 @@ class Lab:
         return True
 
     def remove_network(self) -> bool:
-        """Remove the network unless another lab's hosts are on it."""
+        """Remove the network unless another lab uses it."""
         return podman("network", "rm", self.network).rc == 0
 
     def apply(self, step: _lab.Step, host: _lab.Host | None, boot: _lab.Boot | None) -> None:
-        """Do one step."""
+        """Carry out one step."""
         container = self.container(step.host)
         if step.action in ("remove", "recreate"):
             self._remove(step.host, host.address if host else None)
@@ -251,7 +256,7 @@ class Lab:
                 podman(*boot.podman, *self._run_arguments(host), *boot.run, host.image, *boot.command),
                 "create the host",
                 container,
-                "If it is podman's network helper that is missing: apt-get install netavark aardvark-dns iptables.",
+                "If podman's network helpers are missing: apt-get install netavark aardvark-dns iptables.",
             )
         if step.action in ("start", "restart"):
             next_step = f"Remove it (podman rm -f {container}) and run this again."
@@ -270,10 +275,10 @@ class Lab:
         container = self.container(host)
         end_sessions(address or self.addresses([host])[host])
         removed = podman("rm", "--force", "--volumes", "--time=0", container)
-        must(removed, "remove the container", container, f"See what `podman inspect {container}` says.")
+        must(removed, "remove the container", container, f"Check the output of `podman inspect {container}`.")
 
     def failed_units(self, host: str) -> list[str]:
-        """Units that failed while booting; asked once, after a boot."""
+        """Units that failed during boot."""
         asked = podman(
             "exec", self.container(host), "systemctl", "is-system-running", "--wait", timeout=GREETING_SECONDS
         )
@@ -283,12 +288,12 @@ class Lab:
         return [line.split()[0] for line in listed.stdout.splitlines() if line.strip()] or [asked.output]
 
     def last_words(self, host: str) -> str:
-        """Why a host may not have come up: the end of its container's log."""
+        """The last lines of the container's log, which may show why it did not boot."""
         return podman("logs", "--tail=5", self.container(host)).output
 
 
 def end_sessions(address: str) -> None:
-    """End ssh's kept sessions to `address`: the next host that has it would be spoken to through them, and hang."""
+    """Close the persistent ssh connections to `address`: with the next host at that address they would hang."""
     if not address:
         return
     # The lab's inventory names its sessions nexod-lab-ADDRESS, molecule's ADDRESS-PORT-USER.
@@ -298,7 +303,7 @@ def end_sessions(address: str) -> None:
 
 
 def greets(address: str, seconds: float) -> bool:
-    """Whether sshd at `address` introduces itself within `seconds`: systemd has booted then."""
+    """Whether sshd at `address` sends its banner within `seconds`, that is, whether systemd has booted."""
     end = time.monotonic() + seconds
     while True:
         try:
@@ -315,7 +320,7 @@ def greets(address: str, seconds: float) -> bool:
 
 @dataclasses.dataclass(frozen=True)
 class Done:
-    """What became of a lab."""
+    """The result for a lab."""
 
     changed: bool
     steps: list[_lab.Step]
@@ -324,7 +329,7 @@ class Done:
 
 
 def bring_up(lab: Lab, hosts: t.Sequence[_lab.Host], check_mode: bool) -> Done:
-    """Bring `lab` to have exactly `hosts`, booted and greeting."""
+    """Make `lab` have exactly `hosts`, booted and reachable."""
     by_name = {host.name: host for host in hosts}
     addresses = {host.name: host.address for host in hosts if host.address}
     warnings: list[str] = []
@@ -359,8 +364,8 @@ def bring_up(lab: Lab, hosts: t.Sequence[_lab.Host], check_mode: bool) -> Done:
             raise InfraError(
                 "boot",
                 lab.container(host),
-                f"ssh does not answer within {GREETING_SECONDS} s; its log ends: {lab.last_words(host) or '(empty)'}",
-                f"See `podman logs {lab.container(host)}` and `podman exec {lab.container(host)} systemctl --failed`.",
+                f"ssh did not respond within {GREETING_SECONDS} s; its log ends: {lab.last_words(host) or '(empty)'}",
+                f"Run `podman logs {lab.container(host)}` and `podman exec {lab.container(host)} systemctl --failed`.",
             )
     for host, failed in zip(touched, at_once(lab.failed_units, touched), strict=True):
         if failed:
@@ -369,7 +374,7 @@ def bring_up(lab: Lab, hosts: t.Sequence[_lab.Host], check_mode: bool) -> Done:
 
 
 def bring_down(lab: Lab, check_mode: bool) -> Done:
-    """Remove all of `lab`'s hosts, and its network when it is the last on it."""
+    """Remove all hosts of `lab`, and its network if no other lab uses it."""
     with one_at_a_time("network"):
         steps = [_lab.Step("remove", container.host, "the lab goes") for container in lab.see()]
         there = podman("network", "exists", lab.network).rc == 0

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the nexod.infra maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Servers in the background of this machine, known by a file that says which process each is."""
+"""Background servers on this machine; a file per server identifies its process."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ from ansible_collections.nexod.infra.plugins.module_utils._lab import plan as _l
 
 
 def _begun(pid: int) -> str:
-    """When process `pid` began, in the kernel's ticks; with its number that names one process. Empty without one."""
+    """Start time of process `pid` in kernel ticks, which together with `pid` identifies it; empty if it has ended."""
     try:
         after_name = pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:
         return ""
-    # A zombie with more than one thread is still ending: those threads hold its sockets open.
+    # A zombie with more than one thread has not ended yet: its threads keep its sockets open.
     ended = after_name[0] == "Z" and int(after_name[17]) <= 1
     return "" if ended else after_name[19]
 
 
 def _running(server: _lab.Server, folder: pathlib.Path) -> tuple[int, tuple[str, ...]] | None:
-    """Process number and arguments of `server`, if it runs."""
+    """Process number and arguments of `server`, if it is running."""
     try:
         record = json.loads((folder / f"{server.name}.json").read_text())
     except (OSError, ValueError):
@@ -57,7 +57,7 @@ def _stop(pid: int, seconds: float = 10) -> None:
 
 def _start(server: _lab.Server, folder: pathlib.Path) -> None:
     if _listens(server.port):
-        next_step = f"End it; this names it: ss -ltnp sport = {server.port}"
+        next_step = f"Stop it; find it with: ss -ltnp sport = {server.port}"
         raise InfraError("start", server.name, f"another program listens on port {server.port}", next_step)
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / f"{server.name}.log").open("ab") as log:
@@ -74,14 +74,14 @@ def _wait(server: _lab.Server, folder: pathlib.Path, seconds: float) -> None:
         if _running(server, folder) is None or time.monotonic() > end:
             log = folder / f"{server.name}.log"
             last = log.read_text(errors="replace").strip().splitlines()[-1:] if log.exists() else []
-            raise InfraError("start", server.name, last[0] if last else "it ended at once", f"See {log}.")
+            raise InfraError("start", server.name, last[0] if last else "it ended immediately", f"Check {log}.")
         time.sleep(0.1)
 
 
 def apply_services(
     servers: t.Sequence[_lab.Server], started: bool, folder: pathlib.Path, timeout: float, check_mode: bool
 ) -> list[_lab.Step]:
-    """Bring `servers` to run, or to have ended; returns what was done."""
+    """Start or stop `servers`; returns the steps."""
     found = {server.name: _running(server, folder) for server in servers}
     steps = _lab.plan_servers(servers, {name: seen[1] for name, seen in found.items() if seen}, started)
     if check_mode:

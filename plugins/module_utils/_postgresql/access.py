@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the nexod.infra maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Decides which statements bring a server's roles, databases and grants to what is declared."""
+"""Decides which statements a server needs for the declared roles, databases and grants."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from ansible_collections.nexod.infra.plugins.module_utils._postgresql.client imp
 
 Row = Mapping[str, t.Any]
 
-# What a role that reads and writes gets on every table, sequence and function of the owner, now and later.
+# Privileges of read_write roles on all tables and sequences of the owner, including future ones.
 READ_WRITE = {
     "r": ("TABLES", ("SELECT", "INSERT", "UPDATE", "DELETE")),
     "S": ("SEQUENCES", ("USAGE", "SELECT", "UPDATE")),
@@ -68,7 +68,7 @@ NO_DATABASE: Row = {"extensions": [], "defaults": [], "lacking": []}
 
 @dataclasses.dataclass(frozen=True)
 class Step:
-    """One statement, in which database it runs, and how it reads in a diff (a verifier is not shown)."""
+    """A statement, its database, and its text in a diff (without verifiers)."""
 
     database: str
     sql: str
@@ -80,7 +80,7 @@ class Step:
 
 
 def check(roles: Sequence[Row], databases: Sequence[Row], passwords: Iterable[str] = ()) -> None:
-    """Refuse what contradicts itself, before anything is asked of the server."""
+    """Refuse contradictory options before the server is queried."""
     known = {role["name"] for role in roles}
     strangers = sorted(set(passwords) - known)
     if strangers:
@@ -174,7 +174,7 @@ def plan(
     inside: Mapping[str, Row],
     verifier: Callable[[str], str] = scram_verifier,
 ) -> list[Step]:
-    """Statements in the order they must run. `server` and `inside` (by database) are what the two queries gave."""
+    """Statements in the required order. `server` and `inside` (by database) are the results of the two queries."""
     steps: list[Step] = []
     for role in roles:
         steps += _role_steps(role, server["roles"].get(role["name"]), verifier)
@@ -186,7 +186,7 @@ def plan(
 
 
 def as_batches(steps: Iterable[Step]) -> list[tuple[str, list[str]]]:
-    """Consecutive statements of one database together: one process each."""
+    """Consecutive statements of one database together, because each group needs a process."""
     batches: list[tuple[str, list[str]]] = []
     for step in steps:
         if not batches or batches[-1][0] != step.database:

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the nexod.infra maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the PostgreSQL modules share: quoting, SCRAM verifiers and the door to psql."""
+"""What the PostgreSQL modules share: quoting, SCRAM verifiers and calls of psql."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from collections.abc import Sequence
 from ansible_collections.nexod.infra.plugins.module_utils._core.errors import InfraError
 from ansible_collections.nexod.infra.plugins.module_utils._core.processes import Result, run
 
-# PostgreSQL's own default; a verifier with another count is accepted as it stands.
+# PostgreSQL's default. An existing verifier with another count is accepted.
 SCRAM_ITERATIONS = 4096
 
-# What a superuser's session sets first, so that no statement of ours (a verifier!) is written to the server's log or
-# kept by pg_stat_statements. The last one is a mere placeholder where that extension is not loaded.
+# Set first in a superuser's session, so that no statement (which may contain a verifier) is logged by the server or
+# stored by pg_stat_statements. The last one has no effect if that extension is not loaded.
 SILENCE = (
     "SET log_statement = 'none'; SET log_min_duration_statement = -1; SET log_min_error_statement = 'panic'; "
     "SET log_duration = off; SET pg_stat_statements.track = 'none';"
@@ -28,7 +28,7 @@ SILENCE = (
 
 
 def identifier(name: str) -> str:
-    """`name` as SQL writes an identifier; quoted only where it must be, so that a diff reads well."""
+    """`name` as an SQL identifier; quoted only if necessary, so that a diff is readable."""
     if name.isascii() and name.replace("_", "a").isalnum() and name == name.lower() and not name[:1].isdigit():
         return name
     return '"' + name.replace('"', '""') + '"'
@@ -41,7 +41,7 @@ def literal(text: str) -> str:
 
 
 def scram_verifier(password: str, *, salt: bytes | None = None, iterations: int = SCRAM_ITERATIONS) -> str:
-    """What PostgreSQL keeps of `password` (RFC 5803), so that the password itself never travels to the server."""
+    """What PostgreSQL stores for `password` (RFC 5803), so that the password itself is never sent to the server."""
     salt = os.urandom(16) if salt is None else salt
     salted = hashlib.pbkdf2_hmac("sha256", password.encode(), salt, iterations)
     stored = hashlib.sha256(hmac.digest(salted, b"Client Key", "sha256")).digest()
@@ -51,7 +51,7 @@ def scram_verifier(password: str, *, salt: bytes | None = None, iterations: int 
 
 
 def scram_matches(verifier: str | None, password: str) -> bool:
-    """Whether `verifier`, as read from pg_authid, was made of `password`."""
+    """Whether `verifier`, as read from pg_authid, belongs to `password`."""
     try:
         kind, parameters, _keys = (verifier or "").split("$")
         iterations, salt = parameters.split(":")
@@ -64,7 +64,7 @@ def scram_matches(verifier: str | None, password: str) -> bool:
 
 
 class Psql:
-    """Statements to the server of this host over its socket, as the account that owns it (peer authentication)."""
+    """Runs statements on this host's server over its socket, as the account that owns it (peer authentication)."""
 
     def __init__(self, program: str, *, account: str, socket_dir: str, port: int) -> None:
         self.program = program
@@ -88,28 +88,28 @@ class Psql:
         return run(["runuser", "-u", self.account, "--", *argv], stdin=script, timeout=120, cwd="/")
 
     def ready(self) -> Result:
-        """rc 0 where the server answers."""
+        """rc 0 if the server responds."""
         return self._run("SELECT 1;\n", "postgres")
 
     def ask(self, query: str, database: str = "postgres") -> t.Any:
-        """The one JSON value that `query` gives."""
+        """The JSON value that `query` returns."""
         done = self._run(f"{SILENCE}\n{query}\n", database)
         if done.rc != 0:
             raise InfraError(
                 "read",
                 f'database "{database}"',
                 done.output or f"psql ended with {done.rc}",
-                "Fix what the server says, then run again.",
+                "Fix the error that the server reports, then run again.",
             )
         return json.loads(done.stdout)
 
     def execute(self, statements: Sequence[str], database: str) -> None:
-        """All of `statements` in turn; ends at the first one that fails."""
+        """Run `statements` in order; stops at the first one that fails."""
         done = self._run("\n".join([SILENCE, *(f"{statement};" for statement in statements)]) + "\n", database)
         if done.rc != 0:
             raise InfraError(
                 "change",
                 f'database "{database}"',
                 done.output or f"psql ended with {done.rc}",
-                "Fix what the server says, then run again: what was done stays done.",
+                "Fix the error that the server reports, then run again. Completed statements are kept.",
             )

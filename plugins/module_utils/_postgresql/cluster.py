@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the nexod.infra maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Decides what brings a PostgreSQL cluster's data directory into being: nothing, initdb, or a copy of its primary."""
+"""Decides how to create a PostgreSQL cluster's data directory: not at all, by initdb, or as a copy of its primary."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ansible_collections.nexod.infra.plugins.module_utils._core.errors import In
 
 @dataclasses.dataclass(frozen=True)
 class Local:
-    """The data directory as it lies on the host.
+    """The data directory on the host.
 
     `started` tells whether a server ever ran on it: only postmaster writes postmaster.opts, and never removes it.
     What never ran and is no copy is what the package made at its installation, and holds nothing.
@@ -36,7 +36,7 @@ class Local:
 
 @dataclasses.dataclass(frozen=True)
 class Upstream:
-    """The primary as its replication protocol shows it.
+    """The primary, according to its replication protocol.
 
     `slot` is ``missing``, ``kept`` or ``lost`` (it fell out of max_slot_wal_keep_size).
     """
@@ -47,7 +47,7 @@ class Upstream:
     slot: str = "kept"
 
 
-# What brings the slot to life, by the state it is in.
+# How to make the slot usable, by its state.
 RENEW: dict[str, list[str]] = {"kept": [], "missing": ["create_slot"], "lost": ["drop_slot", "create_slot"]}
 
 STEPS = {
@@ -62,13 +62,13 @@ STEPS = {
 
 
 def parse_lsn(text: str) -> int:
-    """A write-ahead log position such as ``0/3000060`` as a number; 0 where there is none."""
+    """A write-ahead log position such as ``0/3000060`` as a number; 0 if there is none."""
     high, slash, low = text.strip().partition("/")
     return (int(high, 16) << 32) + int(low, 16) if slash else 0
 
 
 def parse_controldata(text: str) -> tuple[str, int, int]:
-    """System identifier, timeline and the last position known to be there, of what pg_controldata (LC_ALL=C) prints."""
+    """System identifier, timeline and last known position in the output of pg_controldata (LC_ALL=C)."""
     rows = {
         name.strip(): value.strip()
         for name, colon, value in (line.partition(":") for line in text.splitlines())
@@ -86,7 +86,7 @@ def parse_controldata(text: str) -> tuple[str, int, int]:
 
 
 def parse_upstream(identity: str, slot: str) -> Upstream:
-    """Of the answers to IDENTIFY_SYSTEM (system|timeline|position|) and READ_REPLICATION_SLOT (type|position|)."""
+    """Parse the answers to IDENTIFY_SYSTEM (system|timeline|position|) and READ_REPLICATION_SLOT (type|position|)."""
     system, timeline, position = identity.strip().split("|")[:3]
     kind, _bar, rest = slot.strip().partition("|")
     state = "missing" if not kind else "kept" if rest.partition("|")[0] else "lost"
@@ -94,7 +94,7 @@ def parse_upstream(identity: str, slot: str) -> Upstream:
 
 
 def divergence(local: Local, upstream: Upstream) -> str:
-    """Why `local` can't follow `upstream` although it holds data; empty where it can."""
+    """Why the data of `local` can't follow `upstream`; empty if it can."""
     if not local.standby:
         return "it holds the data of a primary of its own (it was promoted, or was a primary before)"
     if local.system != upstream.system:
@@ -109,7 +109,7 @@ def divergence(local: Local, upstream: Upstream) -> str:
 
 
 def plan(local: Local, *, host: str, replica: bool, upstream: Upstream | None, rebuild: bool) -> list[str]:
-    """Names of STEPS that make of `local` what is wanted.
+    """Names of STEPS from `local` to the desired state.
 
     `upstream` is None where it could not be asked, which only check mode allows. Data that may be the last
     of its kind is never given up unless `rebuild` allows it.
@@ -134,11 +134,11 @@ def plan(local: Local, *, host: str, replica: bool, upstream: Upstream | None, r
                 "make a replica of",
                 f'"{host}"',
                 f"its data can't follow the primary: {reason}",
-                "Look at what it holds. If it may go, set rebuild (postgresql_rebuild) for this host alone.",
+                "Check its data. If it may be deleted, set rebuild (postgresql_rebuild) for this host only.",
                 host=host,
             )
         if reason or upstream.slot == "lost":
-            # A standby whose slot was lost holds nothing that the primary doesn't: it is copied anew unasked.
+            # A standby that has lost its slot has no data that the primary lacks, so it is copied again without asking.
             steps = [*(["stop"] if local.running else []), *RENEW[upstream.slot], "copy"]
         else:
             steps = [*RENEW[upstream.slot]]
@@ -148,7 +148,7 @@ def plan(local: Local, *, host: str, replica: bool, upstream: Upstream | None, r
 
 
 def describe(local: Local, steps: list[str]) -> dict[str, str]:
-    """The diff: what lies there, and what would be done to it."""
+    """The diff: the data directory and the planned steps."""
     if not local.exists:
         before = "no cluster"
     elif local.empty:
@@ -160,6 +160,6 @@ def describe(local: Local, steps: list[str]) -> dict[str, str]:
 
 
 def as_local(facts: Mapping[str, t.Any], controldata: str) -> Local:
-    """`Local` out of what was seen on the disk and what pg_controldata printed."""
+    """`Local` from the files and the output of pg_controldata."""
     system, timeline, position = parse_controldata(controldata)
     return Local(**facts, system=system, timeline=timeline, position=position)

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the nexod.infra maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The hands of postgresql_cluster: looks at a host's cluster and its primary, and carries the planned steps out."""
+"""Inspects a host's cluster and its primary for postgresql_cluster, and carries out the planned steps."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ ACCOUNT = "postgres"
 
 
 class ClusterHost:
-    """One cluster on this host, by Debian's layout, and the primary it follows (if it does)."""
+    """A cluster on this host in Debian's layout, and its primary, if it is a replica."""
 
     def __init__(self, version: int, name: str, upstream: Mapping[str, t.Any] | None) -> None:
         self.version = str(version)
@@ -44,9 +44,9 @@ class ClusterHost:
         return run(argv, timeout=timeout, environment={"LC_ALL": "C", **(environment or {})}, cwd="/")
 
     def look(self) -> Local:
-        """The cluster as it lies here; nothing at all on a host without PostgreSQL."""
+        """The state of the cluster; empty on a host without PostgreSQL."""
         seen = {
-            # The package registers its cluster: before it is installed, there is nothing of ours to do.
+            # The package registers its cluster: before it is installed, there is nothing to do.
             "configured": os.path.exists(f"/etc/postgresql/{self.version}/{self.name}/postgresql.conf")
             or not os.path.exists(self.programs),
             "exists": os.path.exists(f"{self.data}/PG_VERSION"),
@@ -57,7 +57,7 @@ class ClusterHost:
         return as_local(seen, self._program("pg_controldata", self.data).stdout if seen["exists"] else "")
 
     def _replicate(self, *commands: str) -> Result:
-        """Commands of the replication protocol, to the primary; the password goes by the environment."""
+        """Send replication commands to the primary; the password is passed in the environment."""
         upstream = t.cast("Mapping[str, t.Any]", self.upstream)
         target = f"host={upstream['host']} port={upstream['port']} user={upstream['user']}"
         target += " replication=true connect_timeout=5"
@@ -65,7 +65,7 @@ class ClusterHost:
         return self._program("psql", "-XAtqw", target, *statements, environment={"PGPASSWORD": upstream["password"]})
 
     def ask_upstream(self, *, wait: int, must: bool) -> Upstream | None:
-        """The primary, asked for at most `wait` seconds; None where it needn't answer and doesn't."""
+        """The state of the primary, after at most `wait` seconds; None if it does not respond and need not."""
         if not self.upstream:
             return None
         until = time.monotonic() + wait
@@ -82,12 +82,12 @@ class ClusterHost:
         raise InfraError(
             "follow",
             f"the primary at {self.upstream['host']}:{self.upstream['port']}",
-            f"it did not answer within {wait} s: {slot.output or 'no word'}",
-            "See that the primary runs and that the replication role's password is the same on both, then run again.",
+            f"it did not respond within {wait} s: {slot.output or 'no output'}",
+            "Check that the primary is running and that both have the same replication password, then run again.",
         )
 
     def apply(self, steps: Sequence[str]) -> None:
-        """Carry `steps` out in turn."""
+        """Carry out `steps` in order."""
         for step in steps:
             getattr(self, f"_{step}")()
 
@@ -96,16 +96,14 @@ class ClusterHost:
             raise InfraError(STEPS[step], f"on {self.node}", done.output or f"it ended with {done.rc}", next_step)
 
     def _stop(self) -> None:
-        self._must(
-            "stop", run(["systemctl", "stop", self.unit], timeout=120), f"Look at it: systemctl status {self.unit}"
-        )
+        self._must("stop", run(["systemctl", "stop", self.unit], timeout=120), f"Check: systemctl status {self.unit}")
 
     def _drop_slot(self) -> None:
         slot = t.cast("Mapping[str, t.Any]", self.upstream)["slot"]
         self._must(
             "drop_slot",
             self._replicate(f"DROP_REPLICATION_SLOT {slot} WAIT"),
-            "Look at pg_replication_slots on the primary.",
+            "Check pg_replication_slots on the primary.",
         )
 
     def _create_slot(self) -> None:
@@ -114,7 +112,7 @@ class ClusterHost:
         self._must("create_slot", done, "Look at pg_replication_slots and max_replication_slots on the primary.")
 
     def _build(self, step: str, make: t.Callable[[str], Result], next_step: str) -> None:
-        """Make the data directory beside its place and move it there whole: a killed run leaves no half of one."""
+        """Create the data directory next to its place and rename it, so that a killed run leaves no partial one."""
         new, old = f"{self.data}.nexod-new", f"{self.data}.nexod-old"
         for leftover in (new, old):
             shutil.rmtree(leftover, ignore_errors=True)
@@ -164,10 +162,10 @@ class ClusterHost:
         self._build("copy", make, "See that the primary runs, that the disk has room and that the slot is not in use.")
 
     def _register(self) -> None:
-        # With a data directory already there, pg_createcluster only writes what Debian's tools need to know of it.
+        # With an existing data directory, pg_createcluster only writes what Debian's tools need.
         done = run(["pg_createcluster", self.version, self.name], timeout=120)
-        self._must("register", done, f"Look at /etc/postgresql/{self.version}/{self.name}.")
+        self._must("register", done, f"Check /etc/postgresql/{self.version}/{self.name}.")
 
     def _drop(self) -> None:
         done = run(["pg_dropcluster", "--stop", self.version, self.name], timeout=120)
-        self._must("drop", done, f"Look at it: pg_lsclusters {self.version} {self.name}")
+        self._must("drop", done, f"Check: pg_lsclusters {self.version} {self.name}")

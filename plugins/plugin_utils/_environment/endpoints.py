@@ -51,7 +51,7 @@ ENDPOINTS: t.Final[dict[str, dict[str, t.Any]]] = {
         "options": {
             "host": _HOST,
             "port": _PORT,
-            "tls": {"type": "bool", "required": True, "description": "Whether it speaks TLS."},
+            "tls": {"type": "bool", "required": True, "description": "Whether it uses TLS."},
             "db": {"type": "int", "required": True, "description": "Number of the logical database."},
         },
     },

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the nexod.infra maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What each role says of its place in an environment: roles/<role>/meta/environment.yml, read as data."""
+"""The place of each role in an environment: roles/<role>/meta/environment.yml, read as data."""
 
 from __future__ import annotations
 

@@ -49,14 +49,14 @@ def is_secret(name: str, spec: t.Mapping[str, t.Any]) -> bool:
 
 def misfits(value: object, spec: t.Mapping[str, t.Any], where: str = "") -> list[Misfit]:
     """All the ways in which `value` does not fit its specification, nested options included."""
-    wanted = spec.get("type", "str")
+    kind = spec.get("type", "str")
     shown = "" if spec.get("no_log") else _shown(value)
-    if not _is_of_type(value, wanted):
-        kind = _A_VALUE_OF.get(wanted, wanted)
-        return [Misfit(where, f"{shown}must be {kind}", f"Set it to {kind}.")]
-    if wanted == "list":
+    if not _is_of_type(value, kind):
+        expected = _A_VALUE_OF.get(kind, kind)
+        return [Misfit(where, f"{shown}must be {expected}", f"Set it to {expected}.")]
+    if kind == "list":
         return _misfits_of_list(value, spec, where)
-    if wanted == "dict" and spec.get("options") and isinstance(value, c.Mapping):
+    if kind == "dict" and spec.get("options") and isinstance(value, c.Mapping):
         return _misfits_of_dict(value, spec["options"], where, secret=bool(spec.get("no_log")))
     return _misfits_of_choice(value, spec, where, shown)
 
@@ -143,8 +143,8 @@ _A_VALUE_OF = {
 }
 
 
-def _is_of_type(value: object, wanted: str) -> bool:
-    """Whether `value` is of the type `wanted` by Ansible's own rules."""
+def _is_of_type(value: object, kind: str) -> bool:
+    """Whether `value` is of the type `kind` by Ansible's own rules."""
     fits: dict[str, t.Callable[[], bool]] = {
         "bool": lambda: isinstance(value, bool) or str(value).strip().lower() in _TRUE | _FALSE,
         "bits": lambda: _SIZE.match(str(value)) is not None,
@@ -157,4 +157,4 @@ def _is_of_type(value: object, wanted: str) -> bool:
         "path": lambda: isinstance(value, str),
         "str": lambda: not isinstance(value, (c.Mapping, list, tuple, set)),
     }
-    return wanted not in fits or fits[wanted]()
+    return kind not in fits or fits[kind]()

@@ -126,13 +126,13 @@ def final_failures(run: Run) -> list[Failure]:
     return kept
 
 
-def sentences(told: t.Any) -> list[str]:
+def sentences(value: t.Any) -> list[str]:
     """Sentences of stages, as a list or by name: `set_stats` merges mappings, but keeps only the last of two lists."""
-    rows = told.values() if isinstance(told, dict) else told or []
+    rows = value.values() if isinstance(value, dict) else value or []
     return [str(row) for row in rows if row]
 
 
-def build(run: Run, told: Facts) -> dict[str, t.Any]:
+def build(run: Run, facts: Facts) -> dict[str, t.Any]:
     """The report: the run, merged with the facts that stages passed in `infra_summary`."""
     failures = final_failures(run)
     failed_stages = {failure.stage for failure in failures}
@@ -141,21 +141,21 @@ def build(run: Run, told: Facts) -> dict[str, t.Any]:
         "outcome": outcome_of(run.hosts),
         "playbook": run.playbook,
         "check_mode": run.check_mode,
-        "environment": told.get("environment") or run.environment,
+        "environment": facts.get("environment") or run.environment,
         "started": run.started,
         "finished": run.finished,
         "seconds": round(run.seconds, 1),
-        "version": {"before": told.get("version_before"), "after": told.get("version_after")},
-        "revision": {"before": told.get("revision_before"), "after": told.get("revision_after")},
-        "migrations": list(told.get("migrations") or []),
+        "version": {"before": facts.get("version_before"), "after": facts.get("version_after")},
+        "revision": {"before": facts.get("revision_before"), "after": facts.get("revision_after")},
+        "migrations": list(facts.get("migrations") or []),
         "cache": {
-            "deleted": told.get("cache_deleted"),
-            "sessions_kept": told.get("cache_sessions_kept"),
-            "warmed": list(told.get("cache_warmed") or []),
+            "deleted": facts.get("cache_deleted"),
+            "sessions_kept": facts.get("cache_sessions_kept"),
+            "warmed": list(facts.get("cache_warmed") or []),
         },
-        "verdict": told.get("verdict"),
-        "urls": dict(told.get("urls") or {}),
-        "stand_ins": sentences(told.get("stand_ins")),
+        "verdict": facts.get("verdict"),
+        "urls": dict(facts.get("urls") or {}),
+        "stand_ins": sentences(facts.get("stand_ins")),
         "stages": [
             {
                 **dataclasses.asdict(stage),

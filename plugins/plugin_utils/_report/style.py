@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the nexod.infra maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How the page of a run looks. Colours are named after what they say; a test holds them to WCAG AA."""
+"""How the page of a run looks. Colours are named after their meaning; a test checks them against WCAG AA."""
 
 from __future__ import annotations
 
