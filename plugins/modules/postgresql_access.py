@@ -2,7 +2,7 @@
 # Copyright: (c) 2026, the nexod.infra maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Brings a PostgreSQL server's roles, databases and grants to what is declared, in one step."""
+"""Manage roles, databases and grants of a PostgreSQL server."""
 
 from __future__ import annotations
 
@@ -173,19 +173,19 @@ ARGUMENTS = {
 
 def main() -> None:
     module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
-    wanted = module.params
-    program = f"/usr/lib/postgresql/{wanted['version']}/bin/psql"
-    psql = Psql(program, account=wanted["account"], socket_dir=wanted["socket_dir"], port=wanted["port"])
-    with edge(module, "grant access to", f"the server on port {wanted['port']}", wanted["socket_dir"]):
-        check(wanted["roles"], wanted["databases"], wanted["passwords"])
+    given = module.params
+    program = f"/usr/lib/postgresql/{given['version']}/bin/psql"
+    psql = Psql(program, account=given["account"], socket_dir=given["socket_dir"], port=given["port"])
+    with edge(module, "grant access to", f"the server on port {given['port']}", given["socket_dir"]):
+        check(given["roles"], given["databases"], given["passwords"])
         server = NO_SERVER
         # In check mode a server that does not run (yet) has nothing: the tasks before would have started it.
         if not module.check_mode or (os.path.exists(program) and psql.ready().rc == 0):
             server = psql.ask(SERVER_QUERY)
-        names = [row["name"] for row in wanted["databases"] if row["name"] in server["databases"]]
+        names = [row["name"] for row in given["databases"] if row["name"] in server["databases"]]
         inside = {name: psql.ask(DATABASE_QUERY, name) for name in names}
-        roles = [{**role, "password": wanted["passwords"].get(role["name"])} for role in wanted["roles"]]
-        steps = plan(roles, wanted["databases"], server=server, inside=inside)
+        roles = [{**role, "password": given["passwords"].get(role["name"])} for role in given["roles"]]
+        steps = plan(roles, given["databases"], server=server, inside=inside)
         if not module.check_mode:
             for database, statements in as_batches(steps):
                 psql.execute(statements, database)

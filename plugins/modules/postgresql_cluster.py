@@ -2,7 +2,7 @@
 # Copyright: (c) 2026, the nexod.infra maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Brings a Debian PostgreSQL cluster's data directory into being, as a primary or as the copy of one."""
+"""Create a PostgreSQL cluster on Debian, as a primary or as a replica."""
 
 from __future__ import annotations
 
@@ -122,19 +122,19 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec=ARGUMENTS, required_by={"upstream": ["upstream_password"]}, supports_check_mode=True
     )
-    wanted = module.params
-    cluster = f'"{wanted["version"]}/{wanted["name"]}"'
-    with edge(module, f"make the cluster {wanted['state']}", cluster, "/var/lib/postgresql"):
-        upstream = wanted["upstream"] and {**wanted["upstream"], "password": wanted["upstream_password"]}
-        host = ClusterHost(wanted["version"], wanted["name"], upstream)
+    given = module.params
+    cluster = f'"{given["version"]}/{given["name"]}"'
+    with edge(module, f"make the cluster {given['state']}", cluster, "/var/lib/postgresql"):
+        upstream = given["upstream"] and {**given["upstream"], "password": given["upstream_password"]}
+        host = ClusterHost(given["version"], given["name"], upstream)
         local = host.look()
-        if wanted["state"] == "absent":
+        if given["state"] == "absent":
             steps = ["drop"] if local.exists else []
         else:
             # Check mode neither waits nor insists: the primary may be one that the run before us would have made.
-            primary = host.ask_upstream(wait=0 if module.check_mode else wanted["wait"], must=not module.check_mode)
+            primary = host.ask_upstream(wait=0 if module.check_mode else given["wait"], must=not module.check_mode)
             steps = plan(
-                local, host=host.node, replica=bool(wanted["upstream"]), upstream=primary, rebuild=wanted["rebuild"]
+                local, host=host.node, replica=bool(given["upstream"]), upstream=primary, rebuild=given["rebuild"]
             )
         if not module.check_mode:
             host.apply(steps)
