@@ -219,7 +219,7 @@ from ansible_collections.nexod.infra.plugins.module_utils._cache.server import (
     target_of,
 )
 from ansible_collections.nexod.infra.plugins.module_utils._core.durations import seconds
-from ansible_collections.nexod.infra.plugins.module_utils._core.edge import edge
+from ansible_collections.nexod.infra.plugins.module_utils._core.edge import edge, translated
 
 LOG_SECONDS = 10.0
 ARGUMENTS = {
@@ -259,7 +259,11 @@ def main() -> None:
             exit_without_cache(module, f"{MISSING_NAME} is not installed yet")
         require_client(module)
         cache = Cache(target)
-        with progress_file(path) as write, refusals_as_errors(ACTION, target, lambda: rights(cache, selection)):
+        with (
+            progress_file(path) as write,
+            translated(ACTION, target.name),
+            refusals_as_errors(ACTION, target, lambda: rights(cache, selection)),
+        ):
             flushed = Flush(cache, selection, limits, check=module.check_mode, report=reporter(module, write)).run()
     for warning in warnings_of(flushed, limits):
         module.warn(warning)

@@ -103,7 +103,7 @@ from ansible_collections.nexod.infra.plugins.module_utils._cache.server import (
     rights_of,
     target_of,
 )
-from ansible_collections.nexod.infra.plugins.module_utils._core.edge import edge
+from ansible_collections.nexod.infra.plugins.module_utils._core.edge import edge, translated
 
 ARGUMENTS = {
     **CONNECTION,
@@ -122,7 +122,10 @@ def main() -> None:
         register_secrets(module)
         target = target_of(given)
         cache = Cache(target)
-        with refusals_as_errors(ACTION, target, lambda: rights_of(target, [b"*"], COMMANDS, clustered=cache.clustered)):
+        with (
+            translated(ACTION, target.name),
+            refusals_as_errors(ACTION, target, lambda: rights_of(target, [b"*"], COMMANDS, clustered=cache.clustered)),
+        ):
             found = inspect(
                 cache, given["prefixes"], given["protect"], sample=given["sample"], largest=given["largest"]
             )

@@ -69,7 +69,7 @@ from ansible_collections.nexod.infra.plugins.module_utils._cache.server import (
     rights_of,
     target_of,
 )
-from ansible_collections.nexod.infra.plugins.module_utils._core.edge import edge
+from ansible_collections.nexod.infra.plugins.module_utils._core.edge import edge, translated
 
 ARGUMENTS = {**CONNECTION, "namespace": {"type": "str", "required": True}, "version": {"type": "str"}}
 
@@ -82,8 +82,11 @@ def main() -> None:
         register_secrets(module)
         target = target_of(module.params)
         cache = Cache(target)
-        with refusals_as_errors(
-            ACTION, target, lambda: rights_of(target, [namespace.encode()], COMMANDS, clustered=cache.clustered)
+        with (
+            translated(ACTION, target.name),
+            refusals_as_errors(
+                ACTION, target, lambda: rights_of(target, [namespace.encode()], COMMANDS, clustered=cache.clustered)
+            ),
         ):
             before, after = bump(cache, namespace, module.params["version"], check=module.check_mode)
     module.exit_json(

@@ -600,3 +600,31 @@ def test_no_secret_is_in_argv_or_left_behind(project: Project) -> None:
     for secret in secrets_of(project.url()):
         assert secret not in shown
     assert list(project.folder.glob("alembic-*")) == []
+
+
+# An audit that can't be written never hides how the migration ended.
+
+
+def test_an_audit_table_without_a_right_is_found_before_anything_runs(project: Project) -> None:
+    project.revise(FIRST)
+    project.rows("CREATE TABLE audit (id int)")  # of postgres
+    with pytest.raises(InfraError, match=r"(?s)audit table audit can't be written.*42501.*No revision was run"):
+        project.upgrade(audit_table="audit")
+    assert project.rows("SELECT to_regclass('things')") == [(None,)]
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_an_audit_that_fails_afterwards_is_a_warning(project: Project, fails: bool) -> None:
+    project.revise(FIRST, "    op.execute('SELECT 1 / 0')" if fails else SECOND)
+    project.rows(
+        "CREATE TABLE audit (at timestamptz, who text, job text, release text, direction text, revision text, "
+        "ms integer, outcome text CHECK (false)); GRANT ALL ON audit TO owner"
+    )
+    words = "The audit table audit could not be written"
+    if fails:
+        with pytest.raises(InfraError, match="22012") as caught:
+            project.upgrade(audit_table="audit")
+        assert [one for one in t.cast("list[str]", caught.value.facts["warnings"]) if words in one]
+    else:
+        done = project.upgrade(audit_table="audit")
+        assert (done.after, [one for one in done.warnings if words in one] != []) == (("0002",), True)

@@ -223,7 +223,7 @@ def interpret(
     failure = last(events, "fault")
     # Check mode on a host that has no release yet, or before its database exists: there is nothing to ask yet.
     unreachable = failure is not None and failure["kind"] == "connect" and not failure["listens"]
-    if check and (ended.rc == 127 or unreachable):
+    if check and (ended.missing or unreachable):
         why = failure["detail"] if failure else f"{python} does not exist"
         return Outcome(
             inspected=False,
@@ -249,7 +249,7 @@ def interpret(
 
 def died(ended: Result, events: t.Sequence[Facts], python: str, timeout: float) -> tuple[str, str]:
     """Cause and next step for an engine that ended without reporting a fault."""
-    if ended.rc == 127:
+    if ended.missing:
         return (
             f"{python} does not exist",
             "Install the release first (nexod.infra.release), or correct `python`.",

@@ -27,6 +27,7 @@ from ansible_collections.nexod.infra.plugins.module_utils._alembic.engine import
 from ansible_collections.nexod.infra.plugins.module_utils._alembic.engine.protocol import URL_VARIABLE, Request
 from ansible_collections.nexod.infra.plugins.module_utils._alembic.url import redacted, secrets_of
 from ansible_collections.nexod.infra.plugins.module_utils._core.durations import milliseconds, seconds
+from ansible_collections.nexod.infra.plugins.module_utils._core.edge import translated
 from ansible_collections.nexod.infra.plugins.module_utils._core.errors import InfraError
 from ansible_collections.nexod.infra.plugins.module_utils._core.processes import Account, Result, account_of, run
 
@@ -171,37 +172,30 @@ def ask_engine(
     timeout = seconds(parameters.get("timeout") or "1h", "timeout")
     check_table(request.audit_table)
     account = runs_as(parameters.get("user"), check=check)
-    try:
-        with contextlib.ExitStack() as opened:
-            home = tempfile.TemporaryDirectory(prefix="alembic-", dir=folder, ignore_cleanup_errors=True)
-            private = Path(opened.enter_context(home))
-            program, events = private / "engine.zip", private / "events"
-            program.write_bytes(engine_archive())
-            if internal(parameters, "progress_file"):
-                # Read meanwhile by whoever waits. Its name can't be guessed, and it must not exist yet.
-                events = Path(internal(parameters, "progress_file"))
-                opened.callback(remove, events)
-            os.close(os.open(events, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
-            if account:
-                for path in (private, program, events):
-                    os.chown(path, account.uid, account.gid)
-            python, environment = interpreter(parameters, private, check=check)
-            ended = run(
-                [python, str(program)],
-                timeout=timeout,
-                environment={**environment, URL_VARIABLE: parameters["url"]},
-                stdin=json.dumps(dataclasses.asdict(dataclasses.replace(request, events=str(events)))),
-                cwd=os.sep,
-                account=account,
-            )
-            found = redacted(read_events(events.read_text(encoding="utf-8")), secrets)
-    except OSError as error:
-        raise InfraError(
-            "start the migration engine in",
-            f'"{folder or tempfile.gettempdir()}"',
-            str(error),
-            "Free space there, or correct its permissions, and run again.",
-        ) from error
+    where = folder or tempfile.gettempdir()
+    with translated("start the migration engine in", f'"{where}"', where), contextlib.ExitStack() as opened:
+        home = tempfile.TemporaryDirectory(prefix="alembic-", dir=folder, ignore_cleanup_errors=True)
+        private = Path(opened.enter_context(home))
+        program, events = private / "engine.zip", private / "events"
+        program.write_bytes(engine_archive())
+        if internal(parameters, "progress_file"):
+            # Read meanwhile by whoever waits. Its name can't be guessed, and it must not exist yet.
+            events = Path(internal(parameters, "progress_file"))
+        os.close(os.open(events, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+        opened.callback(remove, events)
+        if account:
+            for path in (private, program, events):
+                os.chown(path, account.uid, account.gid)
+        python, environment = interpreter(parameters, private, check=check)
+        ended = run(
+            [python, str(program)],
+            timeout=timeout,
+            environment={**environment, URL_VARIABLE: parameters["url"]},
+            stdin=json.dumps(dataclasses.asdict(dataclasses.replace(request, events=str(events)))),
+            cwd=os.sep,
+            account=account,
+        )
+        found = redacted(read_events(events.read_text(encoding="utf-8")), secrets)
     return dataclasses.replace(ended, stderr=redacted(ended.stderr, secrets), stdout=""), found, python
 
 

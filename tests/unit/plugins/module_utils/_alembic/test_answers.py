@@ -34,7 +34,12 @@ def fault(kind: str, **facts: t.Any) -> dict[str, t.Any]:
 
 def interpret(events: list[dict[str, t.Any]], rc: int = 0, *, check: bool = False) -> answers.Outcome:
     return answers.interpret(
-        Result(rc, "", "last words"), events, check=check, database=DATABASE, python="/opt/api/bin/python", timeout=9
+        Result(rc, "", "last words", missing=rc == 127),
+        events,
+        check=check,
+        database=DATABASE,
+        python="/opt/api/bin/python",
+        timeout=9,
     )
 
 

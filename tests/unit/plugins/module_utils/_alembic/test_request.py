@@ -98,7 +98,7 @@ def test_requests(command: str, given: dict[str, t.Any], expected: dict[str, t.A
 
 
 def test_a_host_without_room_for_the_engine_is_an_error_with_a_next_step(tmp_path: Path) -> None:
-    with pytest.raises(InfraError, match=r"(?s)Cannot start the migration engine in .*missing.*Free space there"):
+    with pytest.raises(InfraError, match=r"(?s)Cannot start the migration engine in .*missing.*Check that .* exists"):
         request.ask_engine(
             "upgrade", {**PARAMETERS, "python": "python3", "revision": "head"}, check=False,
             folder=str(tmp_path / "missing"),
