@@ -5,12 +5,6 @@
 
 from __future__ import annotations
 
-import typing as t
-
-from ansible.plugins.inventory import BaseInventoryPlugin
-
-from ansible_collections.nexod.infra.plugins.plugin_utils._environment.roles import inventory_groups, wiring
-
 DOCUMENTATION = r"""
 name: environment
 short_description: Make an inventory an environment of this collection
@@ -38,6 +32,13 @@ EXAMPLES = r"""
 # inventory/nexod.yml, beside inventory/hosts.yml
 plugin: nexod.infra.environment
 """
+
+
+import typing as t
+
+from ansible.plugins.inventory import BaseInventoryPlugin
+
+from ansible_collections.nexod.infra.plugins.plugin_utils._environment.roles import inventory_groups, wiring
 
 
 class InventoryModule(BaseInventoryPlugin):  # type: ignore[misc]
