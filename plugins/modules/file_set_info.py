@@ -11,21 +11,22 @@ short_description: Read the generations of a file set on a host
 version_added: "1.0.0"
 description:
   - Returns the generations that the links of a set of M(nexod.infra.file_set) point to, and the content of one file in
-    each of them.
+    each of them, or lists the sets of a host.
   - Changes nothing.
 options:
   name:
-    description: Name of the set.
+    description: Name of the set. Exactly one of O(name) and O(matching) is required.
     type: str
-    required: true
+  matching:
+    description: Shell pattern, such as V(exporter-*). All sets whose names match it are listed.
+    type: str
   root:
     description: Folder of all sets of a host.
     type: path
     default: /etc/nexod
   path:
-    description: A file of the set to read in each generation. It must not contain secrets.
+    description: A file of the set to read in each generation. It must not contain secrets. Required with O(name).
     type: str
-    required: true
 seealso:
   - module: nexod.infra.file_set
 author:
@@ -37,20 +38,31 @@ EXAMPLES = r"""
   nexod.infra.file_set_info:
     name: api
     path: version
+
+- name: List the exporters of a host
+  nexod.infra.file_set_info:
+    matching: exporter-*
 """
 
 RETURN = r"""
 links:
   description: Generation, its digest and the file's content, by link (current, previous, live, returned).
-  returned: always
+  returned: with O(name)
   type: dict
   sample:
     current:
       generation: 0002-5f1c9a7be210
       digest: 5f1c9a7be210
       content: "1.1.0"
+sets:
+  description: Names of the sets that match.
+  returned: with O(matching)
+  type: list
+  elements: str
+  sample: [exporter-node, exporter-redis]
 """
 
+import fnmatch
 import pathlib
 import typing as t
 
@@ -58,13 +70,15 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.nexod.infra.plugins.module_utils._core.edge import edge
 from ansible_collections.nexod.infra.plugins.module_utils._core.errors import InfraError
-from ansible_collections.nexod.infra.plugins.module_utils._files.file_set import LINKS, FileSet
+from ansible_collections.nexod.infra.plugins.module_utils._files.file_set import LINKS, NAME, FileSet
 
 ARGUMENTS: dict[str, dict[str, t.Any]] = {
-    "name": {"type": "str", "required": True},
+    "name": {"type": "str"},
+    "matching": {"type": "str"},
     "root": {"type": "path", "default": "/etc/nexod"},
-    "path": {"type": "str", "required": True},
+    "path": {"type": "str"},
 }
+ALTERNATIVES: list[tuple[str, ...]] = [("name", "matching")]
 
 
 def read(files: FileSet, path: str) -> dict[str, dict[str, str]]:
@@ -83,8 +97,23 @@ def facts(generation: pathlib.Path, path: str) -> dict[str, str]:
     return {"generation": generation.name, "digest": generation.name.partition("-")[2], "content": content}
 
 
+def listed(root: str, matching: str) -> list[str]:
+    folders = [path for path in pathlib.Path(root).glob("*") if path.is_dir() and NAME.fullmatch(path.name)]
+    return sorted(path.name for path in folders if fnmatch.fnmatch(path.name, matching))
+
+
 def main() -> None:
-    module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
+    module = AnsibleModule(
+        argument_spec=ARGUMENTS,
+        supports_check_mode=True,
+        mutually_exclusive=ALTERNATIVES,
+        required_one_of=ALTERNATIVES,
+        required_by={"name": ["path"]},
+    )
+    root, matching = module.params["root"], module.params["matching"]
+    if matching is not None:
+        with edge(module, "list the file sets", f'"{matching}"', root):
+            module.exit_json(changed=False, sets=listed(root, matching))
     files = FileSet(module.params["name"], module.params["root"])
     with edge(module, "read the file set", f'"{files.name}"', str(files.home)):
         module.exit_json(changed=False, links=read(files, module.params["path"]))

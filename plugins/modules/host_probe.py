@@ -60,7 +60,7 @@ probe:
       description: Mebibytes of memory.
       type: int
     os:
-      description: Identity, code name and full name of the operating system.
+      description: Identity, code name, full name and version of the operating system.
       type: dict
     python:
       description: Version of the Python that ran the module.
@@ -77,10 +77,14 @@ probe:
     init: systemd
     listeners: [{port: 22, program: sshd, unit: ssh.service}]
     memory_mb: 4096
-    os: {id: debian, codename: trixie, name: Debian GNU/Linux 13 (trixie)}
+    os: {id: debian, codename: trixie, name: Debian GNU/Linux 13 (trixie), version: "13"}
     python: 3.13.5
     superuser: true
     systemd: true
+ansible_facts:
+  description: Debian's and Ubuntu's C(distribution), C(distribution_major_version) and C(distribution_release).
+  returned: success
+  type: dict
 survey:
   description: All that this collection keeps on the host, packed. Its form may change at any time.
   returned: with O(survey), where it succeeded
@@ -97,7 +101,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.nexod.infra.plugins.module_utils._core.edge import edge
 from ansible_collections.nexod.infra.plugins.module_utils._files.survey import try_survey
-from ansible_collections.nexod.infra.plugins.module_utils._host.probe import probe
+from ansible_collections.nexod.infra.plugins.module_utils._host.probe import as_facts, probe
 
 
 def main() -> None:
@@ -109,7 +113,7 @@ def main() -> None:
         if module.params["survey"]:
             packed, why = try_survey()
             more = {"survey": packed} if packed else {"survey_fault": why}
-        module.exit_json(changed=False, probe=found, **more)
+        module.exit_json(changed=False, probe=found, ansible_facts=as_facts(found["os"]), **more)
 
 
 if __name__ == "__main__":

@@ -84,7 +84,7 @@ def interrupted(at: str, what: str, after: float = 0.0) -> dict[str, str]:
     """The environment in which a run is interrupted at a task or stage (callbacks/interrupt.py)."""
     return {
         "ANSIBLE_CALLBACK_PLUGINS": str(ROOT / "tests" / "lab" / "callbacks"),
-        "ANSIBLE_CALLBACKS_ENABLED": "nexod.infra.summary,interrupt",
+        "ANSIBLE_CALLBACKS_ENABLED": "nexod.infra.summary,nexod.infra.survey,interrupt",
         "INTERRUPT_AT": at,
         "INTERRUPT_WITH": what,
         "INTERRUPT_AFTER": str(after),

@@ -118,9 +118,22 @@ def probe(reference_time: float | None, root: pathlib.Path = pathlib.Path("/")) 
         "os": {
             "id": release.get("id") or platform.system().lower(),
             "codename": release.get("version_codename", ""),
+            "version": release.get("version_id", ""),
             "name": release.get("pretty_name") or platform.platform(),
         },
         "python": platform.python_version(),
         "superuser": os.geteuid() == 0,
         "systemd": (root / "run/systemd/system").is_dir(),
+    }
+
+
+def as_facts(system: t.Mapping[str, str]) -> dict[str, str]:
+    """Ansible's own facts of the distribution, so that no role needs to gather them; only where they are certain."""
+    names = {"debian": "Debian", "ubuntu": "Ubuntu"}
+    if system["id"] not in names or not system["version"]:
+        return {}
+    return {
+        "distribution": names[system["id"]],
+        "distribution_major_version": system["version"].partition(".")[0],
+        "distribution_release": system["codename"],
     }

@@ -9,6 +9,7 @@ compared and how is the modules' own code, so that both give the same answer.
 
 from __future__ import annotations
 
+import fnmatch
 import typing as t
 
 from ansible.module_utils.parsing.convert_bool import boolean
@@ -81,6 +82,14 @@ def unchanged_release(survey: Survey, arguments: t.Mapping[str, t.Any], content:
         "removed": [],
         "installed": sorted(row["versions"], key=by_version),
     }
+
+
+def listed_sets(survey: Survey, arguments: t.Mapping[str, t.Any]) -> Result | None:
+    """The names of the sets that match, if nothing else is asked for."""
+    matching, root = arguments.get("matching"), arguments.get("root", "/etc/nexod")
+    if not isinstance(matching, str) or root != survey["root"] or {"name", "path"} & arguments.keys():
+        return None
+    return {"changed": False, "sets": sorted(fnmatch.filter(survey["sets"], matching))}
 
 
 def are_installed(survey: Survey, packages: t.Iterable[str]) -> bool:

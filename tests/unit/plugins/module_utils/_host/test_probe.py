@@ -13,6 +13,7 @@ import time
 import pytest
 
 from ansible_collections.nexod.infra.plugins.module_utils._host.probe import (
+    as_facts,
     listeners,
     parse_listening,
     parse_meminfo,
@@ -93,3 +94,22 @@ def test_a_machine_without_proc(tmp_path: pathlib.Path) -> None:
     found = probe(None, tmp_path)
     assert (found["listeners"], found["memory_mb"], found["systemd"]) == ([], 0, False)
     assert found["clock_offset_seconds"] is None
+
+
+@pytest.mark.parametrize(
+    ("system", "facts"),
+    [
+        (
+            {"id": "debian", "version": "13", "codename": "trixie"},
+            {"distribution": "Debian", "distribution_major_version": "13", "distribution_release": "trixie"},
+        ),
+        (
+            {"id": "ubuntu", "version": "24.04", "codename": "noble"},
+            {"distribution": "Ubuntu", "distribution_major_version": "24", "distribution_release": "noble"},
+        ),
+        ({"id": "debian", "version": "", "codename": "forky"}, {}),
+        ({"id": "arch", "version": "1", "codename": ""}, {}),
+    ],
+)
+def test_facts_of_the_distribution(system: dict[str, str], facts: dict[str, str]) -> None:
+    assert as_facts(system) == facts

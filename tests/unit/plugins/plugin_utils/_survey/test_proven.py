@@ -189,6 +189,20 @@ def test_what_sends_a_release_to_its_host(changes: dict[str, t.Any], given: dict
 
 
 @pytest.mark.parametrize(
+    ("arguments", "sets"),
+    [
+        pytest.param({"matching": "a*"}, ["api"], id="matches"),
+        pytest.param({"matching": "exporter-*"}, [], id="matches nothing"),
+        pytest.param({"matching": "a*", "root": "/srv"}, None, id="another root"),
+        pytest.param({"name": "api", "path": "version"}, None, id="content asked for"),
+        pytest.param({}, None, id="nothing asked for"),
+    ],
+)
+def test_sets_by_pattern(arguments: dict[str, t.Any], sets: list[str] | None) -> None:
+    assert proven.listed_sets(SURVEY, arguments) == (None if sets is None else {"changed": False, "sets": sets})
+
+
+@pytest.mark.parametrize(
     ("names", "known"), [(["nginx"], True), (["nginx", "haproxy"], True), (["nginx", "redis"], False), ([], True)]
 )
 def test_installed(names: list[str], known: bool) -> None:
