@@ -45,12 +45,12 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         if job := variables.get("awx_job_id"):
             holder["host"] = f"AWX job {job}"
         playbooks = ", ".join(Path(str(name)).stem for name in context.CLIARGS.get("args") or ())
-        arguments = {"what": playbooks or "a run", **self._task.args, "_holder": holder}
+        arguments = {"what": playbooks or "a run", **self._task.args, "_internal": {"holder": holder}}
         answer = self._ask(arguments, variables)
         held = answer.get("held_by")
         refused = answer.get("failed") or answer.get("became") == "refuse"
         if held and refused and has_ended(Holder(**held), time.time()):
-            answer = self._ask({**arguments, "_dead": held["run"]}, variables)
+            answer = self._ask({**arguments, "_internal": {"holder": holder, "dead": held["run"]}}, variables)
         if answer.get("became") == "take over":
             self._display.warning(
                 f"Took over the environment's lock: {held['user']} on {held['host']} left it behind "

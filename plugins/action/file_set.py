@@ -66,7 +66,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
                 if state == "present":
                     entries = [e for row in arguments["files"] for e in self._entries(row, typed)]
                     refuse_bad_entries(name, entries)
-                    rendered = {"_rendered": pack(entries)}
+                    rendered = {"_internal": {"rendered": pack(entries)}}
         except InfraError as error:
             return {**result, "failed": True, **error.report()}
         survey = KEPT.of(host_of(self._task.delegate_to, variables))

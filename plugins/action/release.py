@@ -34,23 +34,24 @@ class ActionModule(ActionBase):  # type: ignore[misc]
     def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
         result: dict[str, t.Any] = super().run(tmp, task_vars)
         arguments = self._validated()
-        archive = ""
+        archive, sent = "", {}
         try:
             refuse_bad_names(arguments["name"], arguments.get("version"), arguments["keep"])
             if arguments["state"] == "present":
                 archive = self._archive(arguments["archive"])
                 with translated("read", f'the archive "{archive}"', archive):
                     description, digest = read_description(archive, arguments["name"], arguments["version"])
-                arguments.update(_description=description.text, _digest=digest)
+                sent = {"description": description.text, "digest": digest}
         except InfraError as error:
             return {**result, "failed": True, **error.report()}
         survey = KEPT.of(host_of(self._task.delegate_to, task_vars or {}))
         content = hashlib.sha256(str(arguments.get("description", "")).encode()).hexdigest()
         if survey is not None and (same := unchanged_release(survey, arguments, content)) is not None:
             return {**result, **same}
-        answer = self._module(arguments, task_vars)
+        answer = self._module({**arguments, "_internal": sent}, task_vars)
         if answer.get("needs_archive"):
-            answer = self._module({**arguments, "_received": self._send(archive)}, task_vars)
+            sent["received"] = self._send(archive)
+            answer = self._module({**arguments, "_internal": sent}, task_vars)
         return {**result, **answer}
 
     def _validated(self) -> dict[str, t.Any]:

@@ -43,6 +43,7 @@ options:
   folder:
     description: Folder of the lock. By default C(/run/nexod) for root, otherwise C(~/.cache/nexod).
     type: path
+extends_documentation_fragment: nexod.infra.internal
 """
 
 EXAMPLES = r"""
@@ -92,14 +93,13 @@ ARGUMENTS: dict[str, dict[str, t.Any]] = {
     "what": {"type": "str"},
     "lease_seconds": {"type": "int", "default": 7200},
     "folder": {"type": "path"},
-    # From the action plugin: who asks, and the run that the controller knows to have ended.
-    "_holder": {"type": "dict", "required": True},
-    "_dead": {"type": "str", "default": ""},
+    # Holder: who asks. Dead: the run that the controller knows to have ended.
+    "_internal": {"type": "dict"},
 }
 
 
 def take(module: AnsibleModule, lock: Lock, me: Holder) -> dict[str, t.Any]:
-    dead, environment = module.params["_dead"], module.params["environment"]
+    dead, environment = module.params["_internal"].get("dead", ""), module.params["environment"]
     if module.check_mode:
         held = lock.read()
         became = decide(held, me, dead)
@@ -117,7 +117,7 @@ def main() -> None:
     module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
     given, now = module.params, time.time()
     lock, until = Lock(given["environment"], given["folder"] or ""), now + given["lease_seconds"]
-    me = Holder(**given["_holder"], what=given["what"] or "a run", since=now, until=until)
+    me = Holder(**given["_internal"]["holder"], what=given["what"] or "a run", since=now, until=until)
     with edge(module, "change the lock of", f'"{given["environment"]}"', str(lock.path)):
         if given["state"] == "held":
             result = take(module, lock, me)

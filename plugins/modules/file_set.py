@@ -102,6 +102,7 @@ options:
       - For roles that decide by it what to do next, such as draining a server first.
     type: bool
     default: false
+extends_documentation_fragment: nexod.infra.internal
 seealso:
   - module: nexod.infra.live_service
 author:
@@ -218,7 +219,9 @@ from ansible_collections.nexod.infra.plugins.module_utils._files.file_set import
 def desired(files: FileSet, options: dict[str, t.Any]) -> list[Entry]:
     if options["state"] == "absent":
         return []
-    return unpack(options["_rendered"]) if options["state"] == "present" else files.entries(files.previous())
+    return (
+        unpack(options["_internal"]["rendered"]) if options["state"] == "present" else files.entries(files.previous())
+    )
 
 
 def apply(module: AnsibleModule) -> dict[str, t.Any]:

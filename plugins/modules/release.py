@@ -65,6 +65,7 @@ options:
     description: Folder of the host's file sets, searched for versions in use.
     type: path
     default: /etc/nexod
+extends_documentation_fragment: nexod.infra.internal
 notes:
   - The host needs only Python, no pip and no package index; pip is run from its wheel in the archive.
 seealso:
@@ -144,7 +145,7 @@ from ansible_collections.nexod.infra.plugins.module_utils._files.release import 
 
 
 def apply(module: AnsibleModule) -> dict[str, t.Any]:
-    options = module.params
+    options, sent = module.params, module.params["_internal"] or {}
     name, version, present = options["name"], options["version"], options["state"] == "present"
     refuse_bad_names(name, version, options["keep"])
     releases = Releases(name, options["root"], options["sets_root"])
@@ -153,12 +154,12 @@ def apply(module: AnsibleModule) -> dict[str, t.Any]:
     rehearsed_removal = module.check_mode and not present
     protected = set(options["protect"]) | (set() if rehearsed_removal else releases.in_use())
     if present:
-        wanted = Description.parse(options["_description"])
+        wanted = Description.parse(sent["description"])
         linked = releases.linked(options["link"], version)
         plan = plan_present(installed, version, wanted.digest, keep=options["keep"], protected=protected)
         if plan.build:
             wheels_for(wanted, options["python"])
-            if not module.check_mode and not options["_received"]:
+            if not module.check_mode and not sent.get("received"):
                 return {"changed": False, "needs_archive": True}
     else:
         plan, linked = plan_absent(installed, version, protected), None
@@ -168,7 +169,7 @@ def apply(module: AnsibleModule) -> dict[str, t.Any]:
         os.umask(0o022)
         with releases.locked():
             if plan.build:
-                releases.build(wanted, options["_received"], options["_digest"], options["python"])
+                releases.build(wanted, sent["received"], sent["digest"], options["python"])
             if linked and relink:
                 releases.point(linked)
             releases.remove(plan.remove)

@@ -33,5 +33,5 @@ OPTIONS: dict[str, dict[str, t.Any]] = {
 REQUIRED_IF = [("state", "present", ["files"])]
 
 #: For the module, which gets the rendered files in place of `files`.
-HOST_OPTIONS: dict[str, dict[str, t.Any]] = {**OPTIONS, "_rendered": {"type": "str", "no_log": True}}
-HOST_REQUIRED_IF = [("state", "present", ["_rendered"])]
+HOST_OPTIONS: dict[str, dict[str, t.Any]] = {**OPTIONS, "_internal": {"type": "dict", "no_log": True}}
+HOST_REQUIRED_IF = [("state", "present", ["_internal"])]

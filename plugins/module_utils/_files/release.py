@@ -50,12 +50,8 @@ ARGUMENTS: dict[str, t.Any] = {
     "sets_root": {"type": "path", "default": "/etc/nexod"},
 }
 #: For the module: what the action plugin adds.
-HOST_ARGUMENTS: dict[str, t.Any] = {
-    **ARGUMENTS,
-    "_description": {"type": "str"},
-    "_digest": {"type": "str"},
-    "_received": {"type": "path"},
-}
+#: description and digest of the archive, and received, its path on the host once it was sent.
+HOST_ARGUMENTS: dict[str, t.Any] = {**ARGUMENTS, "_internal": {"type": "dict"}}
 REQUIRED_IF = [("state", "present", ["version", "archive"])]
 
 

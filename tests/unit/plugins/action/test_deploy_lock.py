@@ -26,8 +26,8 @@ def command_line(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_run_is_named(action: Action) -> None:
     result, calls = action("deploy_lock", {"environment": "lab"}, {"awx_job_id": 7}, delegate_to="runner-1")
     assert calls[0]["what"] == "deploy"
-    assert calls[0]["_holder"]["run"] == run_name(os.getppid())
-    assert calls[0]["_holder"]["host"] == "AWX job 7"
+    assert calls[0]["_internal"]["holder"]["run"] == run_name(os.getppid())
+    assert calls[0]["_internal"]["holder"]["host"] == "AWX job 7"
     assert result["lock"] == {
         "run": run_name(os.getppid()),
         "environment": "lab",
@@ -39,7 +39,7 @@ def test_the_run_is_named(action: Action) -> None:
 def test_a_run_for_another_one_asks_in_its_name(action: Action, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NEXOD_DEPLOY_RUN", "outer/1/2")
     result, calls = action("deploy_lock", {"environment": "lab"})
-    assert calls[0]["_holder"]["run"] == result["lock"]["run"] == "outer/1/2"
+    assert calls[0]["_internal"]["holder"]["run"] == result["lock"]["run"] == "outer/1/2"
 
 
 @pytest.mark.parametrize(
@@ -53,10 +53,14 @@ def test_a_run_for_another_one_asks_in_its_name(action: Action, monkeypatch: pyt
 def test_a_refused_run_asks_again_for_the_lock_of_one_that_has_ended(action: Action, holder: Holder, asks: int) -> None:
     def answer(options: dict[str, t.Any]) -> dict[str, t.Any]:
         held = {"held_by": dataclasses.asdict(holder)}
-        return {"became": "take over", **held} if options.get("_dead") else {"failed": True, "msg": "held", **held}
+        return (
+            {"became": "take over", **held}
+            if options["_internal"].get("dead")
+            else {"failed": True, "msg": "held", **held}
+        )
 
     result, calls = action("deploy_lock", {"environment": "lab"}, answer=answer)
     assert len(calls) == asks
     assert bool(result.get("failed")) == (asks == 1)
     if asks == 2:
-        assert calls[1]["_dead"] == holder.run
+        assert calls[1]["_internal"]["dead"] == holder.run

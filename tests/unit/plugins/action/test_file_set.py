@@ -21,7 +21,7 @@ TYPED = ROOT / "tests" / "fixtures" / "roles" / "typed_options"
 def entries(action: Action, *rows: dict[str, t.Any], **variables: t.Any) -> dict[str, Entry]:
     result, calls = action("file_set", {"name": "a", "files": list(rows)}, variables)
     assert not result.get("failed"), result
-    return {entry.path: entry for entry in unpack(calls[0]["_rendered"])}
+    return {entry.path: entry for entry in unpack(calls[0]["_internal"]["rendered"])}
 
 
 def test_sources_and_their_modes(action: Action, tmp_path: pathlib.Path) -> None:

@@ -41,22 +41,22 @@ OPTIONS = {"name": "api", "version": "1.1.0", "archive": "api.tar"}
 def test_a_host_that_has_it_is_sent_nothing(action: Action, archive: pathlib.Path) -> None:
     result, calls = action("release", OPTIONS, answer=lambda _options: {"changed": False, "built": False})
     assert (len(calls), result["built"]) == (1, False)
-    assert json.loads(calls[0]["_description"])["version"] == "1.1.0"
-    assert len(calls[0]["_digest"]) == 64
+    assert json.loads(calls[0]["_internal"]["description"])["version"] == "1.1.0"
+    assert len(calls[0]["_internal"]["digest"]) == 64
 
 
 def test_a_host_that_lacks_it_is_sent_the_archive(action: Action, archive: pathlib.Path) -> None:
     def answer(options: dict[str, t.Any]) -> dict[str, t.Any]:
-        return {"changed": True, "built": True} if "_received" in options else {"needs_archive": True}
+        return {"changed": True, "built": True} if "received" in options["_internal"] else {"needs_archive": True}
 
     result, calls = action("release", OPTIONS, answer=answer)
     assert (len(calls), result["built"]) == (2, True)
-    assert calls[1]["_received"] == "/tmp/remote/api.tar"
+    assert calls[1]["_internal"]["received"] == "/tmp/remote/api.tar"
 
 
 def test_removing_needs_no_archive(action: Action) -> None:
     _result, calls = action("release", {"name": "api", "state": "absent"})
-    assert "_description" not in calls[0]
+    assert calls[0]["_internal"] == {}
 
 
 @pytest.mark.parametrize(

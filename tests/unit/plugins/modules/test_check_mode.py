@@ -24,8 +24,8 @@ HOLDER = {"run": "there/1/2", "machine": "there", "pid": 1, "user": "ann", "host
 ASKED: dict[str, dict[str, t.Any]] = {
     "api_probe": {"urls": ["http://127.0.0.1:1"], "session_url": "http://127.0.0.1:1/s", "session_file": "{root}/s"},
     "api_trial": {"unit": "api", "url": "http://127.0.0.1:1"},
-    "deploy_lock": {"environment": "lab", "folder": "{root}/locks", "_holder": HOLDER},
-    "file_set": {"name": "a", "root": "{root}/sets", "_rendered": pack([])},
+    "deploy_lock": {"environment": "lab", "folder": "{root}/locks", "_internal": {"holder": HOLDER}},
+    "file_set": {"name": "a", "root": "{root}/sets", "_internal": {"rendered": pack([])}},
     "file_set_info": {"name": "a", "root": "{root}/sets", "path": "f"},
     "haproxy_server": {"backend": "api", "name": "api-1", "state": "drain", "socket": "{root}/gone"},
     "host_probe": {},

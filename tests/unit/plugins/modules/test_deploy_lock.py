@@ -15,7 +15,8 @@ BOB = {"run": "yonder/1/2", "machine": "yonder", "pid": 1, "user": "bob", "host"
 
 
 def options(folder: pathlib.Path, holder: dict[str, t.Any], **more: t.Any) -> dict[str, t.Any]:
-    return {"environment": "lab", "folder": str(folder), "_holder": holder, **more}
+    dead = more.pop("dead", "")
+    return {"environment": "lab", "folder": str(folder), "_internal": {"holder": holder, "dead": dead}, **more}
 
 
 def test_a_life(run_module: Run, tmp_path: pathlib.Path) -> None:
@@ -24,7 +25,7 @@ def test_a_life(run_module: Run, tmp_path: pathlib.Path) -> None:
     assert "ann on laptop (process 1, deploy) holds it" in refused["msg"]
     assert (refused["held_by"]["run"], refused["error"]["next_step"][:4]) == (ANN["run"], "Wait")
     assert run_module("deploy_lock", options(tmp_path, ANN))["became"] == "keep"
-    assert run_module("deploy_lock", options(tmp_path, BOB, _dead=ANN["run"]))["became"] == "take over"
+    assert run_module("deploy_lock", options(tmp_path, BOB, dead=ANN["run"]))["became"] == "take over"
     assert run_module("deploy_lock", options(tmp_path, ANN, state="released"))["became"] == "none"
     assert run_module("deploy_lock", options(tmp_path, BOB, state="released"))["became"] == "release"
     assert not Lock("lab", str(tmp_path)).path.exists()

@@ -74,8 +74,15 @@ def archive(root: pathlib.Path) -> dict[str, t.Any]:
             info.size = len(content)
             tar.addfile(info, io.BytesIO(content))
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    sent = {"_description": description, "_digest": digest, "_received": str(path), "archive": str(path)}
-    return {"name": "api", "version": "1.0.0", "root": str(root), "python": sys.executable, **sent}
+    sent = {"description": description, "digest": digest, "received": str(path)}
+    return {
+        "name": "api",
+        "version": "1.0.0",
+        "root": str(root),
+        "python": sys.executable,
+        "archive": str(path),
+        "_internal": sent,
+    }
 
 
 def built(root: pathlib.Path) -> None:
@@ -86,7 +93,9 @@ HOLDER = {"run": "there/1/2", "machine": "there", "pid": 1, "user": "ann", "host
 FILL = "x" * 200_000
 CASES = {
     "file_set": Case(
-        lambda root: {"name": "a", "root": str(root), "_rendered": rendered(FILL)}, folder="a/.lock", file="a"
+        lambda root: {"name": "a", "root": str(root), "_internal": {"rendered": rendered(FILL)}},
+        folder="a/.lock",
+        file="a",
     ),
     "file_set, absent": Case(lambda root: {"name": "a", "root": str(root), "state": "absent"}, live_set),
     "live_service": Case(
@@ -97,7 +106,12 @@ CASES = {
     "release": Case(archive, folder="api/.lock", file="api"),
     "release, absent": Case(lambda root: {"name": "api", "root": str(root), "state": "absent"}, built),
     "deploy_lock": Case(
-        lambda root: {"environment": "lab", "folder": str(root / "locks"), "_holder": HOLDER, "what": FILL},
+        lambda root: {
+            "environment": "lab",
+            "folder": str(root / "locks"),
+            "_internal": {"holder": HOLDER},
+            "what": FILL,
+        },
         folder="locks/lab.lock.json",
         file="locks",
     ),
@@ -245,5 +259,5 @@ def test_a_missing_right(run_module: Run, tmp_path: pathlib.Path, name: str) -> 
 
 def test_a_lock_that_can_t_be_read_is_no_free_one(run_module: Run, tmp_path: pathlib.Path) -> None:
     Lock("lab", str(tmp_path)).path.mkdir()
-    options = {"environment": "lab", "folder": str(tmp_path), "_holder": HOLDER}
+    options = {"environment": "lab", "folder": str(tmp_path), "_internal": {"holder": HOLDER}}
     assert_says(run_module("deploy_lock", options, check_mode=True), "Is a directory")

@@ -26,14 +26,14 @@ def snapshot(folder: pathlib.Path) -> list[str]:
 
 def test_a_set_comes_stays_changes_and_goes(run_module: Run, tmp_path: pathlib.Path) -> None:
     where = {"name": "a", "root": str(tmp_path / "sets")}
-    first = run_module("file_set", {**where, "_rendered": rendered()})
+    first = run_module("file_set", {**where, "_internal": {"rendered": rendered()}})
     assert (first["changed"], first["pending"], first["action"], first["created"]) == (True, True, "restart", ["f"])
     FileSet(**where).mark_live()
-    again = run_module("file_set", {**where, "_rendered": rendered()})
+    again = run_module("file_set", {**where, "_internal": {"rendered": rendered()}})
     assert (again["changed"], again["pending"], again["action"], again["diff"]) == (False, False, "none", [])
-    other = run_module("file_set", {**where, "_rendered": rendered("2")})
+    other = run_module("file_set", {**where, "_internal": {"rendered": rendered("2")}})
     assert (other["changed"], other["action"], other["updated"]) == (True, "reload", ["f"])
-    killed = run_module("file_set", {**where, "_rendered": rendered("2")})
+    killed = run_module("file_set", {**where, "_internal": {"rendered": rendered("2")}})
     assert (killed["changed"], killed["pending"], killed["action"]) == (False, True, "reload"), "not proven live yet"
     FileSet(**where).mark_live()
     back = run_module("file_set", {**where, "state": "previous"})
@@ -54,10 +54,10 @@ def test_nothing_is_written_that_is_only_asked_for(
 ) -> None:
     where = {"name": "a", "root": str(tmp_path)}
     for content in ("1", "2"):
-        run_module("file_set", {**where, "_rendered": rendered(content)})
+        run_module("file_set", {**where, "_internal": {"rendered": rendered(content)}})
         FileSet(**where).mark_live()
     before = snapshot(tmp_path)
-    options = {"state": state, "plan": only == "plan", "_rendered": rendered("3")}
+    options = {"state": state, "plan": only == "plan", "_internal": {"rendered": rendered("3")}}
     result = run_module("file_set", {**where, **options}, check_mode=only == "check mode")
     assert snapshot(tmp_path) == before
     assert result["pending"] is True
@@ -66,9 +66,9 @@ def test_nothing_is_written_that_is_only_asked_for(
 
 def test_links_that_a_killed_run_left_are_a_change(run_module: Run, tmp_path: pathlib.Path) -> None:
     link, where = tmp_path / "unit", {"name": "a", "root": str(tmp_path / "sets")}
-    run_module("file_set", {**where, "_rendered": rendered(link=str(link))})
+    run_module("file_set", {**where, "_internal": {"rendered": rendered(link=str(link))}})
     FileSet(**where).mark_live()
-    without = {**where, "_rendered": rendered()}
+    without = {**where, "_internal": {"rendered": rendered()}}
     run_module("file_set", without)
     link.symlink_to(tmp_path / "sets/a/current/f")  # as if the run had ended between the switch and this
     plan = run_module("file_set", without, check_mode=True)
@@ -80,7 +80,7 @@ def test_links_that_a_killed_run_left_are_a_change(run_module: Run, tmp_path: pa
 
 def test_what_could_not_be_checked_is_quoted(run_module: Run, tmp_path: pathlib.Path) -> None:
     check = [["sh", "-c", "echo promtool is missing >&2; exit 127"]]
-    options = {"name": "a", "root": str(tmp_path), "_rendered": rendered(), "check": check}
+    options = {"name": "a", "root": str(tmp_path), "_internal": {"rendered": rendered()}, "check": check}
     plan = run_module("file_set", options, check_mode=True)
     assert (plan["checked"], plan["unchecked"]) == (False, ["promtool is missing"])
     assert run_module("file_set", options)["msg"].endswith("promtool is missing")

@@ -26,7 +26,8 @@ DESCRIPTION = json.dumps(
 
 
 def options(root: pathlib.Path, **more: t.Any) -> dict[str, t.Any]:
-    present = {"version": "1.1.0", "archive": "api.tar", "_description": DESCRIPTION, "_digest": "d"}
+    sent = {"description": DESCRIPTION, "digest": "d", **more.pop("sent", {})}
+    present = {"version": "1.1.0", "archive": "api.tar", "_internal": sent}
     where = {"name": "api", "root": str(root), "sets_root": str(root / "sets"), "python": sys.executable}
     return {**where, **({} if more.get("state") == "absent" else present), **more}
 
@@ -77,5 +78,5 @@ def test_all_are_removed(run_module: Run, installed: pathlib.Path) -> None:
 
 def test_an_archive_that_was_damaged_on_its_way(run_module: Run, installed: pathlib.Path) -> None:
     (installed / "api.tar").write_bytes(b"damaged")
-    result = run_module("release", options(installed, _received=str(installed / "api.tar")))
+    result = run_module("release", options(installed, sent={"received": str(installed / "api.tar")}))
     assert result["error"]["cause"] == "it is not what the controller sent"
