@@ -19,6 +19,7 @@ description:
   - Ends as soon as the trial can no longer be passed.
   - The error message includes the last log lines of the instance.
   - Changes nothing. In check mode no request is sent, because the instance may not be deployed yet.
+extends_documentation_fragment: [nexod.infra.durations]
 options:
   url:
     description: Base URL of the instance.
@@ -38,13 +39,13 @@ options:
     type: int
     default: 4
   seconds:
-    description: Seconds over which the requests are spread, and the minimum duration of the trial.
-    type: int
-    default: 10
+    description: Over which time the requests are spread, as a duration. The trial takes at least that long.
+    type: str
+    default: "10"
   timeout:
-    description: Maximum duration of the trial in seconds.
-    type: int
-    default: 60
+    description: How long the trial may take, as a duration.
+    type: str
+    default: "60"
   unit:
     description: Name of the systemd unit of the instance.
     type: str
@@ -156,6 +157,7 @@ import typing as t
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.nexod.infra.plugins.module_utils._backend.trial import trial
+from ansible_collections.nexod.infra.plugins.module_utils._core.durations import seconds
 from ansible_collections.nexod.infra.plugins.module_utils._core.edge import edge
 
 TARGET: dict[str, dict[str, t.Any]] = {
@@ -170,8 +172,8 @@ ARGUMENTS: dict[str, dict[str, t.Any]] = {
     "paths": {"type": "list", "elements": "str", "default": ["/health"]},
     "requests": {"type": "int", "default": 300},
     "concurrency": {"type": "int", "default": 4},
-    "seconds": {"type": "int", "default": 10},
-    "timeout": {"type": "int", "default": 60},
+    "seconds": {"type": "str", "default": "10"},
+    "timeout": {"type": "str", "default": "60"},
     "unit": {"type": "str", "required": True},
     "health_path": {"type": "str", "default": "/health"},
     "ready_path": {"type": "str", "default": "/ready"},
@@ -199,7 +201,8 @@ def main() -> None:
     if module.check_mode:
         module.exit_json(changed=False, **NOTHING)
     with edge(module, "put on trial", f'"{module.params["unit"]}"'):
-        module.exit_json(changed=False, **trial(module.params))
+        durations = {name: seconds(module.params[name], name) for name in ("seconds", "timeout")}
+        module.exit_json(changed=False, **trial({**module.params, **durations}))
 
 
 if __name__ == "__main__":

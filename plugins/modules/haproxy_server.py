@@ -15,6 +15,7 @@ description:
   - Refuses to drain the last server that serves.
   - Unlike M(community.general.haproxy) it knows check mode, reports a change only where the administrative state
     changes, and an open request at the end of the wait is reported, not fatal.
+extends_documentation_fragment: [nexod.infra.durations]
 options:
   backend:
     description: Name of the HAProxy backend.
@@ -43,10 +44,10 @@ options:
     default: true
   timeout:
     description:
-      - Seconds to wait. For V(drain) until no request runs; what still runs then is in RV(requests).
+      - How long to wait, as a duration. For V(drain) until no request runs; what still runs then is in RV(requests).
       - For V(ready) until it is up; the task fails where it is not. V(0) leaves that to the checks.
-    type: int
-    default: 60
+    type: str
+    default: "60"
   socket:
     description: Path of the admin socket, which must be of level admin.
     type: path
@@ -103,6 +104,7 @@ from ansible_collections.nexod.infra.plugins.module_utils._backend.haproxy impor
     is_known,
     plan,
 )
+from ansible_collections.nexod.infra.plugins.module_utils._core.durations import seconds
 from ansible_collections.nexod.infra.plugins.module_utils._core.edge import edge
 from ansible_collections.nexod.infra.plugins.module_utils._core.errors import InfraError
 
@@ -112,7 +114,7 @@ ARGUMENTS: dict[str, dict[str, t.Any]] = {
     "state": {"type": "str", "choices": ["drain", "ready"], "required": True},
     "least_serving": {"type": "int", "default": 1},
     "must_exist": {"type": "bool", "default": True},
-    "timeout": {"type": "int", "default": 60},
+    "timeout": {"type": "str", "default": "60"},
     "socket": {"type": "path", "default": "/run/haproxy/admin.sock"},
 }
 
@@ -131,7 +133,7 @@ def apply(haproxy: Haproxy, options: dict[str, t.Any], check_mode: bool) -> dict
             "seconds": 0.0,
             "diff": {},
         }
-    began = time.monotonic()
+    began, timeout = time.monotonic(), seconds(options["timeout"], "timeout")
     servers = haproxy.servers(wanted.backend)
     before = find(servers, wanted.backend, wanted.server)
     # Who serves now says little of a plan: a run puts each instance in before it takes the next one out.
@@ -141,10 +143,10 @@ def apply(haproxy: Haproxy, options: dict[str, t.Any], check_mode: bool) -> dict
     if not check_mode:
         haproxy.apply(commands)
         if wanted.state == "drain":
-            after = haproxy.wait(wanted, lambda server: server.requests == 0, options["timeout"])
+            after = haproxy.wait(wanted, lambda server: server.requests == 0, timeout)
         else:
-            after = haproxy.wait(wanted, lambda server: server.proven, options["timeout"])
-            refuse_unproven(wanted, after, options["timeout"])
+            after = haproxy.wait(wanted, lambda server: server.proven, timeout)
+            refuse_unproven(wanted, after, timeout)
     return {
         "changed": bool(commands),
         "status": after.status,
@@ -154,12 +156,12 @@ def apply(haproxy: Haproxy, options: dict[str, t.Any], check_mode: bool) -> dict
     }
 
 
-def refuse_unproven(wanted: Wanted, server: Server, timeout: int) -> None:
+def refuse_unproven(wanted: Wanted, server: Server, timeout: float) -> None:
     if timeout and not server.proven:
         raise InfraError(
             "put back the server",
             f'"{wanted.path}"',
-            f"HAProxy finds it {server.status} after {timeout} s",
+            f"HAProxy finds it {server.status} after {timeout:g} s",
             "Ask its check by hand from the edge; HAProxy's log says what the check answered.",
         )
 

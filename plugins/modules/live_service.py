@@ -20,6 +20,7 @@ description:
   - A service whose program was replaced on disk since it started, such as by an upgrade of its package, is restarted
     too.
   - In check mode the unit is only looked at; one that does not exist yet is predicted to be enabled and started.
+extends_documentation_fragment: [nexod.infra.durations]
 options:
   name:
     description: Name of the systemd unit; C(.service) is implied.
@@ -102,9 +103,9 @@ options:
     type: dict
     default: {}
   timeout:
-    description: Seconds that systemctl may take, and after it the proofs.
-    type: int
-    default: 60
+    description: How long systemctl may take, and after it the proofs, as a duration.
+    type: str
+    default: "60"
 seealso:
   - module: nexod.infra.file_set
 author:
@@ -187,6 +188,7 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.nexod.infra.plugins.module_utils._core.durations import seconds
 from ansible_collections.nexod.infra.plugins.module_utils._core.edge import edge
 from ansible_collections.nexod.infra.plugins.module_utils._files import live_service as service
 from ansible_collections.nexod.infra.plugins.module_utils._files import proofs
@@ -227,7 +229,7 @@ ARGUMENTS: dict[str, dict[str, t.Any]] = {
         "required_one_of": [("url", "command")],
     },
     "secrets": {"type": "dict", "default": {}, "no_log": True},
-    "timeout": {"type": "int", "default": 60},
+    "timeout": {"type": "str", "default": "60"},
 }
 
 
@@ -248,7 +250,7 @@ def as_proof(row: dict[str, t.Any], secrets: dict[str, t.Any]) -> service.Proof:
 def run(module: AnsibleModule) -> dict[str, t.Any]:
     """Plan, act, prove; in check mode only plan."""
     options = module.params
-    unit, state, timeout = options["name"], options["state"], options["timeout"]
+    unit, state, timeout = options["name"], options["state"], seconds(options["timeout"], "timeout")
     files = options["files"] or {}
     action = files.get("action", "none")
     asked = [as_proof(row, options["secrets"]) for row in options["proof"]]
@@ -295,7 +297,7 @@ def end_trial(module: AnsibleModule) -> dict[str, t.Any]:
     elif not module.check_mode:
         changed = files.generation("live") not in (None, files.generation("current"))
         asked = [as_proof(row, options["secrets"]) for row in options["proof"]]
-        says = service.take_back(options["name"], "restart", asked, files, options["timeout"])
+        says = service.take_back(options["name"], "restart", asked, files, seconds(options["timeout"], "timeout"))
     return {
         "name": options["name"],
         "changed": changed,
