@@ -8,6 +8,8 @@ import pathlib
 import pwd
 import typing as t
 
+import pytest
+
 from ansible_collections.nexod.infra.plugins.module_utils._files.file_set import Entry, FileSet
 
 Run = t.Callable[..., dict[str, t.Any]]
@@ -33,3 +35,18 @@ def test_links_and_the_content_of_one_file(run_module: Run, tmp_path: pathlib.Pa
 
 def test_a_host_without_the_set(run_module: Run, tmp_path: pathlib.Path) -> None:
     assert run_module("file_set_info", {"name": "a", "root": str(tmp_path), "path": "x"})["links"] == {}
+
+
+def test_sets_are_listed_by_pattern(run_module: Run, tmp_path: pathlib.Path) -> None:
+    for name in ("exporter-node", "exporter-redis", "prometheus", ".hidden", "exporter-b d"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "exporter-file").write_text("")
+    found = run_module("file_set_info", {"matching": "exporter-*", "root": str(tmp_path)})
+    assert (found["changed"], found["sets"]) == (False, ["exporter-node", "exporter-redis"])
+    bare = run_module("file_set_info", {"matching": "*", "root": str(tmp_path / "not-there")}, check_mode=True)
+    assert bare["sets"] == []
+
+
+@pytest.mark.parametrize("options", [{}, {"name": "a"}, {"name": "a", "path": "b", "matching": "*"}])
+def test_a_set_and_its_file_or_a_pattern(run_module: Run, options: dict[str, str]) -> None:
+    assert run_module("file_set_info", options)["failed"]
