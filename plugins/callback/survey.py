@@ -7,17 +7,18 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 name: survey
 type: aggregate
-short_description: Keeps what the survey of each host found, for as long as it holds
+short_description: Keep the survey of each host until something changes
 version_added: "1.0.0"
 author: The nexod.infra maintainers (@nexod)
 description:
-  - M(nexod.infra.host_probe) surveys a host once, at the start of a run. M(nexod.infra.file_set),
-    M(nexod.infra.live_service) and M(nexod.infra.release) then execute nothing on a host that is as it should be
-    already, and return what they would have found.
-  - As soon as a task has changed something on a host, or failed there, its survey is dropped, and of all other hosts
-    what was proven of their services. A change on the controller or by delegation drops everything. So does a new run.
-  - Tasks in check mode change nothing and drop nothing.
-  - Without this callback every task looks at its host itself. Results are the same, later.
+  - M(nexod.infra.host_probe) surveys each host once, at the start of a run. If the survey shows that a host is in the
+    desired state already, M(nexod.infra.file_set), M(nexod.infra.live_service) and M(nexod.infra.release) return their
+    result without executing anything there.
+  - If a task changes something on a host, or fails there, the callback discards the survey of that host and the proofs
+    of the services on all other hosts. A change on the controller or by delegation discards everything, as does a new
+    run.
+  - Tasks in check mode change nothing and discard nothing.
+  - Without this callback, every task checks its host itself. The results are the same.
 requirements:
   - Enabled by C(callbacks_enabled) in the configuration.
 """

@@ -11,13 +11,13 @@ from ansible_collections.nexod.infra.plugins.plugin_utils._survey.proven import 
 
 DOCUMENTATION = r"""
 name: installed
-short_description: Whether this run's survey of a host found packages installed
+short_description: Check whether the survey of a host found packages installed
 version_added: "1.0.0"
 description:
-  - True where M(nexod.infra.host_probe) surveyed the host in this run, found all the packages installed, and nothing
-    was changed on the host since. Asking apt the same takes a second of the host's time.
-  - False where nothing is known, so that a task with this condition is only skipped where it would change nothing.
-    Not for tasks that ask for a certain version.
+  - True if M(nexod.infra.host_probe) has surveyed the host in this run and found all packages installed, and nothing
+    has changed on the host since. Asking apt takes about a second per host.
+  - False if nothing is known, so that a task with this condition is skipped only if it would not change anything.
+    Not suitable for tasks that require a specific version.
 options:
   _input:
     description: Names of Debian packages, one or a list.
