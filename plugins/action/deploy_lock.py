@@ -64,6 +64,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
             "environment": arguments.get("environment"),
             "host": self._task.delegate_to or variables.get("inventory_hostname"),
             "lease_seconds": int(arguments.get("lease_seconds") or 7200),
+            **({"folder": arguments["folder"]} if arguments.get("folder") else {}),
         }
         return {**result, **answer}
 

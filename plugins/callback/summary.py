@@ -127,8 +127,8 @@ def write(folder: Path, name: str, text: str) -> Path:
 def lock_command(state: str, lock: t.Mapping[str, t.Any], given: t.Mapping[str, t.Any]) -> list[str]:
     """The command that renews or releases `lock`, with the inventory, secrets and connection options of this run."""
     argv = [sys.executable, "-m", "ansible", "adhoc", str(lock["host"]), "--module-name", "nexod.infra.deploy_lock"]
-    lease = {"lease_seconds": lock["lease_seconds"]} if lock.get("lease_seconds") else {}
-    argv += ["--args", json.dumps({"environment": lock["environment"], "state": state, **lease})]
+    which = {name: lock[name] for name in ("environment", "folder", "lease_seconds") if lock.get(name)}
+    argv += ["--args", json.dumps({**which, "state": state})]
     for name, option in REPEATED_OPTIONS.items():
         argv += [f"{option}={value}" for value in given.get(name) or ()]
     argv += [f"{option}={given[name]}" for name, option in SINGLE_OPTIONS.items() if given.get(name)]

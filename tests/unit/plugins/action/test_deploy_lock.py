@@ -24,7 +24,8 @@ def command_line(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_run_is_named(action: Action) -> None:
-    result, calls = action("deploy_lock", {"environment": "lab"}, {"awx_job_id": 7}, delegate_to="runner-1")
+    given = {"environment": "lab", "folder": "/x"}
+    result, calls = action("deploy_lock", given, {"awx_job_id": 7}, delegate_to="runner-1")
     assert calls[0]["what"] == "deploy"
     assert calls[0]["_internal"]["holder"]["run"] == run_name(os.getppid())
     assert calls[0]["_internal"]["holder"]["host"] == "AWX job 7"
@@ -33,6 +34,7 @@ def test_the_run_is_named(action: Action) -> None:
         "environment": "lab",
         "host": "runner-1",
         "lease_seconds": 7200,
+        "folder": "/x",
     }
 
 

@@ -239,8 +239,13 @@ def test_the_lock_is_released_over_the_same_connection() -> None:
     assert argv[1:4] == ["-m", "ansible", "adhoc"]
     assert argv[4:8] == ["runner-1", "--module-name", "nexod.infra.deploy_lock", "--args"]
     assert json.loads(argv[8]) == {"environment": "lab", "state": "released"}
-    lock = {"host": "runner-1", "environment": "lab", "run": "r", "lease_seconds": 60}
-    assert json.loads(lock_command("renewed", lock, given)[8])["lease_seconds"] == 60
+    lock = {"host": "runner-1", "environment": "lab", "run": "r", "lease_seconds": 60, "folder": "/x"}
+    assert json.loads(lock_command("renewed", lock, given)[8]) == {
+        "environment": "lab",
+        "lease_seconds": 60,
+        "folder": "/x",
+        "state": "renewed",
+    }
     assert argv[9:] == [
         "--inventory=inventories/lab",
         "--inventory=more.yml",
