@@ -1,4 +1,4 @@
-"""A release to verify: alive, ready, with sessions and a histogram. POST /down makes it unready."""
+"""An API to verify: healthy, ready, with sessions and a histogram. POST /down makes it unready."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the nexod.infra maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The Grafana dashboard from the latency table."""
+"""A Grafana dashboard for the API, its data layer and its hosts."""
 
 from __future__ import annotations
 
@@ -11,11 +11,12 @@ from ansible_collections.nexod.infra.plugins.plugin_utils._monitoring import das
 
 DOCUMENTATION = r"""
 name: monitoring_dashboard
-short_description: The Grafana dashboard from the latency table
+short_description: A Grafana dashboard for the API, its data layer and its hosts
 version_added: "1.0.0"
 author: The nexod.infra maintainers (@nexod)
 description:
-  - Builds a dashboard in the classic JSON, with a panel for each metric of the table and its target and alert as lines.
+  - Returns a dashboard as classic JSON, with panels for the API, PostgreSQL, PgBouncer, Redis and the hosts.
+  - Each metric of the latency table has a panel that shows its target and alert as lines.
 positional: _input, sources, uid, title
 options:
   _input:
@@ -25,16 +26,17 @@ options:
     required: true
   sources:
     description:
-      - Where each metric comes from, by the row's name.
-      - Either C(histogram), a name, with C(matchers); or C(gauge), an expression.
+      - Source of each metric in the table, by its name.
+      - Either C(histogram), the name of a histogram, with optional label C(matchers); or C(gauge), a PromQL expression
+        in seconds.
     type: dict
     required: true
   uid:
-    description: The dashboard's fixed identifier.
+    description: Fixed identifier of the dashboard.
     type: str
     required: true
   title:
-    description: The dashboard's title.
+    description: Title of the dashboard.
     type: str
     required: true
 """
@@ -42,13 +44,13 @@ options:
 EXAMPLES = r"""
 content: >-
   {{ grafana_latency_targets
-     | nexod.infra.monitoring_dashboard(grafana_latency_sources, 'nexod-overview', 'Overview')
+     | nexod.infra.monitoring_dashboard(grafana_latency_sources, 'overview', 'Overview')
      | to_nice_json }}
 """
 
 RETURN = r"""
 _value:
-  description: The dashboard.
+  description: The dashboard, to be written as JSON.
   type: dict
 """
 
@@ -61,7 +63,7 @@ def monitoring_dashboard(
 
 
 class FilterModule:
-    """What Ansible looks for."""
+    """The entry point that Ansible looks for."""
 
     def filters(self) -> dict[str, t.Callable[..., t.Any]]:
         """The filter by its name."""

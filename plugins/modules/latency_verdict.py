@@ -12,11 +12,11 @@ short_description: Judge a release by its latency table
 version_added: "1.0.0"
 author: The nexod.infra maintainers (@nexod)
 description:
-  - Asks Prometheus, for each row of the latency table, which fraction of the requests was answered within the target.
-  - Three verdicts, V(met), V(missed) and V(not enough data), because too little traffic proves nothing.
+  - Queries Prometheus, for each row of the latency table, for the fraction of requests answered within the target.
+  - The verdict is V(met), V(missed) or V(not enough data), as too little traffic proves nothing.
   - Also returns each series that a condition finds, such as a target that is down.
-  - In check mode nothing is queried and the verdict is V(not enough data), as a plan deploys nothing to judge.
-  - Changes nothing. Fails only when Prometheus cannot be asked; what a verdict leads to is the caller's decision.
+  - Changes nothing. Fails only if Prometheus cannot be queried; acting on the verdict is left to the caller.
+  - In check mode it queries nothing and returns V(not enough data), as check mode deploys no release to judge.
 options:
   url:
     description: Base URL of Prometheus, as seen from the host that runs the module.
@@ -29,47 +29,48 @@ options:
     required: true
     suboptions:
       metric:
-        description: What is measured.
+        description: Name of the metric, a key of O(sources).
         type: str
         required: true
       quantile:
-        description: Fraction of the requests that must be at least as fast as the target.
+        description: Fraction of the requests that must be answered within the target, such as V(0.95).
         type: float
         required: true
       target_seconds:
-        description: Seconds within which they must be answered. Exact only at a bucket's boundary.
+        description: Seconds within which they must be answered. A histogram needs a bucket that ends there.
         type: float
         required: true
       alert_seconds:
-        description: Not read here; allowed so that the table can be given as it stands.
+        description: Not used here. Allowed so that the table of the other roles can be passed unchanged.
         type: float
   sources:
     description:
-      - Where each metric of O(targets) comes from, by its name.
-      - Either C(histogram), a metric's name, with C(matchers), label matchers; or C(gauge), an expression in seconds.
+      - Source of each metric in O(targets), by its name.
+      - Either C(histogram), the name of a histogram, with optional label C(matchers); or C(gauge), a PromQL expression
+        in seconds.
     type: dict
     required: true
   window_seconds:
-    description: Seconds to look back. At least twice the scrape interval.
+    description: Seconds of measurements that the verdict covers. At least twice the scrape interval.
     type: int
     default: 300
   minimum_samples:
     description:
-      - Requests below which a row is V(not enough data).
-      - Where not given, 200 up to the median, 500 up to p95, 2000 above. A gauge always needs 5 probes.
+      - Requests that a row needs for a verdict; with fewer it is V(not enough data).
+      - Not given or V(0) is 200 for a median, 500 up to p95 and 2000 above. A gauge always needs 5 samples.
     type: int
   expect_samples:
-    description: Wait until Prometheus has seen this many requests of the first metric; scrapes come after requests.
+    description: Number of requests of the first metric to wait for, as a scrape follows the requests it counts.
     type: int
     default: 0
   conditions:
-    description: What must not be. Each query must return no series; each one it returns is a fault.
+    description: Conditions that must not hold. Each query must return no series; each series it returns is a fault.
     type: list
     elements: dict
     default: []
     suboptions:
       name:
-        description: What it means when a series is returned.
+        description: Meaning of a series that the query returns.
         type: str
         required: true
       query:
@@ -77,7 +78,7 @@ options:
         type: str
         required: true
   wait_seconds:
-    description: Seconds to wait at most for O(conditions) to hold and O(expect_samples) to be there.
+    description: Seconds to wait for O(conditions) to clear and for O(expect_samples) to be reached.
     type: int
     default: 30
 """
@@ -95,16 +96,16 @@ EXAMPLES = r"""
 
 RETURN = r"""
 verdict:
-  description: V(missed) as soon as one row is, V(met) when every row is, else V(not enough data).
+  description: V(missed) if any row is, V(met) if every row is, otherwise V(not enough data).
   returned: success
   type: str
 rows:
-  description: Each row of the table with its own verdict, the samples it rests on, and a sentence (C(says)).
+  description: Each row of the table with its own verdict, the number of samples behind it, and a sentence (C(says)).
   returned: success
   type: list
   elements: dict
 faults:
-  description: What the conditions still found when the time was over; empty when all is well.
+  description: The series that the conditions still returned at the end; empty if there were none.
   returned: success
   type: list
   elements: str
@@ -134,8 +135,8 @@ ARGUMENTS = {
 }
 
 
-def nobody(expression: str) -> list[Series]:
-    """What is known without asking: nothing."""
+def no_answer(expression: str) -> list[Series]:
+    """An empty result for any query, used in check mode."""
     del expression
     return []
 
@@ -144,10 +145,10 @@ def main() -> None:
     module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
     asked = module.params
     if module.check_mode:
-        # A plan deploys nothing, so there is nothing to judge; Prometheus may not even be installed yet.
+        # Check mode deploys nothing, so there is nothing to judge; Prometheus may not even be installed yet.
         asked = {**asked, "conditions": [], "expect_samples": 0}
     with edge(module, "judge the latency by", asked["url"]):
-        found = verdict(asked, nobody if module.check_mode else prometheus(asked["url"]))
+        found = verdict(asked, no_answer if module.check_mode else prometheus(asked["url"]))
         module.exit_json(changed=False, **found)
 
 

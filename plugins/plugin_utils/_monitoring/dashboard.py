@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the nexod.infra maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The dashboard, derived from the latency table, in the classic JSON that every Grafana imports. Pure functions."""
+"""The overview dashboard as classic JSON, which every Grafana imports. Pure functions."""
 
 from __future__ import annotations
 
@@ -23,21 +23,21 @@ WIDTH = 24
 
 
 class Query(t.NamedTuple):
-    """An expression and what its lines are called."""
+    """A PromQL expression and the legend of its lines."""
 
     expression: str
     legend: str
 
 
 class Line(t.NamedTuple):
-    """A horizontal line across a panel: where, and in which colour."""
+    """A horizontal line across a panel: its value and its color."""
 
     value: float
     color: str
 
 
 def panel(name: str, description: str, unit: str, queries: t.Sequence[Query], lines: t.Sequence[Line] = ()) -> Document:
-    """A time series panel; its place and number are given by `dashboard`."""
+    """A time series panel; `placed` sets its position and number."""
     steps: list[Document] = [{"color": "green", "value": None}]
     steps += [{"color": line.color, "value": line.value} for line in lines]
     custom: Document = {"fillOpacity": 8, "lineWidth": 1, "showPoints": "never", "spanNulls": False}
@@ -75,7 +75,7 @@ def panel(name: str, description: str, unit: str, queries: t.Sequence[Query], li
 
 
 def latency_panel(metric: str, rows: t.Sequence[tuple[Row, Row]]) -> Document:
-    """One panel for all rows of a metric: its quantiles, and a line for each target (green is below) and alert."""
+    """One panel for all rows of a metric: its quantiles, and lines for the target and alert of the highest one."""
     source = rows[0][1]
     if is_histogram(source):
         name, matchers = source["histogram"], selector(source.get("matchers", ""))
@@ -96,7 +96,7 @@ def latency_panel(metric: str, rows: t.Sequence[tuple[Row, Row]]) -> Document:
     )
     return panel(
         f"Latency: {metric}",
-        f"Wanted: {shown}. The lines are those of {percentile(strictest['quantile'])}.",
+        f"Target: {shown}. The lines are those of {percentile(strictest['quantile'])}.",
         "s",
         queries,
         [Line(strictest["target_seconds"], "orange"), Line(strictest["alert_seconds"], "red")],
@@ -119,13 +119,13 @@ def api_panels(rows: t.Sequence[Row], sources: t.Mapping[str, Row]) -> list[Docu
     panels = [
         panel(
             "Traffic by endpoint",
-            "Requests a second that the API has answered, by route.",
+            "Requests per second that the API answered, by route.",
             "reqps",
             [Query(f"sum by (endpoint) (rate(http_requests_total[{RATE}]))", "{{endpoint}}")],
         ),
         panel(
             "Errors",
-            "Fraction of the API's answers that were its own fault (5xx) or the caller's (4xx).",
+            "Fraction of the API's answers that were server errors (5xx) or client errors (4xx).",
             "percentunit",
             [
                 Query(
@@ -143,7 +143,7 @@ def api_panels(rows: t.Sequence[Row], sources: t.Mapping[str, Row]) -> list[Docu
         ),
         panel(
             "Users and tasks",
-            "Users active now (every instance says the same number), and tasks created a second by kind of user.",
+            "Active users (every instance reports the same number), and tasks created per second by user type.",
             "short",
             [
                 Query("max(active_users)", "active users"),
@@ -158,11 +158,11 @@ def api_panels(rows: t.Sequence[Row], sources: t.Mapping[str, Row]) -> list[Docu
 
 
 def data_panels() -> list[Document]:
-    """PostgreSQL, PgBouncer and Redis as their exporters tell."""
+    """PostgreSQL, PgBouncer and Redis, from their exporters."""
     return [
         panel(
             "PostgreSQL: connections",
-            "Connections to each database server. Together they must stay below the server's max_connections.",
+            "Connections to each database server. Their sum must stay below the server's max_connections.",
             "short",
             [
                 Query('sum by (instance) (pg_stat_database_numbackends{datname!=""})', "{{instance}}"),
@@ -171,7 +171,7 @@ def data_panels() -> list[Document]:
         ),
         panel(
             "PostgreSQL: transactions",
-            "Transactions a second that were committed or rolled back, by server.",
+            "Transactions per second that were committed or rolled back, by server.",
             "ops",
             [
                 Query(f"sum by (instance) (rate(pg_stat_database_xact_commit[{RATE}]))", "{{instance}} commit"),
@@ -180,7 +180,7 @@ def data_panels() -> list[Document]:
         ),
         panel(
             "PostgreSQL: replication lag",
-            "How far each replica is behind. Exporters before 0.14 write it without the unit's name.",
+            "Seconds that each replica lags behind. Exporters before 0.14 name the metric without its unit.",
             "s",
             [Query('max by (instance) ({__name__=~"pg_replication_lag(_seconds)?"})', "{{instance}}")],
         ),
@@ -197,7 +197,7 @@ def data_panels() -> list[Document]:
         ),
         panel(
             "Redis: commands",
-            "Commands a second, and the share of look-ups that found their key.",
+            "Commands per second, and lookups per second that found their key or did not.",
             "ops",
             [
                 Query(f"sum by (instance) (rate(redis_commands_processed_total[{RATE}]))", "{{instance}}"),
@@ -207,7 +207,7 @@ def data_panels() -> list[Document]:
         ),
         panel(
             "Redis: memory",
-            "Memory in use against the limit (0: no limit).",
+            "Memory in use, and its limit (0 is no limit).",
             "bytes",
             [
                 Query("redis_memory_used_bytes", "{{instance}} used"),
@@ -218,24 +218,24 @@ def data_panels() -> list[Document]:
 
 
 def host_panels() -> list[Document]:
-    """The machines below it all."""
+    """The hosts, from the node exporter, and failing scrapes."""
     return [
         panel(
-            "Hosts: processor",
-            "Share of each host's processors that was busy.",
+            "Hosts: CPU",
+            "Fraction of each host's processor time that was used.",
             "percentunit",
             [Query(f'1 - avg by (instance) (rate(node_cpu_seconds_total{{mode="idle"}}[{RATE}]))', "{{instance}}")],
         ),
         panel(
             "Hosts: memory",
-            "Share of each host's memory that is in use.",
+            "Fraction of each host's memory that is in use.",
             "percentunit",
             [Query("1 - node_memory_MemAvailable_bytes / node_memory_MemTotal_bytes", "{{instance}}")],
             [Line(0.9, "red")],
         ),
         panel(
-            "Scrapes that fail",
-            "Targets that Prometheus could not read, by job: nothing above 0 is right.",
+            "Failing scrapes",
+            "Targets that Prometheus could not scrape, by job. Should be 0.",
             "short",
             [Query("count by (job) (up == 0) or vector(0)", "{{job}}")],
             [Line(1, "red")],
@@ -271,7 +271,7 @@ def dashboard(rows: t.Sequence[Row], sources: t.Mapping[str, Row], uid: str, nam
         "uid": uid,
         "title": name,
         "description": "Traffic, errors and latency of the API; PostgreSQL, PgBouncer, Redis; the hosts.",
-        "tags": ["nexod"],
+        "tags": ["infrastructure"],
         "schemaVersion": 39,
         "version": 1,
         "editable": False,
