@@ -1,4 +1,4 @@
-"""An instance of an API as an entry point sees it: its name, and a slow call. Standard library only."""
+"""An instance of an API as HAProxy sees it: its name, and a response that never ends. Standard library only."""
 
 from __future__ import annotations
 
@@ -11,10 +11,14 @@ class Answer(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def do_GET(self) -> None:
-        if self.path.startswith("/slow"):
-            time.sleep(6)
-        body = f"{sys.argv[1]} {self.path}\n".encode()
+        body = f"{sys.argv[1]} {self.path} {self.headers['X-Forwarded-Proto']}\n".encode()
         self.send_response(200)
+        if self.path.startswith("/stream"):
+            self.send_header("Connection", "close")
+            self.end_headers()
+            while True:
+                self.wfile.write(body)
+                time.sleep(0.2)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)

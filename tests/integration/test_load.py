@@ -91,12 +91,16 @@ def edge(migrated: t.Any, old: t.Any, tmp_path: Path) -> t.Iterator[Edge]:
     instances = {"api-1": app.free_port(), "api-2": app.free_port()}
     static, port = app.free_port(), app.free_port()
     values = yaml.safe_load((ROOT / "roles/haproxy/defaults/main.yml").read_text())
+    wiring = yaml.safe_load((ROOT / "roles/haproxy/meta/environment.yml").read_text())["variables"]
+    values |= {name: value for name, value in wiring.items() if "{{" not in str(value)}
     values |= {"haproxy_port": port, "haproxy_metrics_port": app.free_port(), "haproxy_static_port": static}
     values |= {"__haproxy_runtime": tmp_path}
     values["haproxy_servers"] = [{"name": n, "host": "127.0.0.1", "port": p} for n, p in instances.items()]
     source = (ROOT / "roles/haproxy/templates/haproxy.cfg.j2").read_text()
     # As Ansible renders.
-    template = jinja2.Environment(trim_blocks=True, undefined=jinja2.StrictUndefined).from_string(source)
+    rendering = jinja2.Environment(trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined)
+    rendering.filters["bool"] = bool
+    template = rendering.from_string(source)
     configuration = tmp_path / "haproxy.cfg"
     configuration.write_text(template.render(values) + "\n")
     path = f"{os.environ['PATH']}:/usr/sbin"
