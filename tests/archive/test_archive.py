@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-ROOT = Path(__file__).resolve().parents[2]
-BIN = Path(sys.executable).parent
+from ansible_collections.nexod.infra.tests.archive.support import BIN, ROOT, ansible
+
 # First folder or file of a path -> why it must not be shipped.
 FORBIDDEN = {
     ".ansible": "left behind by tools",
@@ -47,27 +47,6 @@ NEEDED = [
     "roles/prometheus/meta/argument_specs.yml",
 ]
 SECRETS = re.compile(rb"-----BEGIN [A-Z ]*PRIVATE KEY-----|AKIA[0-9A-Z]{16}|xox[bp]-[0-9]+-")
-
-
-def ansible(*argv: str | Path, cwd: Path, **more: str) -> subprocess.CompletedProcess[str]:
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("ANSIBLE_")}
-    return subprocess.run(
-        [str(part) for part in argv],
-        cwd=cwd,
-        env={**kept, "PATH": f"{BIN}:{os.environ['PATH']}", "LC_ALL": "C.UTF-8", **more},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-
-
-@pytest.fixture(scope="session")
-def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("archive")
-    done = ansible(BIN / "ansible-galaxy", "collection", "build", "--output-path", folder, cwd=ROOT)
-    assert done.returncode == 0, done.stdout + done.stderr
-    [built] = folder.glob("nexod-infra-*.tar.gz")
-    return built
 
 
 @pytest.fixture(scope="session")
@@ -113,18 +92,6 @@ def test_it_holds_no_secret(members: dict[str, bytes]) -> None:
 
 def test_it_is_small(archive: Path) -> None:
     assert archive.stat().st_size < 5 * 1024 * 1024
-
-
-@pytest.fixture(scope="session")
-def installed(archive: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder outside the checkout with nothing but the installed collection in its collections path."""
-    home = tmp_path_factory.mktemp("installed")
-    done = ansible(
-        BIN / "ansible-galaxy", "collection", "install", "--offline", archive, "-p", home / "collections", cwd=home
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert (home / "collections/ansible_collections/nexod/infra/MANIFEST.json").exists()
-    return home
 
 
 def test_an_execution_environment_can_be_made_of_it(archive: Path, installed: Path, tmp_path: Path) -> None:

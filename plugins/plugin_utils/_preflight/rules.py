@@ -186,6 +186,11 @@ def database_hosts(inputs: Inputs) -> list[Fault]:
     for host in set(primaries) & set(replicas):
         cause = "is in both database_primary and database_replica"
         found.append(Fault(f"host {host}", cause, f"Remove it from one of the two in {hosts_file}."))
+    for host in [*primaries, *replicas] if replicas else []:
+        if inputs.value(host, "postgresql_replication_password") == "":
+            next_step = "Export NEXOD_DATABASE_REPLICATION_PASSWORD, or set it in a vault."
+            cause = "is empty, and there are replicas"
+            found.append(Fault("postgresql_replication_password", cause, next_step, (host,)))
     wanted = max((inputs.number(host, "postgresql_max_connections") or 0 for host in primaries), default=0)
     for host in replicas:
         if inputs.value(host, "postgresql_primary_host") == "":

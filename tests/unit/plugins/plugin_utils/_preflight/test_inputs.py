@@ -421,6 +421,18 @@ AWS = {"environment": "production", "provider": "aws"}
             id="primary and replica",
         ),
         pytest.param(
+            {"postgresql_replication_password": ""},
+            {},
+            ["postgresql_replication_password is empty, and there are replicas"],
+            id="replicas without a password",
+        ),
+        pytest.param(
+            {"postgresql_replication_password": ""},
+            {"groups": {**RULE_GROUPS, "database_replica": []}},
+            [],
+            id="no replicas, so no password",
+        ),
+        pytest.param(
             {"postgresql_primary_host": ""},
             {},
             ["postgresql_primary_host is empty on a replica"],
