@@ -51,8 +51,8 @@ def home(installed: Path) -> Iterator[Path]:
     values = {
         **LAB,
         "lab_hosts_hosts": rows,
-        "lab_hosts_keys": str(installed / "ssh"),
-        "lab_hosts_folder": str(installed),
+        "lab_hosts_keys": str(installed / "lab" / "ssh"),
+        "lab_hosts_folder": str(installed / "lab"),
     }
     role = {"ansible.builtin.include_role": {"name": "nexod.infra.lab_hosts"}}
     play = [{"hosts": "localhost", "gather_facts": False, "tasks": [role]}]
@@ -76,8 +76,8 @@ def run(home: Path, *arguments: str | Path) -> tuple[int, str]:
         *arguments,
         cwd=home,
         ANSIBLE_COLLECTIONS_PATH=str(home / "collections"),
-        ANSIBLE_PRIVATE_KEY_FILE=str(home / "ssh" / "id_ed25519"),
-        ANSIBLE_SSH_ARGS=f"-o UserKnownHostsFile={home}/ssh/known_hosts -o ControlMaster=auto -o ControlPersist=60s",
+        ANSIBLE_PRIVATE_KEY_FILE=str(home / "lab/ssh/id_ed25519"),
+        ANSIBLE_SSH_ARGS=f"-o UserKnownHostsFile={home}/lab/ssh/known_hosts -o ControlMaster=auto -o ControlPersist=60s",
         ANSIBLE_STDOUT_CALLBACK="nexod.infra.progress",
         ANSIBLE_CALLBACKS_ENABLED="nexod.infra.summary",
         **{
