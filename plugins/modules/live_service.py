@@ -102,6 +102,12 @@ options:
       - An option of its own, as nested values are not reliably kept out of the host's journal.
     type: dict
     default: {}
+  effects:
+    description:
+      - What users of the service notice of an action, by action (V(start), V(reload), V(restart), V(stop)), for example
+        C(every client is disconnected). The diff and RV(effect) show it, in check mode too.
+    type: dict
+    default: {}
   timeout:
     description: How long systemctl may take, and after it the proofs, as a duration.
     type: str
@@ -167,6 +173,11 @@ steps:
   type: list
   elements: str
   sample: [daemon-reload, reload]
+effect:
+  description: What users notice of RV(action), as O(effects) says.
+  returned: if O(effects) has the action
+  type: str
+  sample: every client is disconnected
 seconds:
   description: Time from the action to the last proof.
   returned: always
@@ -229,6 +240,7 @@ ARGUMENTS: dict[str, dict[str, t.Any]] = {
         "required_one_of": [("url", "command")],
     },
     "secrets": {"type": "dict", "default": {}, "no_log": True},
+    "effects": {"type": "dict", "default": {}},
     "timeout": {"type": "str", "default": "60"},
 }
 
@@ -261,6 +273,7 @@ def run(module: AnsibleModule) -> dict[str, t.Any]:
         proven = service.wait_proven(unit, asked, "none", began, service.AT_REST) is None
     steps = service.plan(state, options["enabled"], status, action, proven)
     act = service.taken(steps)
+    effect = str((options.get("effects") or {}).get(act, ""))
     if not module.check_mode:
         current = FileSet(files["name"], files["root"]) if files else None
         running = state == "started"
@@ -273,7 +286,8 @@ def run(module: AnsibleModule) -> dict[str, t.Any]:
         "action": act,
         "steps": steps,
         "seconds": round(time.time() - began, 3),
-        "diff": [service.as_diff(unit, status, steps)] if service.changes(steps) else [],
+        "diff": [service.as_diff(unit, status, steps, effect)] if service.changes(steps) else [],
+        **({"effect": effect} if effect else {}),
     }
 
 

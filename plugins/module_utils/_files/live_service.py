@@ -320,7 +320,10 @@ def _for_any_set(proofs: t.Sequence[Proof]) -> list[Proof]:
     return [dataclasses.replace(proof, matches=None) for proof in proofs]
 
 
-def as_diff(unit: str, status: Status, steps: t.Sequence[str]) -> dict[str, str]:
+def as_diff(unit: str, status: Status, steps: t.Sequence[str], effect: str = "") -> dict[str, str]:
+    """The systemctl verbs as a diff; `effect` is what users notice of them."""
+    verbs = [step for step in steps if step != "daemon-reload"]
+    lines = [f"systemctl {step} {unit}\n" for step in verbs] + ([f"# {effect}\n"] if effect else [])
     before = f"{'active' if status.active else 'inactive'}, {'enabled' if status.enabled else 'not enabled'}"
     if status.active and status.replaced:
         before += ", its program was replaced since it started"
@@ -328,5 +331,5 @@ def as_diff(unit: str, status: Status, steps: t.Sequence[str]) -> dict[str, str]
         "before_header": f"{unit} ({before})",
         "after_header": f"{unit} (systemctl {', '.join(steps)})",
         "before": "",
-        "after": "".join(f"systemctl {step} {unit}\n" for step in steps if step != "daemon-reload"),
+        "after": "".join(lines),
     }

@@ -53,7 +53,8 @@ def _live_service(result: Result, _given: Result) -> Items:
     unit = result["name"]
     # Enabling is not listed: a package may enable its unit when it is installed, which a plan cannot know.
     verbs = [step.split()[0] for step in result.get("steps") or ()]
-    return [("run", "service", f"{verb} {unit}") for verb in verbs if verb not in ("daemon-reload", "enable")]
+    effect = f" ({result['effect']})" if result.get("effect") else ""
+    return [("run", "service", f"{verb} {unit}{effect}") for verb in verbs if verb not in ("daemon-reload", "enable")]
 
 
 def _release(result: Result, given: Result) -> Items:

@@ -252,3 +252,14 @@ def test_a_live_set_that_was_damaged_is_not_returned_to(deployed: FileSet) -> No
     current = deployed.generation("current")
     assert "was not returned to its previous set" in ls.take_back("a", "restart", [], deployed, 1)
     assert deployed.generation("current") == current
+
+
+@pytest.mark.parametrize(
+    ("effect", "after"),
+    [
+        ("", "systemctl restart web\n"),
+        ("every client is disconnected", "systemctl restart web\n# every client is disconnected\n"),
+    ],
+)
+def test_the_diff_shows_what_users_notice(effect: str, after: str) -> None:
+    assert ls.as_diff("web", RUNNING, ["daemon-reload", "restart"], effect)["after"] == after

@@ -83,6 +83,12 @@ Inst libfoo (1 Debian)
             id="a release's link",
         ),
         pytest.param(
+            "nexod.infra.live_service",
+            {"changed": True, "name": "pgbouncer", "steps": ["daemon-reload", "restart"], "effect": "all are cut"},
+            [("run", "service", "restart pgbouncer (all are cut)", "")],
+            id="what users notice",
+        ),
+        pytest.param(
             "nexod.infra.alembic_upgrade",
             {"changed": True, "migrations": [{"revision": "0009", "doc": "Add priority", "seconds": None}]},
             [("run", "migration", "0009 Add priority", "")],
