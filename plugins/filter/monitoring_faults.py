@@ -1,72 +1,57 @@
 # Copyright: (c) 2026, the nexod.infra maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What contradicts itself in what Prometheus was asked to do."""
+"""Contradictions in the options of a monitoring role."""
 
 from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.nexod.infra.plugins.module_utils._monitoring import rules as _monitoring
+from ansible_collections.nexod.infra.plugins.plugin_utils._monitoring import alertmanager, exporters, prometheus
 
 DOCUMENTATION = r"""
 name: monitoring_faults
-short_description: What contradicts itself in what Prometheus was asked to do
+short_description: Find contradictions in the options of a monitoring role
 version_added: "1.0.0"
 author: The nexod.infra maintainers (@nexod)
 description:
-  - Names doubled jobs, timeouts above intervals, targets above alerts and sources without a metric, all at once.
-positional: _input, interval, timeout, rows, sources
+  - Checks the options of the roles M(nexod.infra.prometheus#role), M(nexod.infra.alertmanager#role) and
+    M(nexod.infra.exporters#role) against each other and against the host, and reports all faults at once.
+positional: role, found
 options:
   _input:
-    description: The scrape jobs.
-    type: list
-    elements: dict
+    description: The options of the role, by their names without the role's prefix.
+    type: dict
     required: true
-  interval:
-    description: Seconds between scrapes, where a job has none of its own.
-    type: int
+  role:
+    description: Name of the role whose options these are.
+    type: str
+    choices: [alertmanager, exporters, prometheus]
     required: true
-  timeout:
-    description: Seconds that a scrape may take, where a job has none of its own.
-    type: int
-    required: true
-  rows:
-    description: Rows of the latency table.
-    type: list
-    elements: dict
-    required: true
-  sources:
-    description:
-      - Where each metric comes from, by the row's name.
-      - Either C(histogram), a name, with C(matchers); or C(gauge), an expression.
+  found:
+    description: What M(nexod.infra.software_info) reports for the host.
     type: dict
     required: true
 """
 
 EXAMPLES = r"""
-faults: >-
-  {{ prometheus_scrape_jobs
-     | nexod.infra.monitoring_faults(15, 10, prometheus_latency_targets, prometheus_latency_sources) }}
+faults: "{{ __prometheus_settings | nexod.infra.monitoring_faults('prometheus', __prometheus_found) }}"
 """
 
 RETURN = r"""
 _value:
-  description: One sentence a fault, with its next step; empty when all is well.
+  description: One sentence for each fault, with its fix; empty if there is none.
   type: list
   elements: str
 """
 
 
-def monitoring_faults(
-    value: t.Sequence[t.Mapping[str, t.Any]],
-    interval: int,
-    timeout: int,
-    rows: t.Sequence[t.Mapping[str, t.Any]],
-    sources: t.Mapping[str, t.Mapping[str, t.Any]],
-) -> list[str]:
+FAULTS: t.Final = {"alertmanager": alertmanager.faults, "exporters": exporters.faults, "prometheus": prometheus.faults}
+
+
+def monitoring_faults(value: t.Mapping[str, t.Any], role: str, found: t.Mapping[str, t.Any]) -> list[str]:
     """The faults."""
-    return _monitoring.faults(value, interval, timeout, rows, sources)
+    return FAULTS[role](value, found)
 
 
 class FilterModule:

@@ -16,7 +16,7 @@ version_added: "1.0.0"
 author: The nexod.infra maintainers (@nexod)
 description:
   - Derives from the same table as P(nexod.infra.monitoring_rules#filter) the tests that its rules must pass.
-positional: _input, sources, minimum, rule_file
+positional: sources, minimum, rule_file
 options:
   _input:
     description: Rows of the latency table, each with C(metric), C(quantile), C(target_seconds) and C(alert_seconds).
@@ -37,6 +37,15 @@ options:
     description: Path of the rule file, relative to the file of tests.
     type: str
     required: true
+  builtin:
+    description: Whether the alerts that do not depend on the table are included.
+    type: bool
+    default: true
+  disabled:
+    description: Names of alerts to leave out.
+    type: list
+    elements: str
+    default: []
 """
 
 EXAMPLES = r"""
@@ -55,11 +64,15 @@ _value:
 def monitoring_rule_tests(
     value: t.Sequence[t.Mapping[str, t.Any]],
     sources: t.Mapping[str, t.Mapping[str, t.Any]],
-    minimum: int,
+    minimum: int | str,
     rule_file: str,
+    *,
+    builtin: bool = True,
+    disabled: t.Iterable[str] = (),
 ) -> dict[str, t.Any]:
     """The file of tests."""
-    return _monitoring.test_document(value, sources, minimum, rule_file)
+    choice = _monitoring.Choice(builtin, frozenset(disabled))
+    return _monitoring.test_document(value, sources, int(minimum), rule_file, choice)
 
 
 class FilterModule:

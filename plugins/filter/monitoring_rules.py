@@ -17,7 +17,7 @@ author: The nexod.infra maintainers (@nexod)
 description:
   - Derives a rule file for Prometheus from the latency table; every alert compares fractions of requests.
   - A row whose metric has no source is left out.
-positional: _input, sources, minimum
+positional: sources, minimum
 options:
   _input:
     description: Rows of the latency table, each with C(metric), C(quantile), C(target_seconds) and C(alert_seconds).
@@ -34,6 +34,15 @@ options:
     description: Requests in five minutes below which nothing is judged.
     type: int
     required: true
+  builtin:
+    description: Whether the alerts that do not depend on the table are included.
+    type: bool
+    default: true
+  disabled:
+    description: Names of alerts to leave out.
+    type: list
+    elements: str
+    default: []
 """
 
 EXAMPLES = r"""
@@ -50,10 +59,16 @@ _value:
 
 
 def monitoring_rules(
-    value: t.Sequence[t.Mapping[str, t.Any]], sources: t.Mapping[str, t.Mapping[str, t.Any]], minimum: int
+    value: t.Sequence[t.Mapping[str, t.Any]],
+    sources: t.Mapping[str, t.Mapping[str, t.Any]],
+    minimum: int | str,
+    *,
+    builtin: bool = True,
+    disabled: t.Iterable[str] = (),
 ) -> dict[str, t.Any]:
     """The rule file."""
-    return _monitoring.rule_document(value, sources, minimum)
+    choice = _monitoring.Choice(builtin, frozenset(disabled))
+    return _monitoring.rule_document(value, sources, int(minimum), choice)
 
 
 class FilterModule:

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible.errors import AnsibleFilterError
+
 from ansible_collections.nexod.infra.plugins.module_utils._monitoring import rules as _monitoring
 
 DOCUMENTATION = r"""
@@ -16,7 +18,7 @@ version_added: "1.0.0"
 author: The nexod.infra maintainers (@nexod)
 description:
   - Turns names of hosts into targets of C(prometheus_scrape_jobs), each with the address that Ansible reaches it by.
-positional: _input, hostvars, port
+positional: hostvars, port, default
 options:
   _input:
     description: Names of hosts, such as C(groups['api']).
@@ -29,9 +31,14 @@ options:
     required: true
   port:
     description:
-      - Port to scrape, or the name of the variable that holds it on each host, such as V(prometheus_port).
+      - Port to scrape, the same for all hosts.
+      - Or a dictionary of the port of each host.
+      - Or the name of a variable that holds the port in the variables of each host, such as V(exporters_node_port).
     type: raw
     required: true
+  default:
+    description: Port of a host whose variables or dictionary do not have one.
+    type: int
 """
 
 EXAMPLES = r"""
@@ -39,7 +46,7 @@ prometheus_scrape_jobs:
   - name: api
     targets: "{{ groups['api'] | nexod.infra.monitoring_targets(hostvars, 8000) }}"
   - name: node
-    targets: "{{ groups['all'] | nexod.infra.monitoring_targets(hostvars, 'exporters_node_port') }}"
+    targets: "{{ groups['all'] | nexod.infra.monitoring_targets(hostvars, 'exporters_node_port', 9100) }}"
 """
 
 RETURN = r"""
@@ -51,10 +58,16 @@ _value:
 
 
 def monitoring_targets(
-    value: t.Iterable[str], hostvars: t.Mapping[str, t.Mapping[str, t.Any]], port: int | str
+    value: t.Iterable[str],
+    hostvars: t.Mapping[str, t.Mapping[str, t.Any]],
+    port: int | str | t.Mapping[str, t.Any],
+    default: int | str | None = None,
 ) -> list[dict[str, t.Any]]:
-    """A target for each host."""
-    return _monitoring.targets(value, hostvars, port)
+    """A target for each host, or a filter's error."""
+    try:
+        return _monitoring.targets(value, hostvars, port, default)
+    except ValueError as error:
+        raise AnsibleFilterError(str(error)) from error
 
 
 class FilterModule:

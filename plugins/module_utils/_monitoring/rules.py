@@ -43,19 +43,38 @@ def selector(matchers: str, *more: str) -> str:
     return "{" + inner + "}" if inner else ""
 
 
-def targets(hosts: t.Iterable[str], hostvars: t.Mapping[str, t.Mapping[str, t.Any]], port: int | str) -> list[Document]:
-    """A scrape target for each host: its address and port, known by the host's name in the inventory.
+def port_of(host: str, variables: Row, port: int | str | Row, default: int | str | None) -> int:
+    """The host's port: the one of all hosts, its entry in a mapping, or the value of the variable that `port` names.
 
-    `port` is a number, or the name of the variable that holds it on each host.
+    Raises ValueError where the host has none.
     """
+    found: t.Any
+    if isinstance(port, t.Mapping):
+        found = port.get(host, default)
+    elif isinstance(port, str) and not port.isdigit():
+        found = variables.get(port, default)
+    else:
+        found = port
+    if found is None:
+        where = f'the variable "{port}"' if isinstance(port, str) else "an entry"
+        raise ValueError(f"Cannot write the scrape target of {host}: it has no port; give it {where}, or a default")
+    return int(found)
 
-    def number_on(host: str) -> object:
-        return port if str(port).isdigit() else hostvars[host][str(port)]
 
-    return [
-        {"address": f"{hostvars[host].get('ansible_host') or host}:{number_on(host)}", "labels": {"instance": host}}
-        for host in hosts
-    ]
+def targets(
+    hosts: t.Iterable[str],
+    hostvars: t.Mapping[str, Row],
+    port: int | str | Row,
+    default: int | str | None = None,
+) -> list[Document]:
+    """A scrape target for each host: its address and port, known by the host's name in the inventory."""
+    found = []
+    for host in hosts:
+        address = str(hostvars[host].get("ansible_host") or host)
+        shown = f"[{address}]" if ":" in address and not address.startswith("[") else address
+        number_of_port = port_of(host, hostvars[host], port, default)
+        found.append({"address": f"{shown}:{number_of_port}", "labels": {"instance": host}})
+    return found
 
 
 def scrape_config(job: Row) -> Document:
@@ -95,9 +114,14 @@ def is_histogram(source: Row) -> bool:
     return bool(source.get("histogram"))
 
 
+def typed(row: Row) -> Row:
+    """A row of the latency table with its numbers as numbers, however they were given."""
+    return {**row, **{key: float(row[key]) for key in ("quantile", "target_seconds", "alert_seconds")}}
+
+
 def measured(rows: t.Iterable[Row], sources: t.Mapping[str, Row]) -> list[tuple[Row, Row]]:
     """The rows of the latency table that have a source, each with it."""
-    return [(row, sources[row["metric"]]) for row in rows if row["metric"] in sources]
+    return [(typed(row), sources[row["metric"]]) for row in rows if row["metric"] in sources]
 
 
 def within(source: Row, seconds: float, window: str = WINDOW) -> str:
@@ -292,13 +316,35 @@ def migration_cases() -> list[Document]:
     return cases
 
 
-def rule_document(rows: t.Sequence[Row], sources: t.Mapping[str, Row], minimum: int) -> Document:
-    """The rule file: one alert a row, one for each blind row, availability, and the schema."""
+class Choice(t.NamedTuple):
+    """Which alerts there are: whether those that need no table (`builtin`), and names of alerts to leave out."""
+
+    builtin: bool = True
+    disabled: frozenset[str] = frozenset()
+
+
+EVERY_ALERT: t.Final = Choice()
+
+
+def rule_document(
+    rows: t.Sequence[Row], sources: t.Mapping[str, Row], minimum: int, choice: Choice = EVERY_ALERT
+) -> Document:
+    """The rule file: one alert a row, one for each blind row, availability, and the schema; no group without a rule."""
     pairs = measured(rows, sources)
     rules = [latency_alert(row, source, minimum) for row, source in pairs]
     rules += [bucket_alert(row, source) for row, source in pairs if is_histogram(source)]
-    latency = [{"name": "latency", "rules": rules}] if rules else []
-    return {"groups": [*latency, availability_group(), migrations_group()]}
+    groups: list[Document] = [{"name": "latency", "rules": rules}]
+    groups += [availability_group(), migrations_group()] if choice.builtin else []
+    chosen = [
+        {**group, "rules": [rule for rule in group["rules"] if rule["alert"] not in choice.disabled]}
+        for group in groups
+    ]
+    return {"groups": [group for group in chosen if group["rules"]]}
+
+
+def alert_names(rows: t.Sequence[Row], sources: t.Mapping[str, Row]) -> set[str]:
+    """The names of all alerts that `rule_document` writes where none is left out."""
+    return {rule["alert"] for group in rule_document(rows, sources, 0)["groups"] for rule in group["rules"]}
 
 
 def labels_of(matchers: str) -> str:
@@ -306,7 +352,9 @@ def labels_of(matchers: str) -> str:
     return ", ".join(part.strip() for part in matchers.split(",") if "=~" not in part and "!" not in part)
 
 
-def test_document(rows: t.Sequence[Row], sources: t.Mapping[str, Row], minimum: int, rule_file: str) -> Document:
+def test_document(
+    rows: t.Sequence[Row], sources: t.Mapping[str, Row], minimum: int, rule_file: str, choice: Choice = EVERY_ALERT
+) -> Document:
     """Promtool's tests of the rule file: each row healthy, breached, not yet, and with too little traffic."""
     cases: list[Document] = []
     busy = max(minimum, 1)  # a minute; five times the guard in a window
@@ -338,7 +386,10 @@ def test_document(rows: t.Sequence[Row], sources: t.Mapping[str, Row], minimum: 
                     "alert_rule_test": checks,
                 }
             )
-    return {"rule_files": [rule_file], "evaluation_interval": "1m", "tests": cases + migration_cases()}
+    cases += migration_cases() if choice.builtin else []
+    # The checks of one case all ask for the same alert.
+    chosen = [case for case in cases if case["alert_rule_test"][0]["alertname"] not in choice.disabled]
+    return {"rule_files": [rule_file], "evaluation_interval": "1m", "tests": chosen}
 
 
 def expected(row: Row, source: Row, minimum: int, fraction: float) -> Document:
@@ -359,42 +410,3 @@ def input_series(row: Row, source: Row, fast: float, total: float) -> list[Docum
         {"series": f"{name}_bucket{edge}", "values": f"0+{number(fast)}x20"},
         {"series": f"{name}_count{selector(labels)}", "values": f"0+{number(total)}x20"},
     ]
-
-
-def faults(
-    jobs: t.Sequence[Row], interval: int, timeout: int, rows: t.Sequence[Row], sources: t.Mapping[str, Row]
-) -> list[str]:
-    """What contradicts itself in what Prometheus was asked to do, each with its next step."""
-    found: list[str] = []
-    names = [str(job["name"]) for job in jobs]
-    found += [
-        f'scrape job "{name}" is there {names.count(name)} times; give each its own name'
-        for name in sorted(set(names))
-        if names.count(name) > 1
-    ]
-    for job in jobs:
-        own_interval = int(job.get("interval_seconds") or interval)
-        own_timeout = int(job.get("timeout_seconds") or timeout)
-        if own_timeout > own_interval:
-            found.append(
-                f'scrape job "{job["name"]}" may take {own_timeout} s every {own_interval} s; '
-                "make its timeout at most its interval"
-            )
-        if own_interval > 120:
-            found.append(
-                f'scrape job "{job["name"]}" runs every {own_interval} s; use at most 120 s, or the latency alerts, '
-                f"which look back {WINDOW}, see too few samples"
-            )
-    found += [
-        f"latency of {row['metric']} {percentile(row['quantile'])}: "
-        f"the target {number(row['target_seconds'])} s is not below the alert {number(row['alert_seconds'])} s; "
-        "lower the target or raise the alert"
-        for row in rows
-        if row["target_seconds"] >= row["alert_seconds"]
-    ]
-    found += [
-        f'latency source "{name}" has neither "histogram" nor "gauge"; name the metric that measures it'
-        for name, source in sorted(sources.items())
-        if not (source.get("histogram") or source.get("gauge"))
-    ]
-    return found

@@ -48,6 +48,7 @@ ELSEWHERE = {
     "lab_image": "tests/lab",
     "lab_service": "tests/unit/plugins/module_utils/_lab",
     "release_archive": "tests/unit/plugins/module_utils/_files",
+    "software_info": "tests/unit/plugins/module_utils/_host",
     "postgresql_access": "molecule/lab_postgresql",
     "postgresql_cluster": "molecule/lab_postgresql",
 }

@@ -108,38 +108,36 @@ def test_an_alert_compares_fractions_and_needs_traffic() -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "words"),
+    ("choice", "groups", "cases"),
     [
-        pytest.param({}, [], id="all is well"),
-        pytest.param({"jobs": [{"name": "a"}, {"name": "a"}]}, ['scrape job "a" is there 2 times'], id="a name twice"),
-        pytest.param({"timeout": 20}, ['scrape job "a" may take 20 s every 15 s'], id="a timeout above the interval"),
+        pytest.param(monitoring.EVERY_ALERT, ["latency", "availability", "migrations"], True, id="every alert"),
+        pytest.param(monitoring.Choice(builtin=False), ["latency"], False, id="only the table's"),
         pytest.param(
-            {"jobs": [{"name": "a", "interval_seconds": 300}]}, ["runs every 300 s"], id="too rare for the window"
+            monitoring.Choice(disabled=frozenset({"ApiLatencyP99High", "LatencyBucketMissing"})),
+            ["availability", "migrations"],
+            True,
+            id="a group without a rule is not there",
         ),
         pytest.param(
-            {"rows": [{**API, "target_seconds": 2}]}, ["the target 2 s is not below the alert 1 s"], id="no room"
-        ),
-        pytest.param({"sources": {"api": {}}}, ['latency source "api" has neither'], id="a source of nothing"),
-        pytest.param(
-            {"timeout": 20, "rows": [{**API, "target_seconds": 1}]},
-            ["may take 20 s", "the target 1 s"],
-            id="all faults at once",
+            monitoring.Choice(builtin=False, disabled=frozenset({"ApiLatencyP99High", "LatencyBucketMissing"})),
+            [],
+            False,
+            id="none",
         ),
     ],
 )
-def test_faults(change: dict[str, t.Any], words: list[str]) -> None:
-    given: dict[str, t.Any] = {
-        "jobs": [{"name": "a"}],
-        "interval": 15,
-        "timeout": 10,
-        "rows": [API],
-        "sources": SOURCES,
-        **change,
-    }
-    found = monitoring.faults(**given)
-    assert len(found) == len(words)
-    for fault, word in zip(found, words, strict=True):
-        assert word in fault
+def test_alerts_can_be_left_out(choice: monitoring.Choice, groups: list[str], cases: bool) -> None:
+    document = monitoring.rule_document([API], SOURCES, 100, choice)
+    assert [group["name"] for group in document["groups"]] == groups
+    tests = monitoring.test_document([API], SOURCES, 100, "x.yml", choice)["tests"]
+    assert any(case["name"].startswith("MigrationFailed") for case in tests) is cases
+    tested = {case["alert_rule_test"][0]["alertname"] for case in tests}
+    assert not tested & choice.disabled
+
+
+def test_numbers_of_the_table_may_be_text() -> None:
+    row = {"metric": "api", "quantile": "0.99", "target_seconds": "0.5", "alert_seconds": "1"}
+    assert monitoring.rule_document([row], SOURCES, 100) == monitoring.rule_document([API], SOURCES, 100)
 
 
 def test_the_rules_tests_cover_each_histogram_row() -> None:

@@ -1,0 +1,57 @@
+# Copyright: (c) 2026, the nexod.infra maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Faults in the options of the role exporters. Pure functions."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.nexod.infra.plugins.plugin_utils._monitoring.settings import Settings, positive_faults
+from ansible_collections.nexod.infra.plugins.plugin_utils._service.addresses import address_fault, port_fault
+from ansible_collections.nexod.infra.plugins.plugin_utils._service.distribution import distribution_fault
+from ansible_collections.nexod.infra.plugins.plugin_utils._service.flags import reserved
+
+#: Flags that are not for any exporter's service, each with the reason.
+FLAGS: t.Final[dict[str, str]] = {
+    "help": "it is not for a service",
+    "version": "it is not for a service",
+    "web.config.file": "it serves HTTP without authentication for now",
+}
+
+
+def faults(settings: Settings, found: t.Mapping[str, t.Any]) -> list[str]:
+    """What contradicts itself in the options, or does not fit the host (`found`: software_info), each with its fix.
+
+    `settings` has the exporters to run (`enabled`), their `flags`, and of each exporter there is (`exporters`) where it
+    listens, whether it needs a password, and the flags that the role sets itself.
+    """
+    known: t.Mapping[str, Settings] = settings["exporters"]
+    problems = [
+        *distribution_fault(found.get("distribution")),
+        *positive_faults(settings, "exporters_", ("memory_max_mb",)),
+    ]
+    for option, names in (("exporters_enabled", settings["enabled"]), ("exporters_flags", settings["flags"])):
+        problems += [f'{option} contains "{name}"; there are {", ".join(known)}' for name in names if name not in known]
+    enabled = [name for name in dict.fromkeys(settings["enabled"]) if name in known]
+    holders: dict[int, str] = {}
+    for name in enabled:
+        own, option = known[name], f"exporters_{name}_port"
+        problems += address_fault(f"exporters_{name}_listen_address", own["listen_address"])
+        problems += port_fault(option, own["port"])
+        if int(own["port"]) in holders:
+            problems.append(
+                f"{option} and {holders[int(own['port'])]} are both {own['port']}; give each exporter its own port"
+            )
+        holders.setdefault(int(own["port"]), option)
+        if own.get("needs_password") and not own["password"]:
+            problems.append(f"exporters_{name}_password is empty; set it, or remove {name} from exporters_enabled")
+        listening = f"use exporters_{name}_listen_address and {option}"
+        owners = {**FLAGS, "web.listen-address": listening, **(own.get("reserved") or {})}
+        problems += reserved(settings["flags"].get(name) or {}, owners, f"exporters_flags.{name}")
+    if "pgbouncer" in enabled and (found.get("distribution") or {}).get("codename") == "bookworm":
+        problems.append(
+            "the pgbouncer exporter of Debian 12 (1.7) fails with that release's PgBouncer (KeyError: total_requests); "
+            "use Debian 13 for this host, or remove pgbouncer from exporters_enabled"
+        )
+    return problems

@@ -1,0 +1,213 @@
+# Copyright: (c) 2026, the nexod.infra maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The options of the roles prometheus, alertmanager and exporters: what is written from them, and what is refused."""
+
+from __future__ import annotations
+
+import pathlib
+import typing as t
+
+import pytest
+import yaml
+
+from ansible_collections.nexod.infra.plugins.plugin_utils._monitoring import alertmanager, exporters, prometheus
+from ansible_collections.nexod.infra.plugins.plugin_utils._monitoring.settings import holds_secret
+
+ROLES = pathlib.Path(__file__).resolve().parents[5] / "roles"
+DEBIAN = {"distribution": {"id": "debian", "codename": "trixie", "name": "Debian GNU/Linux 13 (trixie)"}}
+
+
+def defaults(role: str, **change: t.Any) -> dict[str, t.Any]:
+    """The role's defaults by their names without the prefix, with `change`."""
+    own = yaml.safe_load((ROLES / role / "defaults/main.yml").read_text())
+    plain = {name.removeprefix(f"{role}_"): value for name, value in own.items()}
+    return {**plain, "config_file": "/c.yml", "data_dir": plain.get("data_dir", "/d"), **change}
+
+
+def exporter_settings(**change: t.Any) -> dict[str, t.Any]:
+    known = {
+        "node": {"listen_address": "0.0.0.0", "port": 9100},
+        "postgres": {"listen_address": "::", "port": "9187", "password": "", "needs_password": True},
+        "redis": {"listen_address": "", "port": 9121, "reserved": {"redis.addr": "use the server's options"}},
+        "pgbouncer": {"listen_address": "", "port": 9127, "password": "p", "needs_password": True},
+    }
+    return {"enabled": ["node"], "flags": {}, "memory_max_mb": "128", "exporters": known, **change}
+
+
+@pytest.mark.parametrize(
+    ("change", "found", "words"),
+    [
+        pytest.param({}, DEBIAN, [], id="the defaults"),
+        pytest.param({}, {}, [], id="a host that was checked before"),
+        pytest.param(
+            {"port": "9191", "retention_days": "30", "memory_max_mb": "64"}, DEBIAN, [], id="numbers given as text"
+        ),
+        pytest.param(
+            {},
+            {"distribution": {"id": "ubuntu", "codename": "noble", "name": "Ubuntu 24.04"}},
+            ["Ubuntu 24.04"],
+            id="os",
+        ),
+        pytest.param({"port": "70000"}, DEBIAN, ["prometheus_port is 70000"], id="no port"),
+        pytest.param(
+            {"listen_address": "1.2.3.4:80"}, DEBIAN, ["prometheus_listen_address"], id="an address with a port"
+        ),
+        pytest.param({"listen_address": "::1"}, DEBIAN, [], id="IPv6"),
+        pytest.param({"external_url": "example.com/x"}, DEBIAN, ["prometheus_external_url"], id="no URL"),
+        pytest.param({"route_prefix": "prometheus"}, DEBIAN, ["begin it with a slash"], id="no path"),
+        pytest.param({"retention_size": "20"}, DEBIAN, ["512MB"], id="a size without its unit"),
+        pytest.param({"retention_days": 0}, DEBIAN, ["set one of them"], id="kept without an end"),
+        pytest.param({"retention_days": 0, "retention_size": "1GB"}, DEBIAN, [], id="kept by size"),
+        pytest.param({"flags": {"web.listen-address": ":1"}}, DEBIAN, ["use prometheus_listen_address"], id="own flag"),
+        pytest.param({"flags": {"log.level": "debug"}}, DEBIAN, [], id="a flag of the user's"),
+        pytest.param(
+            {"scrape_configs": [{"job_name": "a", "authorization": {"credentials_file": "credentials/a"}}]},
+            DEBIAN,
+            ['prometheus_credentials does not contain "a"'],
+            id="a credential that is not given",
+        ),
+        pytest.param(
+            {"scrape_configs": [{"job_name": "a"}], "scrape_jobs": [{"name": "a", "targets": []}]},
+            DEBIAN,
+            ['scrape job "a" is defined 2 times'],
+            id="a name twice",
+        ),
+        pytest.param({"scrape_timeout_seconds": 20}, DEBIAN, ["make the timeout at most"], id="timeout above interval"),
+        pytest.param({"disabled_alerts": ["No"]}, DEBIAN, ["which is no alert"], id="an alert that is none"),
+        pytest.param({"disabled_alerts": ["ApiDown"]}, DEBIAN, [], id="an alert less"),
+        pytest.param({"data_dir": "/home/p"}, DEBIAN, ["sandbox"], id="a hidden folder"),
+        pytest.param({"data_dir": "p"}, DEBIAN, ["absolute path"], id="a relative folder"),
+        pytest.param(
+            {},
+            {
+                **DEBIAN,
+                "data_dirs_in_use": ["/var/lib/prometheus"],
+                "data_dir": "/var/lib/prometheus",
+                "unit": {"file": "/etc/systemd/system/prometheus.service"},
+            },
+            ["set prometheus_data_dir to /var/lib/prometheus"],
+            id="another role's samples",
+        ),
+        pytest.param(
+            {"ignore_existing_data": True},
+            {**DEBIAN, "data_dirs_in_use": ["/var/lib/prometheus"], "data_dir": "", "unit": None},
+            [],
+            id="left behind on purpose",
+        ),
+        pytest.param(
+            {"scrape_timeout_seconds": 20, "port": 0}, DEBIAN, ["prometheus_port", "timeout"], id="all faults at once"
+        ),
+    ],
+)
+def test_prometheus_faults(change: dict[str, t.Any], found: dict[str, t.Any], words: list[str]) -> None:
+    faults = prometheus.faults(defaults("prometheus", **change), found)
+    assert len(faults) == len(words)
+    for fault, word in zip(faults, words, strict=True):
+        assert word in fault
+
+
+def test_prometheus_arguments() -> None:
+    given = defaults("prometheus", listen_address="::", port="9191", external_url="https://h/p", flags={"-a.b": "true"})
+    assert prometheus.arguments(given) == [
+        "--config.file=/c.yml",
+        "--storage.tsdb.path=/var/lib/prometheus/metrics2",
+        "--storage.tsdb.retention.time=15d",
+        "--web.external-url=https://h/p",
+        "--web.listen-address=[::]:9191",
+        "--a.b",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("addresses", "configs"),
+    [
+        pytest.param([], [], id="none"),
+        pytest.param(["a:1", "b:2"], [{"static_configs": [{"targets": ["a:1", "b:2"]}]}], id="host and port"),
+        pytest.param(
+            ["https://a/am"],
+            [{"scheme": "https", "path_prefix": "/am", "static_configs": [{"targets": ["a:443"]}]}],
+            id="a URL",
+        ),
+    ],
+)
+def test_alertmanagers(addresses: list[str], configs: list[dict[str, t.Any]]) -> None:
+    assert prometheus.alertmanager_configs(addresses) == configs
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        pytest.param({}, [], id="the defaults"),
+        pytest.param({"repeat_interval_seconds": "60"}, ["make it at least as long"], id="repeated too soon"),
+        pytest.param({"default_receiver": "no"}, ["which is no receiver"], id="no receiver"),
+        pytest.param({"receivers": [{"name": "team"}]}, ['receiver "team" is defined 2 times'], id="a name twice"),
+        pytest.param({"receivers": [{}]}, ['without "name"'], id="no name"),
+        pytest.param({"flags": {"storage.path": "/x"}}, ["it keeps silences"], id="own flag"),
+        pytest.param(
+            {"receivers": [{"name": "a", "x": [{"password_file": f"{alertmanager.CREDENTIALS}b"}]}]},
+            ['alertmanager_credentials does not contain "b"'],
+            id="a credential that is not given",
+        ),
+        pytest.param({"webhook_urls": ["x"]}, ["alertmanager_webhook_urls"], id="no URL"),
+    ],
+)
+def test_alertmanager_faults(change: dict[str, t.Any], words: list[str]) -> None:
+    faults = alertmanager.faults(defaults("alertmanager", **change), DEBIAN)
+    assert len(faults) == len(words)
+    for fault, word in zip(faults, words, strict=True):
+        assert word in fault
+
+
+def test_own_routes_come_first_and_the_built_in_ones_can_go() -> None:
+    own = {"receiver": "team", "matchers": ['a="b"']}
+    routes = alertmanager.configuration(defaults("alertmanager", routes=[own]))["route"]["routes"]
+    assert [route["receiver"] for route in routes] == ["team", "on-call"]
+    plain = alertmanager.configuration(defaults("alertmanager", routes=[own], builtin_routing=False))
+    assert plain["route"]["routes"] == [own]
+    assert "inhibit_rules" not in plain
+
+
+def test_the_port_for_other_instances_is_closed_until_a_flag_opens_it() -> None:
+    assert "--cluster.listen-address=" in alertmanager.arguments(defaults("alertmanager"))
+    opened = alertmanager.arguments(defaults("alertmanager", flags={"cluster.listen-address": ":9094"}))
+    assert "--cluster.listen-address=:9094" in opened
+    assert "--cluster.listen-address=" not in opened
+
+
+@pytest.mark.parametrize(
+    ("change", "codename", "words"),
+    [
+        pytest.param({}, "trixie", [], id="the node exporter alone needs nothing"),
+        pytest.param({"enabled": ["postgres"]}, "trixie", ["exporters_postgres_password"], id="no password"),
+        pytest.param({"enabled": ["redis"]}, "trixie", [], id="a server without a password"),
+        pytest.param({"enabled": ["pgbouncer"]}, "bookworm", ["Debian 12"], id="Debian 12's PgBouncer"),
+        pytest.param({"enabled": ["pgbouncer"]}, "trixie", [], id="Debian 13's"),
+        pytest.param({"enabled": ["mysql"]}, "trixie", ['exporters_enabled contains "mysql"'], id="none of them"),
+        pytest.param(
+            {"enabled": ["redis"], "flags": {"redis": {"redis.addr": "x"}}}, "trixie", ["the server's"], id="own flag"
+        ),
+        pytest.param(
+            {"flags": {"node": {"web.listen-address": "x"}}}, "trixie", ["exporters_node_listen_address"], id="address"
+        ),
+    ],
+)
+def test_exporter_faults(change: dict[str, t.Any], codename: str, words: list[str]) -> None:
+    found = {"distribution": {**DEBIAN["distribution"], "codename": codename}}
+    faults = exporters.faults(exporter_settings(**change), found)
+    assert len(faults) == len(words)
+    for fault, word in zip(faults, words, strict=True):
+        assert word in fault
+
+
+@pytest.mark.parametrize(
+    ("document", "secret"),
+    [
+        pytest.param({"a": [{"password": "x"}]}, True, id="a password"),
+        pytest.param({"password_file": "x", "password": ""}, False, id="a file"),
+        pytest.param({"url": "http://me:x@host/"}, True, id="in a URL"),
+        pytest.param({"url": "http://host:80/"}, False, id="a port is none"),
+    ],
+)
+def test_holds_secret(document: t.Any, secret: bool) -> None:
+    assert holds_secret(document) is secret
