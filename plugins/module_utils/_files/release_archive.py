@@ -251,7 +251,7 @@ def read_wheel(path: pathlib.Path) -> Wheel:
         raise InfraError("read the wheel", f'"{path.name}"', cause, "Build it again (pip wheel).") from error
     tags = re.findall(r"^Tag: (\S+)", marks, re.MULTILINE)
     tops = (name.partition("/") for name in names if ".dist-info/" not in name and ".data/" not in name)
-    modules = {top if slash else top.removesuffix(".py") for top, slash, _ in tops if slash or top.endswith(".py")}
+    modules = {top if slash else top.removesuffix(".py") for top, slash, _rest in tops if slash or top.endswith(".py")}
     return Wheel(
         project=metadata.get("Name", ""),
         version=metadata.get("Version", ""),

@@ -96,12 +96,12 @@ def test_takes_a_wheel_and_leaves_the_source_alone(tiny: Wanted, tmp_path: pathl
     with tarfile.open(built.path) as tar:
         members = tar.getnames()
     assert members[0] == "release.json"
-    description, _ = read_description(str(built.path), "tiny-shop", "1.0.0")
+    description, _files = read_description(str(built.path), "tiny-shop", "1.0.0")
     wheels = unpack(str(built.path), description, description.pythons[HERE], str(tmp_path))
     wheel = next(path for path in wheels if "tiny_shop" in path)
     again = build(dataclasses.replace(tiny, source=pathlib.Path(wheel), name="shop", imports=("json",)))
     assert again.path.name == "shop-1.0.0.tar"
-    description, _ = read_description(str(again.path), "shop", "1.0.0")
+    description, _files = read_description(str(again.path), "shop", "1.0.0")
     assert description.imports == ["json"]
 
 
@@ -245,6 +245,6 @@ def test_the_key_names_every_input(tiny: Wanted, tmp_path: pathlib.Path) -> None
 
 def test_facts_are_for_people_and_do_not_change_what_is_installed(tiny: Wanted) -> None:
     built = build(dataclasses.replace(tiny, facts={"fault": "slow"}))
-    description, _ = read_description(str(built.path), "tiny-shop", "1.0.0")
+    description, _files = read_description(str(built.path), "tiny-shop", "1.0.0")
     assert re.search(r'"fault": "slow"', description.text)
     assert isinstance(description, Description)
