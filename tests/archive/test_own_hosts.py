@@ -77,7 +77,7 @@ def run(home: Path, *arguments: str | Path) -> tuple[int, str]:
         cwd=home,
         ANSIBLE_COLLECTIONS_PATH=str(home / "collections"),
         ANSIBLE_PRIVATE_KEY_FILE=str(home / "lab/ssh/id_ed25519"),
-        ANSIBLE_SSH_ARGS=f"-o UserKnownHostsFile={home}/lab/ssh/known_hosts -o ControlMaster=auto -o ControlPersist=60s",
+        ANSIBLE_SSH_ARGS=f"-o UserKnownHostsFile={home}/lab/ssh/known_hosts -o ControlMaster=auto -o ControlPersist=1m",
         ANSIBLE_STDOUT_CALLBACK="nexod.infra.progress",
         ANSIBLE_CALLBACKS_ENABLED="nexod.infra.summary",
         **{
