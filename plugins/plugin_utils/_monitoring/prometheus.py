@@ -226,7 +226,9 @@ def _data_faults(settings: Settings, found: t.Mapping[str, t.Any]) -> list[str]:
     if any(folder == hidden or folder.startswith(f"{hidden}/") for hidden in HIDDEN):
         return [f"prometheus_data_dir is {folder}, which the sandbox of the unit hides; use a folder elsewhere"]
     used = list(found.get("data_dirs_in_use") or [])
-    if folder in used or not used or settings["ignore_existing_data"]:
+    # The running one's folder counts even if there are samples in the new one too: those are older.
+    moved = found.get("data_dir") in used and found["data_dir"] != folder
+    if settings["ignore_existing_data"] or not used or (folder in used and not moved):
         return []
     holder = f"of the unit {found['unit']['file']}" if used[0] == found["data_dir"] else "on this host"
     return [

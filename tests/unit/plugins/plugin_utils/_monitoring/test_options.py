@@ -90,6 +90,23 @@ def exporter_settings(**change: t.Any) -> dict[str, t.Any]:
             id="another role's samples",
         ),
         pytest.param(
+            {},
+            {
+                **DEBIAN,
+                "data_dirs_in_use": ["/srv/p", "/var/lib/prometheus/metrics2"],
+                "data_dir": "/srv/p",
+                "unit": {"file": "/etc/nexod/prometheus/current/prometheus.service"},
+            },
+            ["set prometheus_data_dir to /srv/p"],
+            id="back to older samples",
+        ),
+        pytest.param(
+            {},
+            {**DEBIAN, "data_dirs_in_use": ["/var/lib/prometheus/metrics2"], "data_dir": "", "unit": None},
+            [],
+            id="the package's own folder",
+        ),
+        pytest.param(
             {"ignore_existing_data": True},
             {**DEBIAN, "data_dirs_in_use": ["/var/lib/prometheus"], "data_dir": "", "unit": None},
             [],
