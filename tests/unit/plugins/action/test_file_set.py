@@ -15,7 +15,7 @@ from ansible_collections.nexod.infra.plugins.module_utils._files.file_set import
 
 Action = t.Callable[..., t.Any]
 ROOT = pathlib.Path(__file__).resolve().parents[4]
-TYPED = ROOT / "tests" / "fixtures" / "roles" / "typed_options"
+TYPED = ROOT / "tests" / "fixtures" / "roles" / "typed"
 
 
 def entries(action: Action, *rows: dict[str, t.Any], **variables: t.Any) -> dict[str, Entry]:
