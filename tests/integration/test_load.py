@@ -73,17 +73,18 @@ class Edge:
             time.sleep(0.1)
         pytest.fail(f"{name} is not ready after 20 s")
 
-    def bring(self, name: str, state: str) -> dict[str, t.Any]:
-        options = {"backend": "api", "name": name, "state": state, "least_serving": 1, "timeout": 30}
+    def set_state(self, name: str, state: str) -> dict[str, t.Any]:
+        options = {"backend": "api", "name": name, "state": state}
+        options |= {"least_serving": 1, "must_exist": True, "timeout": "30s"}
         return haproxy_server.apply(Haproxy(str(self.admin)), options, check_mode=False)
 
     def replace(self, name: str, release: t.Any) -> None:
         """One instance as roles/backend/tasks/replace.yml does it."""
-        assert self.bring(name, "drain")["requests"] == 0
+        assert self.set_state(name, "drain")["requests"] == 0
         self.running[name].terminate()
         assert self.running[name].wait(30) == 0
         self.start(name, release)
-        self.bring(name, "ready")
+        self.set_state(name, "ready")
 
 
 @pytest.fixture
@@ -120,7 +121,7 @@ def edge(migrated: t.Any, old: t.Any, tmp_path: Path) -> t.Iterator[Edge]:
             it.start(name, old)
         app.wait_for_port(port, haproxy)
         for name in instances:
-            it.bring(name, "ready")
+            it.set_state(name, "ready")
         yield it
         for process in running.values():
             process.kill()
@@ -185,7 +186,7 @@ def test_what_is_noticed_is_reported(edge: Edge, migrated: t.Any, old: t.Any, tm
         time.sleep(1)
         for name in edge.instances:
             edge.start(name, old)
-            edge.bring(name, "ready")
+            edge.set_state(name, "ready")
         load.mark("flushed")
         for key in migrated.redis.ask("--scan", "--pattern", "session:*").split():
             migrated.redis.ask("DEL", key)
