@@ -17,6 +17,7 @@ description:
   - If a trial follows the proof, such as M(nexod.infra.api_trial), O(settle=false) leaves the set unmarked until
     V(settled) or V(returned) ends the trial. A run that is killed meanwhile is followed by one that repeats all of it.
   - A service that is active but does not pass its proofs, although nothing changed, is restarted once.
+  - A service that was started with its first set and does not pass its proofs is stopped and disabled again.
   - A service whose program was replaced on disk since it started, such as by an upgrade of its package, is restarted
     too.
   - In check mode the unit is only looked at; one that does not exist yet is predicted to be enabled and started.

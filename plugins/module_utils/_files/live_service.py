@@ -297,7 +297,7 @@ def _take_back(unit: str, act: str, proofs: t.Sequence[Proof], files: FileSet | 
         return "It has no file set to return to"
     live = files.generation("live")
     if live is None:
-        return "No earlier set was ever live here, so it was left as it is"
+        return f"No earlier set was ever live here, so it was {_end_first(unit, act, timeout)}"
     if live == files.generation("current"):
         return "It runs the set that was live before, which has not changed"
     files.point_to("live")
@@ -313,6 +313,14 @@ def _take_back(unit: str, act: str, proofs: t.Sequence[Proof], files: FileSet | 
         if missing is None:
             return f"It was returned to its previous set ({live}), which serves again"
     return f"It was returned to its previous set ({live}), which does not pass its proofs either: {missing}"
+
+
+def _end_first(unit: str, act: str, timeout: float) -> str:
+    """Stop a service that did not run before: nobody may take an unproven one for deployed."""
+    if act != "start":
+        return "left as it is"
+    result = perform(unit, ["stop", "disable"], timeout)
+    return f"to be stopped again, which failed: {result.output}" if result.rc else "stopped again"
 
 
 def _for_any_set(proofs: t.Sequence[Proof]) -> list[Proof]:

@@ -240,6 +240,28 @@ def test_a_failing_systemctl_amid_the_proofs_is_rolled_back(deployed: FileSet, m
     assert deployed.generation("current") == deployed.generation("live")
 
 
+@pytest.mark.parametrize(
+    ("steps", "done", "outcome"),
+    [
+        pytest.param(["enable", "start"], ["stop", "disable"], "it was stopped again", id="it did not run before"),
+        pytest.param(["restart"], [], "it was left as it is", id="it ran before, with something else"),
+    ],
+)
+def test_a_first_set_without_proof_leaves_nothing_running_that_did_not_run_before(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, steps: list[str], done: list[str], outcome: str
+) -> None:
+    performed: list[list[str]] = []
+    monkeypatch.setattr(ls, "status_of", lambda _unit: RUNNING)
+    monkeypatch.setattr(ls, "perform", lambda _unit, steps, _timeout: performed.append(steps) or Result(0, "", ""))
+    monkeypatch.setattr(ls, "last_log_lines", lambda *_: "")
+    files = FileSet("a", str(tmp_path))
+    files.apply([entry("first")], [])
+    with pytest.raises(InfraError, match=outcome):
+        ls.roll_out("a", steps, [proof(url="http://127.0.0.1:9/")], files, timeout=0.2)
+    assert performed == [steps, *([done] if done else [])]
+    assert files.generation("live") is None
+
+
 @pytest.mark.parametrize("steps", [["stop"], ["disable --now"], []])
 def test_a_service_that_is_not_to_run_proves_nothing(deployed: FileSet, steps: list[str]) -> None:
     before = deployed.generation("live")
