@@ -54,6 +54,7 @@ class Postgres:
     port: int
     user: str = "owner"
     password: str = PASSWORD
+    socket: str = ""  # the folder of its socket
 
     def connect(self, database: str = "postgres", user: str = "postgres") -> t.Any:
         connection = psycopg2.connect(
@@ -101,10 +102,10 @@ def running_postgres(folder: Path) -> t.Iterator[Postgres]:
     run(initdb, "-D", str(data), "-U", "postgres", "-A", "scram-sha-256", f"--pwfile={secret}", "--no-sync")
     # Nothing writes but the tests: that something has written nothing is proven by the server's own counter.
     settings = f"-p {port} -c fsync=off -c autovacuum=off -c max_connections=50"
-    settings += " -c listen_addresses=127.0.0.1 -c unix_socket_directories="
+    settings += f" -c listen_addresses=127.0.0.1 -c unix_socket_directories={folder}"
     run(pg_ctl, "-D", str(data), "-o", settings, "-l", str(folder / "log"), "-w", "start")
     try:
-        server = Postgres("127.0.0.1", port)
+        server = Postgres("127.0.0.1", port, socket=str(folder))
         with contextlib.closing(server.connect()) as connection, connection.cursor() as cursor:
             cursor.execute("CREATE ROLE owner LOGIN PASSWORD %s", [PASSWORD])
         yield server

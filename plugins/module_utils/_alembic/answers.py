@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import socket
 import typing as t
 
+from ansible_collections.nexod.infra.plugins.module_utils._alembic.engine.address import accepts
 from ansible_collections.nexod.infra.plugins.module_utils._alembic.faults import Situation, fault
 from ansible_collections.nexod.infra.plugins.module_utils._alembic.url import place
 from ansible_collections.nexod.infra.plugins.module_utils._core.errors import InfraError
@@ -227,7 +227,7 @@ def interpret(
         why = failure["detail"] if failure else f"{python} does not exist"
         return Outcome(
             inspected=False,
-            database_missing=unreachable or not listens(database["host"], database["port"]),
+            database_missing=unreachable or not listens(database),
             warnings=(f"Cannot determine yet which revisions of {place(database)} are pending: {why}.",),
         )
     action, where = f"{verb} database", place(database)
@@ -272,9 +272,6 @@ def died(ended: Result, events: t.Sequence[Facts], python: str, timeout: float) 
     )
 
 
-def listens(host: str, port: int) -> bool:
-    try:
-        with socket.create_connection((host, port), timeout=3):
-            return True
-    except OSError:
-        return False
+def listens(database: Facts) -> bool:
+    """Whether anything accepts connections at one of the database's addresses."""
+    return any(accepts(*one) for one in database.get("candidates") or [(database["host"], database["port"])])

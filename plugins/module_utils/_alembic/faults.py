@@ -54,19 +54,52 @@ def listed(names: t.Any) -> str:
 
 
 def connection(event: Facts, situation: Situation) -> tuple[str, str]:
-    host, port = situation.database["host"], situation.database["port"]
+    where = situation.database.get("hosts") or f"{situation.database['host']}:{situation.database['port']}"
     cause = f"the connection failed: {event.get('detail') or ''}"
     state = str(event.get("sqlstate") or "")
     text = cause.lower()
-    if state == "28P01" or "password authentication failed" in text:
-        return cause, "Correct the user or the password in `url`. Write special characters as %XX."
-    if state == "3D000" or "does not exist" in text:
-        return cause, "Create the database first, or correct its name in `url`."
-    if state == "28000" or "pg_hba" in text:
-        return cause, f"Allow this host, user and database in pg_hba.conf of {host}."
-    if not event.get("listens", True):
-        return cause, f"Check that PostgreSQL runs on {host} and that no firewall blocks port {port}."
-    return cause, f"Check that {host}:{port} is up and accepts this host, and check the user and password."
+    return cause, next((advice for found, advice in CONNECTION if found(state, text)), "").format(where=where) or (
+        f"Check that {where} is up and accepts this host, and check the user and password."
+        if event.get("listens", True)
+        else f"Check that PostgreSQL runs on {where} and that no firewall blocks the port."
+    )
+
+
+# By SQLSTATE where the driver passes it on, otherwise by the server's or libpq's words.
+CONNECTION: tuple[tuple[t.Callable[[str, str], bool], str], ...] = (
+    (
+        lambda state, text: state == "28P01" or "password authentication failed" in text or "no password" in text,
+        "Correct the user or the password in `url`. Write special characters as %XX.",
+    ),
+    (
+        lambda state, text: state != "3D000" and 'role "' in text and "does not exist" in text,
+        "Create the user, or correct it in `url`.",
+    ),
+    (
+        lambda state, text: state == "3D000" or ("database" in text and "does not exist" in text),
+        "Create the database first, or correct its name in `url`.",
+    ),
+    (
+        lambda state, text: state == "28000" or "pg_hba" in text or "peer authentication" in text,
+        "Allow this host, user and database in pg_hba.conf of {where}.",
+    ),
+    (
+        lambda state, text: state == "53300" or "too many" in text,
+        "End connections that nobody uses, or raise max_connections of {where}.",
+    ),
+    (
+        lambda state, _text: state == "57P03",
+        "Wait until {where} has started, and run again.",
+    ),
+    (
+        lambda _state, text: "translate host name" in text or "name or service not known" in text,
+        "Correct the host in `url`, or the name server that this host uses.",
+    ),
+    (
+        lambda _state, text: "certificate" in text or "support ssl" in text,
+        "Correct sslmode and sslrootcert in `url` (with asyncpg: ssl), or the certificate of {where}.",
+    ),
+)
 
 
 def pooled(_event: Facts, situation: Situation) -> tuple[str, str]:

@@ -9,11 +9,9 @@ import tempfile
 import typing as t
 
 from ansible_collections.nexod.infra.plugins.module_utils._alembic.answers import Outcome, as_diff, with_sql
-from ansible_collections.nexod.infra.plugins.module_utils._alembic.url import read_url, secrets_of
+from ansible_collections.nexod.infra.plugins.module_utils._alembic.url import SHORTEST_SECRET, read_url, secrets_of
 from ansible_collections.nexod.infra.plugins.module_utils._core.edge import as_infra_error
 from ansible_collections.nexod.infra.plugins.module_utils._core.errors import InfraError
-
-SHORTEST_SECRET = 8  # a shorter text may be a word like any other
 
 
 def register_secrets(module: t.Any) -> None:

@@ -24,8 +24,14 @@ from ansible_collections.nexod.infra.plugins.module_utils._alembic import engine
 from ansible_collections.nexod.infra.plugins.module_utils._alembic.answers import read_events
 from ansible_collections.nexod.infra.plugins.module_utils._alembic.archive import other_interpreter, unpack_tree
 from ansible_collections.nexod.infra.plugins.module_utils._alembic.engine import main as _engine_main  # noqa: F401
+from ansible_collections.nexod.infra.plugins.module_utils._alembic.engine.address import VARIABLES, normal_url
 from ansible_collections.nexod.infra.plugins.module_utils._alembic.engine.protocol import URL_VARIABLE, Request
-from ansible_collections.nexod.infra.plugins.module_utils._alembic.url import redacted, secrets_of
+from ansible_collections.nexod.infra.plugins.module_utils._alembic.url import (
+    address_of,
+    redacted,
+    secrets_in,
+    secrets_of,
+)
 from ansible_collections.nexod.infra.plugins.module_utils._core.durations import milliseconds, seconds
 from ansible_collections.nexod.infra.plugins.module_utils._core.edge import translated
 from ansible_collections.nexod.infra.plugins.module_utils._core.errors import InfraError
@@ -106,6 +112,18 @@ def check_table(name: str | None) -> None:
         )
 
 
+def check_variables(url: str, environment: Facts | None) -> None:
+    """Refuse variables by which libpq would connect to another server than the URL names."""
+    named = [name for name in ("PGHOSTADDR", "PGSERVICE", "PGSERVICEFILE") if (environment or {}).get(name)]
+    if named and address_of(url).hosts:
+        raise InfraError(
+            "connect to the host in",
+            "`url`",
+            f"`environment` has {named[0]}, from which libpq takes another address",
+            f"Remove {named[0]} from `environment`, or write the address into `url`.",
+        )
+
+
 def application_name(label: str, host: str, command: str = "upgrade") -> str:
     """How a runner identifies itself to the server: at most 63 bytes, printable ASCII without quotes."""
     clean = re.sub(r"[^ -~]|['\"%\\]", "?", f"alembic_{command} {label}".strip() + f" on {host}")
@@ -146,6 +164,7 @@ def request_of(command: str, parameters: Facts, *, check: bool, events: str) -> 
             "command": command,
             "events": events,
             "linted": internal(parameters, "linted"),
+            "unset": [name for name in VARIABLES if name not in (parameters.get("environment") or {})],
         }
     )
 
@@ -168,7 +187,9 @@ def ask_engine(
     Returns how it ended, its events, and the interpreter that was used.
     """
     request = request_of(command, parameters, check=check, events="")
-    secrets = secrets_of(parameters["url"])
+    environment = parameters.get("environment")
+    check_variables(parameters["url"], environment)
+    secrets = (*secrets_of(parameters["url"]), *secrets_in(environment))
     timeout = seconds(parameters.get("timeout") or "1h", "timeout")
     check_table(request.audit_table)
     account = runs_as(parameters.get("user"), check=check)
@@ -190,7 +211,7 @@ def ask_engine(
         ended = run(
             [python, str(program)],
             timeout=timeout,
-            environment={**environment, URL_VARIABLE: parameters["url"]},
+            environment={**environment, URL_VARIABLE: normal_url(parameters["url"])},
             stdin=json.dumps(dataclasses.asdict(dataclasses.replace(request, events=str(events)))),
             cwd=os.sep,
             account=account,

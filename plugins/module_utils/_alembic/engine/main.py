@@ -61,6 +61,8 @@ def start() -> None:
     sys.path[:] = [folder for folder in sys.path if folder != archive]
     request = Request(**json.load(sys.stdin))
     url = os.environ.pop(URL_VARIABLE)
+    for name in request.unset:
+        os.environ.pop(name, None)
     if request.url_env:
         os.environ[request.url_env] = url
     code = run(request, url)

@@ -52,6 +52,7 @@ class Request:
     rebuild_invalid_indexes: bool = False
     render: bool = False
     stop_at_plan: bool = False
+    unset: list[str] = dataclasses.field(default_factory=list)  # inherited variables that name another server
 
 
 class Fault(Exception):  # noqa: N818  the name FaultError would suggest an InfraError, which the engine does not have

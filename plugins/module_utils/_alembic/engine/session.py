@@ -8,10 +8,10 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import re
-import socket
 import threading
 import typing as t
 
+from .address import read_address
 from .errors import message_of, sqlstate_of
 from .protocol import Events, Fault, Request
 
@@ -129,7 +129,8 @@ def connect(request: Request, url: str, events: Events) -> Session:
         raise Fault("no_driver", detail=str(error)) from error
     except Exception as error:
         facts = {"detail": message_of(error), "sqlstate": sqlstate_of(error)}
-        raise Fault("connect", **facts, listens=listens(url)) from error
+        # An SQLSTATE is a server's answer.
+        raise Fault("connect", **facts, listens=bool(facts["sqlstate"]) or read_address(url).listens()) from error
     pooled = pooled_by_transaction(admin, locking)
     if pooled and not request.via_pooler:
         raise Fault("pooled")
@@ -181,15 +182,3 @@ def pooled_by_transaction(first: AdminConnection, second: AdminConnection) -> bo
         if theirs == mine or first.value(process) != mine:
             return True
     return False
-
-
-def listens(url: str) -> bool:
-    """Whether anything accepts connections at the database's address."""
-    from sqlalchemy.engine import make_url  # noqa: PLC0415
-
-    parts = make_url(url)
-    try:
-        socket.create_connection((parts.host, parts.port or 5432), timeout=5).close()
-    except OSError:
-        return False
-    return True
