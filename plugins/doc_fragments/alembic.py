@@ -39,8 +39,8 @@ options:
       - The database's URL as SQLAlchemy reads it, with special characters written as V(%XX). It is secret and passed to
         the application in the environment only.
       - Host, port, user and database may stand in its query instead, such as V(?host=/run/postgresql) for a socket or
-        V(?host=HOST1:5432&host=HOST2:5432) for several hosts, but not in two places. A URL that can be read in two ways,
-        as with a raw V(@) in the password, is refused.
+        V(?host=HOST1:5432&host=HOST2:5432) for several hosts, but not in two places. A URL that can be read in
+        two ways, as with a raw V(@) in the password, is refused.
       - Use the database's direct address. For a transaction-mode pooler, see O(via_pooler).
     type: str
     required: true
