@@ -66,8 +66,8 @@ class ActionModule(ActionBase):  # type: ignore[misc]
             }
             done = run_process([sys.executable, *sys.argv, "--check"], environment=environment, timeout=timeout)
             name = pathlib.Path(str((context.CLIARGS.get("args") or ["deploy.yml"])[0]).rpartition(".infra.")[2]).stem
-            report = pathlib.Path(folder, f"{name}-plan.json")
-            if done.rc or not report.exists():
+            report = next(pathlib.Path(folder).rglob(f"{name}-plan.json"), None)
+            if done.rc or report is None:
                 raise InfraError(
                     ACTION,
                     "by a new one",

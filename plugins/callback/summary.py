@@ -13,11 +13,16 @@ author: The nexod.infra maintainers (@nexod)
 description:
   - Prints environment, version and revision before and after, keys flushed and sessions kept, the latency verdict,
     the duration of each stage, the changed hosts, the stand-ins in use, and the URLs to open.
-  - If the run failed, prints the stage, host and task with the full error.
-  - Writes the same to two files named after the playbook, JSON for programs and a page for people
-    (C(deploy.json) and C(deploy.html) for C(deploy.yml)).
+  - If the run failed, prints the stage, host and task with the first line of the error and its next step. The full
+    error has been printed where it happened.
+  - Writes the same to a directory of its own, C(<environment>/<time>-<playbook>), so that no run overwrites the report
+    of another one. The files are named after the playbook, JSON for programs and a page for people (C(deploy.json) and
+    C(deploy.html) for C(deploy.yml)). The link C(<environment>/latest) names the directory of the last run.
   - In check mode, lists each planned change by stage and host, and writes the list as Markdown too
     (C(deploy-plan.json), C(deploy-plan.html), C(deploy-plan.md)).
+  - Writes C(index.html), a page with the history of all runs that links to their reports. Reports are never deleted.
+    A directory that you delete disappears from the history with the next run.
+  - A run in which no stage ran, for example because of C(--tags) or C(--limit), writes no report.
   - Stages pass their facts to it with M(ansible.builtin.set_stats) under the key C(infra_summary).
   - Renews the environment's lock (M(nexod.infra.deploy_lock)) during the run, and releases it when the run ends,
     whether or not it failed.
@@ -40,7 +45,6 @@ import datetime
 import json
 import os
 import sys
-import tempfile
 import time
 import typing as t
 from pathlib import Path
@@ -56,16 +60,15 @@ from ansible_collections.nexod.infra.plugins.plugin_utils._deploy.renewal import
 from ansible_collections.nexod.infra.plugins.plugin_utils._report.changes import (
     Change,
     changes_of,
-    from_rows,
-    markdown_of,
 )
-from ansible_collections.nexod.infra.plugins.plugin_utils._report.html import page
+from ansible_collections.nexod.infra.plugins.plugin_utils._report.files import link_latest, write_history, write_report
 from ansible_collections.nexod.infra.plugins.plugin_utils._report.report import (
     Failure,
     Run,
     Stage,
     build,
     error_text,
+    outcome_of,
     render,
     stage_of,
 )
@@ -100,28 +103,20 @@ SINGLE_OPTIONS = {
 }
 
 
+NOTHING_RAN = (
+    "NOTHING WAS RUN: no stage matches the given --tags, --skip-tags and --limit. No report was written; the last one "
+    "is unchanged.\n"
+)
+
+
+def selected_tags(given: t.Mapping[str, t.Any]) -> tuple[list[str], list[str]]:
+    """The tags to which the run is restricted, and those that it skips; `all` restricts nothing."""
+    run, skip = (sorted(str(tag) for tag in given.get(name) or ()) for name in ("tags", "skip_tags"))
+    return [tag for tag in run if tag != "all"], skip
+
+
 def _now() -> str:
     return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-
-
-def as_markdown(report: t.Mapping[str, t.Any]) -> str:
-    """What a pull request shows of a plan."""
-    version = report["version"]["after"]
-    title = f"Plan: {Path(report['playbook']).stem} {report['environment']}{f' to {version}' if version else ''}"
-    faults = [f"{row['stage']} on {row['host']}: {row['message']}" for row in report["failures"]]
-    return markdown_of(title, from_rows(report["changes"]), faults)
-
-
-def write(folder: Path, name: str, text: str) -> Path:
-    """Write `text` below `folder` in one rename, readable by its owner only: errors may name internals."""
-    folder.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=folder, prefix=f".{name}.")
-    # Half a surrogate pair, as a file's name can hold one, becomes its escape: in JSON that is the same character.
-    with os.fdopen(handle, "w", encoding="utf-8", errors="backslashreplace") as stream:
-        stream.write(text)
-    target = folder / name
-    Path(temporary).replace(target)
-    return target
 
 
 def lock_command(state: str, lock: t.Mapping[str, t.Any], given: t.Mapping[str, t.Any]) -> list[str]:
@@ -144,13 +139,6 @@ def release(lock: t.Mapping[str, t.Any], given: t.Mapping[str, t.Any]) -> str:
     """Release the lock; returns why that failed, or nothing."""
     done = run_process(lock_command("released", lock, given), environment=lock_environment(lock), timeout=60)
     return "" if done.rc == 0 else (done.output.splitlines() or [f"rc {done.rc}"])[-1]
-
-
-def write_report(folder: Path, name: str, report: t.Mapping[str, t.Any]) -> list[Path]:
-    """Write the report for people and for programs; the names of the files differ only in their suffix."""
-    data = write(folder, f"{name}.json", json.dumps(report, indent=2, ensure_ascii=False, default=str) + "\n")
-    shown = [write(folder, f"{name}.html", page(report)), data]
-    return [*shown, write(folder, f"{name}.md", as_markdown(report))] if report["check_mode"] else shown
 
 
 class CallbackModule(CallbackBase):
@@ -176,6 +164,7 @@ class CallbackModule(CallbackBase):
         self._lock: dict[str, t.Any] = {}
         self._renewal: Renewal | None = None
         self._timeline = Timeline(self._begun)
+        self._has_stages = False
 
     def v2_playbook_on_start(self, playbook: t.Any) -> None:
         self._playbook = Path(playbook._file_name).name
@@ -184,6 +173,7 @@ class CallbackModule(CallbackBase):
         self._end_stage()
         self._play = play
         self._stage_name = stage_of(play.get_name())
+        self._has_stages = self._has_stages or bool(self._stage_name)
 
     def v2_playbook_on_task_start(self, task: t.Any, is_conditional: bool) -> None:
         """A play whose hosts have all failed starts no task: its stage did not run."""
@@ -304,9 +294,12 @@ class CallbackModule(CallbackBase):
         self._end_stage()
         self._release_lock()
         facts = stats.custom.get("_run", {}).get("infra_summary") or {}
-        if not facts and not self._stages:
-            return
         hosts = {host: stats.summarize(host) for host in sorted(stats.processed)}
+        if not facts and not self._stages:
+            if self._has_stages and outcome_of(hosts) == "ok":
+                self._display.display(NOTHING_RAN, color=C.COLOR_ERROR)
+            return
+        tags, skip_tags = selected_tags(context.CLIARGS)
         run = Run(
             playbook=self._playbook,
             check_mode=bool(context.CLIARGS.get("check")),
@@ -319,15 +312,23 @@ class CallbackModule(CallbackBase):
             failures=self._failures,
             changes=self._changes,
             timeline=self._timeline.rows(),
+            limit=str(context.CLIARGS.get("subset") or ""),
+            tags=tags,
+            skip_tags=skip_tags,
         )
         report = build(run, facts)
-        name = Path(self._playbook).stem + ("-plan" if run.check_mode else "")
-        written: list[Path] = []
-        try:
-            written = write_report(Path(self.get_option("report_dir")), name, report)
-        except OSError as error:
-            self._display.warning(
-                f"Cannot write the report: {error}. Make the folder writable, or set NEXOD_REPORT_DIR."
-            )
+        written = self._write(report)
         color = C.COLOR_OK if report["outcome"] == "ok" else C.COLOR_ERROR
         self._display.display("\n".join(render(report, [str(path) for path in written])) + "\n", color=color)
+
+    def _write(self, report: t.Mapping[str, t.Any]) -> list[Path]:
+        """The files that could be written. Neither the report nor the history is worth a failed run."""
+        folder, written = Path(self.get_option("report_dir")), []
+        try:
+            written = write_report(folder, report)
+            link_latest(written[0].parent)
+            written.append(write_history(folder))
+        except OSError as error:
+            what = "the link and the history of the reports" if written else "the report"
+            self._display.warning(f"Cannot write {what}: {error}. Make the folder writable, or set NEXOD_REPORT_DIR.")
+        return written

@@ -12,7 +12,7 @@ version_added: "1.0.0"
 author: The nexod.infra maintainers (@nexod)
 description:
   - Runs the current command again with C(--check), and compares its list of changes with that of a plan
-    (C(.report/deploy-plan.json)) that was made and approved earlier.
+    (C(.report/production/20261125T193422Z-deploy-plan/deploy-plan.json)) that was made and approved earlier.
   - If they differ, fails and lists each difference. Nothing has been changed then.
   - Runs on the controller. Options of the command line (C(--limit), C(--tags), extra variables) must be the same as for
     the plan.
@@ -31,7 +31,7 @@ options:
 EXAMPLES = r"""
 - name: Check that the deploy does what was approved
   nexod.infra.approved_plan:
-    plan: .report/deploy-plan.json
+    plan: .report/production/20261125T193422Z-deploy-plan/deploy-plan.json
 """
 
 RETURN = r"""

@@ -18,6 +18,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
+# The report of the lab's last run.
+LATEST = ROOT / ".report" / "lab" / "latest"
 EDGE = "http://10.213.77.61"
 HOSTS = {
     *("api-1", "api-2", "cache-1", "db-1", "db-2", "db-3", "edge-1", "grafana-1", "monitoring-1", "pooler-1"),
@@ -56,8 +58,7 @@ def run(*argv: str, report: str = "", quiet: bool = False, **environment: str) -
     """Run a command in the checkout, show its output as it comes, and read the report that it has left."""
     report = report or ("deploy-plan" if "plan" in argv else "deploy")
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("ANSIBLE_", "NEXOD_", "MAKE"))}
-    path = ROOT / ".report" / f"{report}.json"
-    path.unlink(missing_ok=True)
+    latest = LATEST.resolve()
     begun, lines = time.monotonic(), []
     with subprocess.Popen(
         argv,
@@ -76,7 +77,9 @@ def run(*argv: str, report: str = "", quiet: bool = False, **environment: str) -
                 sys.stdout.write(f"    {line}")
                 sys.stdout.flush()
             lines.append(line)
-    found = json.loads(path.read_text()) if path.exists() else {}
+    path = LATEST / f"{report}.json"
+    # The link is as before where the run has left no report.
+    found = json.loads(path.read_text()) if LATEST.resolve() != latest and path.exists() else {}
     return Done(process.returncode, "".join(lines), found, time.monotonic() - begun)
 
 

@@ -13,6 +13,7 @@ import pytest
 from ansible_collections.nexod.infra.tests.lab.support import (
     EDGE,
     HOSTS,
+    LATEST,
     ROOT,
     UNHURRIED,
     difference,
@@ -113,7 +114,7 @@ def test_plan_says_the_upgrade_and_does_not_do_it(lab) -> None:
     assert get("/health")["version"] == "1.0.0"
     assert difference(before, snapshot()) == []
     PLANNED["1.1.0"] = done.changes()
-    APPROVED.write_text((ROOT / ".report" / "deploy-plan.json").read_text())
+    APPROVED.write_text((LATEST / "deploy-plan.json").read_text())
     assert [secret for secret in secrets() if secret in done.said] == []
 
 

@@ -293,10 +293,13 @@ def lines_of(changes: t.Sequence[Change]) -> list[str]:
     return lines
 
 
-def markdown_of(title: str, changes: t.Sequence[Change], failures: t.Sequence[str] = ()) -> str:
-    """The list as Markdown, for a pull request."""
-    counts = [f"{sum(c.action == action for c in changes)} to {action}" for action in ACTIONS]
-    lines = [f"## {title}", "", ", ".join(counts) if changes else "Nothing to change.", ""]
+def markdown_of(title: str, changes: t.Sequence[Change], failures: t.Sequence[str] = (), failed: bool = False) -> str:
+    """The list as Markdown, for a pull request. A plan that `failed` lists the least that would change."""
+    counts = ", ".join(f"{sum(c.action == action for c in changes)} to {action}" for action in ACTIONS)
+    incomplete = f"**The plan failed: this list is incomplete.** At least {counts}"
+    unknown = "**The plan failed: what would change is not known.**"
+    complete = counts if changes else "Nothing to change."
+    lines = [f"## {title}", "", (incomplete if changes else unknown) if failed else complete, ""]
     lines += [f"- **failed:** {text}" for text in failures] + ([""] if failures else [])
     for stage, hosts in grouped(changes).items():
         number = sum(len(objects) for rows in hosts.values() for _action, _kind, objects in rows)

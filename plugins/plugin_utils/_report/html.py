@@ -25,7 +25,13 @@ from ansible_collections.nexod.infra.plugins.plugin_utils._report.parts import (
     task_of,
     ticked,
 )
-from ansible_collections.nexod.infra.plugins.plugin_utils._report.report import duration, headline
+from ansible_collections.nexod.infra.plugins.plugin_utils._report.report import (
+    UNKNOWN,
+    duration,
+    headline,
+    is_incomplete_plan,
+    selection_text,
+)
 from ansible_collections.nexod.infra.plugins.plugin_utils._report.style import STYLE
 
 # Even if something got past the escaping, it could neither run nor load anything.
@@ -60,6 +66,9 @@ def _head(report: Facts) -> Markup:
     begun = ["started ", el("time", {"datetime": started}, moment(started))] if started else None
     hosts = len(report.get("hosts") or {})
     note = "Nothing was changed. This is what a run would do." if report.get("check_mode") else None
+    if is_incomplete_plan(report):
+        note = "Nothing was changed. The plan failed, so this is not all that a run would do."
+    selection = selection_text(report)
     return el(
         "header",
         None,
@@ -74,6 +83,7 @@ def _head(report: Facts) -> Markup:
                 el("span", None, f"took {duration(number(report.get('seconds')))}"),
                 el("span", None, begun) if begun else None,
                 el("span", None, count(hosts, "host")) if hosts else None,
+                el("span", None, el("code", None, selection)) if selection else None,
             ),
             el("p", {"class": "note"}, note) if note else None,
         ),
@@ -165,6 +175,14 @@ def _rows(verdict: Facts | None) -> list[Facts]:
     return [row for row in (verdict or {}).get("rows") or () if isinstance(row, dict)]
 
 
+def _changed_hosts(report: Facts, changed: int, hosts: int) -> str | None:
+    if not hosts:
+        return None
+    if is_incomplete_plan(report):
+        return f"at least {changed} of {hosts}" if changed else "not known"
+    return f"{changed} of {hosts}"
+
+
 def _facts(report: Facts) -> Child:
     planned = bool(report.get("check_mode"))
     version, version_note = step(report.get("version"))
@@ -190,7 +208,7 @@ def _facts(report: Facts) -> Child:
             el("span", {"class": kind}, f"{SIGNS[kind]} {word}") if word else None,
             f"{met} of {count(len(rows), 'target')} met" if rows else "",
         ),
-        _fact(mode, f"{len(changed)} of {len(hosts)}" if hosts else None),
+        _fact(mode, _changed_hosts(report, len(changed), len(hosts))),
     ]
     shown = [card for card in cards if card]
     return el("dl", {"class": "facts"}, shown) if shown else None
@@ -333,17 +351,26 @@ def _stage_changes(stage: str, changes: t.Sequence[Facts]) -> Markup:
     )
 
 
+def _no_change(report: Facts) -> str:
+    if is_incomplete_plan(report):
+        return f"{UNKNOWN[:1].upper()}{UNKNOWN[1:]}."
+    if report.get("outcome") != "ok":
+        return "Nothing, up to the failure."
+    return "Nothing. Everything is as declared."
+
+
 def _changes(report: Facts) -> Child:
     heading = "What would change" if report.get("check_mode") else "What changed"
     changes = [row for row in report.get("changes") or () if isinstance(row, dict)]
     if changes:
-        return section(heading, [_stage_changes(*pair) for pair in by(changes, "stage").items()])
+        note = el("p", None, "The plan failed, so this list is incomplete.") if is_incomplete_plan(report) else None
+        return section(heading, note, [_stage_changes(*pair) for pair in by(changes, "stage").items()])
     hosts = report.get("hosts") or {}
     if not hosts:
         return None
     names = [str(host) for host in report.get("changed_hosts") or ()]
     if not names:
-        return section(heading, el("p", None, "Nothing. Everything is as declared."))
+        return section(heading, el("p", None, _no_change(report)))
     chips = []
     for host in names:
         tasks = int(number((hosts.get(host) or {}).get("changed")))

@@ -27,11 +27,19 @@ QUIET_KEYS = frozenset(
         *("diff", "end", "error", "exception", "failed", "invocation", "module_stderr", "module_stdout", "msg"),
         *("results", "start", "stderr", "stderr_lines", "stdout", "stdout_lines", "unreachable"),
         *("validate_args_context", "warnings"),
+        # Expressions of a role's author, with names that are the role's own.
+        *("evaluated_to", "failed_when_result", "failed_when_suppressed_exception", "false_condition", "skip_reason"),
+        *("ansible_index_var", "ansible_loop"),
     ]
 )
+# What ansible.builtin.assert says on its own behalf: only then its expression is the message.
+BARE_ASSERTIONS = ("", "Assertion failed")
 STREAMS = ("stdout", "stderr", "module_stdout", "module_stderr")
 
 Facts = t.Mapping[str, t.Any]
+
+#: What a plan that failed can say where it has found nothing.
+UNKNOWN = "not known, because the plan failed"
 
 
 @dataclasses.dataclass
@@ -71,6 +79,9 @@ class Run:
     failures: t.Sequence[Failure]
     changes: t.Sequence[Change] = ()
     timeline: t.Sequence[Facts] = ()
+    limit: str = ""
+    tags: t.Sequence[str] = ()
+    skip_tags: t.Sequence[str] = ()
 
 
 def error_text(result: t.Mapping[str, t.Any]) -> str:
@@ -86,6 +97,8 @@ def error_text(result: t.Mapping[str, t.Any]) -> str:
         if text and text not in "\n".join(parts):
             parts += [f"{name}:", *[f"  {line}" for line in text.splitlines()]]
     rest = {key: value for key, value in result.items() if key not in QUIET_KEYS and not key.startswith("_ansible")}
+    if str(result.get("msg") or "") not in BARE_ASSERTIONS:
+        rest.pop("assertion", None)
     for key, value in sorted(rest.items()):
         shown = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
         parts.append(f"{key}: {shown}")
@@ -142,6 +155,7 @@ def build(run: Run, facts: Facts) -> dict[str, t.Any]:
         "playbook": run.playbook,
         "check_mode": run.check_mode,
         "environment": facts.get("environment") or run.environment,
+        "selection": {"limit": run.limit, "tags": list(run.tags), "skip_tags": list(run.skip_tags)},
         "started": run.started,
         "finished": run.finished,
         "seconds": round(run.seconds, 1),
@@ -209,10 +223,28 @@ def _verdict(verdict: Facts | None) -> list[str]:
     ]
 
 
+def is_incomplete_plan(report: Facts) -> bool:
+    """Whether a plan ended before it had seen everything: what it lists is then the least that would change."""
+    return bool(report.get("check_mode")) and report.get("outcome") != "ok"
+
+
 def _changed(report: Facts) -> str:
     changed = report["changed_hosts"]
     names = f": {', '.join(changed)}" if changed else ""
+    if is_incomplete_plan(report):
+        return f"at least {len(changed)} of {len(report['hosts'])} hosts{names}" if changed else UNKNOWN
     return f"{len(changed)} of {len(report['hosts'])} hosts{names}"
+
+
+def selection_text(report: Facts) -> str:
+    """The options by which the run was restricted to some stages or hosts, as they are given; empty without any."""
+    chosen = report.get("selection") or {}
+    given = {
+        "--limit": str(chosen.get("limit") or ""),
+        "--tags": ",".join(chosen.get("tags") or ()),
+        "--skip-tags": ",".join(chosen.get("skip_tags") or ()),
+    }
+    return " ".join(f"{option} {value}" for option, value in given.items() if value)
 
 
 def headline(report: Facts) -> str:
@@ -232,6 +264,7 @@ def _facts(report: Facts) -> list[tuple[str, list[str]]]:
         for stage in report["stages"]
     ]
     rows = [
+        ("selection", [selection_text(report)]),
         ("version", [version]),
         ("revision", [revision + _migrations(report) if revision else ""]),
         ("cache", [_cache(report["cache"])]),
@@ -245,17 +278,28 @@ def _facts(report: Facts) -> list[tuple[str, list[str]]]:
     return [(label, kept) for label, lines in rows if (kept := [line for line in lines if line])]
 
 
+def next_step_of(failure: Facts) -> str:
+    """The next step of a failure with an error of this collection; empty for any other."""
+    error = failure.get("error")
+    return str(error.get("next_step") or "") if isinstance(error, dict) else ""
+
+
 def _failures(report: Facts) -> list[str]:
-    """Each distinct failure once, with all hosts that had it."""
-    grouped: dict[tuple[str, str, str, str], list[str]] = {}
+    """Each distinct failure once, with all hosts that had it: the first line and the next step.
+
+    The full text has been printed where it happened, before Ansible's recap, and is in the files of the report.
+    """
+    grouped: dict[tuple[str, ...], list[str]] = {}
     for failure in report["failures"]:
-        key = (failure["stage"], failure["task"], failure["path"], failure["message"])
+        key = (failure["stage"], failure["task"], failure["message"], next_step_of(failure))
         grouped.setdefault(key, []).append(failure["host"])
     lines: list[str] = []
-    for (stage, task, path, message), hosts in grouped.items():
-        lines += ["", f"failed in stage {stage or '(none)'} on {', '.join(dict.fromkeys(hosts))}: {task}"]
-        lines += [f"  {path}"] if path else []
-        lines += [f"  {line}" for line in message.splitlines()]
+    for (stage, task, message, next_step), hosts in grouped.items():
+        first, _newline, rest = message.partition("\n")
+        lines += ["", f"failed in stage {stage or '(none)'} on {', '.join(dict.fromkeys(hosts))}: {task}", f"  {first}"]
+        lines += [f"  -> {line}" for line in next_step.splitlines()]
+        if rest.strip() and rest.strip() != next_step.strip():
+            lines.append("  (the full text is above, where it failed, and in the report)")
     return lines
 
 
@@ -268,11 +312,18 @@ def render(report: Facts, written_to: t.Sequence[str] = ()) -> list[str]:
     return lines + _planned(report) + _failures(report)
 
 
+def planned_heading(report: Facts, has_changes: bool) -> str:
+    """What a plan says above its list of changes, or instead of one. A plan that failed never says "nothing"."""
+    if is_incomplete_plan(report):
+        if has_changes:
+            return "would change, at least (the plan failed, so this list is incomplete), by stage and host:"
+        return "what would change is " + UNKNOWN
+    return "would change, by stage and host:" if has_changes else "nothing would change"
+
+
 def _planned(report: Facts) -> list[str]:
     """The list of planned changes. After a deploy, the same list is only in the files of the report."""
     changes = from_rows(report.get("changes") or ())
     if not report["check_mode"]:
         return []
-    if not changes:
-        return ["", "nothing would change"]
-    return ["", "would change, by stage and host:", *(f"  {line}" for line in lines_of(changes))]
+    return ["", planned_heading(report, bool(changes)), *(f"  {line}" for line in lines_of(changes))]

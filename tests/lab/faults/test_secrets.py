@@ -100,7 +100,7 @@ def test_no_secret_is_seen(standing, tmp_path: Path, ci: str) -> None:
     assert found_in(plan.said, wanted) == []
     assert found_in(done.said, wanted) == []
     assert found_in("\n".join(processes), wanted) == []
-    for path in (ROOT / ".report").iterdir():
+    for path in (ROOT / ".report").rglob("*"):
         if path.is_file():
             assert found_in(path.read_text(errors="replace"), wanted) == [], path.name
     for host in sorted(HOSTS):

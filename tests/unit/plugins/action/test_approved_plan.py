@@ -36,7 +36,9 @@ def again(monkeypatch: pytest.MonkeyPatch, report: t.Any, rc: int = 0) -> list[l
     def run(argv: list[str], *, environment: dict[str, str], timeout: float) -> Result:
         commands.append(argv)
         if report is not None:
-            (pathlib.Path(environment["NEXOD_REPORT_DIR"]) / "deploy-plan.json").write_text(json.dumps(report))
+            folder = pathlib.Path(environment["NEXOD_REPORT_DIR"]) / "lab" / "20261125T193422Z-deploy-plan"
+            folder.mkdir(parents=True)
+            (folder / "deploy-plan.json").write_text(json.dumps(report))
         return Result(rc, "it says this", "")
 
     monkeypatch.setattr(approved_plan, "run_process", run)

@@ -97,7 +97,7 @@ def play(tmp_path: Path):
             check=False,
         )
         name = "deploy-plan.json" if "--check" in arguments else "deploy.json"
-        report = tmp_path / ".report" / name
+        report = tmp_path / ".report" / "lab" / "latest" / name
         return done.returncode, done.stdout + done.stderr, json.loads(report.read_text())
 
     return run
@@ -119,12 +119,13 @@ def test_a_run_reads_well(play, tmp_path: Path) -> None:
     assert (report["outcome"], report["environment"], report["failures"]) == ("ok", "lab", [])
     assert [stage["name"] for stage in report["stages"]] == ["preflight", "backend", "caches"]
     assert report["stages"][0]["seconds"] >= 2.5
-    folder = tmp_path / ".report"
-    assert f"  report     {folder}/deploy.html\n             {folder}/deploy.json\n" in said
+    folder = (tmp_path / ".report" / "lab" / "latest").resolve()
+    index = tmp_path / ".report" / "index.html"
+    assert f"  report     {folder}/deploy.html\n             {folder}/deploy.json\n             {index}\n" in said
     for name in ("deploy.json", "deploy.html"):
-        assert ((tmp_path / ".report" / name).stat().st_mode & 0o777) == 0o600
-    assert sorted(path.name for path in (tmp_path / ".report").iterdir()) == ["deploy.html", "deploy.json"]
-    page = (tmp_path / ".report" / "deploy.html").read_text()
+        assert ((folder / name).stat().st_mode & 0o777) == 0o600
+    assert sorted(path.name for path in folder.iterdir()) == ["deploy.html", "deploy.json"]
+    page = (folder / "deploy.html").read_text()
     assert "<h1>lab: deploy done</h1>" in page
     assert CANARY not in page
 
@@ -148,7 +149,10 @@ def test_a_failure_is_text_and_named_at_the_end(play) -> None:
     assert rc == 2
     assert "FAILED       here            run | Fail" in said
     assert "      Cannot x: y.\n      Do z.\n" in said
-    assert "failed in stage backend on here: run | Fail" in said
+    # In full once, where it happened; then Ansible's recap; then the summary, with the first line only.
+    in_full, _recap, end = said.partition("PLAY RECAP")
+    assert (in_full.count("Do z."), end.count("Do z.")) == (1, 0)
+    assert "failed in stage backend on here: run | Fail\n  Cannot x: y.\n" in end
     assert report["outcome"] == "failed"
     assert report["failures"][0]["message"] == "Cannot x: y.\nDo z."
     assert [(stage["name"], stage["failed"]) for stage in report["stages"]] == [("preflight", False), ("backend", True)]
@@ -179,7 +183,52 @@ def test_check_mode_says_would(play, tmp_path: Path) -> None:
     assert not (tmp_path / "written").exists()
     assert f"    + create  file      {tmp_path}/written" in said
     assert [(row["action"], row["object"]) for row in report["changes"]][-1] == ("create", f"{tmp_path}/written")
-    assert f"+ create file {tmp_path}/written" in (tmp_path / ".report" / "deploy-plan.md").read_text()
+    assert f"+ create file {tmp_path}/written" in (tmp_path / ".report/lab/latest/deploy-plan.md").read_text()
+
+
+def test_a_plan_that_failed_never_says_nothing(play, tmp_path: Path) -> None:
+    rc, said, _report = play("--check", "-e", "fails=true", "-e", "target=/dev/null/x")
+    assert rc != 0
+    latest = tmp_path / ".report/lab/latest"
+    for text in (said, (latest / "deploy-plan.html").read_text(), (latest / "deploy-plan.md").read_text()):
+        assert "nothing would change" not in text.lower()
+        assert "nothing to change" not in text.lower()
+        assert "Everything is as declared" not in text
+        assert "because the plan failed" in text or "The plan failed" in text
+
+
+def test_no_run_overwrites_the_report_of_another(play, tmp_path: Path) -> None:
+    _rc, _said, failed = play("-e", "fails=true")
+    _rc, said, _report = play()
+    reports = [json.loads(path.read_text()) for path in (tmp_path / ".report").glob("lab/2*/deploy.json")]
+    assert sorted(report["outcome"] for report in reports) == ["failed", "ok"]
+    assert failed in reports
+    history = (tmp_path / ".report" / "index.html").read_text()
+    assert history.index("lab: deploy done") < history.index("lab: deploy FAILED")
+    for path in (tmp_path / ".report").glob("lab/2*/deploy.html"):
+        assert f'href="{path.relative_to(tmp_path / ".report")}"' in history, said
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        pytest.param(["--tags", "nothing"], id="tags"),
+        pytest.param(["--skip-tags", "all"], id="skipped tags"),
+        pytest.param(["--limit", "away"], id="limit"),
+    ],
+)
+def test_a_run_of_nothing_says_so_and_leaves_the_last_report(play, tmp_path: Path, arguments: list[str]) -> None:
+    _rc, _said, failed = play("-e", "fails=true")
+    _rc, said, latest = play(*arguments)
+    assert "NOTHING WAS RUN" in said
+    assert latest == failed
+    assert len(list((tmp_path / ".report").glob("lab/2*"))) == 1
+
+
+def test_a_restricted_run_says_to_what(play) -> None:
+    _rc, said, report = play("--limit", "here", "--skip-tags", "x,y")
+    assert "  selection  --limit here --skip-tags x,y\n" in said
+    assert report["selection"] == {"limit": "here", "tags": [], "skip_tags": ["x", "y"]}
 
 
 def test_a_real_run_never_says_would(play) -> None:

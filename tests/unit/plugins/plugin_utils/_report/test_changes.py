@@ -269,3 +269,7 @@ def test_lines_and_markdown_name_stage_host_and_thing() -> None:
     assert "! run service restart api" in text
     assert "- **failed:** backend on api-1: no" in text
     assert "Nothing to change." in markdown_of("Plan", [])
+    assert "The plan failed: this list is incomplete.** At least 1 to create" in markdown_of("Plan", plan, failed=True)
+    unknown = markdown_of("Plan", [], ["preflight on localhost: no"], failed=True)
+    assert "The plan failed: what would change is not known." in unknown
+    assert "Nothing to change." not in unknown

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import typing as t
 
 import pytest
@@ -80,6 +81,19 @@ def test_duration(seconds: float, said: str) -> None:
         ),
         pytest.param({"msg": "bad: err", "stderr": "err"}, "bad: err", id="stream repeated in msg"),
         pytest.param({"msg": "x", "argument_spec_data": {"a": 1}}, "x", id="no pages of specification"),
+        pytest.param(
+            {"msg": "Verdict missed.", "assertion": "__verify_verdict.ok", "evaluated_to": False},
+            "Verdict missed.",
+            id="an assertion with a message of its own",
+        ),
+        pytest.param(
+            {"msg": "Assertion failed", "assertion": "a == b", "evaluated_to": False},
+            "Assertion failed\nassertion: a == b",
+            id="an assertion without one",
+        ),
+        pytest.param(
+            {"msg": "x", "failed_when_result": True, "false_condition": "__a.b"}, "x", id="no expressions of a role"
+        ),
         pytest.param({}, "no message", id="nothing"),
     ],
 )
@@ -189,11 +203,81 @@ TOLD = {
                 "  stages     backend                1.0 s   failed here",
                 "",
                 "failed in stage backend on a, b: api : run | Prove it live",
-                "  roles/api/tasks/run.yml:1",
                 "  Cannot x.",
-                "  Do y.",
+                "  (the full text is above, where it failed, and in the report)",
             ],
             id="the same failure on two hosts is said once",
+        ),
+        pytest.param(
+            {
+                "hosts": {"a": FAILED},
+                "failures": [
+                    dataclasses.replace(
+                        a_failure("a", "Cannot x y: z.\nDo that."), error={"cause": "z", "next_step": "Do that."}
+                    )
+                ],
+                "stages": [],
+            },
+            {},
+            [
+                "lab: deploy FAILED in 1 min 12 s",
+                "  changed    0 of 1 hosts",
+                "",
+                "failed in stage backend on a: api : run | Prove it live",
+                "  Cannot x y: z.",
+                "  -> Do that.",
+            ],
+            id="the next step of an error of ours",
+        ),
+        pytest.param(
+            {"check_mode": True, "stages": [], "hosts": {"a": FAILED, "b": OK}, "failures": [a_failure("a", "No.")]},
+            {},
+            [
+                "lab: deploy FAILED in 1 min 12 s, check mode: nothing was changed",
+                "  to change  not known, because the plan failed",
+                "",
+                "what would change is not known, because the plan failed",
+                "",
+                "failed in stage backend on a: api : run | Prove it live",
+                "  No.",
+            ],
+            id="a plan that failed before it found a change",
+        ),
+        pytest.param(
+            {
+                "check_mode": True,
+                "stages": [],
+                "hosts": {"a": {**CHANGED, "failures": 1}, "b": OK},
+                "failures": [a_failure("a", "No.")],
+                "changes": [Change("backend", "a", "run", "service", "restart api")],
+                "limit": "a,localhost",
+            },
+            {},
+            [
+                "lab: deploy FAILED in 1 min 12 s, check mode: nothing was changed",
+                "  selection  --limit a,localhost",
+                "  to change  at least 1 of 2 hosts: a",
+                "",
+                "would change, at least (the plan failed, so this list is incomplete), by stage and host:",
+                "  [backend]",
+                "    a",
+                "      > run     service   restart api",
+                "",
+                "failed in stage backend on a: api : run | Prove it live",
+                "  No.",
+            ],
+            id="a plan that failed after it found a change",
+        ),
+        pytest.param(
+            {"check_mode": True, "stages": [], "hosts": {"a": OK}},
+            {},
+            [
+                "lab: deploy done in 1 min 12 s, check mode: nothing was changed",
+                "  to change  0 of 1 hosts",
+                "",
+                "nothing would change",
+            ],
+            id="a plan without changes",
         ),
     ],
 )

@@ -1,0 +1,103 @@
+# Copyright: (c) 2026, the nexod.infra maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The list of all runs, as rows and as a page that links to the report of each."""
+
+from __future__ import annotations
+
+import typing as t
+import urllib.parse
+
+from ansible_collections.nexod.infra.plugins.plugin_utils._report.html import POLICY, kind_of, title
+from ansible_collections.nexod.infra.plugins.plugin_utils._report.markup import Child, Markup, el
+from ansible_collections.nexod.infra.plugins.plugin_utils._report.parts import (
+    Facts,
+    badge,
+    count,
+    moment,
+    number,
+    table,
+)
+from ansible_collections.nexod.infra.plugins.plugin_utils._report.report import duration, selection_text
+from ansible_collections.nexod.infra.plugins.plugin_utils._report.style import STYLE
+
+WORDS = {"ok": "done", "bad": "failed", "plan": "plan", "muted": "unknown"}
+
+
+class Row(t.TypedDict):
+    """One run: `directory` is relative to the folder of all reports, `name` that of its files without their suffix."""
+
+    directory: str
+    name: str
+    environment: str
+    title: str
+    kind: str
+    selection: str
+    started: str
+    seconds: float
+    version: str
+    changed: int
+    failed_in: list[str]
+
+
+def row_of(report: Facts, directory: str, name: str) -> Row:
+    """What the list shows of a report."""
+    return {
+        "directory": directory,
+        "name": name,
+        "environment": str(report.get("environment") or ""),
+        "title": title(report),
+        "kind": kind_of(report),
+        "selection": selection_text(report),
+        "started": str(report["started"]),
+        "seconds": number(report.get("seconds")),
+        "version": str((report.get("version") or {}).get("after") or ""),
+        "changed": len(report.get("changed_hosts") or ()),
+        "failed_in": sorted({str(row.get("stage") or "no stage") for row in report.get("failures") or ()}),
+    }
+
+
+def _cells(row: Row) -> list[Child]:
+    address = urllib.parse.quote(f"{row['directory']}/{row['name']}.html")
+    word = WORDS[row["kind"]] if row["kind"] in WORDS else WORDS["muted"]
+    where = f" in {', '.join(row['failed_in'])}" if row["failed_in"] else ""
+    selection = el("div", {"class": "small muted"}, el("code", None, row["selection"])) if row["selection"] else None
+    return [
+        el("time", {"datetime": row["started"], "class": "num"}, moment(row["started"])),
+        [el("a", {"href": address}, row["title"]), selection],
+        badge(row["kind"] if row["kind"] in WORDS else "muted", word + where),
+        row["version"],
+        count(row["changed"], "host"),
+        el("span", {"class": "num"}, duration(row["seconds"])),
+    ]
+
+
+def history_page(rows: t.Sequence[Row]) -> str:
+    """The page, newest run first. The same rows always result in the same page."""
+    heads = ["Started", "Run", "Outcome", "Version", "Changed", "Took"]
+    environments = dict.fromkeys(row["environment"] or "unnamed environment" for row in rows)
+    head = el(
+        "head",
+        None,
+        el("meta", {"charset": "utf-8"}),
+        el("meta", {"http-equiv": "Content-Security-Policy", "content": POLICY}),
+        el("meta", {"name": "viewport", "content": "width=device-width, initial-scale=1"}),
+        el("meta", {"name": "color-scheme", "content": "light dark"}),
+        el("title", None, "History of all runs"),
+        el("style", None, Markup(STYLE)),
+    )
+    sections = [
+        el(
+            "section",
+            None,
+            el("h2", None, name),
+            table(
+                heads,
+                [_cells(row) for row in rows if (row["environment"] or "unnamed environment") == name],
+                f"Runs of {name}, newest first",
+            ),
+        )
+        for name in sorted(environments)
+    ]
+    body = el("body", None, el("main", None, el("h1", None, "History of all runs"), sections))
+    return f"<!DOCTYPE html>\n{el('html', {'lang': 'en'}, head, body)}\n"
