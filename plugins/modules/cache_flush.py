@@ -15,7 +15,7 @@ description:
   - Walks the keys with C(SCAN) and deletes the selected ones with C(UNLINK), on all primaries in parallel. Deletion
     counts come from the server.
   - Works with a single server, a server with replicas, a server found through Sentinel, and a cluster.
-  - Keys may contain any bytes. Prefixes are taken literally, including glob characters.
+  - Keys may contain any bytes.
   - A prefix or pattern that could match a protected key is refused before the first deletion, and each key is checked
     again before it is deleted.
   - After a lost connection, a failover, or slots that moved, the module waits and repeats the walk where it was
@@ -26,7 +26,9 @@ description:
 extends_documentation_fragment: [nexod.infra.cache, nexod.infra.durations, nexod.infra.internal]
 options:
   prefixes:
-    description: Keys that begin with one of these are deleted.
+    description:
+      - Keys that begin with one of these are deleted. O(prefixes) or O(patterns) is required.
+      - Taken literally. One with an asterisk or a question mark is refused, because it was probably meant as a pattern.
     type: list
     elements: str
     default: []
@@ -38,7 +40,16 @@ options:
     elements: str
     default: []
   protect:
-    description: Keys that begin with one of these are kept. Required, unless O(protect_nothing=true).
+    description:
+      - Keys that begin with one of these are kept. Required, unless O(protect_nothing=true).
+      - An entry with glob characters, such as V(*:session:*), protects the keys that begin with what it matches and,
+        besides, those that begin with its text as it stands. It never protects less than one of the two.
+      - A prefix or pattern that could match a key under a prefix in this list is refused. Where only an entry with a
+        glob is concerned, the keys that it matches are left out of the deletion.
+      - White space at an end and characters with a meaning in regular expressions, shells or SQL (C(^ $ | % .*) and
+        others) are refused, so that none of them is taken literally without notice. A backslash before such a
+        character makes it ordinary.
+      - A warning names each entry that protects no key.
     type: list
     elements: str
     default: []
@@ -46,6 +57,10 @@ options:
     description: Confirms that every key may be deleted.
     type: bool
     default: false
+  minimum_protected:
+    description: Fail before the first deletion if fewer keys than this are protected. V(0) does not count beforehand.
+    type: int
+    default: 0
   max_latency_ms:
     description:
       - How long a C(PING) on a separate connection may take, in milliseconds. If it takes longer, fewer keys are
@@ -90,7 +105,8 @@ EXAMPLES = r"""
     url: rediss://flusher@cache.example:6379/0
     password: "{{ infra_cache_password }}"
     prefixes: ["api:", "user:", "query:"]
-    protect: ["session:"]
+    protect: ["session:", "*:session:*"]
+    minimum_protected: 1
 
 - name: Flush gently, through Sentinel
   nexod.infra.cache_flush:
@@ -131,6 +147,11 @@ sessions_kept:
   returned: success, if the server could be reached
   type: int
   sample: 40
+protected:
+  description: Number of keys after the flush for each entry of O(protect).
+  returned: success, if the server could be reached
+  type: dict
+  sample: {"session:": 40}
 complete:
   description: Whether all keys were walked; false if O(max_keys) ended the flush.
   returned: success, if the server could be reached
@@ -204,10 +225,10 @@ from ansible_collections.nexod.infra.plugins.module_utils._cache.flush import (
     rights,
     warnings_of,
 )
-from ansible_collections.nexod.infra.plugins.module_utils._cache.globs import read_selection
 from ansible_collections.nexod.infra.plugins.module_utils._cache.module import register_secrets, require_client
 from ansible_collections.nexod.infra.plugins.module_utils._cache.pacing import Limits
 from ansible_collections.nexod.infra.plugins.module_utils._cache.progress import Progress, progress_file
+from ansible_collections.nexod.infra.plugins.module_utils._cache.selection import read_selection
 from ansible_collections.nexod.infra.plugins.module_utils._cache.server import (
     CONNECTION,
     CONNECTION_RULES,
@@ -228,6 +249,7 @@ ARGUMENTS = {
     "patterns": {"type": "list", "elements": "str", "default": []},
     "protect": {"type": "list", "elements": "str", "default": []},
     "protect_nothing": {"type": "bool", "default": False},
+    "minimum_protected": {"type": "int", "default": 0},
     "max_latency_ms": {"type": "float", "default": 5},
     "max_keys_per_second": {"type": "int", "default": 0, "no_log": False},
     "deadline": {"type": "str", "default": "300s"},
@@ -264,14 +286,22 @@ def main() -> None:
             translated(ACTION, target.name),
             refusals_as_errors(ACTION, target, lambda: rights(cache, selection)),
         ):
-            flushed = Flush(cache, selection, limits, check=module.check_mode, report=reporter(module, write)).run()
-    for warning in warnings_of(flushed, limits):
+            flushed = Flush(
+                cache,
+                selection,
+                limits,
+                check=module.check_mode,
+                report=reporter(module, write),
+                minimum_protected=given["minimum_protected"],
+            ).run()
+    for warning in warnings_of(flushed, limits, selection):
         module.warn(warning)
     module.exit_json(
         changed=flushed.total > 0,
         deleted=dict(flushed.deleted),
         deleted_total=flushed.total,
         sessions_kept=flushed.kept,
+        protected=dict(flushed.protected),
         complete=flushed.complete,
         nodes=[tally.report() for tally in flushed.nodes],
         totals=flushed.totals(),

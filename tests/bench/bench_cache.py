@@ -68,11 +68,11 @@ print(took[len(took) // 2], took[int(len(took) * 0.99)], took[-1])
 OURS = """
 import json, sys
 sys.path.insert(0, sys.argv[1])
-from ansible_collections.nexod.infra.plugins.module_utils._cache import flush, globs, pacing, server
+from ansible_collections.nexod.infra.plugins.module_utils._cache import flush, pacing, selection, server
 port, guard = int(sys.argv[2]), float(sys.argv[3])
-selection = globs.read_selection(["api:"], [], ["session:"], waived=False)
+asked = selection.read_selection(["api:"], [], ["session:"], waived=False)
 cache = server.Cache(server.Target("127.0.0.1", port))
-done = flush.Flush(cache, selection, pacing.Limits(max_latency_ms=guard), check=False).run()
+done = flush.Flush(cache, asked, pacing.Limits(max_latency_ms=guard), check=False).run()
 print(json.dumps({"seconds": done.seconds, "deleted": done.total}))
 """
 # The module with its arguments as Ansible gives them. Not ru_maxrss: a program that was started by a larger one begins

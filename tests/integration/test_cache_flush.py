@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ansible_collections.nexod.infra.plugins.module_utils._cache import flush as cache_flush
-from ansible_collections.nexod.infra.plugins.module_utils._cache import globs, info, namespace, pacing
+from ansible_collections.nexod.infra.plugins.module_utils._cache import info, namespace, pacing, selection
 from ansible_collections.nexod.infra.plugins.module_utils._cache import server as cache_server
 from ansible_collections.nexod.infra.plugins.module_utils._core.errors import InfraError
 
@@ -50,7 +50,7 @@ def flush(
     **target: t.Any,
 ) -> cache_flush.Flushed:
     """As the module does it."""
-    asked = globs.read_selection(prefixes, patterns, ["session:"], waived=False)
+    asked = selection.read_selection(prefixes, patterns, ["session:"], waived=False)
     given: dict[str, t.Any] = {
         "host": server.host,
         "port": server.port,
@@ -475,15 +475,17 @@ def test_nothing_ever_deletes_a_protected_key(
     ends: list[bytes],
 ) -> None:
     try:
-        selection = globs.read_selection(prefixes, patterns, protect, waived=False)
+        asked = selection.read_selection(prefixes, patterns, protect, waived=False)
     except InfraError:
         return
     cache.client.flushdb()
-    there = {*keys, *(prefix + end for prefix in selection.protected_prefixes for end in (*ends, *keys))}
+    there = {*keys, *(prefix + end for prefix in asked.protected_prefixes for end in (*ends, *keys))}
     cache.client.mset(dict.fromkeys(there, b"x"))
     target = cache_server.Target(cache.host, cache.port, password=cache.password)
-    cache_flush.Flush(cache_server.Cache(target), selection, pacing.Limits(max_latency_ms=0), check=False).run()
+    cache_flush.Flush(cache_server.Cache(target), asked, pacing.Limits(max_latency_ms=0), check=False).run()
     left = set(cache.client.keys())
-    assert {key for key in there if key.startswith(selection.protected_prefixes)} <= left
+    assert {key for key in there if asked.protects(key)} <= left
     # And what was asked for is gone: by the server's own reading of the same globs.
-    assert not [key for selector in selection.selectors for key in cache.client.keys(selector.glob_text)]
+    assert not [
+        key for selector in asked.selectors for key in cache.client.keys(selector.glob_text) if not asked.protects(key)
+    ]

@@ -67,6 +67,27 @@ def test_flush_refuses(cache: RedisServer, arguments: dict[str, t.Any], words: s
     assert words in module("cache_flush", **reach(cache), **arguments)["msg"]
 
 
+def test_protect_takes_globs_and_warns_of_what_protects_nothing(cache: RedisServer) -> None:
+    cache.client.mset({"spring:session:sessions:1": "x", "spring:cache:1": "x", "session:1": "x"})
+    asked = {"prefixes": ["spring:"], "protect": ["*session*", "nowhere:"]}
+    for check in (True, False):
+        done = module("cache_flush", check=check, **reach(cache), **asked)
+        assert (done["deleted_total"], done["sessions_kept"]) == (1, 2)
+        assert done["protected"] == {"*session*": 2, "nowhere:": 0}
+        assert 'No key is protected by "nowhere:"' in str(done["warnings"])
+    assert sorted(cache.client.keys()) == [b"session:1", b"spring:session:sessions:1"]
+
+
+@pytest.mark.parametrize("check", [False, True])
+def test_the_floor_of_protected_keys_holds_before_the_first_deletion(cache: RedisServer, check: bool) -> None:
+    cache.client.mset({"api:1": "x", "session:1": "x"})
+    asked = {"prefixes": ["api:"], "protect": ["session:"]}
+    failed = module("cache_flush", check=check, **reach(cache), **asked, minimum_protected=2)
+    assert "1 keys are protected, and minimum_protected is 2" in failed["msg"]
+    assert cache.client.dbsize() == 2
+    assert module("cache_flush", check=check, **reach(cache), **asked, minimum_protected=1)["deleted_total"] == 1
+
+
 @pytest.mark.parametrize("missing", ["redis", "hiredis"])
 @pytest.mark.parametrize("name", ["cache_flush", "cache_info", "cache_namespace"])
 def test_the_package_that_is_missing_is_named(tmp_path: Path, name: str, missing: str) -> None:

@@ -16,7 +16,7 @@ import threading
 import time
 import typing as t
 
-from ansible_collections.nexod.infra.plugins.module_utils._cache.globs import Selection, assigned
+from ansible_collections.nexod.infra.plugins.module_utils._cache.globs import assigned
 from ansible_collections.nexod.infra.plugins.module_utils._cache.pacing import (
     Budget,
     DeadlineError,
@@ -27,6 +27,7 @@ from ansible_collections.nexod.infra.plugins.module_utils._cache.pacing import (
     Unguarded,
 )
 from ansible_collections.nexod.infra.plugins.module_utils._cache.progress import Progress
+from ansible_collections.nexod.infra.plugins.module_utils._cache.selection import Selection, silent_no_op
 from ansible_collections.nexod.infra.plugins.module_utils._cache.server import (
     TRANSIENT,
     Cache,
@@ -71,6 +72,7 @@ class Tally:
     matched: int = 0
     deleted: list[int] = dataclasses.field(default_factory=list)  # for each selector
     protected: int = 0
+    protected_by: list[int] = dataclasses.field(default_factory=list)  # for each entry of protect
     walks: int = 0
     walked: int = 0  # about how many keys the current walk has passed
     swept: bool = False  # all keys were walked; the protected ones are still to be counted
@@ -108,6 +110,7 @@ class Flushed:
     seconds: float
     kept: int
     complete: bool
+    protected: t.Mapping[str, int] = dataclasses.field(default_factory=dict)
 
     @property
     def total(self) -> int:
@@ -170,6 +173,25 @@ def sweep(
     read_replies()
 
 
+def count_protected(connection: Connection, selection: Selection, guard: Guard | Unguarded) -> tuple[int, list[int]]:
+    """How many protected keys there are, and how many for each entry, in a walk of its own, each counted once."""
+    protections = selection.protections
+    found, by_entry = Distinct(), [Distinct() for _entry in protections]
+
+    def count(keys: list[bytes]) -> tuple[int, ReadReplies]:
+        protected: set[bytes] = set()
+        for protection, counted in zip(protections, by_entry, strict=True):
+            mine = [key for key in keys if protection.matches(key)]
+            counted.new(mine)
+            protected.update(mine)
+        found.new(protected)
+        return 0, no_replies
+
+    if protections:
+        sweep(connection, selection.scan_protected, guard, Budget(Limits(deadline=0)), count)
+    return len(found), [len(counted) for counted in by_entry]
+
+
 class Walk:
     """The flush of one primary, once from its first key to its last."""
 
@@ -205,7 +227,7 @@ class Walk:
             process = self._count if self.check else self._unlink
             sweep(self.connection, self.selection.scan, guard, self.budget, process, passed=self._passed)
         tally.swept = True
-        tally.protected = self._protected(guard)
+        tally.protected, tally.protected_by = count_protected(self.connection, self.selection, guard)
         self._measure(1)
         tally.complete = not self.budget.used_up
 
@@ -222,8 +244,10 @@ class Walk:
 
     def _assigned(self, keys: list[bytes]) -> list[list[bytes]]:
         """The keys of each selector. The last check before keys are deleted."""
-        groups = assigned(keys, self.selection.selectors)
         self.tally.scanned += len(keys)
+        for protects in self.selection.protected_globs:
+            keys = [key for key in keys if not protects(key)]
+        groups = assigned(keys, self.selection.selectors)
         self.tally.matched += sum(map(len, groups))
         if any(any_protected(group, self.selection.protected_prefixes) for group in groups):
             raise InfraError(
@@ -280,18 +304,6 @@ class Walk:
         if refused:
             raise refused
 
-    def _protected(self, guard: Guard | Unguarded) -> int:
-        """How many protected keys there are, in a walk of its own, each counted once."""
-        found, prefixes = Distinct(), self.selection.protected_prefixes
-
-        def count(keys: list[bytes]) -> tuple[int, ReadReplies]:
-            found.new(key for key in keys if key.startswith(prefixes))
-            return 0, no_replies
-
-        if prefixes:
-            sweep(self.connection, self.selection.scan_protected, guard, Budget(Limits(deadline=0)), count)
-        return len(found)
-
 
 class Flush:
     """The flush of the whole cache: rounds of walks, until every primary was walked without a disturbance."""
@@ -304,9 +316,10 @@ class Flush:
         *,
         check: bool,
         report: t.Callable[[Progress], None] = not_reported,
+        minimum_protected: int = 0,
     ) -> None:
         self.cache, self.selection, self.limits, self.check = cache, selection, limits, check
-        self.report = report
+        self.report, self.minimum_protected = report, minimum_protected
         self.began = time.monotonic()
         self.tallies: dict[str, Tally] = {}
         self.disturbances: dict[str, str] = {}  # in this round, by node
@@ -331,10 +344,17 @@ class Flush:
         now = [self.tallies[node.name] for node in nodes]
         kept = sum(tally.protected for tally in now)
         complete = all(tally.complete for tally in now)
-        return Flushed(deleted, list(self.tallies.values()), time.monotonic() - self.began, kept, complete)
+        protected = {
+            protection.name: sum(tally.protected_by[place] for tally in now if tally.protected_by)
+            for place, protection in enumerate(self.selection.protections)
+        }
+        seconds = time.monotonic() - self.began
+        return Flushed(deleted, list(self.tallies.values()), seconds, kept, complete, protected)
 
     def _rounds(self) -> list[Node]:
         nodes = self.cache.primaries()
+        if self.minimum_protected:
+            self._require_protected(nodes)
         budget = Budget(self.limits, len(nodes))
         idle_since = time.monotonic()  # when a round last deleted anything
         while todo := [node for node in nodes if not self._walked(node)]:
@@ -348,6 +368,21 @@ class Flush:
                 idle_since = time.monotonic()
             nodes = self._primaries_after_round(idle_since, budget, nodes)
         return nodes
+
+    def _require_protected(self, nodes: t.Sequence[Node]) -> None:
+        """Fail before the first deletion if there are fewer protected keys than there should be."""
+        count = 0
+        for node in nodes:
+            with contextlib.closing(self.cache.connection(node)) as connection:
+                count += count_protected(connection, self.selection, Unguarded())[0]
+        if count < self.minimum_protected:
+            raise InfraError(
+                ACTION,
+                self.cache.target.name,
+                f"{count} keys are protected, and minimum_protected is {self.minimum_protected}",
+                "Check that protect names the keys as the application writes them, or lower minimum_protected. "
+                "Nothing was deleted.",
+            )
 
     def _primaries_after_round(self, idle_since: float, budget: Budget, nodes: list[Node]) -> list[Node]:
         """The primaries after a round; after a disturbance, once they can be determined again."""
@@ -468,8 +503,18 @@ def rights(cache: Cache, selection: Selection) -> str:
     return rights_of(cache.target, keys, COMMANDS, clustered=cache.clustered)
 
 
-def warnings_of(flushed: Flushed, limits: Limits) -> list[str]:
-    warnings = []
+def warnings_of(flushed: Flushed, limits: Limits, selection: Selection) -> list[str]:
+    warnings = [
+        f'No key is protected by "{name}" of protect. If there should be some, compare its spelling with the keys '
+        "(cache_info names their prefixes): what is spelled otherwise is not protected."
+        for name, count in flushed.protected.items()
+        if not count
+    ]
+    warnings += [
+        f'"{selector.name}" matched no key, and {reason}.'
+        for selector in selection.selectors
+        if not flushed.deleted.get(selector.name) and (reason := silent_no_op(selector))
+    ]
     if not flushed.complete:
         warnings.append(f"The flush ended at max_keys ({limits.max_keys}): there may be more keys to delete.")
     median = (flushed.totals()["latency_ms"] or {}).get("p50") or 0

@@ -33,24 +33,15 @@ class Selector:
     matches: t.Callable[[bytes], t.Any]
 
 
-@dataclasses.dataclass(frozen=True)
-class Selection:
-    """All that is to be flushed, and the prefixes whose keys are kept."""
-
-    selectors: tuple[Selector, ...]
-    protected_prefixes: tuple[bytes, ...]
-
-    @property
-    def scan(self) -> bytes:
-        return superset(self.selectors)
-
-    @property
-    def scan_protected(self) -> bytes:
-        return superset([_literal("", prefix) for prefix in self.protected_prefixes])
-
-
-def raw(text: str) -> bytes:
-    return text.encode("utf-8", "surrogateescape")
+def raw(text: str, option: str = "the name") -> bytes:
+    """The bytes of a name in an option; a surrogate that stands for no byte is refused."""
+    try:
+        return text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError as error:
+        shown = text.encode("unicode_escape").decode()
+        raise InfraError(
+            "encode", f'{option} "{shown}"', "it contains half a character (a surrogate)", "Write it in UTF-8."
+        ) from error
 
 
 def escaped(literal: bytes) -> bytes:
@@ -129,6 +120,29 @@ def reaches(glob: Glob, prefix: bytes) -> bool:
     return bool(places)
 
 
+def prefix_of(glob: Glob) -> bytes | None:
+    """The prefix that `glob` is equal to; None if it is more than a prefix."""
+    places = [place for place in glob[:-1] if place is not None and len(place) == 1]
+    if not glob or glob[-1] is not None or len(places) != len(glob) - 1:
+        return None
+    return bytes(byte for place in places for byte in place)
+
+
+def rendered(glob: Glob) -> bytes:
+    """`glob` as text."""
+    parts = []
+    for allowed in glob:
+        if allowed is None:
+            parts.append(b"*")
+        elif allowed == EVERY_BYTE:
+            parts.append(b"?")
+        elif len(allowed) == 1:
+            parts.append(escaped(bytes(allowed)))
+        else:
+            parts.append(b"[" + escaped(bytes(sorted(allowed))) + b"]")
+    return b"".join(parts)
+
+
 def tester(glob: Glob) -> t.Callable[[bytes], t.Any]:
     """A function that tests whether a key matches."""
     parts = []
@@ -162,38 +176,8 @@ def superset(selectors: t.Sequence[Selector]) -> bytes:
         return escaped(bytes(common)) + b"[" + escaped(bytes(sorted(union))) + b"]*"
 
 
-def read_selection(
-    prefixes: t.Sequence[str], patterns: t.Sequence[str], protect: t.Sequence[str], *, waived: bool
-) -> Selection:
-    """What is deleted and what is kept; refuses whatever could match a protected key."""
-    if not protect and not waived:
-        raise InfraError(
-            "flush without",
-            '"protect"',
-            "no prefix is given whose keys must be kept",
-            "Set it, for example protect: [session:], or set protect_nothing: true if every key may be deleted.",
-        )
-    if protect and waived:
-        raise InfraError("flush with", '"protect_nothing"', "protect is not empty", "Remove one of the two options.")
-    if not all(protect):
-        raise InfraError(
-            "protect prefix", '""', "an empty prefix matches every key", "List the prefixes whose keys must be kept."
-        )
-    protected_prefixes = tuple(raw(prefix) for prefix in protect)
-    selectors = (*map(_prefix, prefixes), *map(_pattern, patterns))
-    for selector in selectors:
-        for prefix, name in zip(protected_prefixes, protect, strict=True):
-            if reaches(selector.glob, prefix):
-                raise InfraError(
-                    "flush prefix" if selector.prefix is not None else "flush pattern",
-                    f'"{selector.name}"',
-                    f'it matches keys under the protected prefix "{name}"',
-                    "Use one that does not match them, or remove it. Nothing was deleted.",
-                )
-    return Selection(selectors, protected_prefixes)
-
-
-def _prefix(name: str) -> Selector:
+def prefix_selector(name: str) -> Selector:
+    """The keys that begin with `name`, an entry of `prefixes`."""
     if not name:
         raise InfraError(
             "flush prefix",
@@ -201,24 +185,34 @@ def _prefix(name: str) -> Selector:
             "an empty prefix matches every key",
             'List the prefixes to flush, for example api: and user:. For every key, use the pattern "*".',
         )
-    return _literal(name, raw(name))
+    text = raw(name, "prefixes")
+    if wildcards := [letter for letter in "*?" if letter in name]:
+        raise InfraError(
+            "flush prefix",
+            f'"{name}"',
+            f'it contains "{wildcards[0]}", and a prefix has no wildcards',
+            f'Use the prefix without it, or write it in patterns; there "\\{wildcards[0]}" is the character itself.',
+        )
+    return literal(name, text)
 
 
-def _literal(name: str, literal: bytes) -> Selector:
-    text = escaped(literal) + b"*"
-    return Selector(name, text, parse(text), literal, lambda key: key.startswith(literal))
+def literal(name: str, prefix: bytes) -> Selector:
+    text = escaped(prefix) + b"*"
+    return Selector(name, text, parse(text), prefix, lambda key: key.startswith(prefix))
 
 
-def _pattern(name: str) -> Selector:
+def pattern_selector(name: str) -> Selector:
+    """The keys that match `name`, an entry of `patterns`."""
+    text = raw(name, "patterns")
     try:
-        glob = parse(raw(name))
+        glob = parse(text)
     except ValueError as error:
         raise InfraError(
             "flush pattern", f'"{name}"', f"it contains {error}", "Rewrite it without that. Nothing was deleted."
         ) from error
     if not glob:
         raise InfraError("flush pattern", '""', "it matches nothing", "Remove it.")
-    return Selector(name, raw(name), glob, None, tester(glob))
+    return Selector(name, text, glob, None, tester(glob))
 
 
 def assigned(keys: t.Sequence[bytes], selectors: t.Sequence[Selector]) -> list[list[bytes]]:

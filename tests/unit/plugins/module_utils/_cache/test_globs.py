@@ -6,7 +6,7 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from ansible_collections.nexod.infra.plugins.module_utils._cache import globs
+from ansible_collections.nexod.infra.plugins.module_utils._cache import globs, selection
 from ansible_collections.nexod.infra.plugins.module_utils._core.errors import InfraError
 
 
@@ -75,13 +75,13 @@ def test_a_pattern_that_could_reach_a_session_is_refused(glob: str, reached: boo
     assert globs.reaches(globs.parse(globs.raw(glob)), b"session:") is reached
     if reached:
         with pytest.raises(InfraError, match='matches keys under the protected prefix "session:"'):
-            globs.read_selection(["api:"], [glob], ["session:"], waived=False)
+            selection.read_selection(["api:"], [glob], ["session:"], waived=False)
 
 
 @pytest.mark.parametrize("prefix", ["", "s", "session", "session:", "session:abc"])
 def test_a_prefix_that_reaches_a_session_is_refused(prefix: str) -> None:
     with pytest.raises(InfraError):
-        globs.read_selection(["api:", prefix], [], ["session:"], waived=False)
+        selection.read_selection(["api:", prefix], [], ["session:"], waived=False)
 
 
 @pytest.mark.parametrize(
@@ -97,9 +97,9 @@ def test_a_prefix_that_reaches_a_session_is_refused(prefix: str) -> None:
 def test_protection_is_named_or_waived_by_name(protect: list[str], waived: bool, refused: bool) -> None:
     if refused:
         with pytest.raises(InfraError):
-            globs.read_selection(["api:"], [], protect, waived=waived)
+            selection.read_selection(["api:"], [], protect, waived=waived)
     else:
-        assert globs.read_selection(["api:"], [], protect, waived=waived).protected_prefixes == tuple(
+        assert selection.read_selection(["api:"], [], protect, waived=waived).protected_prefixes == tuple(
             map(str.encode, protect)
         )
 
@@ -119,11 +119,11 @@ def test_protection_is_named_or_waived_by_name(protect: list[str], waived: bool,
     ],
 )
 def test_keys_are_walked_once(prefixes: list[str], patterns: list[str], asked_for: bytes) -> None:
-    assert globs.read_selection(prefixes, patterns, [], waived=True).scan == asked_for
+    assert selection.read_selection(prefixes, patterns, [], waived=True).scan == asked_for
 
 
 def test_a_key_is_the_first_one_s() -> None:
-    selectors = globs.read_selection(["api:", "api:1", "b"], ["*"], [], waived=True).selectors
+    selectors = selection.read_selection(["api:", "api:1", "b"], ["*"], [], waived=True).selectors
     keys = [b"api:1", b"api:1", b"b", b"c", b"api:\xff"]
     assert globs.assigned(keys, selectors) == [[b"api:1", b"api:1", b"api:\xff"], [], [b"b"], [b"c"]]
 
@@ -135,9 +135,9 @@ keys = st.one_of(words.map(globs.raw), st.binary(max_size=8))
 STEADY = settings(max_examples=600, deadline=None, suppress_health_check=[HealthCheck.filter_too_much])
 
 
-def read(prefixes: list[str], patterns: list[str], protect: list[str]) -> globs.Selection | None:
+def read(prefixes: list[str], patterns: list[str], protect: list[str]) -> selection.Selection | None:
     try:
-        return globs.read_selection(prefixes, patterns, protect, waived=False)
+        return selection.read_selection(prefixes, patterns, protect, waived=False)
     except InfraError:
         return None
 
@@ -231,7 +231,7 @@ def test_what_matches_under_a_prefix_is_known_to_reach_it(glob: str, prefix: byt
 @given(prefixes=st.lists(words, max_size=3), patterns=st.lists(words, min_size=1, max_size=3), key=keys)
 def test_the_server_is_asked_for_every_key_that_is_wanted(prefixes: list[str], patterns: list[str], key: bytes) -> None:
     try:
-        asked = globs.read_selection(prefixes, patterns, [], waived=True)
+        asked = selection.read_selection(prefixes, patterns, [], waived=True)
     except InfraError:
         assume(False)
         return
