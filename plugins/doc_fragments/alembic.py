@@ -90,11 +90,20 @@ options:
   lock_timeout:
     description:
       - How long a statement waits for a lock on a table, as a duration. All other queries on the table queue behind it
-        for that long, so keep it short. V(0) is no limit. It does not apply to C(CONCURRENTLY) statements, which block
-        nobody.
+        for that long, so keep it short. V(0) is no limit. For C(CONCURRENTLY) statements, see
+        O(concurrent_lock_timeout).
+      - An C(env.py) or a revision that sets another one is overridden before the next revision, with a warning.
       - A number without a unit is seconds, not milliseconds as in PostgreSQL's own setting of this name.
     type: str
     default: 200ms
+  concurrent_lock_timeout:
+    description:
+      - How long a C(CONCURRENTLY) statement waits for one other transaction, as a duration, such as for an idle session
+        that can still see the old state. Nobody queues behind it meanwhile. V(0) is no limit.
+      - After that the run fails and names the session. Such a statement is not retried, because it would begin anew.
+    type: str
+    default: 5min
+    version_added: "1.1.0"
   statement_timeout:
     description:
       - How long one statement may take, as a duration. V(0) is no limit. It does not apply to C(CONCURRENTLY)

@@ -89,22 +89,38 @@ def applied_in_full(events: t.Sequence[Facts]) -> list[dict[str, t.Any]]:
     ]
 
 
+def settings_text(found: Facts) -> str:
+    return " and ".join(f"{name} to {value}" for name, value in found.items())
+
+
+EVENT_WARNINGS: dict[str, t.Callable[[Facts], str]] = {
+    "index_dropped": lambda event: (
+        f"Index {event['index']} was invalid, left by a run that was killed. "
+        f"It was dropped, and revision {event['revision']} builds it again."
+    ),
+    "retry": lambda event: (
+        f"Revision {event['revision']} did not get its lock (SQLSTATE {event['sqlstate']}) and was retried."
+    ),
+    "left_out": lambda event: f"env.py itself would run this statement, which the plan skipped: {event['statement']}",
+    "lock_lost": lambda _event: (
+        "The lock between runners was lost during the run: its connection was closed, or uses a pooler."
+    ),
+    "overridden": lambda event: (
+        f"env.py or an earlier revision had set {settings_text(event['found'])}"
+        f"; revision {event['revision']} ran with the limits of this task. Remove the statement, or set the options of "
+        "the same name."
+    ),
+    "side_failed": lambda event: (
+        f"The run could not {event['what']}: {event['detail']}. The migration itself is not affected."
+    ),
+    "audit_failed": lambda event: f"The audit table {event['table']} could not be written: {event['detail']}.",
+}
+
+
 def event_warning(event: Facts) -> str:
     """What a person should know of this event; empty for most."""
-    if event["event"] == "index_dropped":
-        return (
-            f"Index {event['index']} was invalid, left by a run that was killed. "
-            f"It was dropped, and revision {event['revision']} builds it again."
-        )
-    if event["event"] == "retry":
-        return f"Revision {event['revision']} did not get its lock (SQLSTATE {event['sqlstate']}) and was retried."
-    if event["event"] == "left_out":
-        return f"env.py itself would run this statement, which the plan skipped: {event['statement']}"
-    if event["event"] == "lock_lost":
-        return "The lock between runners was lost during the run: its connection was closed, or uses a pooler."
-    if event["event"] == "audit_failed":
-        return f"The audit table {event['table']} could not be written: {event['detail']}."
-    return ""
+    found = EVENT_WARNINGS.get(event["event"])
+    return found(event) if found else ""
 
 
 def warnings_of(events: t.Sequence[Facts]) -> tuple[str, ...]:
@@ -132,12 +148,18 @@ def progress(events: t.Sequence[Facts]) -> str:
             return f"revision {event['number']} of {event['of']}: {event['revision']} {event['doc']}".strip()
         if event["event"] == "retry":
             return f"revision {event['revision']} waits for a table lock, {event['left']} retries left"
+        if event["event"] == "blocked":
+            return f"waiting for {', '.join(named_session(one) for one in event['blockers'])}"
         if event["event"] == "waiting":
             holder = event["holder"]
             return f"waiting for another runner, pid {holder['pid']} ({holder['program']})" if holder else ""
         if event["event"] == "final":
             return "verifying"
     return ""
+
+
+def named_session(one: Facts) -> str:
+    return f"pid {one['pid']} ({one['program'] or 'no name'} of {one['user']}, {one['state']})"
 
 
 def facts_of(events: t.Sequence[Facts]) -> dict[str, t.Any]:
@@ -232,19 +254,34 @@ def interpret(
         )
     action, where = f"{verb} database", place(database)
     if failure:
-        final, plan = last(events, "final"), last(events, "plan")
-        known = {
-            **facts_of(events),
-            "revision_before": revisions(plan["heads"]) if plan else None,
-            "revision_after": revisions(final["heads"]) if final else None,
-            "migrations": applied(events) if final else [],
-            "warnings": list(warnings_of(events)),
-        }
-        situation = Situation(action, database, python, known, inspected=plan is not None, variable=variable)
-        raise fault(failure, situation)
+        inspected = last(events, "plan") is not None
+        known = known_of_failure(events)
+        raise fault(failure, Situation(action, database, python, known, inspected=inspected, variable=variable))
     if ended.rc != 0:
-        raise InfraError(action, where, *died(ended, events, python, timeout))
+        known = known_of_failure(events) if last(events, "plan") else {}
+        raise InfraError(action, where, *died(ended, events, python, timeout), **known)
     return outcome(events, check=check)
+
+
+def known_of_failure(events: t.Sequence[Facts]) -> dict[str, t.Any]:
+    """What is known of the database after a run that failed: never what was planned."""
+    final, plan = last(events, "final"), last(events, "plan")
+    started = any(event["event"] == "start" for event in events)
+    # An engine that was killed in the middle could not look again.
+    after = final["heads"] if final else plan["heads"] if plan and not started else None
+    migrations = applied(events) if final else []
+    facts = facts_of(events)
+    # Unknown counts as changed: a handler that does too much is better than one that is left out.
+    changed = bool(migrations or facts["indexes_rebuilt"]) or (started and after is None)
+    return {
+        **facts,
+        "after": None if after is None else list(after),
+        "changed": changed or (plan is not None and after is not None and list(plan["heads"]) != list(after)),
+        "revision_before": revisions(plan["heads"]) if plan else None,
+        "revision_after": None if after is None else revisions(after),
+        "migrations": migrations,
+        "warnings": list(warnings_of(events)),
+    }
 
 
 def died(ended: Result, events: t.Sequence[Facts], python: str, timeout: float) -> tuple[str, str]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
+from ansible_collections.nexod.infra.plugins.module_utils._alembic.engine.sql import CONCURRENTLY
 from ansible_collections.nexod.infra.plugins.module_utils._alembic.url import place
 from ansible_collections.nexod.infra.plugins.module_utils._core.errors import InfraError
 
@@ -46,7 +47,7 @@ def fault(event: Facts, situation: Situation) -> InfraError:
         return InfraError(
             "acquire the migration lock on database", where, cause, next_step, **known, lock_holder=holder
         )
-    return failed(action, where, event, known)
+    return failed(action, situation.database, event, known)
 
 
 def listed(names: t.Any) -> str:
@@ -211,8 +212,14 @@ MESSAGES: dict[str, t.Callable[[Facts, Situation], tuple[str, str]]] = {
     "audit": lambda event, _here: (
         f"the audit table {event.get('table')} can't be written: {event.get('detail')}"
         + (f" (SQLSTATE {event['sqlstate']})" if event.get("sqlstate") else ""),
-        "Grant the user INSERT on it (and CREATE on its schema if it does not exist), or remove `audit_table`. No "
-        "revision was run.",
+        (
+            f"Create it first (CREATE SCHEMA {event['schema']}), or correct `audit_table`. No revision was run."
+            if event.get("schema")
+            else "Rename the table, which is another one, or correct `audit_table`. No revision was run."
+            if event.get("sqlstate") in ("42703", "42804", "42809")
+            else "Grant the user INSERT on it (and CREATE on its schema if it does not exist), or remove "
+            "`audit_table`. No revision was run."
+        ),
     ),
     "not_recorded": lambda event, _here: (
         "Alembic ended without an error, but did not record "
@@ -251,20 +258,77 @@ NEXT_STEPS = {
     "25006": "env.py writes while it is only planned, and a plan can only skip statements that create or grant. Move "
     "the others to a revision.",
     "42501": "Grant the user the privilege, or run as the schema's owner.",
+    "55P04": "A new value of an enum can be used only once it is committed. Add it in a revision of its own and run "
+    "with `transaction: per_revision`, or inside `with op.get_context().autocommit_block():`.",
+    "55006": "A statement of the same transaction still uses the table. Move one of them to a revision of its own and "
+    "run with `transaction: per_revision`.",
+    "22001": "A value is longer than its column. If it is the revision's identifier, shorten that to 32 characters, or "
+    "make version_num of Alembic's table wider.",
+    "2BP01": "Drop or change what depends on it in an earlier revision.",
+    "42P07": "It exists already: if it was created by other means, record the revision with nexod.infra.alembic_stamp.",
+    "42701": "It exists already: if it was created by other means, record the revision with nexod.infra.alembic_stamp.",
+    "53100": "Free or add disk space on the database's host, and run again.",
+    "57P01": "The server ended the session. Run again: the run continues from there.",
+    "08006": "The connection was lost. Run again: the run continues from there.",
+    "23502": "Rows in the database violate it. Correct the data in an earlier revision, and run again.",
+    "23503": "Rows in the database violate it. Correct the data in an earlier revision, and run again.",
+    "23505": "Rows in the database violate it. Correct the data in an earlier revision, and run again.",
+    "23514": "Rows in the database violate it. Correct the data in an earlier revision, and run again.",
 }
+OWN_LOCK = (
+    "The revision waits for a lock that its own run holds on another connection: it opens a connection of its own. Use "
+    "op.get_bind() for its statements, or move them to a revision of its own with `transaction: per_revision`."
+)
+CONCURRENT_BUILD = (
+    "The concurrent statement waited for a transaction that can still see the old state. End that transaction with: "
+    "{end} Then run again: an index that is left invalid is built anew. To wait longer, raise concurrent_lock_timeout."
+)
 
 
-def failed(action: str, where: str, event: Facts, known: dict[str, t.Any]) -> InfraError:
+def advice_for(event: Facts) -> str:
+    """The next step after a revision, or env.py, has failed."""
+    state = event.get("sqlstate") or ""
+    blockers = event.get("blockers") or []
+    if event.get("own"):
+        return OWN_LOCK
+    if state == "55P03" and CONCURRENTLY.match(event.get("statement") or ""):
+        end = " ".join(f"SELECT pg_terminate_backend({one['pid']});" for one in blockers)
+        return CONCURRENT_BUILD.format(end=end or "SELECT pg_terminate_backend(PID);")
+    if state in NEXT_STEPS:
+        return NEXT_STEPS[state]
+    if event.get("revision"):
+        return "Fix the revision and run again: the run continues from there."
+    if "application context" in str(event.get("detail")):
+        return "Set `flask_app` to the application, as in FLASK_APP, or set `environment: {FLASK_APP: ...}`."
+    return "Fix env.py, or pass what it reads in `environment` and `x_args`."
+
+
+def where_of(event: Facts, database: Facts) -> str:
+    """The tenant that a revision failed in, if env.py has several."""
+    place = event.get("place") or {}
+    schema = place.get("version_table_schema") or ""
+    path = str(place.get("search_path") or "")
+    found = []
+    if place.get("database") and place["database"] != database.get("name"):
+        found.append(f'database "{place["database"]}"')
+    if schema:
+        found.append(f'schema "{schema}"')
+    if path not in ("", '"$user", public', "public", schema):
+        found.append(f"search_path {path}")
+    return f" in {', '.join(found)}" if found else ""
+
+
+def failed(action: str, database: Facts, event: Facts, known: dict[str, t.Any]) -> InfraError:
     """A revision, or env.py itself, raised an exception."""
     state, revision = event.get("sqlstate"), event.get("revision")
     after = known.get("revision_after")
     left = f"The database is at {after}" if after else "Its revision is unknown"
     if event.get("partial"):
         left += f", and part of {revision} is committed"
-    advice = NEXT_STEPS.get(state or "", "Fix the revision and run again: the run continues from there.")
-    if not revision and state not in NEXT_STEPS:
-        advice = "Fix env.py, or pass what it reads in `environment` and `x_args`."
-    cause = f"revision {revision} failed: {event['detail']}" if revision else f"env.py failed: {event['detail']}"
+    advice = advice_for(event)
+    failed_in = where_of(event, database)
+    cause = f"revision {revision} failed{failed_in}" if revision else f"env.py failed{failed_in}"
+    cause += f": {event['detail']}"
     if state:
         cause += f" (SQLSTATE {state})"
     statement = " ".join((event.get("statement") or "").split())
@@ -279,11 +343,12 @@ def failed(action: str, where: str, event: Facts, known: dict[str, t.Any]) -> In
         "sqlstate": state,
         "statement": event.get("statement"),
         "blockers": blockers,
+        "place": dict(event.get("place") or {}),
         "next": next_step,
     }
     return InfraError(
         action,
-        where,
+        place(database),
         cause,
         next_step,
         **known,

@@ -63,6 +63,7 @@ LIMITS: dict[str, dict[str, t.Any]] = {
     "lock_timeout": {"type": "str", "default": "200ms"},
     "statement_timeout": {"type": "str", "default": "0"},
     "runner_lock_wait": {"type": "str", "default": "60s"},
+    "concurrent_lock_timeout": {"type": "str", "default": "5min"},
     "lock_retries": {"type": "int", "default": 60},
 }
 AUDIT: dict[str, dict[str, t.Any]] = {
@@ -73,7 +74,12 @@ AUDIT: dict[str, dict[str, t.Any]] = {
 # What the action plugin and the command `migrate` add to a user's options: `linted`, the revisions that the lint has
 # approved; `tree`, the migrations of a release that is not on the host; `progress_file`, where they read the progress.
 INTERNAL: dict[str, dict[str, t.Any]] = {"_internal": {"type": "dict"}}
-DURATIONS = {"lock_timeout": milliseconds, "statement_timeout": milliseconds, "runner_lock_wait": seconds}
+DURATIONS = {
+    "lock_timeout": milliseconds,
+    "concurrent_lock_timeout": milliseconds,
+    "statement_timeout": milliseconds,
+    "runner_lock_wait": seconds,
+}
 
 
 def internal(parameters: Facts, name: str) -> t.Any:

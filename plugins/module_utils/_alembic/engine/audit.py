@@ -19,19 +19,45 @@ def prepare(session: Session) -> None:
     table = session.request.audit_table
     if not table:
         return
+    check(session)
     try:
-        if not session.admin.value(f"SELECT to_regclass({literal(table)}) IS NOT NULL"):
+        if not exists(session):
             session.admin.execute(
                 f"CREATE TABLE IF NOT EXISTS {table} (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, "
                 "at timestamptz NOT NULL DEFAULT now(), who text, job text, release text, direction text NOT NULL, "
                 "revision text NOT NULL, ms integer, outcome text NOT NULL)"
             )
-        if not session.admin.value(f"SELECT has_table_privilege({literal(table)}, 'INSERT')"):
-            raise Fault("audit", table=table, sqlstate="42501", detail=f"permission denied for table {table}")
+    except Exception as error:
+        raise Fault("audit", table=table, sqlstate=sqlstate_of(error), detail=message_of(error)) from error
+
+
+def check(session: Session) -> None:
+    """Refuse a table that can't be written, before anything runs and in check mode; nothing is written."""
+    table = session.request.audit_table
+    if not table:
+        return
+    try:
+        if exists(session):
+            if not session.admin.value(f"SELECT has_table_privilege({literal(table)}, 'INSERT')"):
+                raise Fault("audit", table=table, sqlstate="42501", detail=f"permission denied for table {table}")
+            # Plans the statement and checks the rights, also where the connection is read-only.
+            session.admin.execute(f"EXPLAIN {insert(session, 'none', None, 'none')}")
+            return
+        schema, dot, _name = table.rpartition(".")
+        found = f"to_regnamespace({literal(schema)})" if dot else "to_regnamespace(quote_ident(current_schema()))"
+        oid, may_create = session.admin.rows(f"SELECT {found}::oid, has_schema_privilege({found}, 'CREATE')")[0]
     except Fault:
         raise
     except Exception as error:
         raise Fault("audit", table=table, sqlstate=sqlstate_of(error), detail=message_of(error)) from error
+    if oid is None:
+        raise Fault("audit", table=table, sqlstate="3F000", detail=f"its schema {schema} does not exist", schema=schema)
+    if not may_create:
+        raise Fault("audit", table=table, sqlstate="42501", detail="the user may not create it in its schema")
+
+
+def exists(session: Session) -> bool:
+    return bool(session.admin.value(f"SELECT to_regclass({literal(str(session.request.audit_table))}) IS NOT NULL"))
 
 
 def record(session: Session, runner: Runner, pending: t.Sequence[t.Mapping[str, t.Any]]) -> None:
@@ -41,7 +67,7 @@ def record(session: Session, runner: Runner, pending: t.Sequence[t.Mapping[str, 
     try:
         rows = _rows(runner, pending)
         for revision, ms, outcome in rows:
-            _insert(session, revision, ms, outcome)
+            session.admin.execute(insert(session, revision, ms, outcome))
     except Exception as error:
         session.events.emit("audit_failed", table=session.request.audit_table, detail=message_of(error))
     else:
@@ -61,11 +87,11 @@ def _rows(runner: Runner, pending: t.Sequence[t.Mapping[str, t.Any]]) -> list[tu
     return rows
 
 
-def _insert(session: Session, revision: str, ms: int | None, outcome: str) -> None:
+def insert(session: Session, revision: str, ms: int | None, outcome: str) -> str:
     request = session.request
     who = [request.audit_who, request.audit_job, request.label, request.command, revision]
     values = [literal(value) if value else "NULL" for value in who]
-    session.admin.execute(
+    return (
         f"INSERT INTO {request.audit_table} (who, job, release, direction, revision, ms, outcome) "  # noqa: S608
         f"VALUES ({', '.join(values)}, {'NULL' if ms is None else ms}, {literal(outcome)})"
     )

@@ -10,6 +10,8 @@ import typing as t
 
 from . import audit, indexes
 from .environment import Environment
+from .errors import message_of
+from .heads import heads_after
 from .lock import holder, runner_lock
 from .plan import Planner
 from .protocol import Fault
@@ -47,6 +49,8 @@ def upgrade(work: Work) -> None:
     session.events.emit("plan", **plan)
     invalid = indexes.report_invalid(session, "before")
     refuse_contract(plan, allowed=request.allow_contract)
+    if plan["pending"]:
+        audit.check(session)
     if request.check or (plan["pending"] and request.stop_at_plan):
         return
     rebuild = bool(invalid) and request.rebuild_invalid_indexes
@@ -56,12 +60,12 @@ def upgrade(work: Work) -> None:
     if not plan["pending"]:
         session.events.emit("final", **plan)
         if rebuild:
-            indexes.report_invalid(session, "after")
+            report_invalid_after(session)
         return
-    final = work.planner.plan(drift=request.check_drift)
+    final = final_plan(work)
     session.events.emit("final", **final)
-    indexes.report_invalid(session, "after")
     require_recorded(final)
+    report_invalid_after(session)
 
 
 def _upgrade_under_lock(work: Work) -> None:
@@ -87,6 +91,8 @@ def downgrade(work: Work) -> None:
     refused = [revision for revision in empty if revision not in request.allow_empty]
     if refused:
         raise Fault("empty_downgrade", revisions=refused)
+    if plan["pending"]:
+        audit.check(session)
     if request.check:
         return
     if not plan["pending"]:
@@ -104,12 +110,12 @@ def downgrade(work: Work) -> None:
 def stamp(work: Work) -> None:
     session, request, script = work.session, work.session.request, work.environment.script
     plan = work.planner.plan()
-    target = request.revision
-    after = [] if target == "base" else sorted(one.revision for one in script.get_revisions(target))
-    session.events.emit("plan", **{**plan, "after": after})
     _here, unknown = work.environment.known(plan["heads"])
     if unknown and not request.purge:
         raise Fault("ahead", heads=sorted(unknown), known=sorted(script.get_heads()))
+    heads = () if request.purge else tuple(plan["heads"])
+    after = sorted(heads_after(heads, script._stamp_revs(request.revision, heads)))
+    session.events.emit("plan", **{**plan, "after": after})
     if request.check:
         return
     if plan["heads"] == after:
@@ -156,6 +162,23 @@ def run_revisions(work: Work, plan: t.Mapping[str, t.Any]) -> None:
             work.runner.run()
     finally:
         audit.record(work.session, work.runner, plan["pending"])
+
+
+def final_plan(work: Work) -> dict[str, t.Any]:
+    """Where the database is now. A comparison that fails does not change how the run has ended."""
+    if work.session.request.check_drift:
+        try:
+            return work.planner.plan(drift=True)
+        except Exception as error:
+            work.session.events.emit("side_failed", what="compare the schema with the models", detail=message_of(error))
+    return work.planner.plan()
+
+
+def report_invalid_after(session: Session) -> None:
+    try:
+        indexes.report_invalid(session, "after")
+    except Exception as error:
+        session.events.emit("side_failed", what="look for invalid indexes", detail=message_of(error))
 
 
 def refuse_contract(plan: t.Mapping[str, t.Any], *, allowed: bool) -> None:

@@ -11,7 +11,7 @@ import os
 import typing as t
 from pathlib import Path
 
-from .errors import message_of
+from .errors import located, message_of
 from .protocol import Fault, Request
 
 # The releases of Alembic that the tests run with (tests/integration/test_alembic_matrix.py).
@@ -60,7 +60,7 @@ class Environment:
         try:
             heads = sorted(self.script.get_heads())
         except Exception as error:
-            raise Fault("config", path=self.config.config_file_name, detail=message_of(error)) from error
+            raise Fault("config", path=self.config.config_file_name, detail=located(error)) from error
         target = self.request.revision
         if target == "head" and len(heads) > 1:
             raise Fault("many_heads", heads=heads)

@@ -5,12 +5,23 @@
 
 from __future__ import annotations
 
+import re
+import sysconfig
+import traceback
 import typing as t
 
 from .protocol import Fault
 
 READ_ONLY = "25006"
-RETRIED = ("55P03", "40P01")  # lock_not_available, deadlock_detected: nothing was done, another try may succeed
+LOCK_NOT_AVAILABLE = "55P03"
+RETRIED = (LOCK_NOT_AVAILABLE, "40P01")  # and deadlock_detected: nothing was done, another try may succeed
+
+
+# Files that are not the application's own, although its interpreter has them.
+LIBRARIES = re.compile(
+    r"^<|engine\.zip/|/(?:site|dist)-packages/(?:alembic|sqlalchemy|mako|psycopg\w*|asyncpg|greenlet)/"
+)
+STANDARD_LIBRARY = (sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib"))
 
 
 def chain(error: BaseException) -> t.Iterator[BaseException]:
@@ -44,6 +55,27 @@ def message_of(error: BaseException) -> str:
     text = getattr(getattr(reported, "diag", None), "message_primary", None) or str(reported)
     first = next((line.strip() for line in text.splitlines() if line.strip()), "")
     return first if driver else f"{type(error).__name__}: {first}".rstrip(": ")
+
+
+def located(error: BaseException) -> str:
+    """The message, and the line of the application's that an exception of Python's comes from."""
+    message, line = message_of(error), line_of(error)
+    return f"{message} ({line})" if line and not driver_error(error) else message
+
+
+def line_of(error: BaseException) -> str:
+    for seen in chain(error):
+        if isinstance(seen, SyntaxError) and seen.filename:
+            return f"{seen.filename}, line {seen.lineno}"
+        for frame in reversed(traceback.extract_tb(seen.__traceback__)):
+            if not is_library(frame.filename):
+                return f"{frame.filename}, line {frame.lineno}"
+    return ""
+
+
+def is_library(path: str) -> bool:
+    standard = path.startswith(STANDARD_LIBRARY) and "-packages/" not in path
+    return standard or LIBRARIES.search(path) is not None
 
 
 def fault_in(error: BaseException) -> Fault | None:

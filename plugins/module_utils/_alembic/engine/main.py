@@ -15,7 +15,7 @@ from pathlib import Path
 from . import indexes
 from .commands import COMMANDS, Work
 from .environment import open_environment
-from .errors import driver_error, fault_in, message_of, sqlstate_of
+from .errors import driver_error, fault_in, located, sqlstate_of
 from .protocol import URL_VARIABLE, Events, Request
 from .runner import Failure
 from .session import connect
@@ -43,11 +43,13 @@ def report_failure(events: Events, work: Work | None, error: BaseException) -> N
         "revision": failure.revision,
         "partial": failure.partial,
         "sqlstate": sqlstate_of(error),
-        "detail": message_of(error),
+        "detail": located(error),
         "statement": failure.statement if driver_error(error) else None,
         "blockers": list(failure.blockers),
+        "place": dict(failure.place),
+        "own": failure.own,
     }
-    if work and failure.revision:
+    if work and work.runner.started:
         with contextlib.suppress(Exception):
             events.emit("final", **work.planner.plan())
         with contextlib.suppress(Exception):

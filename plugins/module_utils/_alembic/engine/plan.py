@@ -10,9 +10,10 @@ import typing as t
 from .drift import drift_of
 from .environment import Environment, require_context
 from .errors import READ_ONLY, fault_in, message_of, sqlstate_of
+from .heads import heads_after
 from .protocol import Fault
 from .render import rendered
-from .revisions import described, is_contract, parents_of
+from .revisions import described, is_contract
 from .session import Session
 from .statements import StatementHooks
 from .tables import tables_of
@@ -79,7 +80,7 @@ class Planner:
                     facts = described(step)
                     sql = rendered(self.environment, context, step) if render(step) else {}
                     pending[facts["revision"]] = {**facts, **sql}
-            seen["after"] = sorted(set(seen.get("after", ())) | self._heads_after(heads, steps))
+            seen["after"] = sorted(set(seen.get("after", ())) | heads_after(heads, steps))
             if drift:
                 seen["drift"] = drift_of(context)
             return []
@@ -108,22 +109,3 @@ class Planner:
             return list(script._downgrade_revs(target, tuple(here)))
         except Exception as error:
             raise Fault("not_below", revision=target, heads=sorted(here)) from error
-
-    def _heads_after(self, heads: t.Iterable[str], steps: list[t.Any]) -> set[str]:
-        found = set(heads)
-        for step in steps:
-            below = set(parents_of(step.revision))
-            if step.is_upgrade:
-                found = (found - below) | {step.revision.revision}
-            else:
-                found = (found - {step.revision.revision}) | below
-        if steps and not steps[0].is_upgrade:
-            # If one of two branches is downgraded to the fork, the fork is below the other branch and no head itself.
-            below_others = {
-                one.revision
-                for head in found
-                for one in self.environment.script.iterate_revisions(head, "base")
-                if one.revision != head
-            }
-            found -= below_others
-        return found

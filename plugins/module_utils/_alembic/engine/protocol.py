@@ -40,6 +40,7 @@ class Request:
     lock_timeout: int = 200  # milliseconds, as PostgreSQL takes them
     statement_timeout: int = 0  # milliseconds
     runner_lock_wait: float = 60.0  # seconds
+    concurrent_lock_timeout: int = 300000  # milliseconds
     lock_retries: int = 0
     audit_table: str | None = None
     audit_who: str | None = None

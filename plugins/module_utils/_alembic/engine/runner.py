@@ -12,10 +12,11 @@ import typing as t
 
 from .blockers import BlockerMonitor
 from .environment import Environment, require_context
-from .errors import RETRIED, sqlstate_of
+from .errors import LOCK_NOT_AVAILABLE, RETRIED, sqlstate_of
 from .plan import Planner
 from .revisions import described
 from .session import Session
+from .sql import CONCURRENTLY
 from .statements import Attempt, StatementHooks
 
 
@@ -27,6 +28,16 @@ class Failure:
     partial: bool = False
     statement: str | None = None
     blockers: t.Sequence[dict[str, t.Any]] = ()
+    place: t.Mapping[str, t.Any] = dataclasses.field(default_factory=dict)  # database, search path, version table
+    own: bool = False  # whether it waited for another connection of this run
+
+
+def may_succeed(failure: Failure, state: str) -> bool:
+    """Whether another try of what did not get its lock may end otherwise."""
+    if failure.partial or failure.own:
+        return False
+    # A concurrent build has waited for minutes, and leaves an index that another try builds from the beginning.
+    return state != LOCK_NOT_AVAILABLE or not CONCURRENTLY.match(failure.statement or "")
 
 
 class Runner:
@@ -36,20 +47,22 @@ class Runner:
         self.hooks = hooks
         self.planner = planner
         self.seconds: dict[str, float] = {}  # how long each revision that ended took
+        self.started = False  # whether the database may be changed
         self.failure: Failure | None = None
         self._latest: Attempt | None = None
+        self._place: dict[str, t.Any] = {}
 
     def run(self) -> None:
         """Run the pending revisions, again and again while a table stays locked and nothing was committed."""
         request = self.session.request
-        self.hooks.monitor = BlockerMonitor(self.session.admin, request.lock_timeout)
+        self.hooks.monitor = BlockerMonitor(self.session.admin, request.lock_timeout, self.session.events)
         for left in range(request.lock_retries, -1, -1):
             try:
                 self._run_revisions()
             except Exception as error:
                 state = sqlstate_of(error)
                 self.failure = self._failed()
-                if state not in RETRIED or self.failure.partial or not left:
+                if state not in RETRIED or not may_succeed(self.failure, state) or not left:
                     raise
             else:
                 self.failure = None
@@ -67,21 +80,27 @@ class Runner:
         def do_stamp(heads: t.Any, _context: t.Any) -> t.Any:
             return self.environment.script._stamp_revs(self.session.request.revision, tuple(heads))
 
+        self.started = True
         self.environment.run(do_stamp, "do_stamp", purge=self.session.request.purge)
 
     def _failed(self) -> Failure:
         monitor, running, latest = self.hooks.monitor, self.hooks.attempt, self._latest
         if monitor:
             monitor.end()
+        blockers = monitor.blockers if monitor else ()
         return Failure(
             revision=running.revision if running else None,
             partial=latest.partial if latest else False,
             statement=latest.statement if latest else None,
-            blockers=monitor.blockers if monitor else (),
+            blockers=blockers,
+            place=self._place,
+            own=any(one["pid"] in self.hooks.settings.processes for one in blockers),
         )
 
     def _run_revisions(self) -> None:
         self._latest = None
+        self._place = {}
+        self.started = True
         per_revision = self.session.request.transaction == "per_revision"
 
         def run_steps(heads: t.Any, context: t.Any) -> t.Iterator[t.Any]:
@@ -95,6 +114,10 @@ class Runner:
                 if context._transaction is not None and not per_revision and self._latest:
                     attempt.partial = self._latest.partial
                 self.hooks.attempt = self._latest = attempt
+                self._place = {
+                    **self.hooks.settings.enforce(context.connection, attempt.revision),
+                    "version_table_schema": context.version_table_schema,
+                }
                 self.session.events.emit("start", **facts, number=number, of=len(steps))
                 began = time.monotonic()
                 yield step  # resumed when the revision's transaction, if env.py gives it its own, is committed

@@ -144,8 +144,9 @@ def connect(request: Request, url: str, events: Events) -> Session:
     if replica and request.command != "info":
         raise Fault("replica")
     if not pooled and version >= 140000:
-        # This connection is idle while revisions run, and no limit on idle sessions may end it.
-        locking.rows("SELECT set_config('idle_session_timeout', '0', false)")
+        # Both are idle while revisions run, and no limit on idle sessions may end them.
+        for connection in (admin, locking):
+            connection.rows("SELECT set_config('idle_session_timeout', '0', false)")
     return Session(request, events, admin, locking, version, pooled)
 
 

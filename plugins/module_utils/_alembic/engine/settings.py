@@ -25,6 +25,7 @@ class ConnectionSettings:
     def __init__(self, session: Session) -> None:
         self.session = session
         self.read_only = True
+        self.processes: set[int] = set()  # the server's, of all connections that Alembic has had
         self._reported = False
 
     @contextlib.contextmanager
@@ -95,12 +96,45 @@ class ConnectionSettings:
         cursor.execute(set_config({"lock_timeout": lock, "statement_timeout": statement}, local=False))
         cursor.fetchall()
 
+    def limits(self) -> dict[str, str]:
+        """Those of `values` that limit a statement."""
+        values = self.values()
+        return {name: values[name] for name in values if name != "default_transaction_read_only"}
+
+    def enforce(self, connection: t.Any, revision: str) -> dict[str, str]:
+        """Set the limits again where env.py or an earlier revision has changed them, just before `revision` runs.
+
+        Returns where the revision runs. On the driver's own cursor: Alembic would take a statement that SQLAlchemy sees
+        for the beginning of somebody else's transaction.
+        """
+        pooled, limits = self.session.pooled, self.limits()
+        if pooled and not connection.in_transaction():
+            return {}
+        names = list(limits)
+        read = ", ".join(f"current_setting({literal(name)})" for name in names)
+        cursor = connection.connection.cursor()
+        try:
+            cursor.execute(
+                f"SELECT current_database()::text, current_setting('search_path'), {read}, "
+                + set_config(limits, local=pooled).partition(" ")[2]
+            )
+            database, path, *values = cursor.fetchall()[0]
+        finally:
+            cursor.close()
+        found = dict(zip(names, values))  # noqa: B905  Python 3.9
+        changed = {name: found[name] for name, now in zip(names, values[len(names) :]) if found[name] != now}  # noqa: B905
+        if changed:
+            self.session.events.emit("overridden", revision=revision, found=changed)
+        return {"database": database, "search_path": path}
+
     def _verify(self, cursor: t.Any, values: dict[str, str]) -> int:
         """Check that the server accepted `values`. The server's process, by which blockers are looked up."""
         names = ", ".join(literal(name) for name in values)
         cursor.execute(f"SELECT name, setting, pg_backend_pid() FROM pg_settings WHERE name IN ({names})")  # noqa: S608
         rows = cursor.fetchall()
         found = {name: value for name, value, _process in rows}
+        process = int(rows[0][2])
+        self.processes.add(process)
         wrong = sorted(name for name, value in values.items() if found.get(name) != value)
         if wrong:
             raise Fault("settings", names=wrong)
@@ -108,7 +142,7 @@ class ConnectionSettings:
             name = self.session.request.application_name
             self.session.events.emit("settings", values={**found, "application_name": name})
             self._reported = True
-        return int(rows[0][2])
+        return process
 
 
 def is_autocommit(connection: t.Any) -> bool:

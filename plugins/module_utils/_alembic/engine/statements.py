@@ -65,8 +65,8 @@ class StatementHooks:
         self.attempt.statement = statement
         if is_autocommit(connection) and CONCURRENTLY.match(statement):
             indexes.drop_left_by(self.session, statement, self.attempt.revision)
-            # It waits without blocking anybody, and if it is interrupted it leaves an invalid index.
-            self.settings.set_timeouts(cursor, "0", "0")
+            # It waits without blocking anybody, so it may wait longer; how long it works is not limited.
+            self.settings.set_timeouts(cursor, str(self.session.request.concurrent_lock_timeout), "0")
         if self.monitor:
             self.monitor.begin(connection.info.get(PROCESS))
         self._began = time.monotonic()
