@@ -14,8 +14,9 @@ author: The nexod.infra maintainers (@nexod)
 description:
   - Sends each path once, without those covered by a wildcard, in as few requests as CloudFront's limits allow (3,000
     paths and 15 wildcards in progress), and waits while there are too many.
-  - Derives the caller reference from the paths and O(release), so that a second run finds the existing invalidation and
-    sends nothing. It checks the 20 latest invalidations; CloudFront recognises older ones by their reference.
+  - A second run for the same O(release) or O(rollout) finds the existing invalidations among the 20 latest and sends
+    nothing. If another release was invalidated in between, as after a rollback, everything is sent again.
+  - The caller reference is derived from the paths, the release and the latest invalidation, so that none is used twice.
   - Sends nothing in check mode.
 requirements:
   - boto3 on the host that runs the module
@@ -25,19 +26,29 @@ options:
     type: str
     required: true
   paths:
-    description: Paths to invalidate, beginning with a slash; the last character may be an asterisk.
+    description:
+      - Paths to invalidate, beginning with a slash; the last character may be an asterisk. O(paths) or O(tags) is
+        required.
+      - Characters that must be encoded, such as V(~), a space or V(ü), are; a V(%) that is followed by two hexadecimal
+        digits is taken as encoded already.
     type: list
     elements: str
     default: []
   tags:
-    description: Cache tags to invalidate. Not case-sensitive, without wildcards.
+    description: Cache tags to invalidate. Not case-sensitive, without wildcards, up to 256 visible ASCII characters.
     type: list
     elements: str
     default: []
   release:
-    description: The release. The same paths are sent again for another release.
+    description: The release. The same paths are sent again for another release, and for this one after another one.
     type: str
     required: true
+  rollout:
+    description:
+      - Which rollout of the release this is, such as the number of the deploy. What was sent for the same rollout is
+        not sent again, even if other releases or applications were invalidated since.
+    type: str
+    default: ""
   collapse_above:
     description:
       - A folder with more paths than this is invalidated as a whole with one wildcard, which costs as much as one path.
@@ -50,7 +61,9 @@ options:
     type: bool
     default: true
   wait_seconds:
-    description: Maximum number of seconds to wait, for CloudFront's limits and for completion.
+    description:
+      - Maximum number of seconds for the whole task - for an API that does not answer, for CloudFront's limits and for
+        completion. At least five seconds are allowed for the requests.
     type: int
     default: 900
   profile:
@@ -100,6 +113,7 @@ from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 
 from ansible_collections.nexod.infra.plugins.module_utils._aws.cloudfront import (
     MISSING,
+    Rollout,
     cost,
     invalidate,
     opened,
@@ -107,12 +121,15 @@ from ansible_collections.nexod.infra.plugins.module_utils._aws.cloudfront import
     plan_items,
 )
 from ansible_collections.nexod.infra.plugins.module_utils._core.edge import edge
+from ansible_collections.nexod.infra.plugins.module_utils._core.errors import InfraError
+from ansible_collections.nexod.infra.plugins.module_utils._core.ranges import check_ranges
 
 ARGUMENTS = {
     "distribution_id": {"type": "str", "required": True},
     "paths": {"type": "list", "elements": "str", "default": []},
     "tags": {"type": "list", "elements": "str", "default": []},
     "release": {"type": "str", "required": True},
+    "rollout": {"type": "str", "default": ""},
     "collapse_above": {"type": "int", "default": 100},
     "wait": {"type": "bool", "default": True},
     "wait_seconds": {"type": "int", "default": 900},
@@ -122,6 +139,9 @@ ARGUMENTS = {
 }
 
 
+RANGES = {"collapse_above": (0, None), "wait_seconds": (0, None)}
+
+
 def main() -> None:
     module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
     given = module.params
@@ -129,13 +149,17 @@ def main() -> None:
         module.fail_json(msg=missing_required_lib("boto3 (Debian: python3-boto3)"), exception=MISSING)
     distribution = given["distribution_id"]
     with edge(module, "invalidate", f'"{distribution}"'):
+        check_ranges(given, RANGES)
         items = plan_items(given["paths"], given["tags"], given["collapse_above"])
-        batches = plan_batches(distribution, given["release"], items)
-        with opened(distribution, **{name: given[name] for name in ("profile", "region", "endpoint_url")}) as client:
+        if not items:
+            raise InfraError("invalidate", f'"{distribution}"', "neither paths nor tags are given", "Set one of them.")
+        rollout = Rollout(distribution, given["release"], given["rollout"])
+        connection = {name: given[name] for name in ("profile", "region", "endpoint_url")}
+        with opened(distribution, given["wait_seconds"], **connection) as client:
             rows = invalidate(
                 client,
-                distribution,
-                batches,
+                rollout,
+                plan_batches(items),
                 wait=given["wait"],
                 seconds=given["wait_seconds"],
                 check=module.check_mode,

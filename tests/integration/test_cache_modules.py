@@ -231,5 +231,8 @@ def test_cloudfront(aws: str, monkeypatch: pytest.MonkeyPatch) -> None:
     again = run("1.0.0")
     assert (again["changed"], again["cost"]["usd_at_most"]) == (False, 0)
     assert run("1.1.0")["changed"]
-    assert client.list_invalidations(DistributionId=distribution)["InvalidationList"]["Quantity"] == 2
+    assert run("1.0.0", check=True)["changed"]
+    assert run("1.0.0")["changed"], "a rollback is a rollout of its own"
+    assert not run("1.0.0")["changed"]
+    assert client.list_invalidations(DistributionId=distribution)["InvalidationList"]["Quantity"] == 3
     assert "Check distribution_id" in run("1.0.0", distribution="ENONE")["msg"]
