@@ -24,13 +24,24 @@ options:
     elements: str
     required: true
   paths:
-    description: Paths that must answer with status 200 and, where O(version) is given, with JSON that holds C(version).
+    description: Paths that must answer with status 200.
     type: list
     elements: str
     default: [/health, /ready]
   version:
     description: The version that must run everywhere. By default it is not verified.
     type: str
+  version_key:
+    description:
+      - Key of the JSON answers that holds the version. A dot leads into a mapping, such as V(build.version).
+      - Empty compares no version.
+    type: str
+    default: version
+  version_paths:
+    description: Paths whose answers must hold the version, where O(version) is given. By default all of O(paths).
+    type: list
+    elements: str
+    default: []
   wait_seconds:
     description: Maximum number of seconds to wait until all serve.
     type: int
@@ -105,6 +116,8 @@ ARGUMENTS = {
     "urls": {"type": "list", "elements": "str", "required": True},
     "paths": {"type": "list", "elements": "str", "default": ["/health", "/ready"]},
     "version": {"type": "str"},
+    "version_key": {"type": "str", "default": "version", "no_log": False},
+    "version_paths": {"type": "list", "elements": "str", "default": []},
     "wait_seconds": {"type": "int", "default": 30},
     "traffic_requests": {"type": "int", "default": 0},
     "traffic_paths": {"type": "list", "elements": "str", "default": ["/health"]},

@@ -20,29 +20,46 @@ Facts = t.Mapping[str, t.Any]
 Ask = t.Callable[..., Answer]
 
 
-def fault_of(url: str, answer: Answer, version: str | None) -> str | None:
+def version_in(document: object, key: str) -> object:
+    """The value of `key` in an answer; a dot leads into a mapping (``build.version``). None without one."""
+    if not isinstance(document, dict):
+        return None
+    if key in document:
+        return document[key]
+    first, dot, rest = key.partition(".")
+    return version_in(document.get(first), rest) if dot else None
+
+
+def fault_of(url: str, answer: Answer, version: str | None, key: str = "version") -> str | None:
     """What is wrong with one answer; None where nothing is. `version` is compared where one is wanted."""
     if answer.status == 0:
         return f"{url} does not answer: {answer.reason}"
     if answer.status != 200:
         return f"{url} answers HTTP {answer.status}: {' '.join(answer.body.split())[:300] or answer.reason}"
-    document = answer.document
-    runs = document.get("version") if isinstance(document, dict) else None
-    if version and runs != version:
-        return f"{url} runs version {runs or 'unknown'}, not {version}"
-    return None
+    if not version or not key:
+        return None
+    runs = version_in(answer.document, key)
+    if runs is None:
+        return f'{url} names no version (its answer has no key "{key}"), and {version} should run'
+    return None if str(runs) == version else f"{url} runs version {runs or 'unknown'}, not {version}"
 
 
-def faults(urls: t.Sequence[str], paths: t.Sequence[str], version: str | None, asked: Ask = ask) -> list[str]:
-    """Everything wrong with any of the `urls`, each asked at each of the `paths`."""
-    pairs = [f"{url.rstrip('/')}{path}" for url in urls for path in paths]
-    return [fault for pair in pairs if (fault := fault_of(pair, asked(pair), version))]
+def faults(parameters: Facts, asked: Ask = ask) -> list[str]:
+    """Everything wrong with any of the URLs, each asked at each of the paths."""
+    version, key = parameters["version"], parameters.get("version_key", "version")
+    versioned = parameters.get("version_paths") or parameters["paths"]
+    found = []
+    for url in parameters["urls"]:
+        for path in dict.fromkeys([*parameters["paths"], *versioned]):
+            asks = f"{url.rstrip('/')}{path}"
+            found.append(fault_of(asks, asked(asks), version if path in versioned else None, key))
+    return [fault for fault in found if fault]
 
 
 def serving(parameters: Facts, asked: Ask = ask, pause: float = 1.0) -> None:
     """Wait until every URL serves; raises with all that is still wrong when the time is over."""
     end = time.monotonic() + parameters["wait_seconds"]
-    while wrong := faults(parameters["urls"], parameters["paths"], parameters["version"], asked):
+    while wrong := faults(parameters, asked):
         if time.monotonic() >= end:
             raise InfraError(
                 "verify the release at",

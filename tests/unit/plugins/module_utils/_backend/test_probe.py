@@ -11,6 +11,7 @@ import pytest
 from ansible_collections.nexod.infra.plugins.module_utils._backend.probe import (
     canary,
     fault_of,
+    faults,
     remembered,
     serving,
     traffic,
@@ -30,7 +31,12 @@ def answer(status: int, document: t.Any = None, reason: str = "") -> Answer:
     [
         pytest.param(answer(200, {"version": "1.1.0"}), "1.1.0", None, id="serves"),
         pytest.param(answer(200, {"version": "1.0.0"}), "1.1.0", "u runs version 1.0.0, not 1.1.0", id="old version"),
-        pytest.param(answer(200), "1.1.0", "u runs version unknown, not 1.1.0", id="says no version"),
+        pytest.param(
+            answer(200),
+            "1.1.0",
+            'u names no version (its answer has no key "version"), and 1.1.0 should run',
+            id="names no version",
+        ),
         pytest.param(answer(200), None, None, id="no version wanted"),
         pytest.param(answer(503, {"status": "draining"}), None, 'u answers HTTP 503: {"status": "draining"}', id="503"),
         pytest.param(answer(0, None, "Connection refused"), None, "u does not answer: Connection refused", id="down"),
@@ -38,6 +44,29 @@ def answer(status: int, document: t.Any = None, reason: str = "") -> Answer:
 )
 def test_fault_of(given: Answer, version: str | None, fault: str | None) -> None:
     assert fault_of("u", given, version) == fault
+
+
+@pytest.mark.parametrize(
+    ("document", "key", "good"),
+    [
+        ({"release": "1.1.0"}, "release", True),
+        ({"release": "1.0.0", "version": "1.1.0"}, "release", False),
+        ({"build": {"version": "1.1.0"}}, "build.version", True),
+        ({"build.version": "1.1.0"}, "build.version", True),
+        ({"build": "1.1.0"}, "build.version", False),
+        ({"api": 2}, "api", False),
+        (["1.1.0"], "version", False),
+        ({"version": "1.0.0"}, "", True),
+    ],
+)
+def test_the_key_of_the_version_is_the_applications(document: t.Any, key: str, good: bool) -> None:
+    assert (fault_of("u", answer(200, document), "1.1.0", key) is None) is good
+
+
+def test_only_some_paths_name_the_version() -> None:
+    answers = {"http://e/health": answer(200, {"version": "1.0.0"}), "http://e/ready": answer(200)}
+    given = {"urls": ["http://e/"], "paths": ["/health", "/ready"], "version": "1.1.0", "version_paths": ["/health"]}
+    assert faults(given, asked=lambda url: answers[url]) == ["http://e/health runs version 1.0.0, not 1.1.0"]
 
 
 PARAMETERS = {"urls": ["http://e", "http://a:8000"], "paths": ["/health", "/ready"], "version": "1.1.0"}
