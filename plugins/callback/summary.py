@@ -168,6 +168,11 @@ class CallbackModule(CallbackBase):
 
     def v2_playbook_on_start(self, playbook: t.Any) -> None:
         self._playbook = Path(playbook._file_name).name
+        if context.CLIARGS.get("start_at_task"):
+            self._display.warning(
+                "--start-at-task leaves out what comes before that task: preflight, the deploy lock and the approved "
+                "plan are not checked. Use --tags to run only some stages."
+            )
 
     def v2_playbook_on_play_start(self, play: t.Any) -> None:
         self._end_stage()
