@@ -16,7 +16,7 @@ from ansible.plugins.action import ActionBase
 
 from ansible_collections.nexod.infra.plugins.module_utils._alembic.answers import progress, read_events, with_sql
 from ansible_collections.nexod.infra.plugins.module_utils._alembic.archive import pack_tree
-from ansible_collections.nexod.infra.plugins.module_utils._alembic.lint import lint, squawk_program
+from ansible_collections.nexod.infra.plugins.module_utils._alembic.lint import facts_for_lint, lint, squawk_program
 from ansible_collections.nexod.infra.plugins.module_utils._core.errors import InfraError
 from ansible_collections.nexod.infra.plugins.plugin_utils._deploy.caller import with_audit
 from ansible_collections.nexod.infra.plugins.plugin_utils._deploy.watch import watched
@@ -44,11 +44,9 @@ class ActionModule(ActionBase):  # type: ignore[misc]
                 return {**result, **self._execute(arguments, internal, task_vars, migrate=True)}
             plan = self._execute(arguments, internal, task_vars, migrate=False)
             pending = plan.pop("pending", None)
-            facts = {
-                "tables": plan.pop("tables", {}),
-                "server": plan.pop("server", None) or 0,
-                "sql": plan.get("sql") or {},
-            }
+            facts = facts_for_lint(plan)
+            plan.pop("tables", None)
+            plan.pop("server", None)
             if plan.get("failed") or (pending is None and policy == "off"):
                 return {**result, **plan}
             findings = lint(arguments, policy, pending or [], facts, squawk_program())

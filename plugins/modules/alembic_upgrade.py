@@ -23,8 +23,12 @@ description:
   - A long run prints every few seconds which revision is running, and for how long the run has taken.
   - Never downgrades. A database that is ahead of the release is refused.
   - In check mode the pending revisions and their SQL are shown, read from a read-only connection. Nothing is written,
-    not even Alembic's own table. To render a revision, its C(upgrade()) is called with a connection that only records
-    the statements.
+    not even Alembic's own table.
+  - To render a revision, its C(upgrade()) is called once, with a connection that only records the statements. That is
+    so in check mode, and before a run unless O(lint=off). Connections to PostgreSQL that C(upgrade()) opens itself with
+    libpq (psycopg, psycopg2) or asyncpg are read-only meanwhile, unless a pooler is between, or the connection sets
+    C(options) itself. Whatever else C(upgrade()) does, such as writing a file or sending a request, it does then too.
+    A revision can find out with C(op.get_context().as_sql) that it is being rendered.
 requirements:
   - squawk (C(pip install squawk-cli)) on the controller, unless O(lint=off)
 extends_documentation_fragment:
@@ -56,6 +60,9 @@ options:
       - V(error) refuses to run what would block or break running code, V(warn) only warns, V(off) does not check.
       - A finding about a table that is empty, does not exist yet, or has fewer rows than O(small_table) is reported but
         does not stop the run.
+      - Tables are looked up as C(env.py) and the revisions see them, with their C(search_path) and
+        C(schema_translate_map). If C(env.py) runs the revisions for one schema after another, the largest table of a
+        name counts. A table without statistics is estimated by its size.
     type: str
     choices: [error, warn, "off"]
     default: error
@@ -63,6 +70,14 @@ options:
     description: Number of rows below which a lock or a scan is no outage.
     type: int
     default: 10000
+  lint_unknown:
+    description:
+      - What to do if the lint can't judge a part of a revision. That is SQL that could not be rendered because the
+        revision reads first, and statements such as C(DO), whose effect can't be seen.
+      - V(warn) warns, V(error) refuses to run the revision unless the finding is waived.
+    type: str
+    choices: [error, warn]
+    default: warn
   lint_waivers:
     description: Findings that are accepted. A waiver that matches no finding is reported in RV(unused_waivers).
     type: list
@@ -223,7 +238,8 @@ lint:
       description: The statement.
       type: str
     level:
-      description: V(error) stops the run if O(lint=error), V(info) does not.
+      description:
+        - V(error) stops the run if O(lint=error), V(unknown) does if O(lint_unknown=error) too, V(info) does not.
       type: str
     reason:
       description: What PostgreSQL does that blocks or breaks others.
@@ -334,6 +350,7 @@ ARGUMENTS = {
     "transaction": {"type": "str", "choices": ["as_env", "per_revision"], "default": "as_env"},
     "lint": {"type": "str", "choices": ["error", "warn", "off"], "default": "error"},
     "small_table": {"type": "int", "default": 10000},
+    "lint_unknown": {"type": "str", "choices": ["error", "warn"], "default": "warn"},
     "lint_waivers": {"type": "list", "elements": "dict", "options": WAIVER, "default": []},
     "allow_contract": {"type": "bool", "default": False},
     "rebuild_invalid_indexes": {"type": "bool", "default": False},

@@ -22,7 +22,7 @@ import typing as t
 from pathlib import Path
 
 from ansible_collections.nexod.infra.plugins.module_utils._alembic.answers import Outcome, progress, read_events
-from ansible_collections.nexod.infra.plugins.module_utils._alembic.lint import lint, sentence
+from ansible_collections.nexod.infra.plugins.module_utils._alembic.lint import facts_for_lint, lint, sentence
 from ansible_collections.nexod.infra.plugins.module_utils._alembic.metrics import exposition, publish
 from ansible_collections.nexod.infra.plugins.module_utils._alembic.operations import info, upgrade
 from ansible_collections.nexod.infra.plugins.module_utils._alembic.request import (
@@ -78,8 +78,7 @@ def planned(given: Facts, policy: str, squawk: str | None) -> tuple[Outcome, dic
     """
     plan = upgrade({**given, "lint": "warn", "rebuild_invalid_indexes": False, "metrics_file": None}, check=False)
     found = plan.facts
-    facts = {"tables": found.get("tables") or {}, "server": found.get("server") or 0, "sql": found.get("sql") or {}}
-    return plan, lint(given, policy, found.get("pending") or [], facts, squawk)
+    return plan, lint(given, policy, found.get("pending") or [], facts_for_lint(found), squawk)
 
 
 def table(rows: t.Iterable[tuple[str, str]]) -> str:
@@ -144,10 +143,11 @@ def plan_text(settings: Facts, plan: Outcome, lint_result: Facts, *, sql: bool) 
         why = (plan.facts.get("not_rendered") or {}).get(revision)
         text += f"\n-- {revision}\n" + (f"-- incomplete, the rest depends on the data: {why}\n" if why else "")
         text += statements.strip() + "\n"
-    findings = [one for one in lint_result.get("lint") or [] if one["level"] == "error" or one.get("waived")]
+    findings = [one for one in lint_result.get("lint") or [] if one["level"] != "info" or one.get("waived")]
     for one in findings:
         waived = f" Waived: {one['waived']}" if one.get("waived") else ""
-        text += f"\n{'note' if waived else 'STOPS'}  {sentence(one)}{waived}\n"
+        word = "note" if waived else "STOPS" if one["level"] == "error" else "CHECK"
+        text += f"\n{word}  {sentence(one)}{waived}\n"
     return text
 
 

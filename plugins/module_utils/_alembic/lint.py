@@ -18,11 +18,20 @@ import tempfile
 import typing as t
 from pathlib import Path
 
+from ansible_collections.nexod.infra.plugins.module_utils._alembic.effects import ID, NOT_SCANNED
 from ansible_collections.nexod.infra.plugins.module_utils._alembic.engine.sql import (
-    NAME,
+    created_in,
+    named,
     statements_in,
-    table_of,
-    unquoted,
+    tables_in,
+)
+from ansible_collections.nexod.infra.plugins.module_utils._alembic.rules import (
+    RULES,
+    Read,
+    read,
+    rules_of,
+    strongest_lock,
+    takes_long,
 )
 from ansible_collections.nexod.infra.plugins.module_utils._alembic.url import place, read_url
 from ansible_collections.nexod.infra.plugins.module_utils._core.durations import milliseconds
@@ -34,137 +43,20 @@ NO_SQUAWK = "squawk is not installed, so the lint checked only its own rules. In
 
 
 @dataclasses.dataclass(frozen=True)
-class Rule:
-    """`harm`: "blocks" (others wait), "breaks" (running code fails), "fails" (the revision fails if there are rows),
-    "always" (the revision fails).
-    """
-
-    harm: str
-    reason: str
-    next_step: str
-
-
-# Those of squawk's rules that are about harm. Its rules of style are ignored.
-RULES = {
-    "require-concurrent-index-creation": Rule(
-        "blocks",
-        "CREATE INDEX holds a SHARE lock: all writes wait until it is built",
-        "Build it CONCURRENTLY, in an autocommit_block().",
-    ),
-    "require-concurrent-index-deletion": Rule(
-        "blocks",
-        "DROP INDEX takes an ACCESS EXCLUSIVE lock on the table",
-        "Drop it CONCURRENTLY, in an autocommit_block().",
-    ),
-    "ban-concurrent-index-creation-in-transaction": Rule(
-        "always",
-        "CONCURRENTLY is refused in a transaction (SQLSTATE 25001)",
-        "Move it into `with op.get_context().autocommit_block():`.",
-    ),
-    "adding-foreign-key-constraint": Rule(
-        "blocks",
-        "writes to both tables wait while all rows are checked",
-        "Add it as NOT VALID, and VALIDATE it in a later revision.",
-    ),
-    "constraint-missing-not-valid": Rule(
-        "blocks",
-        "the table is scanned under a lock",
-        "Add it as NOT VALID, and VALIDATE it in a later revision.",
-    ),
-    "adding-not-nullable-field": Rule(
-        "blocks",
-        "SET NOT NULL scans the table under an ACCESS EXCLUSIVE lock, unless a validated CHECK proves it",
-        "Add CHECK (column IS NOT NULL) NOT VALID, VALIDATE it, then SET NOT NULL and drop the CHECK.",
-    ),
-    "adding-required-field": Rule(
-        "fails",
-        "a NOT NULL column without a default can't be added to a table with rows, and code that does not know it can't "
-        "insert",
-        "Give it a constant default, or add it as nullable, fill it, and set NOT NULL later.",
-    ),
-    "adding-field-with-default": Rule(
-        "blocks",
-        "a volatile default rewrites every row under an ACCESS EXCLUSIVE lock",
-        "Add the column without it, set the default, and fill old rows in batches.",
-    ),
-    "adding-serial-primary-key-field": Rule(
-        "blocks",
-        "the table is rewritten and indexed under an ACCESS EXCLUSIVE lock",
-        "Add the column, fill it, build the index CONCURRENTLY, and add the constraint USING INDEX.",
-    ),
-    "changing-column-type": Rule(
-        "blocks",
-        "the table is rewritten under an ACCESS EXCLUSIVE lock",
-        "Add a column of the new type, fill it, and switch the code to it.",
-    ),
-    "disallowed-unique-constraint": Rule(
-        "blocks",
-        "the index is built under an ACCESS EXCLUSIVE lock",
-        "Build a unique index CONCURRENTLY, then ADD CONSTRAINT ... UNIQUE USING INDEX.",
-    ),
-    "renaming-column": Rule(
-        "breaks",
-        "running code uses the old name",
-        "Add a new column, and drop the old one in a contract revision.",
-    ),
-    "renaming-table": Rule("breaks", "running code uses the old name", "Create a view with the old name."),
-    "ban-drop-column": Rule(
-        "breaks",
-        "code that still reads it fails, and its data is lost",
-        "Once no running release reads it, begin the revision's docstring with `Contract:`.",
-    ),
-    "ban-drop-table": Rule(
-        "breaks",
-        "code that still reads it fails, and its data is lost",
-        "Once no running release reads it, begin the revision's docstring with `Contract:`.",
-    ),
-    "ban-drop-database": Rule("always", "all data is lost", "Remove the statement."),
-    "ban-truncate-cascade": Rule("breaks", "tables that reference it are emptied too", "Name the tables one by one."),
-    "ban-alter-domain-with-add-constraint": Rule(
-        "blocks", "every table with the domain is scanned under a lock", "Add it as NOT VALID, and VALIDATE it later."
-    ),
-    "require-lock-timeout": Rule(
-        "blocks",
-        "without lock_timeout, all other queries queue behind a statement that waits for its lock",
-        "Set `lock_timeout`.",
-    ),
-    # What squawk does not check.
-    "whole-table-write": Rule(
-        "blocks",
-        "every row is rewritten, and locked until the revision commits",
-        "Write in batches by key, each in its own transaction, or restrict the rows with WHERE.",
-    ),
-    "explicit-lock": Rule(
-        "blocks", "the lock is held until the revision commits", "Remove it, or use a weaker lock mode."
-    ),
-    "blocking-refresh": Rule(
-        "blocks", "reads of the view wait until it is rebuilt", "Use REFRESH MATERIALIZED VIEW CONCURRENTLY."
-    ),
-    "table-rewrite": Rule(
-        "blocks", "the table is rewritten under an ACCESS EXCLUSIVE lock", "Use pg_repack, outside migrations."
-    ),
-}
-OWN = (
-    ("whole-table-write", re.compile(r"^\s*(?:UPDATE|DELETE)\b(?!.*\bWHERE\b)", re.IGNORECASE | re.DOTALL)),
-    ("explicit-lock", re.compile(r"^\s*LOCK\b(?!.*\bIN\s+(?:ACCESS|ROW)\s+SHARE\b)", re.IGNORECASE | re.DOTALL)),
-    ("blocking-refresh", re.compile(r"^\s*REFRESH\s+MATERIALIZED\s+VIEW\s+(?!CONCURRENTLY)", re.IGNORECASE)),
-    ("table-rewrite", re.compile(r"^\s*(?:CLUSTER\b|VACUUM\s*\(?[^;]*\bFULL\b)", re.IGNORECASE)),
-)
-REQUIRED = re.compile(rf"\bALTER\s+(?:COLUMN\s+)?({NAME})\s+SET\s+NOT\s+NULL", re.IGNORECASE)
-RETYPED = re.compile(
-    rf"\bALTER\s+(?:COLUMN\s+)?({NAME})\s+(?:SET\s+DATA\s+)?TYPE\s+([^;]+?)(?:\s+USING\s+.*)?\s*$",
-    re.IGNORECASE | re.DOTALL,
-)
-
-
-@dataclasses.dataclass(frozen=True)
 class Verdict:
     findings: list[dict[str, t.Any]]
     unused: list[Facts]
+    strict: bool = False  # whether what can't be judged stops too
 
     @property
     def stopping(self) -> list[dict[str, t.Any]]:
-        return [one for one in self.findings if one["level"] == "error" and not one.get("waived")]
+        levels = ("error", "unknown") if self.strict else ("error",)
+        return [one for one in self.findings if one["level"] in levels and not one.get("waived")]
+
+    @property
+    def unknown(self) -> list[dict[str, t.Any]]:
+        """What can't be judged, and does not stop the run."""
+        return [one for one in self.findings if one["level"] == "unknown" and not one.get("waived") and not self.strict]
 
 
 def squawk_program() -> str | None:
@@ -210,61 +102,165 @@ def statement_at(statements: t.Sequence[tuple[int, str]], line: int) -> int:
     return max((number for number, (begin, _text) in enumerate(statements) if begin <= line), default=0)
 
 
-def size_limit(kind: str) -> tuple[str, tuple[int, ...] | None]:
-    found = re.fullmatch(r"([a-z ]+?)\s*(?:\(([\d,\s]+)\))?", kind.strip().lower())
-    if found is None:
-        return kind.strip().lower(), None
-    name = {"varchar": "character varying", "decimal": "numeric"}.get(found[1], found[1])
-    return name, tuple(int(part) for part in found[2].split(",")) if found[2] else None
+# squawk's rules that say of ALTER TABLE what the effects say too, with less knowledge of the table.
+DECIDED = {
+    "adding-field-with-default",
+    "adding-foreign-key-constraint",
+    "adding-not-nullable-field",
+    "adding-required-field",
+    "adding-serial-primary-key-field",
+    "changing-column-type",
+    "constraint-missing-not-valid",
+    "disallowed-unique-constraint",
+}
+OBJECT = re.compile(
+    r"(?:drop|alter) (?:materialized |foreign )?(?:table|view|type|domain|schema|function|procedure|routine|sequence) "
+    r'(?:if exists )?((?:"[^"]+"|[\w$]+)(?: \. (?:"[^"]+"|[\w$]+))?)'
+)
+ENDS = re.compile(r"(?:begin|start transaction|commit|end|rollback|abort)\b")
+VALIDATED = re.compile(rf"\bvalidate constraint ({ID})")
+ADDED_CHECK = re.compile(rf"\badd constraint ({ID}) (check \( .* \) not valid|not null {ID} not valid)")
 
 
-def widens(old: str, new: str) -> bool:
-    """Whether the new type needs no rewrite: a longer varchar, varchar to text, numeric with more digits."""
-    (was, before), (will, after) = size_limit(old), size_limit(new)
-    if was == "character varying" and will in ("character varying", "text"):
-        return after is None or (before is not None and after >= before)
-    if was == will == "numeric" and before:
-        scale = (*before, 0)[1]
-        return after is None or (after[0] >= before[0] and (*after, 0)[1] == scale)
-    return (was, before) == (will, after)
+class Plan:
+    """What is known of the database while the pending statements are read one after another."""
+
+    def __init__(self, tables: t.Mapping[str, Facts]) -> None:
+        self.tables = {name: dict(facts) for name, facts in tables.items()}
+        self.created: set[str] = set()  # by the statements so far
+        self.held: dict[str, str] = {}  # table -> the lock that the transaction holds
+        self.checks: dict[str, str] = {}  # the NOT VALID constraints that were added -> their definition
+
+    def table(self, name: str | None) -> Facts | None:
+        if name is None:
+            return None
+        if named(name) in self.created:
+            return {"exists": False, "rows": None, "empty": True}
+        return self.tables.get(name)
+
+    def key(self, name: str) -> str:
+        return str((self.tables.get(name) or {}).get("name") or named(name))
+
+    def after(self, found: Read, names: t.Sequence[str]) -> None:
+        """Take notice of what the statement does."""
+        if ENDS.match(found.shape):
+            self.held.clear()
+        created = created_in(found.text)
+        if created:
+            self.created.add(created)
+        lock = strongest_lock(found)
+        if lock and names:
+            self.held.setdefault(self.key(names[0]), lock)
+        facts = self.tables.get(names[0]) if names else None
+        if facts is not None and found.effects is not None:
+            self._constraints(found.shape, facts)
+
+    def _constraints(self, shape: str, facts: dict[str, t.Any]) -> None:
+        for name, check in ADDED_CHECK.findall(shape):
+            self.checks[name] = check
+            facts["checks"] = [*(facts.get("checks") or []), check.upper().replace("( ", "(").replace(" )", ")")]
+        for name in VALIDATED.findall(shape):
+            # The names of those that the database had before are not known.
+            mine = self.checks.get(name, "").upper().replace("( ", "(").replace(" )", ")")
+            facts["checks"] = [
+                one.replace(" NOT VALID", "") if not mine or one == mine else one for one in facts.get("checks") or []
+            ]
 
 
-def proven(statement: str, earlier: str, table: Facts) -> bool:
-    """Whether a validated CHECK, in the database or earlier in the SQL, covers every column that becomes NOT NULL."""
-    checks = table.get("checks") or []
-    for name in REQUIRED.findall(statement):
-        words = re.compile(rf"\(\s*{re.escape(name)}\s+IS\s+NOT\s+NULL\s*\)", re.IGNORECASE)
-        held = [text for text in checks if words.search(text)]
-        if any("NOT VALID" not in text for text in held):
-            continue
-        if not ((held or words.search(earlier)) and re.search(r"\bVALIDATE\s+CONSTRAINT\b", earlier, re.IGNORECASE)):
-            return False
-    return bool(REQUIRED.search(statement))
-
-
-def without_rewrite(rule: str, statement: str, *, earlier: str, table: Facts) -> str | None:
-    """Why the rows need neither be scanned nor rewritten; None if they do."""
-    if rule == "adding-not-nullable-field" and proven(statement, earlier, table):
-        return "a validated CHECK proves it, so nothing is scanned"
-    retyped = RETYPED.search(statement) if rule == "changing-column-type" else None
-    old = (table.get("columns") or {}).get(unquoted(retyped[1])) if retyped else None
-    return f"{old} can be widened without a rewrite" if retyped and old and widens(old, retyped[2]) else None
-
-
-def weigh(rule: str, statement: str, *, earlier: str, table: Facts | None, small: int, contract: bool) -> str | None:
+def weigh(rule: str, found: Read, tables: t.Sequence[Facts | None], *, small: int, contract: bool) -> str | None:
     """Why the finding is harmless here; None if it is not. A table of unknown size may be large."""
-    harm, rows = RULES[rule].harm, (table or {}).get("rows")
-    if harm == "always":
+    harm = RULES[rule].harm
+    if harm in ("always", "unknown"):
         return None
-    if table is not None and not table["exists"]:
-        return "the table does not exist yet"
-    if table is not None and table["empty"]:
-        return "the table is empty"
+    whys = [_weigh_on(harm, table, small=small) for table in tables]
+    if whys and all(whys):
+        return whys[0]
     if harm == "breaks":
         return "the revision is declared a contract" if contract else None
-    if harm == "blocks" and rows is not None and rows < small:
-        return f"the table has about {rows} rows"
-    return without_rewrite(rule, statement, earlier=earlier, table=table or {})
+    partitioned = bool(tables) and all(table and table.get("kind") == "p" for table in tables)
+    if rule == "require-concurrent-index-creation" and " on only " in found.shape and partitioned:
+        return "ON ONLY a partitioned table builds no index"
+    return without_work(rule, found)
+
+
+def _weigh_on(harm: str, table: Facts | None, *, small: int) -> str | None:
+    if table is None:
+        return None
+    if not table["exists"]:
+        return "the table does not exist yet"
+    if table["empty"]:
+        return "the table is empty"
+    rows = table.get("rows")
+    return f"the table has about {rows} rows" if harm == "blocks" and rows is not None and rows < small else None
+
+
+def without_work(rule: str, found: Read) -> str | None:
+    """Why nothing is scanned or rewritten, although squawk says so."""
+    if found.effects is None or rule not in DECIDED or any(rule in effect.rules() for effect in found.effects):
+        return None
+    if any(effect.blocks and effect.rule in DECIDED for effect in found.effects):
+        return None  # which of several actions it is about can't be told
+    whys = [effect.why for effect in found.effects if effect.rule == rule]
+    return whys[0] if whys else NOT_SCANNED
+
+
+def again(found: Read, rule: str, later: t.Sequence[str]) -> str | None:
+    """Why a drop is harmless: the same transaction creates it again."""
+    matched = OBJECT.match(found.shape)
+    if not matched or not rule.startswith("ban-drop-"):
+        return None
+    for text in later:
+        if ENDS.match(text.lstrip().lower()):
+            break
+        if created_in(text) == named(matched[1]):
+            return "the same transaction creates it again"
+    return None
+
+
+def judged(
+    plan: Plan,
+    statement: str,
+    reported: t.Iterable[str],
+    later: t.Sequence[str],
+    *,
+    small: int,
+    contract: bool,
+    limit: int,
+) -> list[tuple[str, str | None, str | None, Facts | None]]:
+    """Rule, why it is harmless, and the table, of each finding on one statement."""
+    names = tables_in(statement)
+    found = read(statement, plan.table(names[0] if names else None))
+    rules = dict.fromkeys([*rules_of(found, limit), *(rule for rule in reported if rule in RULES)])
+    held = bool(names) and plan.key(names[0]) in plan.held and takes_long(found)
+    if held and not any(RULES[rule].harm == "blocks" and not without_work(rule, found) for rule in rules):
+        rules["lock-held"] = None
+    answers = []
+    matched = OBJECT.match(found.shape)
+    new = bool(names) and all(named(name) in plan.created for name in names)
+    for rule in rules:
+        if new and RULES[rule].harm in ("blocks", "breaks", "fails"):
+            continue
+        about = names
+        if rule == "attaching-unchecked-partition":
+            about = names[1:]
+        facts = [plan.table(name) for name in about]
+        why = weigh(rule, found, facts, small=small, contract=contract) or again(found, rule, later)
+        if not why and rule == "attaching-unchecked-partition":
+            why = bounds_proven(statement, facts)
+        if not why and not names and matched and RULES[rule].harm == "breaks" and named(matched[1]) in plan.created:
+            why = "it does not exist yet"
+        worst = next((n for n, one in enumerate(facts) if not _weigh_on(RULES[rule].harm, one, small=small)), 0)
+        answers.append((rule, why, about[worst] if about else None, facts[worst] if facts else None))
+    plan.after(found, names)
+    return answers
+
+
+def bounds_proven(statement: str, tables: t.Sequence[Facts | None]) -> str | None:
+    """Whether a validated CHECK of the partition contains every value of the bounds."""
+    values = re.findall(r"'(?:[^']|'')*'|\b\d+\b", statement[statement.upper().find("FOR VALUES") :])
+    checks = [one for table in tables if table for one in table.get("checks") or [] if "NOT VALID" not in one]
+    proven = values and "FOR VALUES" in statement.upper() and any(all(v in check for v in values) for check in checks)
+    return "a validated CHECK proves its bounds, so nothing is scanned" if proven else None
 
 
 def judge(
@@ -275,45 +271,62 @@ def judge(
     contracts: t.Container[str],
     small: int,
     waivers: t.Sequence[Facts],
+    limit: int = 0,
+    incomplete: t.Mapping[str, str] | None = None,
+    empty: bool = False,
 ) -> Verdict:
-    """squawk's findings and our own, in the order of the revisions, weighed, with the waivers that accept them."""
+    """squawk's findings and our own, in the order of the revisions, weighed, with the waivers that accept them.
+
+    `limit`: the run's lock_timeout in milliseconds; `incomplete`: why a revision was not rendered in full; `empty`:
+    whether the database has no revision yet.
+    """
     findings: list[dict[str, t.Any]] = []
-    before = ""
+    plan = Plan(tables)
+    accepted = {(one["rule"], one["revision"]): one["reason"] for one in waivers}
+    squawks: dict[str, list[Facts]] = {}
+    for row in reported:
+        squawks.setdefault(row["revision"], []).append(row)
+
+    def add(revision: str, statement: str, answer: tuple[str, str | None, str | None, Facts | None]) -> None:
+        rule, why, name, table = answer
+        level = "info" if why else "unknown" if RULES[rule].harm == "unknown" else "error"
+        findings.append(
+            {
+                "rule": rule,
+                "revision": revision,
+                "statement": statement,
+                "level": level,
+                "reason": RULES[rule].reason,
+                "weighed": why,
+                "table": (table or {}).get("name") or name,
+                "rows": (table or {}).get("rows"),
+                "next_step": RULES[rule].next_step,
+                **({"waived": accepted[rule, revision]} if (rule, revision) in accepted else {}),
+            }
+        )
+
     for revision, text in sql.items():
         statements = statements_in(text)
-        mine = {(row["rule"], statement_at(statements, row["line"])) for row in reported if row["revision"] == revision}
-        mine |= {
-            (rule, number)
-            for number, (_line, statement) in enumerate(statements)
-            for rule, words in OWN
-            if words.search(statement)
-        }
-        for rule, number in sorted(mine, key=lambda found: (found[1], found[0])):
-            if rule not in RULES or not statements:
-                continue
-            statement = statements[number][1]
-            name = table_of(statement)
-            table = tables.get(name) if name else None
-            earlier = before + ";".join(one for _line, one in statements[:number])
-            why = weigh(
-                rule, statement, earlier=earlier, table=table, small=small, contract=revision in contracts
-            )  # fmt: skip
-            waiver = next((one for one in waivers if (one["rule"], one["revision"]) == (rule, revision)), None)
-            findings.append(
-                {
-                    "rule": rule,
-                    "revision": revision,
-                    "statement": statement,
-                    "level": "info" if why else "error",
-                    "reason": RULES[rule].reason,
-                    "weighed": why,
-                    "table": (table or {}).get("name") or name,
-                    "rows": (table or {}).get("rows"),
-                    "next_step": RULES[rule].next_step,
-                    **({"waived": waiver["reason"]} if waiver else {}),
-                }
+        texts = [one for _line, one in statements]
+        plan.held.clear()
+        for number, statement in enumerate(texts):
+            mine = sorted(
+                {row["rule"] for row in squawks.get(revision, ()) if statement_at(statements, row["line"]) == number}
             )
-        before += text
+            answers = judged(
+                plan,
+                statement,
+                mine,
+                texts[number + 1 :],
+                small=small,
+                contract=revision in contracts,
+                limit=limit,
+            )
+            for answer in answers:
+                add(revision, statement, answer)
+        if incomplete and revision in incomplete:
+            why = "the database is empty" if empty else None
+            add(revision, f"-- {incomplete[revision]}", ("not-rendered", why, None, None))
     matched = {(one["rule"], one["revision"]) for one in findings}
     return Verdict(findings, [one for one in waivers if (one["rule"], one["revision"]) not in matched])
 
@@ -330,6 +343,8 @@ def sentence(finding: Facts) -> str:
 def refusal(verdict: Verdict, where: str) -> InfraError:
     stopping = verdict.stopping
     count = f"{len(stopping)} statement{'s' if len(stopping) > 1 else ''} would block or break running code"
+    if all(one["level"] == "unknown" for one in stopping):
+        count = f"{len(stopping)} revision{'s' if len(stopping) > 1 else ''} can't be linted in full"
     return InfraError(
         "upgrade database",
         where,
@@ -349,8 +364,8 @@ def lint(
     sql, where = facts["sql"], place(read_url(str(arguments["url"])))
     warnings = []
     reported: list[dict[str, t.Any]] = []
+    limit = milliseconds(arguments.get("lock_timeout", "200ms"), "lock_timeout")
     if program and sql:
-        limit = milliseconds(arguments.get("lock_timeout", "200ms"), "lock_timeout")
         reported = ask_squawk(program, sql, server=facts["server"], lock_timeout=limit)
     elif sql and policy == "error":
         raise InfraError(
@@ -368,11 +383,26 @@ def lint(
         contracts={step["revision"] for step in pending if step.get("contract")},
         small=int(arguments.get("small_table", 10000)),
         waivers=arguments.get("lint_waivers") or [],
+        limit=limit,
+        incomplete=facts.get("not_rendered"),
+        empty=facts.get("before") == [],
     )
+    verdict = dataclasses.replace(verdict, strict=arguments.get("lint_unknown") == "error")
     found = {"lint": verdict.findings, "unused_waivers": list(verdict.unused)}
     if verdict.stopping and policy == "error":
         return {**refusal(verdict, where).report(), **found, "failed": True, "changed": False}
     return {**found, "warnings": warnings + lint_warnings(verdict, ran=bool(sql))}
+
+
+def facts_for_lint(result: Facts) -> dict[str, t.Any]:
+    """What the lint needs of a plan's result."""
+    return {
+        "tables": result.get("tables") or {},
+        "server": result.get("server") or 0,
+        "sql": result.get("sql") or {},
+        "not_rendered": result.get("not_rendered") or {},
+        "before": result.get("before"),
+    }
 
 
 def lint_warnings(verdict: Verdict, *, ran: bool) -> list[str]:
@@ -380,4 +410,4 @@ def lint_warnings(verdict: Verdict, *, ran: bool) -> list[str]:
     unused = [
         f"The waiver of {one['rule']} in {one['revision']} matches no finding: remove it." for one in verdict.unused
     ]
-    return [sentence(one) for one in verdict.stopping] + (unused if ran else [])
+    return [sentence(one) for one in (*verdict.stopping, *verdict.unknown)] + (unused if ran else [])

@@ -16,7 +16,7 @@ from .render import rendered
 from .revisions import described, is_contract
 from .session import Session
 from .statements import StatementHooks
-from .tables import tables_of
+from .tables import Names, names_on, tables_of
 
 
 def no_step(_step: t.Any) -> bool:
@@ -29,6 +29,8 @@ class Planner:
         self.environment = environment
         self.hooks = hooks
         self._env_writes = False  # whether env.py has to write before it comes to its migrations
+        self._rendered: dict[str, dict[str, t.Any]] = {}  # upgrade() may do more than SQL, so it is called once
+        self._contexts: list[Names] = []  # how names are resolved in each of env.py's databases or schemas
 
     def plan(self, *, render: t.Callable[[t.Any], bool] = no_step, drift: bool = False) -> dict[str, t.Any]:
         """The plan; `render`: of which steps the SQL is needed, `drift`: whether to compare schema and models."""
@@ -57,7 +59,7 @@ class Planner:
             render=lambda step: request.render or (step.is_upgrade and is_contract(step.revision)),
             drift=request.check_drift,
         )
-        plan["tables"] = tables_of(self.session, plan["pending"])
+        plan["tables"] = tables_of(self.session, plan["pending"], list(dict.fromkeys(self._contexts)))
         return plan
 
     def _stopped_by_planning(self, error: Exception) -> bool:
@@ -78,8 +80,10 @@ class Planner:
             for step in steps:
                 if step.revision.revision not in pending:
                     facts = described(step)
-                    sql = rendered(self.environment, context, step) if render(step) else {}
+                    sql = self._sql(context, step) if render(step) else {}
                     pending[facts["revision"]] = {**facts, **sql}
+            if any("sql" in step for step in pending.values()):
+                self._contexts.append(names_on(context.connection))
             seen["after"] = sorted(set(seen.get("after", ())) | heads_after(heads, steps))
             if drift:
                 seen["drift"] = drift_of(context)
@@ -90,6 +94,12 @@ class Planner:
         if not seen:
             raise Fault("no_migrations_run")
         return {**seen, "heads": sorted(all_heads), "pending": list(pending.values())}
+
+    def _sql(self, context: t.Any, step: t.Any) -> dict[str, t.Any]:
+        key = f"{step.revision.revision} {step.is_upgrade}"
+        if key not in self._rendered:
+            self._rendered[key] = rendered(self.environment, context, step)
+        return self._rendered[key]
 
     def steps(self, heads: t.Iterable[str]) -> list[t.Any]:
         """Alembic's steps from `heads` to the requested revision."""

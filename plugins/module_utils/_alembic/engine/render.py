@@ -36,7 +36,7 @@ def rendered(environment: Environment, context: t.Any, step: t.Any) -> dict[str,
     environment.rendering = offline
     try:
         step.migration_fn(**environment.arguments)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         why = message_of(error)
     finally:
         environment.rendering = None

@@ -9,12 +9,19 @@ Set by listeners of SQLAlchemy's: asyncpg ignores PGOPTIONS.
 from __future__ import annotations
 
 import contextlib
+import importlib.abc
+import importlib.util
+import os
+import sys
 import typing as t
 
 from .protocol import Fault
 from .session import NO_STATEMENT_CACHE, Session, disable_prepared_statements, refuse_old_asyncpg
 from .sql import literal, set_config
 
+# libpq's variable: also for the connections that a revision opens itself, past SQLAlchemy.
+OPTIONS = "PGOPTIONS"
+READ_ONLY_OPTION = "-c default_transaction_read_only=on"
 PROCESS = "nexod_process"  # key in connection.info: the server's process
 APPLIED = "nexod_settings"
 
@@ -27,14 +34,42 @@ class ConnectionSettings:
         self.read_only = True
         self.processes: set[int] = set()  # the server's, of all connections that Alembic has had
         self._reported = False
+        self._options = os.environ.get(OPTIONS)
+        # A pooler of any mode answers with a process number of its own, and may refuse start-up options.
+        self._direct = session.admin.startup_pid() == session.admin.value("SELECT pg_backend_pid()")
+        self._guard()
 
     @contextlib.contextmanager
     def writable(self) -> t.Iterator[None]:
         self.read_only = False
+        self._guard()
         try:
             yield
         finally:
             self.read_only = True
+            self._guard()
+
+    def _guard(self) -> None:
+        """Make libpq open read-only connections while planning."""
+        given = self._options
+        if self.read_only and self._direct:
+            os.environ[OPTIONS] = f"{given} {READ_ONLY_OPTION}" if given else READ_ONLY_OPTION
+        elif given is not None:
+            os.environ[OPTIONS] = given
+        else:
+            os.environ.pop(OPTIONS, None)
+
+    def guard_asyncpg(self, module: t.Any) -> None:
+        """The same for asyncpg, which ignores that variable."""
+        connect = module._connect
+
+        async def guarded(**named: t.Any) -> t.Any:
+            if self.read_only and self._direct:
+                given = named.get("server_settings") or {}
+                named["server_settings"] = {**given, "default_transaction_read_only": "on"}
+            return await connect(**named)
+
+        module._connect = guarded
 
     def values(self) -> dict[str, str]:
         request = self.session.request
@@ -51,6 +86,7 @@ class ConnectionSettings:
         from sqlalchemy.engine import Engine  # noqa: PLC0415
         from sqlalchemy.pool import Pool  # noqa: PLC0415
 
+        after_import("asyncpg.connect_utils", self.guard_asyncpg)
         # At check-out: a pooled engine of the application's keeps its connections between the plan and the run.
         event.listen(Pool, "checkout", self.on_checkout)
         event.listen(Engine, "begin", self.on_begin)
@@ -143,6 +179,36 @@ class ConnectionSettings:
             self.session.events.emit("settings", values={**found, "application_name": name})
             self._reported = True
         return process
+
+
+class AfterImport(importlib.abc.MetaPathFinder):
+    """Calls `action` with a module as soon as it is imported."""
+
+    def __init__(self, name: str, action: t.Callable[[t.Any], None]) -> None:
+        self.name, self.action = name, action
+
+    def find_spec(self, fullname: str, _path: t.Any, _target: t.Any = None) -> t.Any:
+        if fullname != self.name:
+            return None
+        sys.meta_path.remove(self)
+        spec = importlib.util.find_spec(fullname)
+        loader = spec.loader if spec else None
+        if loader is not None:
+            run: t.Callable[[t.Any], None] = loader.exec_module
+
+            def run_and_act(module: t.Any) -> None:
+                run(module)
+                self.action(module)
+
+            loader.exec_module = run_and_act  # type: ignore[method-assign]
+        return spec
+
+
+def after_import(name: str, action: t.Callable[[t.Any], None]) -> None:
+    if name in sys.modules:
+        action(sys.modules[name])
+    else:
+        sys.meta_path.insert(0, AfterImport(name, action))
 
 
 def is_autocommit(connection: t.Any) -> bool:

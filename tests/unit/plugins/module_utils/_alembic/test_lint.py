@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.nexod.infra.plugins.module_utils._alembic import lint as _alembic_lint
+from ansible_collections.nexod.infra.plugins.module_utils._alembic.effects import widens
 from ansible_collections.nexod.infra.plugins.module_utils._alembic.engine.sql import statements_in, table_of
 from ansible_collections.nexod.infra.plugins.module_utils._alembic.lint import (
     ask_squawk,
     judge,
     refusal,
-    widens,
 )
 
 LARGE = {"exists": True, "name": "users", "rows": 2_000_000, "empty": False, "columns": {}, "checks": []}
