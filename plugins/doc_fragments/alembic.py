@@ -24,6 +24,8 @@ options:
     description:
       - The application's C(alembic.ini), as a path (relative to O(chdir)), or as V(package:alembic.ini) inside a
         package that O(python) can import.
+      - With Alembic 1.16 or newer it may be C(pyproject.toml). One beside C(alembic.ini) is read as well, and one alone
+        is found by itself.
     type: str
     default: alembic.ini
   name:
@@ -51,6 +53,19 @@ options:
   url_env:
     description: Environment variable that C(env.py) reads the URL from. It is set in addition to O(url_option).
     type: str
+  flask_app:
+    description:
+      - The application of Flask in whose context C(env.py) runs, as E(FLASK_APP) names it for C(flask db upgrade), such
+        as V(shop:create_app()). For Flask-Migrate.
+      - O(config) is then C(migrations/alembic.ini), and O(chdir) defaults to the folder above that of O(config). The
+        application must read its URL from O(url_env).
+    type: str
+    version_added: "1.1.0"
+  pass_connection:
+    description: Whether to open the connection and pass it to C(env.py) in C(config.attributes["connection"]).
+    type: bool
+    default: false
+    version_added: "1.1.0"
   environment:
     description: Further environment variables for C(env.py). Their values are hidden in all output.
     type: dict

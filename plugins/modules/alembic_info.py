@@ -22,6 +22,11 @@ options:
     description: Whether to compare the schema with the models that C(env.py) names (C(target_metadata)).
     type: bool
     default: false
+  audit_table:
+    description:
+      - Table of O(nexod.infra.alembic_upgrade#module:audit_table), whose latest 200 rows are returned in RV(audit).
+    type: str
+    version_added: "1.1.0"
   render:
     description: Whether to return the SQL of each pending revision.
     type: bool
@@ -117,6 +122,37 @@ lock_holder:
       none.
   returned: success
   type: dict
+audit:
+  description: Who applied which revision and when, the latest first; empty without O(audit_table).
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    at:
+      description: When, in UTC.
+      type: str
+      sample: "2026-11-25T19:40:03Z"
+    who:
+      description: Who.
+      type: str
+    job:
+      description: For which job.
+      type: str
+    release:
+      description: Of which release.
+      type: str
+    direction:
+      description: V(upgrade) or V(downgrade).
+      type: str
+    revision:
+      description: Identifier of the revision.
+      type: str
+    ms:
+      description: How long it took.
+      type: int
+    outcome:
+      description: V(applied) or V(failed).
+      type: str
 invalid_indexes:
   description: Indexes that no query uses because building them was interrupted, each with its C(table).
   returned: success
@@ -144,6 +180,7 @@ from ansible_collections.nexod.infra.plugins.module_utils._core.errors import In
 ARGUMENTS = {
     **SHARED,
     "check_drift": {"type": "bool", "default": False},
+    "audit_table": {"type": "str"},
     "render": {"type": "bool", "default": False},
 }
 

@@ -21,7 +21,7 @@ description:
   - After a run that was killed, nothing has to be cleaned up and the next run continues from where the database is. An
     invalid index that a killed C(CREATE INDEX CONCURRENTLY) left is dropped and built again by its revision.
   - A long run prints every few seconds which revision is running, and for how long the run has taken.
-  - Never downgrades. A database that is ahead of the release is refused.
+  - Never downgrades. A database that is ahead of the release is refused, see O(ahead).
   - In check mode the pending revisions and their SQL are shown, read from a read-only connection. Nothing is written,
     not even Alembic's own table.
   - To render a revision, its C(upgrade()) is called once, with a connection that only records the statements. That is
@@ -44,9 +44,20 @@ options:
         the migrations of a release that is not installed on the host yet, in the environment of another release.
     type: path
   revision:
-    description: V(head), V(heads), or the identifier of a revision of the release. Relative ones are refused.
+    description:
+      - V(head), V(heads), V(LABEL@head) for one branch, or the identifier of a revision of the release. Relative ones
+        are refused.
     type: str
     default: head
+  ahead:
+    description:
+      - What to do if the database is at a revision that the release does not know, because a newer release has migrated
+        it. V(refuse) fails; V(accept) runs nothing, leaves the schema as it is and warns.
+      - Accept it for a release that runs on this schema already, such as after a rollback.
+    type: str
+    choices: [refuse, accept]
+    default: refuse
+    version_added: "1.1.0"
   transaction:
     description:
       - V(as_env) keeps the transactions of C(env.py).
@@ -146,6 +157,15 @@ EXAMPLES = r"""
     url: "{{ migration_url }}"
     allow_contract: true
     audit_table: migration_audit
+
+- name: Upgrade an application of Flask-Migrate
+  nexod.infra.alembic_upgrade:
+    chdir: /opt/shop/current
+    python: /opt/shop/current/bin/python
+    config: migrations/alembic.ini
+    flask_app: shop:create_app()
+    url: "{{ migration_url }}"
+    url_env: DATABASE_URL
 """
 
 RETURN = r"""
@@ -264,6 +284,17 @@ unused_waivers:
   returned: unless O(lint=off)
   type: list
   elements: dict
+contract:
+  description:
+    - Pending revisions that remove what older code reads, and that O(allow_contract) is needed for.
+  returned: when the database could be reached
+  type: list
+  elements: str
+ahead:
+  description: Heads of the database that the release does not know, if O(ahead=accept).
+  returned: when the database could be reached
+  type: list
+  elements: str
 retries:
   description: How often a revision was retried.
   returned: when the database could be reached
@@ -347,6 +378,7 @@ ARGUMENTS = {
     **INTERNAL,
     "archive": {"type": "path"},
     "revision": {"type": "str", "default": "head"},
+    "ahead": {"type": "str", "choices": ["refuse", "accept"], "default": "refuse"},
     "transaction": {"type": "str", "choices": ["as_env", "per_revision"], "default": "as_env"},
     "lint": {"type": "str", "choices": ["error", "warn", "off"], "default": "error"},
     "small_table": {"type": "int", "default": 10000},

@@ -110,6 +110,10 @@ EVENT_WARNINGS: dict[str, t.Callable[[Facts], str]] = {
         f"; revision {event['revision']} ran with the limits of this task. Remove the statement, or set the options of "
         "the same name."
     ),
+    "ahead": lambda event: (
+        f"The database is at {', '.join(event['heads'])}, which this release does not know: a newer release has "
+        "migrated it. Nothing is run, and the schema stays as it is."
+    ),
     "side_failed": lambda event: (
         f"The run could not {event['what']}: {event['detail']}. The migration itself is not affected."
     ),
@@ -179,6 +183,8 @@ def facts_of(events: t.Sequence[Facts]) -> dict[str, t.Any]:
         "not_rendered": {
             step["revision"]: step["not_rendered"] for step in shown.get("pending", []) if step.get("not_rendered")
         },
+        "contract": list(first(events, "contract").get("revisions", [])),
+        "ahead": list(first(events, "ahead").get("heads", [])),
         "retries": len(retries),
         "retried": [{name: event.get(name) for name in ("revision", "sqlstate", "blockers")} for event in retries],
         "lock_wait_seconds": round(waited, 3),

@@ -145,9 +145,33 @@ MESSAGES: dict[str, t.Callable[[Facts, Situation], tuple[str, str]]] = {
         f"{event.get('path')} has no section [{event.get('section')}]",
         "Correct `name`.",
     ),
+    "no_pyproject": lambda event, here: (
+        f"Alembic {event.get('version')} in the environment of {here.python} can't read {event.get('path')}",
+        "Install Alembic 1.16 or newer, or set `config` to an alembic.ini.",
+    ),
+    "flask": lambda event, _here: (
+        f'the Flask application "{event.get("app")}" can\'t be loaded: {event.get("detail")}',
+        "Set `flask_app` as FLASK_APP is set for `flask db upgrade`, `chdir` to the folder that it is run in, and in "
+        "`environment` what the application reads.",
+    ),
+    "async_connection": lambda event, _here: (
+        f"an asynchronous driver ({event.get('driver')}) can't be used with `pass_connection`",
+        "Name another driver in `url` (postgresql+psycopg://), or let env.py connect.",
+    ),
+    "elsewhere": lambda event, _here: (
+        f"env.py does not connect to it, but to {listed(event.get('found'))}",
+        "Set `url_env` to the environment variable, or `url_option` to the option, from which env.py or the "
+        "application reads its URL. Or correct `url`.",
+    ),
+    "several_servers": lambda _event, _here: (
+        "two connections have reached two servers, and the lock between runners would not be where the revisions run",
+        "Add target_session_attrs=read-write to the query of `url`, or name one host.",
+    ),
     "config": lambda event, _here: (
         f"{event.get('path')} can't be loaded: {event.get('detail')}",
-        "Fix the configuration, or the revision that the error names.",
+        "Set script_location in it. For Flask-Migrate, set `flask_app`, as FLASK_APP is set for `flask db upgrade`."
+        if "script_location" in str(event.get("detail"))
+        else "Fix the configuration, or the revision that the error names.",
     ),
     "connect": connection,
     "pooled": pooled,
@@ -175,7 +199,8 @@ MESSAGES: dict[str, t.Callable[[Facts, Situation], tuple[str, str]]] = {
     "ahead": lambda event, _here: (
         f"the database is at {listed(event.get('heads'))}, which this release does not know "
         f"(its head: {listed(event.get('known'))}): a newer release has migrated it",
-        "Deploy a release that contains that revision. To run older code on this schema, use roll_back.yml.",
+        "Deploy a release that contains that revision. To run older code on this schema, roll back (roll_back.yml); "
+        "the release that the application was rolled back to is accepted. Outside a deploy, set `ahead: accept`.",
     ),
     "not_below": lambda event, _here: (
         f"{event.get('revision')} is not below where the database is ({listed(event.get('heads')) or 'base'})",
@@ -198,7 +223,7 @@ MESSAGES: dict[str, t.Callable[[Facts, Situation], tuple[str, str]]] = {
     ),
     "contract": lambda event, _here: (
         f"{listed(event.get('revisions'))} removes what older code reads",
-        "Once no running release reads it any more, set `allow_contract: true`.",
+        "Once no running release reads it any more, set `allow_contract: true` (for the command: --allow-contract).",
     ),
     "empty_downgrade": lambda event, _here: (
         f"the downgrade of {listed(event.get('revisions'))} is empty or not implemented: Alembic would record a "
@@ -220,6 +245,11 @@ MESSAGES: dict[str, t.Callable[[Facts, Situation], tuple[str, str]]] = {
             else "Grant the user INSERT on it (and CREATE on its schema if it does not exist), or remove "
             "`audit_table`. No revision was run."
         ),
+    ),
+    "audit_read": lambda event, _here: (
+        f"the audit table {event.get('table')} can't be read: {event.get('detail')}"
+        + (f" (SQLSTATE {event['sqlstate']})" if event.get("sqlstate") else ""),
+        "Grant the user SELECT on it, or correct `audit_table`.",
     ),
     "not_recorded": lambda event, _here: (
         "Alembic ended without an error, but did not record "
@@ -298,9 +328,16 @@ def advice_for(event: Facts) -> str:
         return NEXT_STEPS[state]
     if event.get("revision"):
         return "Fix the revision and run again: the run continues from there."
-    if "application context" in str(event.get("detail")):
-        return "Set `flask_app` to the application, as in FLASK_APP, or set `environment: {FLASK_APP: ...}`."
-    return "Fix env.py, or pass what it reads in `environment` and `x_args`."
+    words = str(event.get("detail"))
+    return next((advice for found, advice in ENVIRONMENT if found in words), ENVIRONMENT[-1][1])
+
+
+# What env.py misses, by a part of its exception's message.
+ENVIRONMENT = (
+    ("application context", "Set `flask_app` to the application, as FLASK_APP is set for `flask db upgrade`."),
+    ("KeyError: 'connection'", "Set `pass_connection: true`, so that env.py finds it in config.attributes."),
+    ("", "Fix env.py, or pass what it reads in `environment` and `x_args`."),
+)
 
 
 def where_of(event: Facts, database: Facts) -> str:

@@ -96,6 +96,7 @@ def info(parameters: Facts, *, folder: str | None = None) -> dict[str, t.Any]:
         "lock_holder": found["holder"] or None,
         "invalid_indexes": [{"index": row["index"], "table": row["table"]} for row in invalid.get("indexes", [])],
         "server": first(events, "server").get("version"),
+        "audit": list(found.get("audit") or []),
         **drift_facts(found.get("drift")),
     }
 

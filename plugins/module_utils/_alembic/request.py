@@ -57,6 +57,8 @@ ARGUMENTS: dict[str, dict[str, t.Any]] = {
     "user": {"type": "str"},
     "label": {"type": "str", "default": ""},
     "via_pooler": {"type": "bool", "default": False},
+    "flask_app": {"type": "str"},
+    "pass_connection": {"type": "bool", "default": False},
     "timeout": {"type": "str", "default": "1h"},
 }
 LIMITS: dict[str, dict[str, t.Any]] = {
@@ -88,18 +90,20 @@ def internal(parameters: Facts, name: str) -> t.Any:
 
 def check_revision(revision: str) -> None:
     """Refuse what names another revision on every run, or an earlier one."""
+    if re.fullmatch(r"\w[\w.-]*@heads?", revision):
+        return
     if revision == "base" or revision[:1] in "+-" or re.search(r"[@:+^~]|-\d", revision):
         raise InfraError(
             "upgrade to revision",
             f'"{revision}"',
-            "only head, heads or a revision's identifier name the same revision wherever the database is",
+            "only head, heads, LABEL@head or a revision's identifier name the same revision wherever the database is",
             "Give the identifier of the revision. This module never downgrades; nexod.infra.alembic_downgrade does.",
         )
 
 
 def check_target(revision: str, action: str) -> None:
     """The same for commands that may go to an earlier revision, or to base."""
-    if revision != "base":
+    if revision != "base" and not re.fullmatch(r"\w[\w.-]*@base", revision):
         try:
             check_revision(revision)
         except InfraError as error:

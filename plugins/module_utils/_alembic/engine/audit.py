@@ -13,6 +13,11 @@ from .runner import Runner
 from .session import Session
 from .sql import literal
 
+LATEST = 200  # rows that are read
+NAMES = ("at", "who", "job", "release", "direction", "revision", "ms", "outcome")
+# UTC, whatever the session's time zone.
+COLUMNS = ("to_char(at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"')", *NAMES[1:])
+
 
 def prepare(session: Session) -> None:
     """Make the table if it is missing. Before the migration: a fault after it would come too late."""
@@ -58,6 +63,20 @@ def check(session: Session) -> None:
 
 def exists(session: Session) -> bool:
     return bool(session.admin.value(f"SELECT to_regclass({literal(str(session.request.audit_table))}) IS NOT NULL"))
+
+
+def latest(session: Session) -> list[dict[str, t.Any]]:
+    """The rows of the table, the latest first; empty if there is no table yet."""
+    table = session.request.audit_table
+    if not table:
+        return []
+    try:
+        if not exists(session):
+            return []
+        rows = session.admin.rows(f"SELECT {', '.join(COLUMNS)} FROM {table} ORDER BY at DESC LIMIT {LATEST}")  # noqa: S608
+    except Exception as error:
+        raise Fault("audit_read", table=table, sqlstate=sqlstate_of(error), detail=message_of(error)) from error
+    return [dict(zip(NAMES, row)) for row in rows]  # noqa: B905  Python 3.9
 
 
 def record(session: Session, runner: Runner, pending: t.Sequence[t.Mapping[str, t.Any]]) -> None:

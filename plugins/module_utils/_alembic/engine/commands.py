@@ -46,9 +46,10 @@ class Work:
 def upgrade(work: Work) -> None:
     session, request = work.session, work.session.request
     plan = work.planner.full_plan()
+    refuse_elsewhere(work)
     session.events.emit("plan", **plan)
     invalid = indexes.report_invalid(session, "before")
-    refuse_contract(plan, allowed=request.allow_contract)
+    refuse_contract(session, plan)
     if plan["pending"]:
         audit.check(session)
     if request.check or (plan["pending"] and request.stop_at_plan):
@@ -86,6 +87,7 @@ def _upgrade_under_lock(work: Work) -> None:
 def downgrade(work: Work) -> None:
     session, request = work.session, work.session.request
     plan = work.planner.full_plan()
+    refuse_elsewhere(work)
     session.events.emit("plan", **plan)
     empty = [step["revision"] for step in plan["pending"] if step["empty"]]
     refused = [revision for revision in empty if revision not in request.allow_empty]
@@ -110,6 +112,7 @@ def downgrade(work: Work) -> None:
 def stamp(work: Work) -> None:
     session, request, script = work.session, work.session.request, work.environment.script
     plan = work.planner.plan()
+    refuse_elsewhere(work)
     _here, unknown = work.environment.known(plan["heads"])
     if unknown and not request.purge:
         raise Fault("ahead", heads=sorted(unknown), known=sorted(script.get_heads()))
@@ -129,6 +132,7 @@ def stamp(work: Work) -> None:
 def info(work: Work) -> None:
     session, script = work.session, work.environment.script
     plan = work.planner.full_plan()
+    refuse_elsewhere(work)
     here, unknown = work.environment.known(plan["heads"])
     done = {one.revision for one in script.iterate_revisions(tuple(here), "base")} if here else set()
     revisions = [
@@ -142,6 +146,7 @@ def info(work: Work) -> None:
         unknown=sorted(unknown),
         history=list(reversed(revisions)),
         holder=holder(session.admin),
+        audit=audit.latest(session),
     )
     indexes.report_invalid(session, "before")
 
@@ -181,9 +186,16 @@ def report_invalid_after(session: Session) -> None:
         session.events.emit("side_failed", what="look for invalid indexes", detail=message_of(error))
 
 
-def refuse_contract(plan: t.Mapping[str, t.Any], *, allowed: bool) -> None:
+def refuse_elsewhere(work: Work) -> None:
+    """Refuse an env.py that does not connect to the database that the URL names: the lock would be on another one."""
+    places = work.settings.places
+    if places and work.session.place not in places:
+        raise Fault("elsewhere", found=sorted(f'"{key[1]}" at {address}' for key, address in places.items()))
+
+
+def refuse_contract(session: Session, plan: t.Mapping[str, t.Any]) -> None:
     """Refuse to remove what older code reads, unless it is allowed or nothing can be read there yet."""
-    if allowed or not plan["heads"]:
+    if not plan["heads"]:
         return
     refused = []
     for step in plan["pending"]:
@@ -193,7 +205,9 @@ def refuse_contract(plan: t.Mapping[str, t.Any], *, allowed: bool) -> None:
         if step.get("not_rendered") or not tables or not all(plan["tables"][name]["empty"] for name in tables):
             refused.append(step["revision"])
     if refused:
-        raise Fault("contract", revisions=refused)
+        session.events.emit("contract", revisions=refused)
+        if not session.request.allow_contract:
+            raise Fault("contract", revisions=refused)
 
 
 def require_recorded(final: t.Mapping[str, t.Any]) -> None:

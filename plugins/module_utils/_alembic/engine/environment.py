@@ -1,17 +1,14 @@
 # Copyright: (c) 2026, the nexod.infra maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Alembic's configuration, script directory and env.py, run as the alembic command runs them."""
+"""Alembic's script directory and env.py, run as the alembic command runs them."""
 
 from __future__ import annotations
 
-import argparse
-import importlib.util
-import os
+import contextlib
 import typing as t
-from pathlib import Path
 
-from .errors import located, message_of
+from .errors import located
 from .protocol import Fault, Request
 
 # The releases of Alembic that the tests run with (tests/integration/test_alembic_matrix.py).
@@ -26,8 +23,9 @@ PRIVATE_OF_CONTEXT = ("_transaction",)
 class Environment:
     """The application's Alembic environment."""
 
-    def __init__(self, request: Request, config: t.Any, script: t.Any) -> None:
+    def __init__(self, request: Request, url: str, config: t.Any, script: t.Any) -> None:
         self.request = request
+        self.url = url
         self.config = config
         self.script = script
         self.rendering: t.Any = None  # the offline context, while a revision is rendered
@@ -53,7 +51,26 @@ class Environment:
             environment.run_migrations = recorded
             environment.get_context = lambda: self.rendering or get_context()
             environment.is_offline_mode = lambda: self.rendering is not None or is_offline_mode()
-            self.script.run_env()
+            with self.connection():
+                self.script.run_env()
+
+    @contextlib.contextmanager
+    def connection(self) -> t.Iterator[None]:
+        """Open ``config.attributes["connection"]``, for an env.py that gets its connection from there."""
+        if not self.request.pass_connection:
+            yield
+            return
+        import sqlalchemy as sa  # noqa: PLC0415
+
+        engine = sa.create_engine(self.url, poolclass=sa.pool.NullPool)
+        if engine.dialect.is_async:
+            raise Fault("async_connection", driver=engine.dialect.driver)
+        with engine.connect() as connection:
+            self.config.attributes["connection"] = connection
+            yield
+            if connection.in_transaction():
+                # An env.py that leaves the end of its transaction to whoever has passed the connection.
+                connection.commit()
 
     def check_target(self) -> None:
         """Refuse a target that the release does not have, or that names several revisions."""
@@ -66,7 +83,9 @@ class Environment:
             raise Fault("many_heads", heads=heads)
         if target not in ("head", "heads", "base"):
             try:
-                self.script.get_revision(target)
+                # LABEL@base is no revision; the label has to be one.
+                label, _at, end = target.partition("@")
+                self.script.get_revision(f"{label}@head" if end == "base" else target)
             except Exception as error:
                 raise Fault("unknown_revision", revision=target, heads=heads) from error
 
@@ -83,50 +102,6 @@ class Environment:
         return here, unknown
 
 
-def open_environment(request: Request, url: str) -> Environment:
-    """Read alembic.ini, in the folder that env.py expects to run in."""
-    try:
-        import alembic  # noqa: PLC0415
-        from alembic.config import Config  # noqa: PLC0415
-        from alembic.operations import Operations  # noqa: PLC0415
-        from alembic.script import ScriptDirectory  # noqa: PLC0415
-    except ImportError as error:
-        raise Fault("no_alembic", detail=str(error)) from error
-    require(alembic, ScriptDirectory, PRIVATE_OF_SCRIPTS)
-    require(alembic, Operations, PRIVATE_OF_OPERATIONS)
-    if request.chdir:
-        try:
-            os.chdir(request.chdir)
-        except OSError as error:
-            raise Fault("no_config", path=request.chdir) from error
-    path = config_path(request.config)
-    if not request.chdir:
-        os.chdir(path.parent)
-    arguments = argparse.Namespace(
-        config=str(path),
-        name=request.name,
-        raiseerr=False,
-        x=[f"{key}={value}" for key, value in request.x_args.items()],
-        cmd=None,
-        revision=request.revision,
-        sql=False,
-        tag=None,
-    )
-    config = Config(str(path), ini_section=request.name, cmd_opts=arguments)
-    try:
-        if not config.file_config.has_section(request.name):
-            raise Fault("no_section", path=str(path), section=request.name)
-        # `%` begins an interpolation for the parser.
-        config.set_section_option(request.name, request.url_option, url.replace("%", "%%"))
-        # Revisions are not read yet: env.py may still set where they are.
-        script = ScriptDirectory.from_config(config)
-    except Fault:
-        raise
-    except Exception as error:
-        raise Fault("config", path=str(path), detail=message_of(error)) from error
-    return Environment(request, config, script)
-
-
 def require(alembic: t.Any, owner: t.Any, names: t.Sequence[str]) -> None:
     """Refuse an Alembic that lacks what the engine calls."""
     missing = [name for name in names if not hasattr(owner, name)]
@@ -139,21 +114,3 @@ def require_context(context: t.Any) -> None:
     import alembic  # noqa: PLC0415
 
     require(alembic, context, PRIVATE_OF_CONTEXT)
-
-
-def config_path(named: str) -> Path:
-    """``/path/alembic.ini``, or ``package:alembic.ini`` for one inside an installed package."""
-    if ":" not in named:
-        path = Path(named).absolute()
-    else:
-        package, _colon, inside = named.partition(":")
-        try:
-            spec = importlib.util.find_spec(package)
-        except ImportError:
-            spec = None
-        if spec is None or not spec.submodule_search_locations:
-            raise Fault("no_package", package=package)
-        path = Path(next(iter(spec.submodule_search_locations))) / inside
-    if not path.is_file():
-        raise Fault("no_config", path=str(path))
-    return path

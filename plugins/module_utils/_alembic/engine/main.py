@@ -14,7 +14,7 @@ from pathlib import Path
 
 from . import indexes
 from .commands import COMMANDS, Work
-from .environment import open_environment
+from .configuration import open_environment
 from .errors import driver_error, fault_in, located, sqlstate_of
 from .protocol import URL_VARIABLE, Events, Request
 from .runner import Failure

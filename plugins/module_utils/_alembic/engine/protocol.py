@@ -36,6 +36,9 @@ class Request:
     url_env: str | None = None
     label: str = ""
     via_pooler: bool = False
+    flask_app: str | None = None
+    pass_connection: bool = False
+    ahead: str = "refuse"
     transaction: str = "per_revision"
     lock_timeout: int = 200  # milliseconds, as PostgreSQL takes them
     statement_timeout: int = 0  # milliseconds

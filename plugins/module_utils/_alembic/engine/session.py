@@ -15,6 +15,11 @@ from .address import read_address
 from .errors import message_of, sqlstate_of
 from .protocol import Events, Fault, Request
 
+# Which server and database a connection has reached, by whatever name or address.
+PLACE = (
+    "extract(epoch FROM pg_postmaster_start_time())::text, current_database()::text, "
+    "coalesce(host(inet_server_addr()), 'a socket')"
+)
 ADMIN = "nexod_admin"  # marks the connections that Alembic has nothing to do with
 # For asyncpg, whose statement names count from 1 in each process. With the caches off, each statement is parsed again
 # in the round trip that runs it, so that behind a pooler each round trip may reach another server connection.
@@ -118,6 +123,7 @@ class Session:
     locking: AdminConnection  # holds the lock between runners, and does nothing else
     version: int  # as server_version_num
     pooled: bool  # whether a pooler shares server connections by transaction
+    place: tuple[str, str]  # when the server started, which identifies it, and the database
 
 
 def connect(request: Request, url: str, events: Events) -> Session:
@@ -136,8 +142,8 @@ def connect(request: Request, url: str, events: Events) -> Session:
         raise Fault("pooled")
     if pooled and "+asyncpg" in url.partition(":")[0]:
         refuse_old_asyncpg()
-    number, replica, database = admin.rows(
-        "SELECT current_setting('server_version_num')::int, pg_is_in_recovery(), current_database()"
+    number, replica, started, database, _address = admin.rows(
+        f"SELECT current_setting('server_version_num')::int, pg_is_in_recovery(), {PLACE}"
     )[0]
     version = int(number)
     events.emit("server", version=version, database=database, pooled=pooled, replica=replica)
@@ -147,7 +153,10 @@ def connect(request: Request, url: str, events: Events) -> Session:
         # Both are idle while revisions run, and no limit on idle sessions may end them.
         for connection in (admin, locking):
             connection.rows("SELECT set_config('idle_session_timeout', '0', false)")
-    return Session(request, events, admin, locking, version, pooled)
+    if request.command != "info" and locking.rows(f"SELECT {PLACE}")[0][:2] != (started, database):
+        # One of several hosts for each connection: the lock would be on another server than the revisions.
+        raise Fault("several_servers")
+    return Session(request, events, admin, locking, version, pooled, (started, database))
 
 
 def disable_prepared_statements(driver: t.Any) -> None:

@@ -16,7 +16,7 @@ import sys
 import typing as t
 
 from .protocol import Fault
-from .session import NO_STATEMENT_CACHE, Session, disable_prepared_statements, refuse_old_asyncpg
+from .session import NO_STATEMENT_CACHE, PLACE, Session, disable_prepared_statements, refuse_old_asyncpg
 from .sql import literal, set_config
 
 # libpq's variable: also for the connections that a revision opens itself, past SQLAlchemy.
@@ -33,6 +33,7 @@ class ConnectionSettings:
         self.session = session
         self.read_only = True
         self.processes: set[int] = set()  # the server's, of all connections that Alembic has had
+        self.places: dict[tuple[str, str], str] = {}  # of those connections, each with the server's address
         self._reported = False
         self._options = os.environ.get(OPTIONS)
         # A pooler of any mode answers with a process number of its own, and may refuse start-up options.
@@ -166,10 +167,12 @@ class ConnectionSettings:
     def _verify(self, cursor: t.Any, values: dict[str, str]) -> int:
         """Check that the server accepted `values`. The server's process, by which blockers are looked up."""
         names = ", ".join(literal(name) for name in values)
-        cursor.execute(f"SELECT name, setting, pg_backend_pid() FROM pg_settings WHERE name IN ({names})")  # noqa: S608
+        question = f"SELECT name, setting, pg_backend_pid(), {PLACE} FROM pg_settings WHERE name IN ({names})"  # noqa: S608
+        cursor.execute(question)
         rows = cursor.fetchall()
-        found = {name: value for name, value, _process in rows}
-        process = int(rows[0][2])
+        found = {row[0]: row[1] for row in rows}
+        process, (started, database, address) = int(rows[0][2]), rows[0][3:]
+        self.places[str(started), str(database)] = str(address)
         self.processes.add(process)
         wrong = sorted(name for name, value in values.items() if found.get(name) != value)
         if wrong:

@@ -14,13 +14,15 @@ from ansible_collections.nexod.infra.plugins.module_utils._alembic import engine
 from ansible_collections.nexod.infra.plugins.module_utils._core.errors import InfraError
 
 
-@pytest.mark.parametrize("revision", ["base", "+1", "-1", "head-1", "ae10+2", "branch@head", "a:b"])
+@pytest.mark.parametrize(
+    "revision", ["base", "+1", "-1", "head-1", "ae10+2", "branch@base", "branch@+1", "a@b@head", "a:b"]
+)
 def test_revisions_that_move_are_refused(revision: str) -> None:
     with pytest.raises(InfraError, match="never downgrades"):
         request.check_revision(revision)
 
 
-@pytest.mark.parametrize("revision", ["head", "heads", "0003_index_tasks_user", "ae1027a6acf"])
+@pytest.mark.parametrize("revision", ["head", "heads", "0003_index_tasks_user", "ae1027a6acf", "billing@head"])
 def test_revisions_that_stay_are_taken(revision: str) -> None:
     request.check_revision(revision)
 
