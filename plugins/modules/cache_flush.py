@@ -19,7 +19,7 @@ description:
   - A prefix or pattern that could match a protected key is refused before the first deletion, and each key is checked
     again before it is deleted.
   - After a lost connection, a failover, or slots that moved, the module waits and repeats the walk where it was
-    disturbed.
+    disturbed. While slots are moving, the nodes concerned are walked in turn, and keys are deleted where they are then.
   - In check mode the keys that would be deleted are counted.
   - While it runs, the progress is printed every three seconds, one line for each host, and written to the system log.
     Not if C(async) runs the task in the background, nor under C(no_log).
@@ -74,8 +74,10 @@ options:
     default: 0
   deadline:
     description:
-      - How long the flush may take, as a duration. After that, the module fails and reports what is left.
-      - V(0) is no limit. Counting the protected keys at the end is not limited.
+      - How long the flush may take, as a duration. After that, the module fails and reports what is left, even if the
+        server does not answer any more.
+      - V(0) is no limit. If only the counting of the protected keys is left, the module succeeds with a warning, and
+        C(sessions_kept) is null.
     type: str
     default: 300s
   max_keys:
@@ -87,9 +89,10 @@ options:
     type: str
     default: 60s
 notes:
-  - The account needs C(+scan +unlink +info +dbsize +ping +hello), in a cluster also C(+cluster|slots), on the keys to
-    delete. C(info) and C(dbsize) are only needed for the figures. It needs no permissions on the protected keys. If a
-    permission is missing, the error contains the complete C(ACL SETUSER) line.
+  - The account needs C(+scan +unlink +info +dbsize +ping +hello) on the keys to delete, C(+select) with O(db), and in a
+    cluster C(+cluster|slots +cluster|nodes +asking). Without C(cluster|nodes) it can't be known whether slots are
+    moving, which is a warning. C(info) and C(dbsize) are only needed for the figures. It needs no permissions on the
+    protected keys. If a permission is missing, the error contains the complete C(ACL SETUSER) line.
   - C(CONFIG) and C(DEBUG), which ElastiCache refuses, are not used, nor are C(KEYS), C(DEL) and C(FLUSHDB).
   - Memory use is constant, in check mode too. To avoid counting a key twice when C(SCAN) repeats it, the last 5,000 to
     10,000 counted keys (protected ones, and in check mode matching ones) are remembered. A repeat further apart is
@@ -143,18 +146,18 @@ deleted_total:
   type: int
   sample: 151
 sessions_kept:
-  description: Number of keys under O(protect) after the flush.
-  returned: success, if the server could be reached
+  description: Number of keys under O(protect) after the flush; null if the deadline passed before they were counted.
+  returned: if the server could be reached
   type: int
   sample: 40
 protected:
   description: Number of keys after the flush for each entry of O(protect).
-  returned: success, if the server could be reached
+  returned: if the server could be reached
   type: dict
   sample: {"session:": 40}
 complete:
   description: Whether all keys were walked; false if O(max_keys) ended the flush.
-  returned: success, if the server could be reached
+  returned: if the server could be reached
   type: bool
   sample: true
 nodes:
@@ -218,6 +221,8 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.nexod.infra.plugins.module_utils._cache.address import CONNECTION, CONNECTION_RULES, target_of
+from ansible_collections.nexod.infra.plugins.module_utils._cache.connection import MISSING, MISSING_NAME
 from ansible_collections.nexod.infra.plugins.module_utils._cache.flush import (
     ACTION,
     Flush,
@@ -230,19 +235,16 @@ from ansible_collections.nexod.infra.plugins.module_utils._cache.pacing import L
 from ansible_collections.nexod.infra.plugins.module_utils._cache.progress import Progress, progress_file
 from ansible_collections.nexod.infra.plugins.module_utils._cache.selection import read_selection
 from ansible_collections.nexod.infra.plugins.module_utils._cache.server import (
-    CONNECTION,
-    CONNECTION_RULES,
-    MISSING,
-    MISSING_NAME,
     Cache,
     NobodyThereError,
     refusals_as_errors,
-    target_of,
 )
 from ansible_collections.nexod.infra.plugins.module_utils._core.durations import seconds
 from ansible_collections.nexod.infra.plugins.module_utils._core.edge import edge, translated
+from ansible_collections.nexod.infra.plugins.module_utils._core.ranges import check_ranges
 
 LOG_SECONDS = 10.0
+RANGES = dict.fromkeys(("minimum_protected", "max_latency_ms", "max_keys_per_second", "max_keys"), (0, None))
 ARGUMENTS = {
     **CONNECTION,
     "prefixes": {"type": "list", "elements": "str", "default": []},
@@ -266,6 +268,7 @@ def main() -> None:
     path = (given["_internal"] or {}).get("progress_file")
     with edge(module, ACTION, "the host", path or ""), predicting(module):
         register_secrets(module)
+        check_ranges(given, RANGES)
         selection = read_selection(
             given["prefixes"], given["patterns"], given["protect"], waived=given["protect_nothing"]
         )
@@ -296,17 +299,8 @@ def main() -> None:
             ).run()
     for warning in warnings_of(flushed, limits, selection):
         module.warn(warning)
-    module.exit_json(
-        changed=flushed.total > 0,
-        deleted=dict(flushed.deleted),
-        deleted_total=flushed.total,
-        sessions_kept=flushed.kept,
-        protected=dict(flushed.protected),
-        complete=flushed.complete,
-        nodes=[tally.report() for tally in flushed.nodes],
-        totals=flushed.totals(),
-        diff=as_diff(flushed, f"keys of the cache at {target.name}"),
-    )
+    diff = as_diff(flushed, f"keys of the cache at {target.name}")
+    module.exit_json(changed=flushed.total > 0, **flushed.facts(), diff=diff)
 
 
 def reporter(module: AnsibleModule, write: t.Callable[[Progress], None]) -> t.Callable[[Progress], None]:

@@ -13,7 +13,7 @@ version_added: "1.1.0"
 author: The nexod.infra maintainers (@nexod)
 description:
   - Reads lifetime and memory of all keys, or of a sample, and sums them up by prefix. Changes nothing.
-  - In a cluster, all primaries are read.
+  - In a cluster, all primaries are read. A single replica is read as it is.
 extends_documentation_fragment: [nexod.infra.cache]
 options:
   prefixes:
@@ -22,7 +22,9 @@ options:
     elements: str
     default: []
   protect:
-    description: Prefixes whose keys should expire. Keys under them that never expire are counted.
+    description:
+      - Keys that should expire, as in O(nexod.infra.cache_flush#module:protect). Those that never expire are counted,
+        whatever O(prefixes) sums up.
     type: list
     elements: str
     default: ["session:"]
@@ -38,7 +40,7 @@ options:
     default: 10
 notes:
   - The account needs C(+scan +pttl +memory|usage +info +dbsize +ping +hello), in a cluster also
-    C(+cluster|slots), on all keys. Without C(memory|usage), memory is reported as 0.
+    C(+cluster|slots +asking), on all keys. Without C(memory|usage), memory is reported as 0.
 seealso:
   - module: nexod.infra.cache_flush
 """
@@ -93,17 +95,12 @@ table:
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.nexod.infra.plugins.module_utils._cache.address import CONNECTION, CONNECTION_RULES, target_of
 from ansible_collections.nexod.infra.plugins.module_utils._cache.info import ACTION, COMMANDS, inspect
 from ansible_collections.nexod.infra.plugins.module_utils._cache.module import register_secrets, require_client
-from ansible_collections.nexod.infra.plugins.module_utils._cache.server import (
-    CONNECTION,
-    CONNECTION_RULES,
-    Cache,
-    refusals_as_errors,
-    rights_of,
-    target_of,
-)
+from ansible_collections.nexod.infra.plugins.module_utils._cache.server import Cache, refusals_as_errors, rights_of
 from ansible_collections.nexod.infra.plugins.module_utils._core.edge import edge, translated
+from ansible_collections.nexod.infra.plugins.module_utils._core.ranges import check_ranges
 
 ARGUMENTS = {
     **CONNECTION,
@@ -112,6 +109,7 @@ ARGUMENTS = {
     "sample": {"type": "int", "default": 10000},
     "largest": {"type": "int", "default": 10},
 }
+RANGES = {"sample": (0, None), "largest": (0, 10_000)}
 
 
 def main() -> None:
@@ -120,6 +118,7 @@ def main() -> None:
     require_client(module)
     with edge(module, ACTION, "the host"):
         register_secrets(module)
+        check_ranges(given, RANGES)
         target = target_of(given)
         cache = Cache(target)
         with (

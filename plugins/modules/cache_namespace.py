@@ -59,16 +59,11 @@ after:
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.nexod.infra.plugins.module_utils._cache.address import CONNECTION, CONNECTION_RULES, target_of
+from ansible_collections.nexod.infra.plugins.module_utils._cache.globs import raw
 from ansible_collections.nexod.infra.plugins.module_utils._cache.module import register_secrets, require_client
 from ansible_collections.nexod.infra.plugins.module_utils._cache.namespace import ACTION, COMMANDS, bump
-from ansible_collections.nexod.infra.plugins.module_utils._cache.server import (
-    CONNECTION,
-    CONNECTION_RULES,
-    Cache,
-    refusals_as_errors,
-    rights_of,
-    target_of,
-)
+from ansible_collections.nexod.infra.plugins.module_utils._cache.server import Cache, refusals_as_errors, rights_of
 from ansible_collections.nexod.infra.plugins.module_utils._core.edge import edge, translated
 
 ARGUMENTS = {**CONNECTION, "namespace": {"type": "str", "required": True}, "version": {"type": "str"}}
@@ -85,7 +80,9 @@ def main() -> None:
         with (
             translated(ACTION, target.name),
             refusals_as_errors(
-                ACTION, target, lambda: rights_of(target, [namespace.encode()], COMMANDS, clustered=cache.clustered)
+                ACTION,
+                target,
+                lambda: rights_of(target, [raw(namespace, "namespace")], COMMANDS, clustered=cache.clustered),
             ),
         ):
             before, after = bump(cache, namespace, module.params["version"], check=module.check_mode)

@@ -26,7 +26,7 @@ options:
     type: str
     default: "30"
   concurrency:
-    description: Number of simultaneous requests.
+    description: Number of simultaneous requests, from 1 to 100.
     type: int
     default: 4
 extends_documentation_fragment: [nexod.infra.durations]
@@ -60,6 +60,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.nexod.infra.plugins.module_utils._cache.warm import warm, warnings_of
 from ansible_collections.nexod.infra.plugins.module_utils._core.durations import seconds
 from ansible_collections.nexod.infra.plugins.module_utils._core.edge import edge
+from ansible_collections.nexod.infra.plugins.module_utils._core.ranges import check_ranges
 
 ARGUMENTS = {
     "urls": {"type": "list", "elements": "str", "required": True},
@@ -73,6 +74,7 @@ def main() -> None:
     given = module.params
     with edge(module, "warm", "the cache"):
         limit = seconds(given["seconds"], "seconds")
+        check_ranges(given, {"concurrency": (1, 100)})
     rows = [] if module.check_mode else warm(given["urls"], limit, given["concurrency"])
     for warning in warnings_of(rows):
         module.warn(warning)

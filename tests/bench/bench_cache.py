@@ -68,10 +68,10 @@ print(took[len(took) // 2], took[int(len(took) * 0.99)], took[-1])
 OURS = """
 import json, sys
 sys.path.insert(0, sys.argv[1])
-from ansible_collections.nexod.infra.plugins.module_utils._cache import flush, pacing, selection, server
+from ansible_collections.nexod.infra.plugins.module_utils._cache import address, flush, pacing, selection, server
 port, guard = int(sys.argv[2]), float(sys.argv[3])
 asked = selection.read_selection(["api:"], [], ["session:"], waived=False)
-cache = server.Cache(server.Target("127.0.0.1", port))
+cache = server.Cache(address.Target("127.0.0.1", port))
 done = flush.Flush(cache, asked, pacing.Limits(max_latency_ms=guard), check=False).run()
 print(json.dumps({"seconds": done.seconds, "deleted": done.total}))
 """
@@ -90,7 +90,8 @@ runpy.run_module("ansible_collections.nexod.infra.plugins.modules.cache_flush", 
 LIMIT = """
 import json, random, sys, time
 sys.path.insert(0, sys.argv[1])
-from ansible_collections.nexod.infra.plugins.module_utils._cache.server import Target, connect, packed
+from ansible_collections.nexod.infra.plugins.module_utils._cache.address import Target
+from ansible_collections.nexod.infra.plugins.module_utils._cache.connection import connect, packed
 names = [b"api:%d:page" % number for number in range(1, int(sys.argv[3]) + 1)]
 random.shuffle(names)  # in the order in which they were written the server has them side by side in memory
 calls = [packed(b"UNLINK", *names[at:at + 1000]) for at in range(0, len(names), 1000)]

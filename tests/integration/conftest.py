@@ -225,7 +225,14 @@ class Servers:
         self.processes: list[subprocess.Popen[bytes]] = []
         self.engine: t.Callable[[str], list[str]] = _engines().engine
 
-    def start(self, *settings: str, engine: str = "redis7", password: str = "", sentinel: bool = False) -> RedisServer:
+    def start(
+        self,
+        *settings: str,
+        engine: str = "redis7",
+        password: str = "",
+        sentinel: bool = False,
+        ready: bool = True,
+    ) -> RedisServer:
         port = free_port()
         folder = self.folder / str(port)
         folder.mkdir()
@@ -242,7 +249,7 @@ class Servers:
         # One try at a time: a client of the tests' tries each call again by itself, for seconds.
         first = redis.Redis(host="127.0.0.1", port=port, password=password or None, retry=None)
         ends = time.monotonic() + 30
-        while True:
+        while ready:
             with contextlib.suppress(redis.ConnectionError):
                 first.ping()
                 break

@@ -13,8 +13,8 @@ import redis
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from ansible_collections.nexod.infra.plugins.module_utils._cache import address, info, namespace, pacing, selection
 from ansible_collections.nexod.infra.plugins.module_utils._cache import flush as cache_flush
-from ansible_collections.nexod.infra.plugins.module_utils._cache import info, namespace, pacing, selection
 from ansible_collections.nexod.infra.plugins.module_utils._cache import server as cache_server
 from ansible_collections.nexod.infra.plugins.module_utils._core.errors import InfraError
 
@@ -55,11 +55,11 @@ def flush(
         "host": server.host,
         "port": server.port,
         "password": server.password or None,
-        "db": 0,
-        "tls": False,
         "timeout": 5,
     }
-    aim = cache_server.target_of({**given, **target})
+    if {"url", "sentinels", "unix_socket"} & set(target):
+        given |= {"host": None, "port": None}
+    aim = address.target_of({**given, **target})
     cache = cache_server.Cache(aim)
     with cache_server.refusals_as_errors(cache_flush.ACTION, aim, lambda: cache_flush.rights(cache, asked)):
         return cache_flush.Flush(cache, asked, pacing.Limits(**(limits or {})), check=check).run()
@@ -265,7 +265,7 @@ def test_cluster(cluster: list[RedisServer]) -> None:
 
 
 def test_the_other_modules_know_the_cluster(cluster: list[RedisServer]) -> None:
-    found = cache_server.Cache(cache_server.Target(cluster[4].host, cluster[4].port))
+    found = cache_server.Cache(address.Target(cluster[4].host, cluster[4].port))
     names = [f"{letter}:version" for letter in "abcdef"]
     for node in cluster[:3]:
         node.client.flushall()
@@ -392,7 +392,7 @@ def test_the_rights_that_the_error_names_suffice(servers: Servers, engine: str) 
         pytest.param({"password": "wr0ng"}, "rejects the account", id="wrong password"),
         pytest.param({"password": None}, "rejects the account", id="no password"),
         pytest.param({"port": 1}, "Check that the server is up", id="nobody there"),
-        pytest.param({"tls": True, "timeout": 1}, "whether it requires TLS", id="no TLS there"),
+        pytest.param({"tls": True, "timeout": 1}, "does not use TLS on this port", id="no TLS there"),
         pytest.param({"prefixes": ["s"]}, "matches keys under the protected", id="prefix of a protected one"),
         pytest.param({"patterns": ["[r-t]*"]}, "matches keys under the protected", id="class of a protected one"),
     ],
@@ -481,7 +481,7 @@ def test_nothing_ever_deletes_a_protected_key(
     cache.client.flushdb()
     there = {*keys, *(prefix + end for prefix in asked.protected_prefixes for end in (*ends, *keys))}
     cache.client.mset(dict.fromkeys(there, b"x"))
-    target = cache_server.Target(cache.host, cache.port, password=cache.password)
+    target = address.Target(cache.host, cache.port, password=cache.password)
     cache_flush.Flush(cache_server.Cache(target), asked, pacing.Limits(max_latency_ms=0), check=False).run()
     left = set(cache.client.keys())
     assert {key for key in there if asked.protects(key)} <= left

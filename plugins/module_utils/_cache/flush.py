@@ -16,10 +16,20 @@ import threading
 import time
 import typing as t
 
+from ansible_collections.nexod.infra.plugins.module_utils._cache.connection import (
+    REDIRECTIONS,
+    TRANSIENT,
+    Connection,
+    DeadlineError,
+    Refused,
+    Unreachable,
+    fault,
+    info,
+    packed,
+)
 from ansible_collections.nexod.infra.plugins.module_utils._cache.globs import assigned
 from ansible_collections.nexod.infra.plugins.module_utils._cache.pacing import (
     Budget,
-    DeadlineError,
     Distinct,
     Guard,
     Latency,
@@ -28,20 +38,10 @@ from ansible_collections.nexod.infra.plugins.module_utils._cache.pacing import (
 )
 from ansible_collections.nexod.infra.plugins.module_utils._cache.progress import Progress
 from ansible_collections.nexod.infra.plugins.module_utils._cache.selection import Selection, silent_no_op
-from ansible_collections.nexod.infra.plugins.module_utils._cache.server import (
-    TRANSIENT,
-    Cache,
-    Connection,
-    Node,
-    Refused,
-    Unreachable,
-    fault,
-    info,
-    packed,
-    rights_of,
-)
+from ansible_collections.nexod.infra.plugins.module_utils._cache.server import Cache, Node, Routed, nobody, rights_of
 from ansible_collections.nexod.infra.plugins.module_utils._core.errors import InfraError
 
+# In a cluster, server.CLUSTER_RIGHTS in addition.
 COMMANDS = "+scan +unlink +info +dbsize +ping +hello"
 ACTION = "flush the cache at"
 REPORT_SECONDS = 1
@@ -71,13 +71,14 @@ class Tally:
     scanned: int = 0
     matched: int = 0
     deleted: list[int] = dataclasses.field(default_factory=list)  # for each selector
-    protected: int = 0
+    protected: int | None = 0  # None: there was no time left to count them
     protected_by: list[int] = dataclasses.field(default_factory=list)  # for each entry of protect
     walks: int = 0
     walked: int = 0  # about how many keys the current walk has passed
     swept: bool = False  # all keys were walked; the protected ones are still to be counted
     complete: bool = False
-    moved_keys: int = 0  # keys whose slot had moved to another node, or was about to
+    moved_keys: int = 0  # keys whose slot is moving, and that could not be deleted where they are
+    stray: int = 0  # keys on a node that does not serve their slot, so that no client can reach them
     seconds: float = 0.0
     latency: Latency = dataclasses.field(default_factory=Latency)
     memory: list[int | None] = dataclasses.field(default_factory=lambda: [None, None])  # before, after
@@ -108,13 +109,26 @@ class Flushed:
     deleted: t.Mapping[str, int]
     nodes: t.Sequence[Tally]
     seconds: float
-    kept: int
+    kept: int | None
     complete: bool
+    moves_unknown: bool = False
     protected: t.Mapping[str, int] = dataclasses.field(default_factory=dict)
 
     @property
     def total(self) -> int:
         return sum(self.deleted.values())
+
+    def facts(self) -> dict[str, t.Any]:
+        """What the module returns, whether it finished or not."""
+        return {
+            "deleted": dict(self.deleted),
+            "deleted_total": self.total,
+            "sessions_kept": self.kept,
+            "protected": dict(self.protected),
+            "complete": self.complete,
+            "nodes": [tally.report() for tally in self.nodes],
+            "totals": self.totals(),
+        }
 
     def totals(self) -> dict[str, t.Any]:
         latency = Latency()
@@ -213,10 +227,11 @@ class Walk:
     def _run(self, stack: contextlib.ExitStack) -> None:
         tally = self.tally
         tally.walks += 1
-        tally.complete, tally.moved_keys, tally.walked, tally.swept = False, 0, 0, False
+        tally.complete, tally.moved_keys, tally.stray, tally.walked, tally.swept = False, 0, 0, 0, False
         if self.check:
             tally.scanned, tally.matched, tally.deleted = 0, 0, [0] * len(self.selection.selectors)
-        self.connection = stack.enter_context(contextlib.closing(self.cache.connection(tally.node)))
+        self.routed = stack.enter_context(contextlib.closing(Routed(self.cache, tally.node)))
+        self.connection = self.routed.connection
         guard: Guard | Unguarded = Unguarded()
         if self.limit:
             guard = Guard(self.cache.connection(tally.node), self.limit)
@@ -227,9 +242,13 @@ class Walk:
             process = self._count if self.check else self._unlink
             sweep(self.connection, self.selection.scan, guard, self.budget, process, passed=self._passed)
         tally.swept = True
-        tally.protected, tally.protected_by = count_protected(self.connection, self.selection, guard)
-        self._measure(1)
         tally.complete = not self.budget.used_up
+        try:
+            tally.protected, tally.protected_by = count_protected(self.connection, self.selection, guard)
+            self._measure(1)
+        except DeadlineError:
+            # All is deleted that was to be; only the figures are missing.
+            tally.protected, tally.protected_by = None, []
 
     def _measure(self, when: int) -> None:
         if self.tally.memory[0] is not None and not when:
@@ -266,7 +285,7 @@ class Walk:
 
     def _unlink(self, keys: list[bytes]) -> tuple[int, ReadReplies]:
         groups = self._assigned(keys)
-        pending_replies: list[tuple[int, int, int]] = []  # number of the selector, of replies, of keys
+        pending_replies: list[tuple[int, int, list[bytes]]] = []  # number of the selector, of replies, the keys
         parts: list[bytes] = []
         for place, group in enumerate(groups):
             allowed = self.budget.reserve(len(group))
@@ -276,33 +295,52 @@ class Walk:
             if self.cache.clustered:
                 # UNLINK refuses keys of several slots (CROSSSLOT).
                 parts += [b"*2\r\n$6\r\nUNLINK\r\n$%d\r\n%b\r\n" % (len(key), key) for key in batch]
-                pending_replies.append((place, len(batch), len(batch)))
+                pending_replies.append((place, len(batch), batch))
             else:
                 parts.append(packed(b"UNLINK", *batch))
-                pending_replies.append((place, 1, len(batch)))
+                pending_replies.append((place, 1, batch))
         if parts:
             self.connection.send(b"".join(parts))
-        sent = sum(count for _place, _replies, count in pending_replies)
+        sent = sum(len(batch) for _place, _replies, batch in pending_replies)
         return sent, lambda: self._read_replies(pending_replies)
 
-    def _read_replies(self, pending_replies: t.Sequence[tuple[int, int, int]]) -> None:
+    def _read_replies(self, pending_replies: t.Sequence[tuple[int, int, list[bytes]]]) -> None:
         """Read all replies to UNLINK: what was deleted counts even if another command was refused."""
         refused: Refused | None = None
         read = self.connection.read
-        for place, replies, sent in pending_replies:
+        elsewhere: list[tuple[int, bytes, Refused]] = []
+        for place, replies, batch in pending_replies:
             gone = 0
-            for _reply in range(replies):
+            for number in range(replies):
                 reply = read()
                 if not isinstance(reply, Refused):
                     gone += reply
-                elif reply.word in ("MOVED", "ASK", "TRYAGAIN"):
-                    self.tally.moved_keys += 1
+                elif reply.word in REDIRECTIONS:
+                    elsewhere.append((place, batch[number], reply))
                 else:
                     refused = refused or reply
             self.tally.deleted[place] += gone
-            self.budget.release(sent - gone)
+            self.budget.release(len(batch) - gone)
+        for place, key, reply in elsewhere:
+            gone = self._unlink_elsewhere(key, reply)
+            self.tally.deleted[place] += self.budget.reserve(gone) if gone else 0
         if refused:
             raise refused
+
+    def _unlink_elsewhere(self, key: bytes, reply: Refused) -> int:
+        """Delete a key whose slot is moving, on whichever node it is now; how many keys that were."""
+        try:
+            answer = self.routed.followed(reply, (b"UNLINK", key), own=True)
+        except Unreachable:
+            answer = reply  # the other node is away; the key is looked for again
+        if not isinstance(answer, Refused):
+            # Moved by its owner to where it was deleted, or left behind here, where no client finds it.
+            self.tally.stray += not answer and reply.word == "MOVED"
+            return int(answer)
+        if answer.word not in TRANSIENT:
+            raise answer
+        self.tally.moved_keys += 1
+        return 0
 
 
 class Flush:
@@ -322,6 +360,8 @@ class Flush:
         self.report, self.minimum_protected = report, minimum_protected
         self.began = time.monotonic()
         self.tallies: dict[str, Tally] = {}
+        self.moves_unknown = False
+        self.idle_since = self.began  # when a round last deleted anything
         self.disturbances: dict[str, str] = {}  # in this round, by node
         self.errors: list[BaseException] = []
 
@@ -342,32 +382,84 @@ class Flush:
         for selector, count in zip(selectors, counts, strict=True):
             deleted[selector.name] = deleted.get(selector.name, 0) + count
         now = [self.tallies[node.name] for node in nodes]
-        kept = sum(tally.protected for tally in now)
+        counted = [tally.protected for tally in now if tally.protected is not None]
+        kept = sum(counted) if len(counted) == len(now) else None
         complete = all(tally.complete for tally in now)
         protected = {
             protection.name: sum(tally.protected_by[place] for tally in now if tally.protected_by)
             for place, protection in enumerate(self.selection.protections)
         }
         seconds = time.monotonic() - self.began
-        return Flushed(deleted, list(self.tallies.values()), seconds, kept, complete, protected)
+        tallies = list(self.tallies.values())
+        return Flushed(deleted, tallies, seconds, kept, complete, self.moves_unknown, protected)
 
     def _rounds(self) -> list[Node]:
-        nodes = self.cache.primaries()
-        if self.minimum_protected:
-            self._require_protected(nodes)
-        budget = Budget(self.limits, len(nodes))
-        idle_since = time.monotonic()  # when a round last deleted anything
+        budget = Budget(self.limits)
+        self.cache.ends = budget.ends
+        nodes = self._first_primaries()
+        budget.nodes = len(nodes)
+        swept: set[tuple[str, str]] = set()
+        while True:
+            nodes = self._walked_nodes(nodes, budget)
+            if budget.used_up:
+                return nodes
+            moving = self._moves(nodes) - swept
+            if not moving and not self.disturbances:
+                return nodes
+            if moving and self._swept_in_turn(nodes, moving, budget):
+                swept |= moving
+            nodes = self._primaries_after_round(budget, nodes)
+
+    def _first_primaries(self) -> list[Node]:
+        self.idle_since = time.monotonic()
+        try:
+            nodes = self.cache.settled_primaries(self.limits.patience)
+            if self.minimum_protected:
+                self._require_protected(nodes)
+        except DeadlineError as error:
+            raise self._ended(error) from error
+        return nodes
+
+    def _walked_nodes(self, nodes: list[Node], budget: Budget) -> list[Node]:
+        """Walk all nodes at the same time, and again those that were disturbed; returns the primaries at the end."""
         while todo := [node for node in nodes if not self._walked(node)]:
-            before = self._deleted()
             self._walk_all(todo, budget)
-            if self.errors:
-                raise self._ended(self.errors[0])
             if budget.used_up:
                 return [node for node in nodes if node.name in self.tallies]
-            if self._deleted() > before:
-                idle_since = time.monotonic()
-            nodes = self._primaries_after_round(idle_since, budget, nodes)
+            nodes = self._primaries_after_round(budget, nodes)
         return nodes
+
+    def _moves(self, nodes: t.Sequence[Node]) -> set[tuple[str, str]]:
+        """Between which nodes slots are moving: their keys may have left one before and reached the other after it was
+        walked."""
+        self.disturbances = {}
+        if not self.cache.clustered:
+            return set()
+        try:
+            found = self.cache.moves(nodes)
+        except (Unreachable, DeadlineError) as error:
+            self.disturbances["the cache"] = str(error)
+            return set()
+        except Refused as refused:
+            if refused.word not in TRANSIENT:
+                raise self._ended(refused) from refused
+            self.disturbances["the cache"] = str(refused)
+            return set()
+        self.moves_unknown = found is None
+        return found or set()
+
+    def _swept_in_turn(self, nodes: t.Sequence[Node], moving: set[tuple[str, str]], budget: Budget) -> bool:
+        """Walk the nodes between which slots move, one after the other, so that each source comes before its target.
+
+        As often as there are nodes, whatever the order: a key may move on. Whether nothing disturbed it.
+        """
+        involved = [node for node in nodes if any(node.name in pair for pair in moving)]
+        for _turn in involved:
+            for node in involved:
+                self._walk_all([node], budget)
+                if self.disturbances or budget.used_up:
+                    return False
+        return True
 
     def _require_protected(self, nodes: t.Sequence[Node]) -> None:
         """Fail before the first deletion if there are fewer protected keys than there should be."""
@@ -384,30 +476,38 @@ class Flush:
                 "Nothing was deleted.",
             )
 
-    def _primaries_after_round(self, idle_since: float, budget: Budget, nodes: list[Node]) -> list[Node]:
+    def _primaries_after_round(self, budget: Budget, nodes: list[Node]) -> list[Node]:
         """The primaries after a round; after a disturbance, once they can be determined again."""
         if not self.cache.clustered and not self.cache.target.sentinels and not self.disturbances:
             return nodes
         reported = 0.0
+        hopeless: InfraError | None = None
         while True:
             disturbed = "; ".join(f"{name}: {text}" for name, text in self.disturbances.items())
             if self.disturbances:
-                if time.monotonic() - idle_since > self.limits.patience:
-                    raise self._ended(Unreachable(disturbed))
+                if time.monotonic() - self.idle_since > self.limits.patience:
+                    raise self._ended(hopeless or Unreachable(disturbed))
                 if time.monotonic() - reported > REPORT_SECONDS:
                     reported = time.monotonic()
                     self.report(self.progress(disturbed))
                 time.sleep(0.3)
             if time.monotonic() > budget.ends:
                 raise self._ended(DeadlineError())
+            hopeless = None
+            # At least a second: a server that answers again is not missed because the patience is almost over.
+            self.cache.ends = min(budget.ends, max(time.monotonic() + 1, self.idle_since + self.limits.patience))
             try:
                 return self.cache.primaries()
-            except Unreachable as unreachable:
-                self.disturbances["the cache"] = str(unreachable)
+            except (Unreachable, DeadlineError) as error:
+                self.disturbances["the cache"] = str(error) or "it does not answer"
+            except InfraError as error:  # such as a primary that has become a replica, and may become one again
+                self.disturbances["the cache"], hopeless = error.cause, error
             except Refused as refused:
                 if refused.word not in TRANSIENT:
                     raise self._ended(refused) from refused
                 self.disturbances["the cache"] = str(refused)
+            finally:
+                self.cache.ends = budget.ends
 
     def _walked(self, node: Node) -> bool:
         tally = self.tallies.get(node.name)
@@ -420,6 +520,7 @@ class Flush:
 
     def _walk_all(self, nodes: t.Sequence[Node], budget: Budget) -> None:
         self.disturbances = {}
+        before = self._deleted()
         threads = []
         for node in nodes:
             tally = self.tallies.setdefault(node.name, Tally(node, deleted=[0] * len(self.selection.selectors)))
@@ -435,6 +536,10 @@ class Flush:
                 if time.monotonic() - reported > REPORT_SECONDS:
                     reported = time.monotonic()
                     self.report(self.progress())
+        if self.errors:
+            raise self._ended(self.errors[0])
+        if self._deleted() > before:
+            self.idle_since = time.monotonic()
 
     def _walk(self, walk: Walk) -> None:
         name = walk.tally.node.name
@@ -469,33 +574,30 @@ class Flush:
         """`error` as the module reports it: with what was done, and which nodes are left."""
         left = [name for name, tally in self.tallies.items() if not tally.complete or tally.moved_keys]
         flushed = self._flushed([tally.node for tally in self.tallies.values()])
-        facts: dict[str, t.Any] = {
-            "deleted": dict(flushed.deleted),
-            "deleted_total": flushed.total,
-            "nodes": [tally.report() for tally in flushed.nodes],
-            "totals": flushed.totals(),
-            "left": left,
-        }
+        facts = {**flushed.facts(), "complete": False, "changed": flushed.total > 0 and not self.check, "left": left}
         name = self.cache.target.name
         verb = "would be deleted so far" if self.check else "were deleted"
         done = f"{flushed.total} keys {verb}; not completely walked: {', '.join(left) or 'none'}"
         if isinstance(error, DeadlineError):
-            return InfraError(
+            found = InfraError(
                 ACTION,
                 name,
                 f"the deadline of {self.limits.deadline:g} s has passed",
                 f"{done}. Run it again, with a longer deadline or a higher max_latency_ms.",
-                **facts,
             )
-        if isinstance(error, Unreachable):
-            return InfraError(
-                ACTION, name, str(error).rstrip("."), f"{done}. Run it again once the server answers.", **facts
-            )
-        if isinstance(error, Refused):
+        elif isinstance(error, Unreachable):
+            unreachable = nobody(ACTION, self.cache.target, error)
+            next_step = f"{done}. {error.next_step or 'Run it again once the server answers.'}"
+            found = InfraError(ACTION, name, unreachable.cause, next_step)
+        elif isinstance(error, Refused):
             found = fault(ACTION, self.cache.target, error, lambda: rights(self.cache, self.selection))
-            found.facts = {**found.facts, **facts}
-            return found
-        return error
+        elif isinstance(error, InfraError):
+            found = InfraError(error.action, error.object, error.cause, f"{error.next_step} {done}.")
+            found.facts = error.facts
+        else:
+            return error
+        found.facts = {**found.facts, **facts}
+        return found
 
 
 def rights(cache: Cache, selection: Selection) -> str:
@@ -515,6 +617,18 @@ def warnings_of(flushed: Flushed, limits: Limits, selection: Selection) -> list[
         for selector in selection.selectors
         if not flushed.deleted.get(selector.name) and (reason := silent_no_op(selector))
     ]
+    if flushed.kept is None:
+        warnings.append("The protected keys were not counted, because the deadline had passed when all was deleted.")
+    if stray := sum(tally.stray for tally in flushed.nodes):
+        warnings.append(
+            f"{stray} keys lie on nodes that do not serve their slots, where no client finds them and nothing can "
+            "delete them. Repair the cluster with redis-cli --cluster fix."
+        )
+    if flushed.moves_unknown:
+        warnings.append(
+            "The account lacks +cluster|nodes, so it is not known whether slots were moving between nodes. If they "
+            "were, some keys may be left."
+        )
     if not flushed.complete:
         warnings.append(f"The flush ended at max_keys ({limits.max_keys}): there may be more keys to delete.")
     median = (flushed.totals()["latency_ms"] or {}).get("p50") or 0

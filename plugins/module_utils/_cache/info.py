@@ -10,7 +10,10 @@ import dataclasses
 import heapq
 import typing as t
 
-from ansible_collections.nexod.infra.plugins.module_utils._cache.server import Cache, Connection, Node, Refused, packed
+from ansible_collections.nexod.infra.plugins.module_utils._cache.connection import Refused, packed
+from ansible_collections.nexod.infra.plugins.module_utils._cache.globs import raw
+from ansible_collections.nexod.infra.plugins.module_utils._cache.protection import Protection, read_protection
+from ansible_collections.nexod.infra.plugins.module_utils._cache.server import Cache, Routed
 
 ACTION = "inspect the cache at"
 COMMANDS = "+scan +pttl +memory|usage +info +dbsize +ping +hello"
@@ -73,11 +76,13 @@ def shown(key: bytes) -> str:
 class Inventory:
     """What is collected while the keys are walked."""
 
-    def __init__(self, prefixes: t.Sequence[str], largest: int) -> None:
-        self.prefixes = [prefix.encode() for prefix in prefixes]
+    def __init__(self, prefixes: t.Sequence[str], largest: int, protections: t.Sequence[Protection] = ()) -> None:
+        self.prefixes = [raw(prefix, "prefixes") for prefix in prefixes]
         self.rows: dict[str, Row] = {prefix: Row() for prefix in prefixes}
         self.largest: list[tuple[int, str]] = []
         self.most = largest
+        self.protections = protections
+        self.protected_without_lifetime = 0
         self.seen = 0
         self.total = 0
         self.measured = True
@@ -89,29 +94,31 @@ class Inventory:
             name = REST
         self.rows.setdefault(name, Row()).add(lifetime, size)
         self.seen += 1
+        if lifetime < 0 and any(one.matches(key) for one in self.protections):
+            self.protected_without_lifetime += 1
         if self.measured and self.most:
             push = heapq.heappush if len(self.largest) < self.most else heapq.heappushpop
             push(self.largest, (size, shown(key)))
 
-    def report(self, protect: t.Sequence[str]) -> dict[str, t.Any]:
+    def report(self) -> dict[str, t.Any]:
         factor = max(1.0, self.total / self.seen) if self.seen else 1.0
         ordered = sorted(self.rows.items(), key=lambda item: (item[0] == REST, -item[1].bytes, -item[1].keys, item[0]))
         rows = {name: row.report(factor) for name, row in ordered}
-        lasting = sum(row["without_lifetime"] for name, row in rows.items() if name.startswith(tuple(protect)))
         largest = [{"name": name, "bytes": size} for size, name in sorted(self.largest, reverse=True)]
         return {
             "keys": self.total,
             "looked_at": self.seen,
             "sampled": factor > 1.0,
             "prefixes": rows,
-            "protected_without_lifetime": lasting,
+            "protected_without_lifetime": round(self.protected_without_lifetime * factor),
             "largest": largest,
             "table": table(rows, largest),
         }
 
 
-def walk(connection: Connection, inventory: Inventory, sample: int) -> None:
+def walk(routed: Routed, inventory: Inventory, sample: int) -> None:
     """Every key once, or about the first `sample`: SCAN goes by hash, so its first keys are a random sample."""
+    connection = routed.connection
     inventory.total += int(connection.ask(b"DBSIZE"))
     cursor, left, seen = b"0", sample, set()
     while True:
@@ -121,16 +128,20 @@ def walk(connection: Connection, inventory: Inventory, sample: int) -> None:
             seen.update(new)
         else:
             new = list(dict.fromkeys(keys))
-        _measure(connection, inventory, new)
+        _measure(routed, inventory, new)
         left -= len(new)
         if cursor == b"0" or (sample and left <= 0):
             return
 
 
-def _measure(connection: Connection, inventory: Inventory, keys: t.Sequence[bytes]) -> None:
-    connection.send(b"".join(packed(b"PTTL", key) + packed(b"MEMORY", b"USAGE", key, b"SAMPLES", b"5") for key in keys))
-    for key in keys:
-        lifetime, size = connection.read(), connection.read()
+def _measure(routed: Routed, inventory: Inventory, keys: t.Sequence[bytes]) -> None:
+    """Lifetime and size of each key; of one whose slot is moving, from where it is."""
+    asked = [((b"PTTL", key), (b"MEMORY", b"USAGE", key, b"SAMPLES", b"5")) for key in keys]
+    routed.connection.send(b"".join(packed(*words) for pair in asked for words in pair))
+    read = routed.connection.read
+    answers = [(read(), read()) for _key in keys]
+    for key, pair, found in zip(keys, asked, answers, strict=True):
+        lifetime, size = (routed.followed(answer, words, own=True) for answer, words in zip(found, pair, strict=True))
         if isinstance(lifetime, Refused):
             raise lifetime
         if isinstance(size, Refused):
@@ -142,12 +153,12 @@ def _measure(connection: Connection, inventory: Inventory, keys: t.Sequence[byte
 def inspect(
     cache: Cache, prefixes: t.Sequence[str], protect: t.Sequence[str], *, sample: int, largest: int
 ) -> dict[str, t.Any]:
-    inventory = Inventory(prefixes, largest)
-    nodes: list[Node] = cache.primaries()
+    inventory = Inventory(prefixes, largest, [read_protection(entry) for entry in protect])
+    nodes = cache.settled_primaries(cache.target.timeout, writes=False)
     for node in nodes:
-        with contextlib.closing(cache.connection(node)) as connection:
-            walk(connection, inventory, -(-sample // len(nodes)))
-    return inventory.report(protect)
+        with contextlib.closing(Routed(cache, node)) as routed:
+            walk(routed, inventory, -(-sample // len(nodes)))
+    return inventory.report()
 
 
 def amount(size: float) -> str:

@@ -6,21 +6,19 @@
 from __future__ import annotations
 
 import typing as t
-import urllib.parse
 
 from ansible.module_utils.basic import missing_required_lib
 
-from ansible_collections.nexod.infra.plugins.module_utils._cache.server import MISSING, MISSING_NAME
+from ansible_collections.nexod.infra.plugins.module_utils._cache.address import secrets_of
+from ansible_collections.nexod.infra.plugins.module_utils._cache.connection import MISSING, MISSING_NAME
 
 
 def register_secrets(module: t.Any) -> None:
     """Hide the password of the URL in the module's output, also as it is written there, with its escapes."""
-    netloc = str(module.params["url"] or "").partition("://")[2].partition("/")[0]
-    password = netloc.rpartition("@")[0].partition(":")[2]
-    module.no_log_values |= {text for text in (password, urllib.parse.unquote(password)) if text}
+    module.no_log_values |= secrets_of(module.params)
 
 
 def require_client(module: t.Any) -> None:
-    """Fail if redis-py or hiredis is not installed on the host."""
+    """Fail if hiredis is not installed on the host."""
     if MISSING:
         module.fail_json(msg=missing_required_lib(MISSING_NAME), exception=MISSING)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import re
 
+from ansible_collections.nexod.infra.plugins.module_utils._cache.globs import raw
 from ansible_collections.nexod.infra.plugins.module_utils._cache.server import Cache
 from ansible_collections.nexod.infra.plugins.module_utils._core.errors import InfraError
 
@@ -33,7 +34,7 @@ def next_version(namespace: str, current: str | None, desired: str | None) -> st
 
 def bump(cache: Cache, namespace: str, desired: str | None, *, check: bool) -> tuple[str | None, str]:
     """The version before and after; `check`: without writing it."""
-    name = namespace.encode()
+    name = raw(namespace, "namespace")
     with contextlib.closing(cache.connection_for(name)) as connection:
         stored = connection.ask(b"GET", name)
         before = None if stored is None else stored.decode("utf-8", "backslashreplace")
@@ -41,5 +42,5 @@ def bump(cache: Cache, namespace: str, desired: str | None, *, check: bool) -> t
         if not check and desired is None:
             after = str(connection.ask(b"INCR", name))  # correct even if another client bumps it at the same time
         elif not check and after != before:
-            connection.ask(b"SET", name, after.encode())
+            connection.ask(b"SET", name, raw(after, "version"))
     return before, after

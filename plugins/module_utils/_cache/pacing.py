@@ -12,8 +12,9 @@ import threading
 import time
 import typing as t
 
-from ansible_collections.nexod.infra.plugins.module_utils._cache.server import (
+from ansible_collections.nexod.infra.plugins.module_utils._cache.connection import (
     Connection,
+    DeadlineError,
     Refused,
     Unreachable,
     packed,
@@ -90,7 +91,9 @@ class Guard:
 
     def _measure(self) -> None:
         ping = packed(b"PING")
-        with contextlib.suppress(Unreachable, Refused):  # the walk itself gets the same error, and reports it
+        with contextlib.suppress(
+            Unreachable, Refused, DeadlineError
+        ):  # the walk itself gets the same error, and reports it
             while True:
                 began = time.perf_counter()
                 self._connection.send(ping)
@@ -103,6 +106,7 @@ class Guard:
 
     def close(self) -> None:
         self._over.set()
+        self._connection.interrupt()  # a server that has stopped answering is not waited for
         self._thread.join()
         self._connection.close()
 
@@ -116,18 +120,19 @@ class Unguarded:
         """There is no connection."""
 
 
-class DeadlineError(Exception):
-    pass
-
-
 class Budget:
     """What all walks share: the time that is left, and how many more keys may be deleted."""
 
-    def __init__(self, limits: Limits, nodes: int = 1) -> None:
+    def __init__(self, limits: Limits) -> None:
         self.ends = time.monotonic() + limits.deadline if limits.deadline else math.inf
-        self.rate = limits.max_keys_per_second / nodes
+        self.nodes = 1  # that are walked at the same time
+        self._rate = limits.max_keys_per_second
         self._limited, self._left = limits.max_keys > 0, limits.max_keys
         self._lock = threading.Lock()
+
+    @property
+    def rate(self) -> float:
+        return self._rate / self.nodes
 
     def check(self) -> None:
         if time.monotonic() > self.ends:

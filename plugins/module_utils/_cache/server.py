@@ -1,107 +1,43 @@
 # Copyright: (c) 2026, the nexod.infra maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Connections to a Redis or Valkey: one server, one found through Sentinel, or the primaries of a cluster.
-
-redis-py opens the connection, with TLS and authentication. Commands are then written to its socket, and replies read by
-hiredis, directly: in a pipeline of single-key UNLINKs redis-py's bookkeeping for each reply takes most of the time
-(80 thousand keys/s instead of 447 thousand).
-"""
+"""The cache as a whole: one server, one found through Sentinel, or the primaries of a cluster, and who serves a key."""
 
 from __future__ import annotations
 
+import binascii
 import contextlib
 import dataclasses
-import traceback
+import math
+import re
+import time
 import typing as t
-import urllib.parse
 
+from ansible_collections.nexod.infra.plugins.module_utils._cache import sentinel
+from ansible_collections.nexod.infra.plugins.module_utils._cache.address import Target, named
+from ansible_collections.nexod.infra.plugins.module_utils._cache.connection import (
+    TRANSIENT,
+    Connection,
+    DeadlineError,
+    Refused,
+    Unreachable,
+    connect,
+    fault,
+    hello,
+    info,
+    is_unknown,
+    packed,
+    role_of,
+)
 from ansible_collections.nexod.infra.plugins.module_utils._core.errors import InfraError
 
-MISSING: str | None = None
-MISSING_NAME = ""
-try:
-    import redis
-    from redis.backoff import NoBackoff
-    from redis.crc import key_slot
-    from redis.retry import Retry
-except ImportError:
-    MISSING, MISSING_NAME = traceback.format_exc(), "redis (Debian: python3-redis)"
-try:
-    import hiredis
-except ImportError:
-    MISSING, MISSING_NAME = traceback.format_exc(), MISSING_NAME or "hiredis (Debian: python3-hiredis)"
-
-Facts = t.Mapping[str, t.Any]
-
-CONNECTION: dict[str, dict[str, t.Any]] = {
-    "url": {"type": "str", "no_log": True},
-    "host": {"type": "str"},
-    "port": {"type": "int", "default": 6379},
-    "db": {"type": "int", "default": 0},
-    "username": {"type": "str"},
-    "password": {"type": "str", "no_log": True},
-    "tls": {"type": "bool", "default": False},
-    "ca_cert": {"type": "path"},
-    "sentinels": {"type": "list", "elements": "str"},
-    "sentinel_service": {"type": "str"},
-    "sentinel_username": {"type": "str"},
-    "sentinel_password": {"type": "str", "no_log": True},
-    "iam_cache": {"type": "str"},
-    "iam_serverless": {"type": "bool", "default": False},
-    "region": {"type": "str"},
-    "timeout": {"type": "int", "default": 30},
-}
-CONNECTION_RULES: dict[str, t.Any] = {
-    "required_one_of": [("url", "host", "sentinels")],
-    "mutually_exclusive": [("url", "host"), ("url", "sentinels"), ("host", "sentinels"), ("password", "iam_cache")],
-    "required_together": [("sentinels", "sentinel_service")],
-    "required_by": {"iam_cache": ["username", "region"]},
-}
 ALL_SLOTS = 16384
-# Errors of a server that fails over, moves slots or loads its data: it, or another one, will answer soon.
-TRANSIENT = frozenset({"LOADING", "READONLY", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", "NOREPLICAS", "MOVED", "ASK"})
-
-
-class Refused(Exception):  # noqa: N818 - the server's reply, not a fault of ours
-    """An error reply of the server."""
-
-    @property
-    def word(self) -> str:
-        return str(self).partition(" ")[0]
-
-
-class Unreachable(Exception):  # noqa: N818
-    """The server does not answer, or not now."""
+MOST_REDIRECTIONS = 5
+CLUSTER_RIGHTS = "+cluster|slots +cluster|nodes"
 
 
 class NobodyThereError(InfraError):
     """Nothing answers at the cache's address; expected in check mode before the cache is installed."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Target:
-    """How to reach the cache, and as which account."""
-
-    host: str
-    port: int
-    db: int = 0
-    username: str | None = None
-    password: str | None = dataclasses.field(default=None, repr=False)
-    tls: bool = False
-    ca_cert: str | None = None
-    timeout: int = 30
-    sentinels: tuple[tuple[str, int], ...] = ()
-    service: str = ""
-    sentinel_username: str | None = None
-    sentinel_password: str | None = dataclasses.field(default=None, repr=False)
-    iam_cache: str | None = None
-    iam_serverless: bool = False
-    region: str = ""
-
-    @property
-    def name(self) -> str:
-        return f'"{self.service}" of Sentinel' if self.sentinels else f"{self.host}:{self.port}"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -114,160 +50,14 @@ class Node:
 
     @property
     def name(self) -> str:
-        return f"{self.host}:{self.port}"
+        return named(self.host, self.port) if self.port else self.host
 
 
-def _address(text: str, port: int) -> tuple[str, int]:
-    found = urllib.parse.urlsplit(f"//{text}")
-    return found.hostname or "", found.port or port
-
-
-def target_of(given: Facts) -> Target:
-    """The target that a module's options describe. The parts of a URL override the other options."""
-    common = {
-        name: given.get(name)
-        for name in ("ca_cert", "timeout", "sentinel_username", "sentinel_password", "iam_cache", "iam_serverless")
-    }
-    options: dict[str, t.Any] = {name: value for name, value in common.items() if value is not None}
-    options["region"] = given.get("region") or ""
-    try:
-        if given.get("sentinels"):
-            options["sentinels"] = tuple(_address(one, 26379) for one in given["sentinels"])
-            options["service"] = given["sentinel_service"]
-        host, port, db, tls = given.get("host") or "", given["port"], given["db"], given["tls"]
-        username, password = given.get("username"), given.get("password")
-        if given.get("url"):
-            url = urllib.parse.urlsplit(given["url"])
-            if url.scheme not in ("redis", "rediss", "valkey", "valkeys") or not url.hostname:
-                raise ValueError("neither redis:// nor rediss:// with a host")
-            host, port, tls = url.hostname, url.port or port, url.scheme in ("rediss", "valkeys") or tls
-            db = int(url.path.strip("/") or db)
-            username = urllib.parse.unquote(url.username) if url.username else username
-            password = urllib.parse.unquote(url.password) if url.password else password
-    except ValueError as error:
-        # The error is not quoted: it may contain the URL, and with it the password.
-        raise InfraError(
-            "read the address of",
-            "the cache",
-            "it is not a valid address",
-            "Write the URL as rediss://user@host:6379/0, and a Sentinel as host:port.",
-        ) from error
-    return Target(host, port, db, username, password, tls, **options)
-
-
-def iam_token(target: Target, credentials: t.Any = None) -> str:
-    """A password for ElastiCache that is valid for 15 minutes: a signed request, sent as text."""
-    try:
-        import botocore.session  # noqa: PLC0415 - only needed for this login
-        from botocore.auth import SigV4QueryAuth  # noqa: PLC0415
-        from botocore.awsrequest import AWSRequest  # noqa: PLC0415
-    except ImportError as error:
-        raise InfraError(
-            "sign in with IAM to", target.name, "boto3 is not installed on the host that runs the module",
-            "Install python3-boto3 there, or set password.",
-        ) from error  # fmt: skip
-    credentials = credentials or botocore.session.get_session().get_credentials()
-    if credentials is None:
-        raise InfraError(
-            "sign in with IAM to",
-            target.name,
-            "there are no AWS credentials",
-            "Provide them where boto3 looks for them, such as AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY.",
-        )
-    query = {"Action": "connect", "User": target.username or ""}
-    if target.iam_serverless:
-        query["ResourceType"] = "ServerlessCache"
-    request = AWSRequest("GET", f"http://{target.iam_cache}/", params=query)
-    SigV4QueryAuth(credentials, "elasticache", target.region, expires=900).add_auth(request)
-    return str(request.prepare().url).removeprefix("http://")
-
-
-def packed(*words: bytes) -> bytes:
-    return b"*%d\r\n%b" % (len(words), b"".join([b"$%d\r\n%b\r\n" % (len(word), word) for word in words]))
-
-
-class Connection:
-    """One connection: commands are written packed, replies are read in their order."""
-
-    def __init__(self, connection: t.Any) -> None:
-        self._connection = connection  # redis-py's
-        self._socket = connection._sock
-        self._reader = hiredis.Reader(replyError=Refused)
-
-    def send(self, data: bytes) -> None:
-        try:
-            self._socket.sendall(data)
-        except OSError as error:
-            raise Unreachable(str(error) or type(error).__name__) from error
-
-    def read(self) -> t.Any:
-        """The next reply; an error reply is returned, not raised."""
-        reader = self._reader
-        while (answer := reader.gets()) is False:
-            try:
-                data = self._socket.recv(262144)
-            except OSError as error:
-                raise Unreachable(str(error) or type(error).__name__) from error
-            if not data:
-                raise Unreachable("the connection was closed")
-            reader.feed(data)
-        return answer
-
-    def answer(self) -> t.Any:
-        answer = self.read()
-        if isinstance(answer, Refused):
-            raise answer
-        return answer
-
-    def ask(self, *words: bytes) -> t.Any:
-        self.send(packed(*words))
-        return self.answer()
-
-    def close(self) -> None:
-        self._connection.disconnect()
-
-
-def connect(target: Target, host: str, port: int, *, sentinel: bool = False) -> Connection:
-    options: dict[str, t.Any] = {
-        "host": host,
-        "port": port,
-        "db": 0 if sentinel else target.db,
-        "username": target.sentinel_username if sentinel else target.username,
-        "password": target.sentinel_password if sentinel else target.password,
-        "socket_timeout": target.timeout,
-        "socket_connect_timeout": min(10, target.timeout),
-        "retry": Retry(NoBackoff(), 0),
-    }
-    if target.iam_cache and not sentinel:
-        options["password"] = iam_token(target)
-    if int(redis.__version__.split(".")[0]) >= 5:
-        options["protocol"] = 2  # without HELLO, and without push messages
-    if target.tls:
-        options |= {"ssl_ca_certs": target.ca_cert, "ssl_cert_reqs": "required", "ssl_check_hostname": True}
-    connection = (redis.SSLConnection if target.tls else redis.Connection)(**options)
-    try:
-        connection.connect()
-    except redis.exceptions.AuthenticationError as error:
-        raise Refused(f"WRONGPASS {error}") from error
-    except (redis.exceptions.ConnectionError, redis.exceptions.TimeoutError) as error:
-        if str(error).startswith("Error") and "certificate" in str(error).lower():
-            raise Refused(f"TLS {error}") from error
-        raise Unreachable(str(error)) from error
-    except redis.exceptions.ResponseError as error:
-        raise Refused(str(error)) from error
-    return Connection(connection)
-
-
-def info(connection: Connection, section: bytes) -> dict[str, str] | None:
-    """A section of INFO; None if the account lacks the permission."""
-    try:
-        text = connection.ask(b"INFO", section)
-    except Refused as refused:
-        if refused.word == "NOPERM":
-            return None
-        raise
-    rows = (line.partition(":") for line in text.decode("utf-8", "replace").splitlines())
-    return {name: value for name, colon, value in rows if colon}
+def key_slot(key: bytes) -> int:
+    """The slot of a key in a cluster, by what is in its first pair of braces if there is such."""
+    _before, opened, rest = key.partition(b"{")
+    tag, closed, _after = rest.partition(b"}")
+    return binascii.crc_hqx(tag if opened and closed and tag else key, 0) % ALL_SLOTS
 
 
 def nodes_of(answer: t.Sequence[t.Any], asked: str) -> list[Node]:
@@ -279,25 +69,45 @@ def nodes_of(answer: t.Sequence[t.Any], asked: str) -> list[Node]:
     return [Node(host, port, frozenset(found)) for (host, port), found in sorted(slots.items())]
 
 
+def moves_in(text: str) -> tuple[str, set[tuple[str, str]]]:
+    """The identifier of the node that sent this reply to CLUSTER NODES, and its open slots as (source, target)."""
+    for line in text.splitlines():
+        words = line.split()
+        if len(words) < 8 or "myself" not in words[2].split(","):
+            continue
+        found = set()
+        for word in words[8:]:
+            if match := re.fullmatch(r"\[\d+-([<>])-(\w+)\]", word):
+                found.add((words[0], match[2]) if match[1] == ">" else (match[2], words[0]))
+        return words[0], found
+    return "", set()
+
+
 class Cache:
-    """The cache as a whole: its current primaries, and connections to them."""
+    """The current primaries of the cache, and connections to them. No wait lasts beyond `ends`."""
 
     def __init__(self, target: Target) -> None:
         self.target = target
         self.clustered = False
+        self.ends = math.inf
         self._known: list[tuple[str, int]] = [] if target.sentinels else [(target.host, target.port)]
+        if target.unix_socket:
+            self._known = [(target.unix_socket, 0)]
 
     def connection(self, node: Node) -> Connection:
-        return connect(self.target, node.host, node.port)
+        return connect(self.target, node.host, node.port, ends=self.ends)
 
-    def primaries(self) -> list[Node]:
-        """The current primaries; in a cluster, according to the first node that answers."""
+    def primaries(self, *, writes: bool = True) -> list[Node]:
+        """The current primaries; in a cluster, according to the first node that answers.
+
+        Unless it `writes`, a single replica will do.
+        """
         if self.target.sentinels:
-            return [self._primary_from_sentinel()]
+            return [self._primary_from_sentinels()]
         errors: list[Unreachable] = []
         for host, port in self._known:
             try:
-                nodes = self._primaries_from(host, port)
+                nodes = self._primaries_from(host, port, writes=writes)
             except Unreachable as unreachable:
                 errors.append(unreachable)
                 continue
@@ -306,59 +116,157 @@ class Cache:
             return nodes
         raise errors[0]
 
-    def _primaries_from(self, host: str, port: int) -> list[Node]:
-        with contextlib.closing(connect(self.target, host, port)) as connection:
-            enabled = (info(connection, b"cluster") or {}).get("cluster_enabled")
-            nodes: list[Node] = []
-            if enabled != "0":
-                try:
-                    nodes = nodes_of(connection.ask(b"CLUSTER", b"SLOTS"), host)
-                except Refused:
-                    if enabled == "1":
-                        raise  # without INFO, this is how a single server is recognised
-            self.clustered = bool(enabled == "1" or nodes)
+    def settled_primaries(self, seconds: float, *, writes: bool = True) -> list[Node]:
+        """The primaries, once a server that loads its data or runs a script answers again."""
+        until = min(time.monotonic() + seconds, self.ends)
+        while True:
+            try:
+                return self.primaries(writes=writes)
+            except Refused as refused:
+                if refused.word not in TRANSIENT or time.monotonic() + 0.3 > until:
+                    raise
+            time.sleep(0.3)
+
+    def _primaries_from(self, host: str, port: int, *, writes: bool) -> list[Node]:
+        with contextlib.closing(connect(self.target, host, port, ends=self.ends)) as connection:
+            nodes = self._nodes(connection, host)
             if not self.clustered:
-                self._must_be_primary(connection)
+                if writes:
+                    self._must_be_primary(connection)
                 return [Node(host, port)]
-        if sum(len(node.slots or ()) for node in nodes) != ALL_SLOTS:
-            raise Unreachable("not all slots of the cluster are served")
+        served: set[int] = set().union(*(node.slots or () for node in nodes))
+        if len(served) != ALL_SLOTS:
+            raise Unreachable(
+                f"{ALL_SLOTS - len(served)} of the cluster's {ALL_SLOTS} slots are not served by any node",
+                next_step="Examine the cluster with redis-cli --cluster check, and repair it with --cluster fix.",
+            )
+        return nodes
+
+    def _nodes(self, connection: Connection, host: str) -> list[Node]:
+        """The cluster's nodes; none for a single server."""
+        mode = {"0": "standalone", "1": "cluster"}.get((info(connection, b"cluster") or {}).get("cluster_enabled", ""))
+        mode = mode or hello(connection).get("mode") or ""
+        if mode == "sentinel":
+            raise InfraError(
+                "use",
+                self.target.name,
+                "it is a Sentinel, not a cache",
+                "List it in sentinels and set sentinel_service, or use the port of the cache itself (usual: 6379).",
+            )
+        nodes: list[Node] = []
+        self.clustered = mode == "cluster"
+        if mode != "standalone":
+            try:
+                nodes = nodes_of(connection.ask(b"CLUSTER", b"SLOTS"), host)
+            except Refused as refused:
+                # Without INFO and HELLO, a single server is recognised by this error. A missing permission is no sign
+                # of one: only one node of a cluster would be flushed.
+                single = is_unknown(refused) or "cluster support disabled" in str(refused)
+                self.clustered = self.clustered or not single
+                if self.clustered:
+                    raise
+        self.clustered = self.clustered or bool(nodes)
         return nodes
 
     def _must_be_primary(self, connection: Connection) -> None:
-        found = info(connection, b"replication") or {}
-        if found.get("role") == "slave":
+        role, primary = role_of(connection)
+        if role == "replica":
             raise InfraError(
                 "write to",
                 self.target.name,
                 "it is a read-only replica",
-                f"Use its primary: {found.get('master_host')}:{found.get('master_port')}.",
+                f"Use its primary: {primary or 'see ROLE or INFO replication'}.",
             )
 
-    def _primary_from_sentinel(self) -> Node:
-        errors: list[str] = []
-        for host, port in self.target.sentinels:
-            try:
-                with contextlib.closing(connect(self.target, host, port, sentinel=True)) as connection:
-                    found = connection.ask(b"SENTINEL", b"GET-MASTER-ADDR-BY-NAME", self.target.service.encode())
-            except Unreachable as unreachable:
-                errors.append(f"{host}:{port} {unreachable}")
-                continue
-            if found is None:
-                raise InfraError(
-                    "find", self.target.name, f"{host}:{port} has no service of that name", "Check sentinel_service."
-                )
-            node = Node(found[0].decode(), int(found[1]))
-            with contextlib.closing(self.connection(node)) as connection:
-                if (info(connection, b"replication") or {}).get("role") == "slave":
-                    raise Unreachable(f"{node.name} is not the primary any more")
-            return node
-        raise Unreachable("; ".join(errors))
+    def _primary_from_sentinels(self) -> Node:
+        answers = sentinel.ask_all(self.target, self.ends)
+        sentinel.refuse_hopeless(answers, self.target)
+        masters = [(address, votes) for address, votes in sentinel.candidates(answers) if self._is_primary(address)]
+        return Node(*sentinel.chosen(masters, answers, self.target.name))
 
-    def connection_for(self, key: bytes) -> Connection:
-        """A connection to the primary that serves `key`."""
-        nodes = self.primaries()
+    def _is_primary(self, address: tuple[str, int]) -> bool:
+        """Whether the server itself says so. An error is raised if it refuses this client."""
+        try:
+            with contextlib.closing(connect(self.target, *address, ends=self.ends)) as connection:
+                return role_of(connection)[0] in ("master", "")
+        except Unreachable:
+            return False
+
+    def moves(self, nodes: t.Sequence[Node]) -> set[tuple[str, str]] | None:
+        """Between which nodes slots are moving, as (name of the source, of the target); None if it can't be known."""
+        names: dict[str, str] = {}
+        found: set[tuple[str, str]] = set()
+        for node in nodes:
+            with contextlib.closing(self.connection(node)) as connection:
+                try:
+                    text = connection.ask(b"CLUSTER", b"NODES").decode("utf-8", "replace")
+                except Refused as refused:
+                    if refused.word == "NOPERM" or is_unknown(refused):
+                        return None
+                    raise
+            identifier, moving = moves_in(text)
+            names[identifier] = node.name
+            found |= moving
+        return {(names[one], names[other]) for one, other in found if one in names and other in names}
+
+    def connection_for(self, key: bytes) -> Routed:
+        """What is asked about `key`, sent to the primary that serves it."""
+        nodes = self.settled_primaries(self.target.timeout)
         slot = key_slot(key) if self.clustered else 0
-        return self.connection(next(node for node in nodes if node.slots is None or slot in node.slots))
+        node = next(node for node in nodes if node.slots is None or slot in node.slots)
+        return Routed(self, node)
+
+
+class Routed:
+    """A connection to a node of a cluster whose redirections are followed."""
+
+    def __init__(self, cache: Cache, node: Node, connection: Connection | None = None) -> None:
+        self.cache, self.node = cache, node
+        self.connection = connection or cache.connection(node)
+        self._others: dict[tuple[str, int], Connection] = {}
+
+    def ask(self, *words: bytes) -> t.Any:
+        answer = self.followed(self._asked(self.connection, words), words)
+        if isinstance(answer, Refused):
+            raise answer
+        return answer
+
+    def followed(self, answer: t.Any, words: t.Sequence[bytes], *, own: bool = False) -> t.Any:
+        """The reply to `words` from the node that serves the key, after `answer` of this one.
+
+        `own`: this node has the key, so it is asked first to serve it although the slot has not arrived entirely.
+        """
+        if own and self._moved(answer):
+            # On another connection: on this one, replies to other commands may be outstanding.
+            found = self._asked(self._other(self.node.host, self.node.port), words, asking=True)
+            answer = answer if self._moved(found) else found
+        for _redirection in range(MOST_REDIRECTIONS):
+            if not isinstance(answer, Refused) or answer.word not in ("MOVED", "ASK"):
+                break
+            host, _colon, port = str(answer).split()[2].rpartition(":")
+            other = self._other(host.strip("[]") or self.node.host, int(port))
+            answer = self._asked(other, words, asking=answer.word == "ASK")
+        return answer
+
+    @staticmethod
+    def _moved(answer: t.Any) -> bool:
+        return isinstance(answer, Refused) and answer.word == "MOVED"
+
+    @staticmethod
+    def _asked(connection: Connection, words: t.Sequence[bytes], *, asking: bool = False) -> t.Any:
+        connection.send((packed(b"ASKING") if asking else b"") + packed(*words))
+        refused = connection.read() if asking else None
+        answer = connection.read()
+        return refused if isinstance(refused, Refused) else answer
+
+    def _other(self, host: str, port: int) -> Connection:
+        if (host, port) not in self._others:
+            self._others[host, port] = self.cache.connection(Node(host, port))
+        return self._others[host, port]
+
+    def close(self) -> None:
+        for connection in (self.connection, *self._others.values()):
+            connection.close()
 
 
 def rights_of(target: Target, keys: t.Sequence[bytes], commands: str, *, clustered: bool) -> str:
@@ -366,7 +274,8 @@ def rights_of(target: Target, keys: t.Sequence[bytes], commands: str, *, cluster
     allowed = frozenset(range(33, 127)) - frozenset(b"\"'")
     globs = ("".join(chr(byte) if byte in allowed else "?" for byte in key) for key in keys)
     shown = "".join(f" ~{glob}" for glob in globs)
-    more = " +cluster|slots" if clustered else ""
+    more = f" {CLUSTER_RIGHTS} +asking" if clustered else ""
+    more += " +select" if target.db else ""
     return f"ACL SETUSER {target.username or 'default'} resetkeys{shown} -@all {commands}{more}"
 
 
@@ -376,31 +285,18 @@ def refusals_as_errors(action: str, target: Target, rights: t.Callable[[], str])
     try:
         yield
     except Unreachable as unreachable:
-        raise NobodyThereError(
-            action,
-            target.name,
-            str(unreachable).rstrip("."),
-            "Check that the server is up and accepts this host, and whether it requires TLS.",
-        ) from unreachable
+        raise nobody(action, target, unreachable) from unreachable
+    except DeadlineError as error:
+        raise InfraError(
+            action, target.name, "it did not answer in time", "Increase the time limit, or check the server."
+        ) from error
     except Refused as refused:
         raise fault(action, target, refused, rights) from refused
 
 
-def fault(action: str, target: Target, refused: Refused, rights: t.Callable[[], str]) -> InfraError:
-    if refused.word in ("WRONGPASS", "NOAUTH") or "invalid password" in str(refused):
-        return InfraError(action, target.name, f"it rejects the account: {refused}", "Check username and password.")
-    if refused.word == "TLS":
-        return InfraError(
-            action,
-            target.name,
-            f"its certificate is not trusted: {str(refused).removeprefix('TLS ')}",
-            "Set ca_cert to the certificates of the authority that signed it.",
-        )
-    if refused.word == "NOPERM":
-        return InfraError(
-            action,
-            target.name,
-            f"the account lacks a permission: {str(refused).removeprefix('NOPERM ')}",
-            f"These permissions suffice: {rights()}",
-        )
-    return InfraError(action, target.name, f"it answered: {refused}", "Look up the error in the server's log.")
+def nobody(action: str, target: Target, unreachable: Unreachable) -> InfraError:
+    kind = NobodyThereError if unreachable.absent else InfraError
+    next_step = unreachable.next_step or (
+        "Check that the server is up and accepts this host, and whether it requires TLS."
+    )
+    return kind(action, target.name, str(unreachable).rstrip("."), next_step)

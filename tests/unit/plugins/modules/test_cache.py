@@ -7,8 +7,8 @@ import typing as t
 
 import pytest
 
+from ansible_collections.nexod.infra.plugins.module_utils._cache import connection, server
 from ansible_collections.nexod.infra.plugins.module_utils._cache import module as cache_module
-from ansible_collections.nexod.infra.plugins.module_utils._cache import server
 from ansible_collections.nexod.infra.plugins.modules import cache_flush, cache_info, cache_namespace
 
 Run = t.Callable[..., dict[str, t.Any]]
@@ -61,7 +61,7 @@ def check_error(result: dict[str, t.Any], *texts: str) -> None:
         pytest.param({"patterns": ["a[b"]}, ["a class without its closing bracket"], id="pattern"),
         pytest.param({"deadline": "soon"}, ['deadline: "soon"', "5m or 1h"], id="deadline"),
         pytest.param({"patience": "1 week"}, ['patience: "1 week"'], id="patience"),
-        pytest.param({"url": "http://u:p%40ssw0rd-1@cache"}, ["is not a valid address", "rediss://"], id="url"),
+        pytest.param({"url": "http://u:p%40ssw0rd-1@cache"}, ["does not begin with redis://", "rediss://"], id="url"),
     ],
 )
 def test_wrong_options_are_refused_before_anything_is_connected(
@@ -75,10 +75,16 @@ def test_wrong_options_are_refused_before_anything_is_connected(
 @pytest.mark.parametrize(
     ("error", "texts"),
     [
-        pytest.param(server.Unreachable("connection refused"), ["connection refused", "Check that"], id="unreachable"),
-        pytest.param(server.Refused("WRONGPASS for p@ssw0rd-1"), ["Check username and password"], id="password"),
-        pytest.param(server.Refused("NOPERM no 'scan'"), ["lacks a permission", "ACL SETUSER flusher"], id="rights"),
-        pytest.param(server.Refused("TLS unknown authority"), ["Set ca_cert"], id="certificate"),
+        pytest.param(
+            connection.Unreachable("connection refused", absent=True),
+            ["connection refused", "Check that"],
+            id="unreachable",
+        ),
+        pytest.param(connection.Refused("WRONGPASS for p@ssw0rd-1"), ["Check username and password"], id="password"),
+        pytest.param(
+            connection.Refused("NOPERM no 'scan'"), ["lacks a permission", "ACL SETUSER flusher"], id="rights"
+        ),
+        pytest.param(connection.Refused("TLS unknown authority"), ["Set ca_cert"], id="certificate"),
         pytest.param(FileNotFoundError(2, "No such file", "/nowhere/ca.crt"), ["/nowhere/ca.crt"], id="no file"),
     ],
 )
@@ -95,7 +101,7 @@ def test_faults_have_a_next_step_and_show_no_password(
 
 
 def test_check_mode_before_there_is_a_cache(run_module: Run, connect: t.Callable[[Exception], None]) -> None:
-    connect(server.Unreachable("connection refused"))
+    connect(connection.Unreachable("connection refused", absent=True))
     result = run_module("cache_flush", FLUSH, check_mode=True)
     assert (result["changed"], result["deleted"]) == (False, {"api:": 0})
     assert "Cannot determine yet which keys would be deleted: connection refused." in str(result["warnings"])
@@ -107,9 +113,9 @@ def test_a_missing_client_is_named(
 ) -> None:
     for module in (cache_module, cache_flush):
         monkeypatch.setattr(module, "MISSING", "ImportError")
-        monkeypatch.setattr(module, "MISSING_NAME", "redis (Debian: python3-redis)")
+        monkeypatch.setattr(module, "MISSING_NAME", "hiredis (Debian: python3-hiredis)")
     result = run_module(name, options)
-    assert "python3-redis" in result["msg"]
+    assert "python3-hiredis" in result["msg"]
 
 
 class Written(Exception):  # noqa: N818

@@ -7,8 +7,9 @@ import typing as t
 
 import pytest
 
+from ansible_collections.nexod.infra.plugins.module_utils._cache import address, globs, pacing, server
+from ansible_collections.nexod.infra.plugins.module_utils._cache import connection as wire
 from ansible_collections.nexod.infra.plugins.module_utils._cache import flush as cache_flush
-from ansible_collections.nexod.infra.plugins.module_utils._cache import globs, pacing, server
 from ansible_collections.nexod.infra.plugins.module_utils._cache.selection import read_selection
 from ansible_collections.nexod.infra.plugins.module_utils._core.errors import InfraError
 
@@ -27,11 +28,12 @@ def commands(data: bytes) -> t.Iterator[list[bytes]]:
         yield words
 
 
-class Fake(server.Connection):
+class Fake(wire.Connection):
     """Answers as Redis does: SCAN in three steps with every key named twice, UNLINK with how many there were."""
 
     def __init__(self, keys: set[bytes], *, writable: bool, spoils: dict[int, object]) -> None:
         self.keys, self.writable, self.spoils = keys, writable, spoils
+        self.ends = 0.0
         self.waiting: collections.deque[t.Any] = collections.deque()
 
     def send(self, data: bytes) -> None:
@@ -52,26 +54,30 @@ class Fake(server.Connection):
             assert self.writable, "check mode wrote"
             if self.spoils:
                 error = self.spoils.pop(min(self.spoils))
-                if isinstance(error, server.Unreachable):
+                if isinstance(error, wire.Unreachable):
                     raise error
                 return error
             gone = self.keys & set(words[1:])
             self.keys -= gone
             return len(gone)
-        return {b"DBSIZE": len(self.keys), b"INFO": b"used_memory:100\r\n", b"PING": b"PONG"}[words[0]]
+        if words[:2] == [b"CLUSTER", b"NODES"]:
+            return b"id 10.0.0.1:6379@16379 myself,master - 0 0 1 connected 0-16383\n"
+        return {b"ASKING": b"OK", b"DBSIZE": len(self.keys), b"INFO": b"used_memory:100\r\n", b"PING": b"PONG"}[
+            words[0]
+        ]
 
 
 class FakeCache(server.Cache):
     def __init__(self, keys: set[bytes], *, clustered: bool = False, writable: bool = True, **spoils: object) -> None:
-        super().__init__(server.Target("10.0.0.1", 6379))
+        super().__init__(address.Target("10.0.0.1", 6379))
         self.clustered, self.keys, self.writable = clustered, keys, writable
         self.spoils = {int(name[1:]): what for name, what in spoils.items()}
         self.connections = 0
 
-    def primaries(self) -> list[server.Node]:
+    def primaries(self, *, writes: bool = True) -> list[server.Node]:
         return [NODE]
 
-    def connection(self, node: server.Node) -> server.Connection:
+    def connection(self, node: server.Node) -> wire.Connection:
         self.connections += 1
         return Fake(self.keys, writable=self.writable, spoils=self.spoils)
 
@@ -145,9 +151,9 @@ def test_whether_a_protected_key_is_among_them(keys: list[bytes], prefixes: tupl
 @pytest.mark.parametrize(
     "spoil",
     [
-        server.Unreachable("the connection was closed"),
-        server.Refused("READONLY You can't write"),
-        server.Refused("LOADING"),
+        wire.Unreachable("the connection was closed"),
+        wire.Refused("READONLY You can't write"),
+        wire.Refused("LOADING"),
     ],
     ids=["cut", "demoted", "loading"],
 )
@@ -157,22 +163,80 @@ def test_a_disturbed_walk_begins_anew(spoil: Exception) -> None:
     assert (flushed.deleted, flushed.nodes[0].walks, len(cache.keys)) == ({"api:": 2, "user:": 1}, 2, 3)
 
 
-def test_keys_that_moved_are_looked_for_again() -> None:
-    cache = FakeCache(set(KEYS), clustered=True, _1=server.Refused("MOVED 1 10.0.0.2:6379"))
+@pytest.mark.parametrize(
+    ("replies", "walks"),
+    [
+        pytest.param(["MOVED 1 10.0.0.2:6379"], 1, id="arriving here: asked again here"),
+        pytest.param(["MOVED 1 10.0.0.2:6379"] * 2, 1, id="moved: deleted there"),
+        pytest.param(["ASK 1 10.0.0.2:6379"], 1, id="leaving: deleted where it arrives"),
+        pytest.param(["ASK 1 10.0.0.2:6379", "MOVED 1 10.0.0.3:6379"], 1, id="arrived"),
+        pytest.param(["TRYAGAIN"], 2, id="looked for again"),
+        pytest.param(["ASK 1 10.0.0.2:6379", "CLUSTERDOWN"], 2, id="not served: looked for again"),
+    ],
+)
+def test_keys_whose_slot_is_moving(replies: list[str], walks: int) -> None:
+    spoils = {f"_{number}": wire.Refused(reply) for number, reply in enumerate(replies)}
+    cache = FakeCache(set(KEYS), clustered=True, **spoils)
     flushed = flush(cache, ["api:"])
-    assert (flushed.deleted, flushed.nodes[0].walks) == ({"api:": 2}, 2)
+    assert (flushed.deleted, flushed.nodes[0].walks, flushed.complete) == ({"api:": 2}, walks, True)
+    assert not [key for key in cache.keys if key.startswith(b"api:")]
+
+
+class Moving(FakeCache):
+    """Two nodes; between the two, keys move when it is worst."""
+
+    def __init__(self) -> None:
+        super().__init__(set(), clustered=True)
+        self.nodes = [server.Node("a", 1, frozenset(range(8192))), server.Node("b", 1, frozenset(range(8192, 16384)))]
+        self.keys_of = {"a": {b"api:1", b"session:1"}, "b": {b"api:2"}}
+        self.walked: list[str] = []
+
+    def primaries(self, *, writes: bool = True) -> list[server.Node]:
+        return self.nodes
+
+    def moves(self, nodes: t.Sequence[server.Node]) -> set[tuple[str, str]]:
+        # It appears on b only after b was walked, and had left a before a was walked.
+        if len(self.walked) == 2:
+            self.keys_of["b"].add(b"api:1")
+        return {("a:1", "b:1")}
+
+    def connection(self, node: server.Node) -> wire.Connection:
+        if len(self.walked) < 2:
+            self.keys_of["a"].discard(b"api:1")
+        self.walked.append(node.host)
+        return Fake(self.keys_of[node.host], writable=True, spoils={})
+
+
+def test_a_key_that_moves_past_the_walk_is_found() -> None:
+    cache = Moving()
+    flushed = flush(cache, ["api:"])
+    assert (cache.keys_of, flushed.complete) == ({"a": {b"session:1"}, "b": set()}, True)
+
+
+def test_open_slots_are_read_from_both_ends() -> None:
+    mine = (
+        "{} 10.0.0.1:1@1 myself,master - 0 0 1 connected 0-99 {}\nother 10.0.0.2:1@1 master - 0 0 1 connected [7->-x]"
+    )
+    assert server.moves_in(mine.format("me", "[5->-you] [6-<-they]")) == ("me", {("me", "you"), ("they", "me")})
+    assert server.moves_in(mine.format("me", "")) == ("me", set())
+    assert server.moves_in("") == ("", set())
+
+
+@pytest.mark.parametrize(("key", "slot"), [(b"foo", 12182), (b"{user}:1", 5474), (b"a{}b", 13694), (b"", 0)])
+def test_the_slot_of_a_key(key: bytes, slot: int) -> None:
+    assert server.key_slot(key) == slot
 
 
 @pytest.mark.parametrize(
     ("spoil", "limits", "words"),
     [
         (
-            server.Unreachable("the connection was closed"),
+            wire.Unreachable("the connection was closed"),
             {"patience": 0},
             "the connection was closed.*Run it again once the server answers",
         ),
         (
-            server.Refused("NOPERM no permissions to run 'unlink'"),
+            wire.Refused("NOPERM no permissions to run 'unlink'"),
             {},
             "lacks a permission.*ACL SETUSER default resetkeys ~api",
         ),
@@ -234,33 +298,6 @@ def test_keys_are_told_apart_from_the_last_ones_in_bounded_memory(monkeypatch: p
     assert len(found._now) + len(found._before) <= 2 * 4
 
 
-@pytest.mark.parametrize(
-    ("given", "target"),
-    [
-        ({"host": "a"}, server.Target("a", 6379)),
-        ({"url": "redis://a"}, server.Target("a", 6379)),
-        (
-            {"url": "rediss://flusher:p%40ss@cache.example:6380/2"},
-            server.Target("cache.example", 6380, 2, "flusher", "p@ss", True),
-        ),
-        ({"url": "redis://u@[::1]:1", "password": "x"}, server.Target("::1", 1, 0, "u", "x")),
-        (
-            {"sentinels": ["a:1", "b"], "sentinel_service": "cache"},
-            server.Target("", 6379, sentinels=(("a", 1), ("b", 26379)), service="cache"),
-        ),
-    ],
-)
-def test_target(given: dict[str, t.Any], target: server.Target) -> None:
-    assert server.target_of({"port": 6379, "db": 0, "tls": False, **given}) == target
-
-
-@pytest.mark.parametrize("url", ["http://a", "redis://", "redis://a:port", "redis://u:secret@a:6379/zero"])
-def test_a_wrong_address_is_refused_without_its_password(url: str) -> None:
-    with pytest.raises(InfraError) as caught:
-        server.target_of({"port": 6379, "db": 0, "tls": False, "url": url})
-    assert "secret" not in str(caught.value)
-
-
 def test_nodes_of_a_cluster() -> None:
     answer = [
         [0, 5, [b"10.0.0.1", 7000, b"id"], [b"10.0.0.4", 7003, b"id"]],
@@ -274,17 +311,17 @@ def test_nodes_of_a_cluster() -> None:
 
 
 def test_rights_are_in_the_server_s_own_words() -> None:
-    target = server.Target("a", 1, username="flusher")
+    target = address.Target("a", 1, username="flusher")
     line = server.rights_of(target, [b"api:*", b'a "b*'], cache_flush.COMMANDS, clustered=True)
-    assert line.removesuffix(" +cluster|slots") == (
+    assert line.removesuffix(" +cluster|slots +cluster|nodes +asking") == (
         "ACL SETUSER flusher resetkeys ~api:* ~a??b* -@all +scan +unlink +info +dbsize +ping +hello"
     )
 
 
 def test_a_token_of_iam() -> None:
     credentials = pytest.importorskip("botocore.credentials").Credentials("AKIA", "secret", "session")
-    target = server.Target("host", 6379, username="flusher", iam_cache="app", iam_serverless=True, region="eu-west-1")
-    token = server.iam_token(target, credentials)
+    target = address.Target("host", 6379, username="flusher", iam_cache="app", iam_serverless=True, region="eu-west-1")
+    token = wire.iam_token(target, credentials)
     assert token.startswith("app/?Action=connect&User=flusher&ResourceType=ServerlessCache&X-Amz-Algorithm=AWS4-HMAC")
     assert "eu-west-1%2Felasticache%2Faws4_request" in token
     assert "X-Amz-Expires=900" in token

@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 
 from ansible_collections.nexod.infra.plugins.module_utils._cache import info, namespace
+from ansible_collections.nexod.infra.plugins.module_utils._cache.protection import read_protection
 from ansible_collections.nexod.infra.plugins.module_utils._core.errors import InfraError
 
 
@@ -24,11 +25,11 @@ def test_a_key_is_shown_on_one_line() -> None:
 
 
 def test_rows_the_largest_and_the_table() -> None:
-    inventory = info.Inventory([], largest=2)
+    inventory = info.Inventory([], largest=2, protections=[read_protection("session:")])
     for key, lifetime, size in ((b"api:1", 1000, 100), (b"api:2", 3000, 3000), (b"session:1", -1, 50), (b"x", 5000, 9)):
         inventory.add(key, lifetime, size)
     inventory.total = 8
-    found = inventory.report(["session:"])
+    found = inventory.report()
     assert list(found["prefixes"]) == ["api:", "session:", "(others)"]
     assert found["prefixes"]["api:"] == {
         "keys": 4,
