@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import typing as t
 
@@ -34,7 +33,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
     def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
         result: dict[str, t.Any] = super().run(tmp, task_vars)
         arguments = self._validated()
-        archive, sent = "", {}
+        archive, sent, content = "", {}, ""
         try:
             refuse_bad_names(arguments["name"], arguments.get("version"), arguments["keep"])
             if arguments["state"] == "present":
@@ -42,10 +41,10 @@ class ActionModule(ActionBase):  # type: ignore[misc]
                 with translated("read", f'the archive "{archive}"', archive):
                     description, digest = read_description(archive, arguments["name"], arguments["version"])
                 sent = {"description": description.text, "digest": digest}
+                content = description.digest
         except InfraError as error:
             return {**result, "failed": True, **error.report()}
         survey = KEPT.of(host_of(self._task.delegate_to, task_vars or {}))
-        content = hashlib.sha256(str(arguments.get("description", "")).encode()).hexdigest()
         if survey is not None and (same := unchanged_release(survey, arguments, content)) is not None:
             return {**result, **same}
         answer = self._module({**arguments, "_internal": sent}, task_vars)

@@ -11,6 +11,10 @@ import typing as t
 import pytest
 from ansible.errors import AnsibleActionFail
 
+from ansible_collections.nexod.infra.plugins.module_utils._files.release import Description
+from ansible_collections.nexod.infra.plugins.module_utils._files.survey import pack
+from ansible_collections.nexod.infra.plugins.plugin_utils._survey.kept import KEPT
+
 Action = t.Callable[..., t.Any]
 
 
@@ -52,6 +56,18 @@ def test_a_host_that_lacks_it_is_sent_the_archive(action: Action, archive: pathl
     result, calls = action("release", OPTIONS, answer=answer)
     assert (len(calls), result["built"]) == (2, True)
     assert calls[1]["_internal"]["received"] == "/tmp/remote/api.tar"
+
+
+def test_a_host_that_is_known_to_have_it_is_not_asked(action: Action, archive: pathlib.Path) -> None:
+    with tarfile.open(archive) as tar:
+        digest = Description.parse(tar.extractfile("release.json").read().decode()).digest
+    found = {"applications": "/opt", "releases": {"api": {"versions": {"1.1.0": digest}, "links": {}}}}
+    KEPT.keep("here", pack(found))
+    try:
+        result, calls = action("release", OPTIONS, {"inventory_hostname": "here"})
+        assert (result["changed"], result["built"], calls) == (False, False, [])
+    finally:
+        KEPT.clear()
 
 
 def test_removing_needs_no_archive(action: Action) -> None:
