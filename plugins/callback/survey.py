@@ -18,6 +18,8 @@ description:
     of the services on all other hosts. A change on the controller or by delegation discards everything, as does a new
     run.
   - Tasks in check mode change nothing and discard nothing.
+  - When a run starts, the callback also loads the plugins that most tasks use. The workers, which are forks of that
+    process, need not load them again.
   - Without this callback, every task checks its host itself. The results are the same.
 requirements:
   - Enabled by C(callbacks_enabled) in the configuration.
@@ -28,6 +30,7 @@ import typing as t
 from ansible.plugins.callback import CallbackBase
 
 from ansible_collections.nexod.infra.plugins.plugin_utils._survey.kept import KEPT
+from ansible_collections.nexod.infra.plugins.plugin_utils._survey.preload import preload
 
 LOCAL = ("localhost", "127.0.0.1", "::1")
 
@@ -42,6 +45,7 @@ class CallbackModule(CallbackBase):
 
     def v2_playbook_on_start(self, playbook: t.Any) -> None:
         KEPT.clear()
+        preload()
 
     def v2_runner_on_ok(self, result: t.Any) -> None:
         packed = result.result.get("survey")
