@@ -74,6 +74,11 @@ class Recipe:
             # install them without a network. `apt-get update` still renews them.
             "mkdir -p /var/lib/apt/periodic",
             "touch -d 2037-01-01 /var/lib/apt/periodic/update-success-stamp",
+            # apt's cache of the lists is only valid for the lists' times, and an image keeps no time later than its
+            # own. Without a valid cache, each host would parse the lists again at its first installation (3 s).
+            "find /var/lib/apt/lists /var/lib/dpkg/status -type f -exec touch -d 'yesterday 00:00' {} +",
+            "rm -f /var/cache/apt/*.bin",
+            "apt-get -q check",
             # UsePAM no: a login session under logind costs 0.3 s of processor time per host and is not needed.
             "mkdir -p /etc/ssh/sshd_config.d",
             "printf '%s\\n' 'HostKey /etc/ssh/lab/host_ed25519' 'AuthorizedKeysFile /etc/ssh/lab/authorized_keys'"
