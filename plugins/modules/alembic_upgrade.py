@@ -89,6 +89,19 @@ options:
     type: str
     choices: [error, warn]
     default: warn
+  rehearsal_url:
+    description:
+      - URL of a database on a server where the account may create databases, in the form of O(url). If set, the pending
+        revisions are first run on a throw-away database there, in check mode and before a run unless O(lint=off).
+      - The throw-away database gets the schema of the real one with C(pg_dump) of the host, if it is not older than the
+        server, and otherwise by running the revisions from the first. It has no rows, and is dropped at the end.
+        Nothing else is written, in check mode neither.
+      - It shows the SQL of revisions that read first, and what would fail, such as a missing right or table, or an
+        identifier that is too long. What depends on rows does not show. If the account is another one than in O(url),
+        rights do not show either.
+      - Whatever a revision does beside SQL, such as writing a file, it also does in the rehearsal. The same applies to
+        connections that it opens itself, but these are read-only.
+    type: str
   lint_waivers:
     description: Findings that are accepted. A waiver that matches no finding is reported in RV(unused_waivers).
     type: list
@@ -279,6 +292,28 @@ lint:
     waived:
       description: The reason of the waiver that accepts it.
       type: str
+rehearsal:
+  description: What running the pending revisions on a throw-away database has shown.
+  returned: if O(rehearsal_url) is set and revisions are pending, in check mode, and unless O(lint=off)
+  type: dict
+  contains:
+    schema:
+      description: V(copied) from the database, or V(replayed) from the first revision.
+      type: str
+    ran:
+      description: The revisions that ran.
+      type: list
+      elements: str
+    shown:
+      description: Those whose SQL is taken from there, because it could not be rendered.
+      type: list
+      elements: str
+    failed:
+      description: The revision that failed, with C(sqlstate), C(detail) and C(statement).
+      type: dict
+    note:
+      description: Why there was no rehearsal.
+      type: str
 unused_waivers:
   description: Entries of O(lint_waivers) that matched no finding.
   returned: unless O(lint=off)
@@ -383,6 +418,7 @@ ARGUMENTS = {
     "lint": {"type": "str", "choices": ["error", "warn", "off"], "default": "error"},
     "small_table": {"type": "int", "default": 10000},
     "lint_unknown": {"type": "str", "choices": ["error", "warn"], "default": "warn"},
+    "rehearsal_url": {"type": "str", "no_log": True},
     "lint_waivers": {"type": "list", "elements": "dict", "options": WAIVER, "default": []},
     "allow_contract": {"type": "bool", "default": False},
     "rebuild_invalid_indexes": {"type": "bool", "default": False},

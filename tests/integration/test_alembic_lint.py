@@ -171,3 +171,94 @@ def test_a_users_own_options_are_kept(project: Project) -> None:
     assert project.upgrade(check=True, environment=environment).after == ("0001",)
     project.upgrade(environment=environment)
     assert project.rows("SELECT to_regclass('app.things') IS NOT NULL") == [(True,)]
+
+
+READS = "    count = op.get_bind().exec_driver_sql('SELECT count(*) FROM things').scalar()"
+LEFT = "SELECT count(*) FROM pg_database WHERE datname LIKE 'nexod_rehearsal_%'"
+
+
+@pytest.fixture
+def rehearsed(project: Project) -> t.Iterator[Project]:
+    project.rows("ALTER ROLE owner CREATEDB")
+    project.parameters["rehearsal_url"] = project.url(name="postgres")
+    project.revise(FIRST)
+    project.upgrade()
+    project.rows(FILL.format(table="things", rows=30_000) + "; ANALYZE things")
+    yield project
+    assert project.rows(LEFT) == [(0,)]
+    project.rows("ALTER ROLE owner NOCREATEDB")
+
+
+@pytest.mark.parametrize(
+    "schema", [pytest.param("copied", id="pg_dump"), pytest.param("replayed", id="a table that may not be read")]
+)
+def test_a_rehearsal_shows_the_sql_of_a_revision_that_reads(rehearsed: Project, schema: str) -> None:
+    if schema == "replayed":
+        rehearsed.rows("CREATE TABLE others (id int)")
+    rehearsed.revise(FIRST, f"{READS}\n{INDEX}")
+    before = rehearsed.rows("SELECT count(*) FROM things")
+    found = findings(rehearsed)
+    assert [(one["rule"], one["level"]) for one in found["lint"]] == [
+        ("require-concurrent-index-creation", "error"),
+        ("not-rendered", "info"),
+    ]
+    plan = rehearsed.upgrade(check=True)
+    assert plan.facts["rehearsal"] == {
+        "schema": schema,
+        "ran": ["0002"],
+        "shown": ["0002"],
+        "failed": None,
+        "note": None,
+    }
+    assert "CREATE INDEX ix ON things (name)" in plan.facts["sql"]["0002"]
+    assert (rehearsed.recorded(), rehearsed.rows("SELECT count(*) FROM things")) == (["0001"], before)
+
+
+@pytest.mark.parametrize(
+    ("body", "rule", "words"),
+    [
+        pytest.param("    op.execute('SELECT * FROM nowhere')", "fails-in-rehearsal", "nowhere", id="missing table"),
+        pytest.param("    op.execute('CREATE ROLE more')", "fails-in-rehearsal", "permission denied", id="right"),
+        pytest.param(f"{READS}\n    1 / count", "not-rehearsed", "ZeroDivisionError", id="no rows"),
+    ],
+)
+def test_a_rehearsal_shows_what_would_fail(rehearsed: Project, body: str, rule: str, words: str) -> None:
+    rehearsed.revise(FIRST, body)
+    found = {one["rule"]: one for one in findings(rehearsed)["lint"]}
+    assert words in found[rule]["reason"]
+    assert found[rule]["level"] == ("error" if rule == "fails-in-rehearsal" else "unknown")
+
+
+def test_a_rehearsal_shows_an_identifier_that_is_too_long(rehearsed: Project) -> None:
+    name = "a" * 40
+    text = (rehearsed.folder / "migrations/versions/0001.py").read_text()
+    text = text.replace('revision = "0001"', f'revision = "{name}"').replace("= None", '= "0001"')
+    (rehearsed.folder / "migrations/versions/long.py").write_text(text.replace("things", "more"))
+    [found] = findings(rehearsed)["lint"]
+    assert (found["rule"], found["revision"]) == ("fails-in-rehearsal", name)
+    assert "too long" in found["reason"]
+
+
+def test_an_env_py_that_connects_elsewhere_is_not_rehearsed_there(rehearsed: Project) -> None:
+    rehearsed.environment((SYNC_ENV % {"options": ""}).replace('os.environ["DATABASE_URL"]', repr(rehearsed.url())))
+    rehearsed.revise(FIRST, "    op.execute('ALTER TABLE things ADD COLUMN more int')")
+    plan = rehearsed.upgrade(check=True)
+    assert "env.py connects to another database" in plan.facts["rehearsal"]["note"]
+    assert "could not be rehearsed" in " ".join(plan.warnings)
+    assert rehearsed.recorded() == ["0001"]
+
+
+def test_a_connection_of_a_revisions_own_writes_nowhere_in_a_rehearsal(rehearsed: Project) -> None:
+    body = "    import os\n" + OWN_CONNECTIONS["psycopg2"].format(sql="INSERT INTO things VALUES (0)")
+    rehearsed.revise(FIRST, body)
+    environment = {"PLAIN": rehearsed.url().replace("+psycopg", "")}
+    [found] = [one for one in findings(rehearsed, environment=environment)["lint"] if one["rule"] == "not-rehearsed"]
+    assert "read-only transaction" in found["reason"]
+    assert rehearsed.rows("SELECT count(*) FROM things WHERE id = 0") == [(0,)]
+
+
+def test_without_the_right_to_create_databases_the_plan_goes_on(project: Project) -> None:
+    project.revise(FIRST)
+    plan = project.upgrade(check=True, rehearsal_url=project.url(name="postgres"))
+    assert "permission denied to create database" in plan.facts["rehearsal"]["note"]
+    assert plan.after == ("0001",)

@@ -101,6 +101,9 @@ EVENT_WARNINGS: dict[str, t.Callable[[Facts], str]] = {
     "retry": lambda event: (
         f"Revision {event['revision']} did not get its lock (SQLSTATE {event['sqlstate']}) and was retried."
     ),
+    "rehearsal": lambda event: (
+        f"The plan could not be rehearsed on a copy of the schema: {event['note']}." if event["note"] else ""
+    ),
     "left_out": lambda event: f"env.py itself would run this statement, which the plan skipped: {event['statement']}",
     "lock_lost": lambda _event: (
         "The lock between runners was lost during the run: its connection was closed, or uses a pooler."
@@ -185,6 +188,7 @@ def facts_of(events: t.Sequence[Facts]) -> dict[str, t.Any]:
         },
         "contract": list(first(events, "contract").get("revisions", [])),
         "ahead": list(first(events, "ahead").get("heads", [])),
+        **rehearsal_facts(last(events, "rehearsal"), shown),
         "retries": len(retries),
         "retried": [{name: event.get(name) for name in ("revision", "sqlstate", "blockers")} for event in retries],
         "lock_wait_seconds": round(waited, 3),
@@ -193,6 +197,14 @@ def facts_of(events: t.Sequence[Facts]) -> dict[str, t.Any]:
         "indexes_rebuilt": dropped + [event["index"] for event in events if event["event"] == "index_rebuilt"],
         **drift_facts(drift),
     }
+
+
+def rehearsal_facts(event: Facts | None, plan: Facts) -> dict[str, t.Any]:
+    """What running the plan on a copy has shown; `shown`: the revisions whose SQL is taken from there."""
+    if event is None:
+        return {}
+    shown = [step["revision"] for step in plan.get("pending", []) if step.get("rehearsed")]
+    return {"rehearsal": {**{name: event[name] for name in ("schema", "ran", "failed", "note")}, "shown": shown}}
 
 
 def drift_facts(drift: Facts | None) -> dict[str, t.Any]:

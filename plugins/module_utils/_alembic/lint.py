@@ -273,12 +273,13 @@ def judge(
     waivers: t.Sequence[Facts],
     limit: int = 0,
     incomplete: t.Mapping[str, str] | None = None,
+    rehearsal: Facts | None = None,
     empty: bool = False,
 ) -> Verdict:
     """squawk's findings and our own, in the order of the revisions, weighed, with the waivers that accept them.
 
-    `limit`: the run's lock_timeout in milliseconds; `incomplete`: why a revision was not rendered in full; `empty`:
-    whether the database has no revision yet.
+    `limit`: the run's lock_timeout in milliseconds; `incomplete`: why a revision was not rendered in full;
+    `rehearsal`: what running it on a copy has shown; `empty`: whether the database has no revision yet.
     """
     findings: list[dict[str, t.Any]] = []
     plan = Plan(tables)
@@ -326,7 +327,15 @@ def judge(
                 add(revision, statement, answer)
         if incomplete and revision in incomplete:
             why = "the database is empty" if empty else None
+            if revision in (rehearsal or {}).get("shown", ()):
+                why = "its SQL is that of the rehearsal, on a copy of the schema without rows"
             add(revision, f"-- {incomplete[revision]}", ("not-rendered", why, None, None))
+        failed = (rehearsal or {}).get("failed")
+        if failed and failed["revision"] == revision:
+            # Of an error of Python's, or of a connection of its own, it is not certain that it would fail in the run.
+            rule = "fails-in-rehearsal" if failed["sqlstate"] not in (None, "25006") else "not-rehearsed"
+            add(revision, failed["statement"] or f"-- {failed['detail']}", (rule, None, None, None))
+            findings[-1]["reason"] = f"it fails on a copy of the schema: {failed['detail']}"
     matched = {(one["rule"], one["revision"]) for one in findings}
     return Verdict(findings, [one for one in waivers if (one["rule"], one["revision"]) not in matched])
 
@@ -386,6 +395,7 @@ def lint(
         limit=limit,
         incomplete=facts.get("not_rendered"),
         empty=facts.get("before") == [],
+        rehearsal=facts.get("rehearsal"),
     )
     verdict = dataclasses.replace(verdict, strict=arguments.get("lint_unknown") == "error")
     found = {"lint": verdict.findings, "unused_waivers": list(verdict.unused)}
@@ -402,6 +412,7 @@ def facts_for_lint(result: Facts) -> dict[str, t.Any]:
         "sql": result.get("sql") or {},
         "not_rendered": result.get("not_rendered") or {},
         "before": result.get("before"),
+        "rehearsal": result.get("rehearsal"),
     }
 
 

@@ -22,7 +22,8 @@ def register_secrets(module: t.Any) -> None:
     """
     short = {str(value) for value in (module.params["environment"] or {}).values() if len(str(value)) < SHORTEST_SECRET}
     module.no_log_values -= short
-    module.no_log_values |= {text for text in secrets_of(module.params["url"]) if len(text) >= SHORTEST_SECRET}
+    for url in filter(None, (module.params["url"], module.params.get("rehearsal_url"))):
+        module.no_log_values |= {text for text in secrets_of(url) if len(text) >= SHORTEST_SECRET}
 
 
 def run_module(module: t.Any, operation: t.Callable[..., Outcome]) -> None:

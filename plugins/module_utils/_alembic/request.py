@@ -25,7 +25,11 @@ from ansible_collections.nexod.infra.plugins.module_utils._alembic.answers impor
 from ansible_collections.nexod.infra.plugins.module_utils._alembic.archive import other_interpreter, unpack_tree
 from ansible_collections.nexod.infra.plugins.module_utils._alembic.engine import main as _engine_main  # noqa: F401
 from ansible_collections.nexod.infra.plugins.module_utils._alembic.engine.address import VARIABLES, normal_url
-from ansible_collections.nexod.infra.plugins.module_utils._alembic.engine.protocol import URL_VARIABLE, Request
+from ansible_collections.nexod.infra.plugins.module_utils._alembic.engine.protocol import (
+    REHEARSAL_VARIABLE,
+    URL_VARIABLE,
+    Request,
+)
 from ansible_collections.nexod.infra.plugins.module_utils._alembic.url import (
     address_of,
     redacted,
@@ -174,6 +178,7 @@ def request_of(command: str, parameters: Facts, *, check: bool, events: str) -> 
             "command": command,
             "events": events,
             "linted": internal(parameters, "linted"),
+            "rehearse": bool(parameters.get("rehearsal_url")) and command == "upgrade",
             "unset": [name for name in VARIABLES if name not in (parameters.get("environment") or {})],
         }
     )
@@ -200,6 +205,8 @@ def ask_engine(
     environment = parameters.get("environment")
     check_variables(parameters["url"], environment)
     secrets = (*secrets_of(parameters["url"]), *secrets_in(environment))
+    if request.rehearse:
+        secrets = (*secrets, *secrets_of(parameters["rehearsal_url"]))
     timeout = seconds(parameters.get("timeout") or "1h", "timeout")
     check_table(request.audit_table)
     account = runs_as(parameters.get("user"), check=check)
@@ -217,11 +224,12 @@ def ask_engine(
         if account:
             for path in (private, program, events):
                 os.chown(path, account.uid, account.gid)
+        rehearsal = {REHEARSAL_VARIABLE: normal_url(parameters["rehearsal_url"])} if request.rehearse else {}
         python, environment = interpreter(parameters, private, check=check)
         ended = run(
             [python, str(program)],
             timeout=timeout,
-            environment={**environment, URL_VARIABLE: normal_url(parameters["url"])},
+            environment={**environment, URL_VARIABLE: normal_url(parameters["url"]), **rehearsal},
             stdin=json.dumps(dataclasses.asdict(dataclasses.replace(request, events=str(events)))),
             cwd=os.sep,
             account=account,

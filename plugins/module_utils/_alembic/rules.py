@@ -196,10 +196,18 @@ RULES = {
         "what it runs can't be seen in the SQL",
         "Write its statements as such, or check by hand what it does and waive the finding.",
     ),
+    "fails-in-rehearsal": Rule(
+        "always", "it fails on a copy of the schema", "Correct the revision, or the rights that it needs."
+    ),
+    "not-rehearsed": Rule(
+        "unknown",
+        "it fails on a copy of the schema, perhaps because the copy has no rows",
+        "Let it run where it finds no rows, or check by hand what it does and waive the finding.",
+    ),
     "not-rendered": Rule(
         "unknown",
         "its SQL depends on what it reads, and was not linted beyond that",
-        "Check by hand what it does, and waive the finding.",
+        "Set `rehearsal_url`, so that it is run on a copy first, or check by hand what it does and waive the finding.",
     ),
 }
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
-from . import audit, indexes
+from . import audit, indexes, rehearsal
 from .environment import Environment
 from .errors import message_of
 from .heads import heads_after
@@ -45,8 +45,7 @@ class Work:
 
 def upgrade(work: Work) -> None:
     session, request = work.session, work.session.request
-    plan = work.planner.full_plan()
-    refuse_elsewhere(work)
+    plan = planned(work)
     session.events.emit("plan", **plan)
     invalid = indexes.report_invalid(session, "before")
     refuse_contract(session, plan)
@@ -67,6 +66,24 @@ def upgrade(work: Work) -> None:
     session.events.emit("final", **final)
     require_recorded(final)
     report_invalid_after(session)
+
+
+def planned(work: Work) -> dict[str, t.Any]:
+    """The plan; what could not be rendered is taken from the rehearsal, if there is one."""
+    session, request, planner = work.session, work.session.request, work.planner
+    plan = planner.full_plan()
+    refuse_elsewhere(work)
+    if not (request.rehearse and plan["pending"] and (request.check or request.stop_at_plan)):
+        return plan
+    original = rehearsal.Original(session, work.settings, request_url(work), plan["heads"], planner.hooks.version_table)
+    found = rehearsal.rehearse(original)
+    session.events.emit("rehearsal", **found.event)
+    return planner.with_tables(rehearsal.with_rehearsed(plan, found))
+
+
+def request_url(work: Work) -> str:
+    request, config = work.session.request, work.environment.config
+    return str(config.get_section_option(request.name, request.url_option))
 
 
 def _upgrade_under_lock(work: Work) -> None:

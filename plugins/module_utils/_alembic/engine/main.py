@@ -16,7 +16,7 @@ from . import indexes
 from .commands import COMMANDS, Work
 from .configuration import open_environment
 from .errors import driver_error, fault_in, located, sqlstate_of
-from .protocol import URL_VARIABLE, Events, Request
+from .protocol import REHEARSAL_VARIABLE, URL_VARIABLE, Events, Request
 from .runner import Failure
 from .session import connect
 
@@ -65,6 +65,8 @@ def start() -> None:
     url = os.environ.pop(URL_VARIABLE)
     for name in request.unset:
         os.environ.pop(name, None)
+    if not request.rehearse:
+        os.environ.pop(REHEARSAL_VARIABLE, None)
     if request.url_env:
         os.environ[request.url_env] = url
     code = run(request, url)

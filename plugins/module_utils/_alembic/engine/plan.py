@@ -59,8 +59,10 @@ class Planner:
             render=lambda step: request.render or (step.is_upgrade and is_contract(step.revision)),
             drift=request.check_drift,
         )
-        plan["tables"] = tables_of(self.session, plan["pending"], list(dict.fromkeys(self._contexts)))
-        return plan
+        return self.with_tables(plan)
+
+    def with_tables(self, plan: dict[str, t.Any]) -> dict[str, t.Any]:
+        return {**plan, "tables": tables_of(self.session, plan["pending"], list(dict.fromkeys(self._contexts)))}
 
     def _stopped_by_planning(self, error: Exception) -> bool:
         return sqlstate_of(error) == READ_ONLY or (bool(self.hooks.skipped) and fault_in(error) is None)

@@ -15,6 +15,7 @@ import os
 import typing as t
 
 URL_VARIABLE = "NEXOD_ALEMBIC_URL"
+REHEARSAL_VARIABLE = "NEXOD_ALEMBIC_REHEARSAL_URL"
 # "nexo", "alem": one advisory lock for all runners on a database, whatever their release.
 LOCK = (0x6E65786F, 0x616C656D)
 
@@ -56,6 +57,8 @@ class Request:
     rebuild_invalid_indexes: bool = False
     render: bool = False
     stop_at_plan: bool = False
+    rehearse: bool = False  # whether to run what is pending on a copy first; its URL is passed in the environment
+    only_database: str | None = None  # of a rehearsal: the copy, the only database that may be written to
     unset: list[str] = dataclasses.field(default_factory=list)  # inherited variables that name another server
 
 

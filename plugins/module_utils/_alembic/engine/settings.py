@@ -35,7 +35,7 @@ class ConnectionSettings:
         self.processes: set[int] = set()  # the server's, of all connections that Alembic has had
         self.places: dict[tuple[str, str], str] = {}  # of those connections, each with the server's address
         self._reported = False
-        self._options = os.environ.get(OPTIONS)
+        self.given_options = os.environ.get(OPTIONS)
         # A pooler of any mode answers with a process number of its own, and may refuse start-up options.
         self._direct = session.admin.startup_pid() == session.admin.value("SELECT pg_backend_pid()")
         self._guard()
@@ -51,21 +51,24 @@ class ConnectionSettings:
             self._guard()
 
     def _guard(self) -> None:
-        """Make libpq open read-only connections while planning."""
-        given = self._options
-        if self.read_only and self._direct:
+        """Make libpq open read-only connections while planning, and in a rehearsal wherever they lead to."""
+        given = self.given_options
+        if self._guarded():
             os.environ[OPTIONS] = f"{given} {READ_ONLY_OPTION}" if given else READ_ONLY_OPTION
         elif given is not None:
             os.environ[OPTIONS] = given
         else:
             os.environ.pop(OPTIONS, None)
 
+    def _guarded(self) -> bool:
+        return self._direct and (self.read_only or bool(self.session.request.only_database))
+
     def guard_asyncpg(self, module: t.Any) -> None:
         """The same for asyncpg, which ignores that variable."""
         connect = module._connect
 
         async def guarded(**named: t.Any) -> t.Any:
-            if self.read_only and self._direct:
+            if self._guarded():
                 given = named.get("server_settings") or {}
                 named["server_settings"] = {**given, "default_transaction_read_only": "on"}
             return await connect(**named)
@@ -107,6 +110,7 @@ class ConnectionSettings:
         if self.session.pooled or record.info.get(APPLIED) == values:
             return
         cursor = connection.cursor()
+        self._stay_in_copy(cursor)
         name = self.session.request.application_name
         cursor.execute(set_config({**values, "application_name": name}, local=False))
         cursor.fetchall()
@@ -115,6 +119,15 @@ class ConnectionSettings:
         record.info[APPLIED] = values
         cursor.close()
         connection.rollback()
+
+    def _stay_in_copy(self, cursor: t.Any) -> None:
+        """An env.py that finds its database elsewhere than in the URL must not be rehearsed there."""
+        only = self.session.request.only_database
+        if only is None:
+            return
+        cursor.execute("SELECT current_database()")
+        if cursor.fetchall()[0][0] != only:
+            raise Fault("rehearsed_elsewhere", detail="env.py connects to another database than that of the URL")
 
     def on_begin(self, connection: t.Any) -> None:
         if not self.session.pooled or is_autocommit(connection):

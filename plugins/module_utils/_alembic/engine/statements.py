@@ -16,6 +16,7 @@ from .session import ADMIN, Session
 from .settings import PROCESS, ConnectionSettings, is_autocommit
 from .sql import CONCURRENTLY, NO_OPERATION, READS, only_sets_up
 
+KEPT_OF_REHEARSAL = 5000
 KEPT = 200  # statements of one revision: one that fills a table row by row has as many as the table has rows
 
 
@@ -53,6 +54,7 @@ class StatementHooks:
     def on_commit(self, _connection: t.Any) -> None:
         if self.attempt and self.attempt.count > 0:
             self.attempt.partial = True
+            self._mark_end(self.attempt)
 
     def before_statement(
         self, connection: t.Any, cursor: t.Any, statement: str, values: t.Any, _context: t.Any, _many: t.Any
@@ -83,6 +85,7 @@ class StatementHooks:
             self._record(self.attempt, statement, cursor.rowcount)
         if is_autocommit(connection):
             self.attempt.partial = True
+            self._mark_end(self.attempt)
             if CONCURRENTLY.match(statement):
                 request, other = self.session.request, connection.connection.cursor()
                 self.settings.set_timeouts(other, str(request.lock_timeout), str(request.statement_timeout))
@@ -90,9 +93,14 @@ class StatementHooks:
 
     def _record(self, attempt: Attempt, statement: str, rows: int) -> None:
         attempt.count += 1
-        if len(attempt.statements) < KEPT:
+        if len(attempt.statements) < (KEPT_OF_REHEARSAL if self.session.request.only_database else KEPT):
             ms = round((time.monotonic() - self._began) * 1000, 1)
             attempt.statements.append({"sql": statement, "ms": ms, "rows": rows if rows >= 0 else None})
+
+    def _mark_end(self, attempt: Attempt) -> None:
+        """For the lint of a rehearsal: here all locks are released."""
+        if self.session.request.only_database:
+            attempt.statements.append({"sql": "COMMIT", "ms": 0, "rows": None})
 
     def _while_planning(self, connection: t.Any, statement: str) -> str:
         """Replace a set-up statement, which the read-only connection would refuse, and report it in check mode."""
