@@ -57,8 +57,10 @@ class ActionModule(ActionBase):
         found = [*credentials, *check_inputs(inputs)]
         found += [*check_rules(inputs), *check_files(inputs, _exists), *check_port_numbers(inputs)]
         faults = cluster(scrub(found, inputs.secrets))
-        closed = bool(credentials) or inputs.lacks_secrets
-        asked = {} if closed else {name: wants_of(inputs, host) for name, host in _askable(inputs, faults).items()}
+        # With a locked vault, a password of the connection may be in it, and every host would only repeat that.
+        asked = (
+            {} if inputs.locked else {name: wants_of(inputs, host) for name, host in _askable(inputs, faults).items()}
+        )
         return {
             "changed": False,
             "environment": inputs.environment,

@@ -40,6 +40,6 @@ class ActionModule(ActionBase):
             "cause": f"{len(faults)} problem{'s' * (len(faults) != 1)} in inputs and hosts",
             "next_step": "Fix the problems in the list.",
         }
-        note = "" if inputs["asked"] else "No host was probed, because credentials or secrets are missing."
+        note = "" if inputs["asked"] else "No host was probed: none has an address, or a vault is locked."
         text = render(inputs["environment"], faults, inputs["hosts"], note)
         return {**result, "failed": True, "error": error, "msg": text}

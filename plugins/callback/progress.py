@@ -254,7 +254,9 @@ class CallbackModule(Default):
             super().v2_runner_on_unreachable(result)
             return
         self._line("UNREACHABLE", self._where(result), task_label(result.task_name), seconds, C.COLOR_UNREACHABLE)
-        self._body(error_text(result.result), C.COLOR_UNREACHABLE)
+        # Where the task goes on without the host, a later one reports it (preflight: in its list).
+        if not result.task.ignore_unreachable:
+            self._body(error_text(result.result), C.COLOR_UNREACHABLE)
 
     def v2_runner_item_on_ok(self, result: t.Any) -> None:
         if self._detailed:

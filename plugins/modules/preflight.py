@@ -16,7 +16,8 @@ description:
     misspelt names, wrong types, missing values and secrets, values that contradict each other, groups without hosts,
     missing credentials of the provider.
   - Never fails. M(nexod.infra.preflight_report) reports the problems together with those of the hosts.
-  - Connects to no system. If credentials or secrets are missing, it excludes all hosts from the probe.
+  - Connects to no system. Hosts without an address, and all hosts if a vault is locked, are excluded from the probe.
+  - Checks numbers against the range in the description of their option, such as C(From 1 to 65535.)
   - Never prints a secret.
 options: {}
 """

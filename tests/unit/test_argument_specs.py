@@ -13,8 +13,10 @@ import pytest
 import yaml
 
 from ansible_collections.nexod.infra.plugins.plugin_utils._preflight import rules as _preflight_rules
+from ansible_collections.nexod.infra.plugins.plugin_utils._preflight.formats import BY_NAME, NEVER
 from ansible_collections.nexod.infra.plugins.plugin_utils._preflight.inputs import prefix_of
-from ansible_collections.nexod.infra.plugins.plugin_utils._preflight.specs import is_secret
+from ansible_collections.nexod.infra.plugins.plugin_utils._preflight.limits import limits_of
+from ansible_collections.nexod.infra.plugins.plugin_utils._preflight.specs import is_secret, misfits
 from ansible_collections.nexod.infra.plugins.plugin_utils._preflight.tables import (
     CONTROLLER_FILES,
     ROLE_GROUPS,
@@ -70,6 +72,34 @@ def test_every_option_is_typed_and_described(role: pathlib.Path) -> None:
             faults.append(f"{name}: elements {spec.get('elements')}")
         if spec.get("required") and "default" in spec:
             faults.append(f"{name}: required, with a default")
+    assert faults == []
+
+
+@of_every_role
+def test_every_number_has_a_range_that_its_default_is_in(role: pathlib.Path) -> None:
+    """Negative seconds pass as a whole number. A choice is a range already."""
+    numbers = [
+        row for row in walk(options_of(role)) if row[1].get("type") in ("int", "float") and "choices" not in row[1]
+    ]
+    ranges = {name: limits_of(spec) for name, spec in numbers}
+    assert [name for name, limits in ranges.items() if limits is None] == []
+    defaults = {name: spec["default"] for name, spec in numbers if spec.get("default") is not None}
+    wrong = [name for name, value in defaults.items() if (limits := ranges[name]) and not limits.allows(float(value))]
+    assert wrong == []
+
+
+def test_forms_are_of_options_that_are() -> None:
+    named = {name for role in ROLES for name, _spec in walk(options_of(role))}
+    assert sorted({*BY_NAME, *NEVER} - named) == []
+
+
+@of_every_role
+def test_a_default_has_the_form_of_its_option(role: pathlib.Path) -> None:
+    faults = []
+    for name, spec in options_of(role).items():
+        default = spec.get("default")
+        if default is not None and "{{" not in str(default):
+            faults += [(name, fault) for fault in misfits(default, spec, option=name)]
     assert faults == []
 
 

@@ -175,9 +175,9 @@ def _judge_port(host: str, want: WantedPort, listeners: t.Sequence[t.Mapping[str
     for row in holders:
         by = row["program"] or "an unknown process"
         unit = f" (unit {row['unit']})" if row["unit"] else ""
-        stop = f"Stop it there: systemctl disable --now {row['unit']}" if row["unit"] else "Stop it there"
         where = f"port {want['port']}"
-        next_step = f"{stop}; or change {want['option']}."
+        # Never "stop it": it was there before us, and could be what the host is for, or ssh.
+        next_step = f"Change {want['option']}, or let {row['unit'] or by} listen on another port."
         found.append(Fault(where, f"is needed by the role {want['role']} but in use by {by}{unit}", next_step, (host,)))
     return found
 

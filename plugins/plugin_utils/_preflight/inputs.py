@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import collections.abc as c
 import dataclasses
+import datetime
 import functools
 import re
 import typing as t
 
+from ansible_collections.nexod.infra.plugins.plugin_utils._preflight import formats
 from ansible_collections.nexod.infra.plugins.plugin_utils._preflight.specs import (
     Options,
     did_you_mean,
@@ -20,11 +22,14 @@ from ansible_collections.nexod.infra.plugins.plugin_utils._preflight.specs impor
     summary,
 )
 from ansible_collections.nexod.infra.plugins.plugin_utils._preflight.tables import (
+    CONNECTION_VARIABLES,
     EMPTY_GROUPS,
     GROUP_OF_ROLE,
     KNOWN_GROUPS,
+    KNOWN_TO_ANSIBLE,
     NEEDED_GROUPS,
     NEEDED_SECRETS,
+    OF_OTHER_PLUGINS,
     PREFIX_OF_ROLE,
     PROVIDER_NEEDS,
     PROVIDER_OF_ROLE,
@@ -75,6 +80,7 @@ class Inputs:
     faulty: set[tuple[str, str]] = dataclasses.field(default_factory=set)
     secrets: set[str] = dataclasses.field(default_factory=set)
     missing: set[str] = dataclasses.field(default_factory=set)
+    locked: set[str] = dataclasses.field(default_factory=set)
     evaluated: dict[str, list[tuple[dict[str, object], object]]] = dataclasses.field(default_factory=dict)
 
     def evaluate(self, host: HostInputs, name: str, reached: t.Iterable[str]) -> object:
@@ -86,12 +92,6 @@ class Inputs:
                 return value
         known.append((parts, host.evaluate(name)))
         return known[-1][1]
-
-    @property
-    def lacks_secrets(self) -> bool:
-        """Whether a secret is not there at all, or locked away."""
-        specs = {name: spec for options in self.specs.values() for name, spec in options.items()}
-        return any(is_secret(name, specs[name]) for name in self.missing)
 
     def value(self, host: str, name: str) -> object:
         """The checked value of an option on a host, its specification's default where none is given, else None."""
@@ -167,7 +167,10 @@ def check_names(inputs: Inputs) -> list[Fault]:
     names = sorted({(name, host.where(name)) for host in inputs.hosts.values() for name in host.raw})
     found = []
     for name, where in names:
-        if name in known or name in PUBLISHED or name.startswith(("_", "ansible_")):
+        if name in known or name in PUBLISHED or name.startswith("_"):
+            continue
+        if name.startswith("ansible_"):
+            found += _check_connection_name(inputs, name, where)
             continue
         role = next((role for prefix, role in prefixes.items() if name.startswith(prefix)), None)
         meant = did_you_mean(name, known, cutoff=0.75 if role else 0.9)
@@ -175,9 +178,25 @@ def check_names(inputs: Inputs) -> list[Fault]:
             next_step = (
                 f"Did you mean {meant}?" if meant else f"Remove it; roles/{role}/README.md lists the valid names."
             )
-            hosts = tuple(host.name for host in inputs.hosts.values() if name in host.raw and host.where(name) == where)
-            found.append(Fault(name, "is not a known variable", next_step, hosts, where))
+            found.append(Fault(name, "is not a known variable", next_step, _hosts_with(inputs, name, where), where))
     return found
+
+
+def _hosts_with(inputs: Inputs, name: str, where: str) -> tuple[str, ...]:
+    return tuple(host.name for host in inputs.hosts.values() if name in host.raw and host.where(name) == where)
+
+
+def _check_connection_name(inputs: Inputs, name: str, where: str) -> list[Fault]:
+    """A variable that resembles one of Ansible's own for the connection. Others may be a connection plugin's."""
+    if name in KNOWN_TO_ANSIBLE or name.startswith(OF_OTHER_PLUGINS):
+        return []
+    if not (meant := did_you_mean(name, CONNECTION_VARIABLES, cutoff=0.85)):
+        return []
+    facts = (host.raw.get("ansible_facts") for host in inputs.hosts.values())
+    if any(isinstance(known, c.Mapping) and name.removeprefix("ansible_") in known for known in facts):
+        return []
+    cause = "is not a variable that Ansible knows"
+    return [Fault(name, cause, f"Did you mean {meant}?", _hosts_with(inputs, name, where), where)]
 
 
 def check_address(host: HostInputs) -> list[Fault]:
@@ -190,7 +209,12 @@ def check_address(host: HostInputs) -> list[Fault]:
     except EvaluationError as error:
         missing, cause = True, f"has an address that cannot be evaluated: {error}"
     if not missing:
-        return []
+        value = str(host.evaluate("ansible_host"))
+        expected = formats.address(value)
+        if not expected or asks_somebody(host.raw["ansible_host"]):
+            return []
+        cause = f"has the address {value!r}, which is not {expected}"
+        return [Fault(f"host {host.name}", cause, "Correct its ansible_host.", (), host.where("ansible_host"))]
     return [
         Fault(
             f"host {host.name}",
@@ -237,6 +261,8 @@ def _check_value(
         value = inputs.evaluate(host, name, reached)
     except EvaluationError as error:
         inputs.missing.add(name)
+        if is_locked(str(error)):
+            inputs.locked.add(name)
         options = {option for role in inputs.specs.values() for option in role}
         next_step = evaluation_next_step(str(error), host.raw, options)
         return [Fault(name, f"cannot be evaluated: {error}", next_step, hosts, where)]
@@ -247,8 +273,13 @@ def _check_value(
         return []
     spec = {**spec, "no_log": is_secret(name, spec)}
     inputs.secrets |= secrets_in(value, spec)
+    if altered := [Fault(name + at, *fault, hosts, where) for at, fault in altered_secrets(raw, value, spec)]:
+        return altered
     inputs.values[host.name, name] = value
-    return [Fault(name + fault.where, fault.cause, fault.next_step, hosts, where) for fault in misfits(value, spec)]
+    return [
+        Fault(name + fault.where, fault.cause, fault.next_step, hosts, where)
+        for fault in misfits(value, spec, option=name)
+    ]
 
 
 def check_credentials(provider: str, environ: t.Mapping[str, str], exists: t.Callable[[str], bool]) -> list[Fault]:
@@ -319,6 +350,46 @@ def secrets_in(value: object, spec: t.Mapping[str, t.Any]) -> set[str]:
     return {str(value)} if secret and len(str(value)) >= 4 else set()
 
 
+_BLOCK = re.compile(r"{{(.*?)}}|{%(.*?)%}|({#.*?#})", re.DOTALL)
+_QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"")
+
+
+def _is_constant_block(text: str) -> bool:
+    """Whether a text has a template block without any name in it, or a comment: nobody writes that on purpose."""
+    return any(
+        comment or not re.search(r"[A-Za-z_]", _QUOTED.sub("", expression or statement))
+        for expression, statement, comment in _BLOCK.findall(text)
+    )
+
+
+def altered_secrets(
+    raw: object, value: object, spec: t.Mapping[str, t.Any], at: str = ""
+) -> t.Iterator[tuple[str, tuple[str, str]]]:
+    """Secrets that are not what was written, each with where it is: Ansible evaluated it, or YAML made it a number."""
+    if isinstance(value, c.Mapping):
+        options = spec.get("options") or {}
+        for key, inner in value.items():
+            below = options.get(key, {})
+            known = {**below, "no_log": spec.get("no_log") or is_secret(str(key), below)}
+            yield from altered_secrets(raw[key] if _has(raw, key) else None, inner, known, f"{at}.{key}")
+    elif isinstance(value, (list, tuple)):
+        for index, inner in enumerate(value):
+            below_raw = raw[index] if isinstance(raw, (list, tuple)) and index < len(raw) else None
+            yield from altered_secrets(below_raw, inner, spec, f"{at}[{index}]")
+    elif not spec.get("no_log") or spec.get("type", "str") not in ("str", "list", "dict", "raw"):
+        return
+    elif isinstance(value, (bool, int, float, datetime.date)) and not isinstance(raw, str):
+        cause = "is a secret that YAML has read as a number, a date or a truth value, not as what was written"
+        yield at, (cause, "Write it in quotes.")
+    elif isinstance(raw, str) and value != raw and _is_constant_block(raw):
+        cause = "is a secret with template characters, which Ansible has evaluated: it differs from what was written"
+        yield at, (cause, "Write !unsafe before the quoted value, or read it from an environment variable or a file.")
+
+
+def _has(raw: object, key: object) -> t.TypeGuard[c.Mapping[object, object]]:
+    return isinstance(raw, c.Mapping) and key in raw
+
+
 _ENVIRONMENT_LOOKUP = re.compile(r"env['\"]\s*,\s*['\"]([A-Z][A-Z0-9_]*)['\"]")
 
 
@@ -330,9 +401,14 @@ def missing_next_step(raw: object, name: str) -> str:
     return f"Export {' or '.join(read_from)}" + (f", or set {name} in a vault." if name != "ansible_host" else ".")
 
 
+def is_locked(error: str) -> bool:
+    """Whether a value could not be evaluated because it is in a vault without a password."""
+    return "vault" in error.lower() or "decrypt" in error.lower()
+
+
 def evaluation_next_step(error: str, raw: t.Mapping[str, object], options: t.Collection[str] = ()) -> str:
     """How to fix a template: set the option that it reads, correct the name, or provide the vault's password."""
-    if "vault" in error.lower() or "decrypt" in error.lower():
+    if is_locked(error):
         return "Provide the vault password: --vault-password-file FILE or ANSIBLE_VAULT_PASSWORD_FILE."
     undefined = re.search(r"'(\w+)' is undefined", error)
     if undefined and undefined[1] in options:

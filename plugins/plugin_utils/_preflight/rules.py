@@ -10,12 +10,19 @@ missing or invalid: those are reported elsewhere.
 from __future__ import annotations
 
 import collections
+import ipaddress
 import itertools
 import posixpath
 import re
 import typing as t
 
-from ansible_collections.nexod.infra.plugins.plugin_utils._preflight.inputs import CONTROLLER, Fault, Inputs
+from ansible_collections.nexod.infra.plugins.plugin_utils._preflight.inputs import (
+    CONTROLLER,
+    EvaluationError,
+    Fault,
+    HostInputs,
+    Inputs,
+)
 from ansible_collections.nexod.infra.plugins.plugin_utils._preflight.tables import CONTROLLER_FILES, NEEDED_SECRETS
 
 # In addition to the pools: a migration and its lock, the exporter of each server, and what PostgreSQL reserves for
@@ -101,6 +108,62 @@ def database_users_differ(inputs: Inputs) -> list[Fault]:
         for first, second in itertools.combinations(names, 2)
         if users[first] is not None and users[first] == users[second]
     ]
+
+
+def hosts_have_their_own_address(inputs: Inputs) -> list[Fault]:
+    """Two hosts of the inventory that are one machine: both would be given files, units and ports of the other."""
+    named: dict[tuple[str, ...], list[str]] = collections.defaultdict(list)
+    for host in inputs.hosts.values():
+        if host.name not in inputs.groups.get("all", ()) or _text_of(host, "ansible_connection") not in OVER_SSH:
+            continue
+        address = _text_of(host, "ansible_host") or host.name
+        parts = ("ansible_port", "ansible_ssh_common_args", "ansible_ssh_extra_args")
+        port, *way = (_text_of(host, name) for name in parts)
+        named[_normal(address), port or "22", *way].append(host.name)
+    step = "Give each host the address of a machine of its own, or one host all the groups."
+    return [
+        Fault("hosts", f"have the same address {key[0]}, port {key[1]}", step, tuple(hosts))
+        for key, hosts in named.items()
+        if len(hosts) > 1
+    ]
+
+
+#: How Ansible connects to an address; with other plugins (local, containers), an address says nothing.
+OVER_SSH: t.Final = ("", "ssh", "ansible.builtin.ssh", "smart", "paramiko", "paramiko_ssh")
+
+
+def _text_of(host: HostInputs, name: str) -> str:
+    try:
+        return str(host.evaluate(name) or "") if name in host.raw else ""
+    except EvaluationError:
+        return ""
+
+
+def _normal(address: str) -> str:
+    """One form of an address: ``::1`` and ``0:0:0:0:0:0:0:1`` are the same."""
+    try:
+        return str(ipaddress.ip_address(address))
+    except ValueError:
+        return address.lower().rstrip(".")
+
+
+#: Lists whose rows become things of that name.
+NAMED_ROWS: t.Final = (
+    *("haproxy_servers", "pgbouncer_databases", "pgbouncer_users", "postgresql_roles", "postgresql_databases"),
+    *("prometheus_scrape_jobs", "lab_hosts_hosts", "lab_hosts_services"),
+)
+
+
+def rows_have_their_own_name(inputs: Inputs) -> list[Fault]:
+    """Two rows of a list with one name: the second would replace the first, or the product refuse both."""
+    found = []
+    for host, option in itertools.product(inputs.hosts, NAMED_ROWS):
+        rows = inputs.values.get((host, option))
+        names = [str(row.get("name")) for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
+        for name, times in collections.Counter(names).items():
+            if times > 1:
+                found.append(Fault(option, f"has {times} rows with the name {name}", "Keep one of them.", (host,)))
+    return found
 
 
 def secrets_are_one_line(inputs: Inputs) -> list[Fault]:
@@ -349,6 +412,8 @@ RULES: t.Final[tuple[t.Callable[[Inputs], list[Fault]], ...]] = (
     latency_targets,
     latency_rows_agree,
     database_users_differ,
+    hosts_have_their_own_address,
+    rows_have_their_own_name,
     secrets_are_one_line,
     connection_budget,
     values_of_pgbouncer,

@@ -14,6 +14,9 @@ import difflib
 import re
 import typing as t
 
+from ansible_collections.nexod.infra.plugins.plugin_utils._preflight.formats import check_of
+from ansible_collections.nexod.infra.plugins.plugin_utils._preflight.limits import limits_of
+
 Options = t.Mapping[str, t.Mapping[str, t.Any]]
 
 _TRUE = frozenset({"yes", "on", "1", "true", "y", "t"})
@@ -47,18 +50,32 @@ def is_secret(name: str, spec: t.Mapping[str, t.Any]) -> bool:
     return bool(spec.get("no_log")) or _SECRET_NAME.search(name) is not None
 
 
-def misfits(value: object, spec: t.Mapping[str, t.Any], where: str = "") -> list[Misfit]:
-    """All the ways in which `value` does not fit its specification, nested options included."""
+def misfits(value: object, spec: t.Mapping[str, t.Any], where: str = "", option: str = "") -> list[Misfit]:
+    """All the ways in which `value` does not fit its specification, nested options included.
+
+    `option` is the name of the option, by which the form of a text is checked.
+    """
     kind = spec.get("type", "str")
     shown = "" if spec.get("no_log") else _shown(value)
     if not _is_of_type(value, kind):
         expected = _A_VALUE_OF.get(kind, kind)
         return [Misfit(where, f"{shown}must be {expected}", f"Set it to {expected}.")]
+    if kind in ("int", "float"):
+        limits = limits_of(spec)
+        # Not a number (nan) is in no range.
+        if limits and not limits.allows(float(str(value))):
+            return [Misfit(where, f"{shown}must be {limits.text}", f"Set it to {_A_VALUE_OF[kind]}, {limits.text}.")]
     if kind == "list":
-        return _misfits_of_list(value, spec, where)
+        return _misfits_of_list(value, spec, where, option)
     if kind == "dict" and spec.get("options") and isinstance(value, c.Mapping):
-        return _misfits_of_dict(value, spec["options"], where, secret=bool(spec.get("no_log")))
-    return _misfits_of_choice(value, spec, where, shown)
+        return _misfits_of_dict(value, spec["options"], where, option, secret=bool(spec.get("no_log")))
+    return _misfits_of_choice(value, spec, where, shown) or _misfits_of_form(value, where, shown, option)
+
+
+def _misfits_of_form(value: object, where: str, shown: str, option: str) -> list[Misfit]:
+    check = check_of(option) if option and isinstance(value, str) and value else None
+    expected = check(str(value)) if check else ""
+    return [Misfit(where, f"{shown}must be {expected}", f"Set it to {expected}.")] if expected else []
 
 
 def _misfits_of_choice(value: object, spec: t.Mapping[str, t.Any], where: str, shown: str) -> list[Misfit]:
@@ -71,14 +88,16 @@ def _misfits_of_choice(value: object, spec: t.Mapping[str, t.Any], where: str, s
     return [Misfit(where, f"{shown}must be one of: {allowed}", next_step)]
 
 
-def _misfits_of_list(value: object, spec: t.Mapping[str, t.Any], where: str) -> list[Misfit]:
+def _misfits_of_list(value: object, spec: t.Mapping[str, t.Any], where: str, option: str) -> list[Misfit]:
     items = value.split(",") if isinstance(value, str) else value if isinstance(value, c.Sequence) else [value]
     element = {**spec, "type": spec.get("elements", "raw")}
     element.pop("elements", None)
-    return [found for index, item in enumerate(items) for found in misfits(item, element, f"{where}[{index}]")]
+    return [found for index, item in enumerate(items) for found in misfits(item, element, f"{where}[{index}]", option)]
 
 
-def _misfits_of_dict(value: t.Mapping[object, object], options: Options, where: str, secret: bool) -> list[Misfit]:
+def _misfits_of_dict(
+    value: t.Mapping[object, object], options: Options, where: str, option: str, *, secret: bool
+) -> list[Misfit]:
     found = []
     known = {alias for name, spec in options.items() for alias in (name, *spec.get("aliases", ()))}
     for key in value:
@@ -94,7 +113,8 @@ def _misfits_of_dict(value: t.Mapping[object, object], options: Options, where: 
         elif spec.get("required") and is_missing(value[key]):
             found.append(Misfit(f"{where}.{key}", "is empty", _with_summary("Set it", spec)))
         elif value[key] is not None:
-            found += misfits(value[key], {**spec, "no_log": secret or is_secret(name, spec)}, f"{where}.{key}")
+            below = {**spec, "no_log": secret or is_secret(name, spec)}
+            found += misfits(value[key], below, f"{where}.{key}", f"{option}.{name}" if option else "")
     return found
 
 

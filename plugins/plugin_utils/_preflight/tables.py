@@ -87,6 +87,44 @@ CONTROLLER_FILES: t.Final[dict[str, str]] = {
     option: next_step for place in _PLACES.values() for option, next_step in place.get("controller_files", {}).items()
 }
 
+# Variables by which an inventory tells Ansible how to reach a host, as its documentation lists them.
+CONNECTION_VARIABLES: t.Final = frozenset(
+    f"ansible_{name}"
+    for name in (
+        *("host", "port", "user", "password", "connection", "timeout", "pipelining", "private_key_file"),
+        *("ssh_host", "ssh_port", "ssh_user", "ssh_pass", "ssh_password", "ssh_timeout", "ssh_private_key_file"),
+        *("ssh_common_args", "ssh_extra_args", "ssh_args", "ssh_executable", "ssh_pipelining", "ssh_transfer_method"),
+        *(
+            "ssh_host_key_checking",
+            "ssh_retries",
+            "ssh_use_tty",
+            "host_key_checking",
+            "control_path",
+            "ssh_private_key",
+        ),
+        *("sftp_extra_args", "scp_extra_args", "sftp_executable", "scp_executable", "sftp_batch_mode"),
+        *("become", "become_user", "become_method", "become_password", "become_pass", "become_exe", "become_flags"),
+        *("python_interpreter", "remote_tmp", "shell_type", "shell_executable", "module_compression", "network_os"),
+    )
+)
+# Others of Ansible's own whose names resemble one of those above.
+KNOWN_TO_ANSIBLE: t.Final = CONNECTION_VARIABLES | frozenset(
+    f"ansible_{name}"
+    for name in (
+        *("hostname", "hosts", "host_vars", "connection_user", "connection_path", "remote_user", "user_id", "users"),
+        *("play_hosts", "play_name", "play_batch", "play_hosts_all", "version", "become_allow_same_user", "sudo_user"),
+    )
+)
+
+# What the variables of other connection plugins begin with; there are too many to list.
+OF_OTHER_PLUGINS: t.Final = tuple(
+    f"ansible_{plugin}_"
+    for plugin in (
+        *("aws_ssm", "buildah", "chroot", "docker", "httpapi", "incus", "kubectl", "libssh", "lxc", "lxd", "netconf"),
+        *("oc", "paramiko", "podman", "psrp", "qubes", "vmware_tools", "winrm"),
+    )
+)
+
 # Debian releases on which every role is tested.
 SUPPORTED_RELEASES: t.Final[dict[str, tuple[str, ...]]] = {"debian": ("bookworm", "trixie", "forky")}
 # What ansible-core 2.19 asks of a host.

@@ -53,7 +53,7 @@ PROBE: dict[str, t.Any] = {
                 (
                     "port 6432",
                     "is needed by the role pgbouncer but in use by nc (unit session-3.scope)",
-                    "Stop it there: systemctl disable --now session-3.scope; or change pgbouncer_port.",
+                    "Change pgbouncer_port, or let session-3.scope listen on another port.",
                 )
             ],
             id="held by another unit",
@@ -64,7 +64,7 @@ PROBE: dict[str, t.Any] = {
                 (
                     "port 6432",
                     "is needed by the role pgbouncer but in use by an unknown process",
-                    "Stop it there; or change pgbouncer_port.",
+                    "Change pgbouncer_port, or let an unknown process listen on another port.",
                 )
             ],
             id="held by who knows",

@@ -26,7 +26,12 @@ from ansible_collections.nexod.infra.plugins.plugin_utils._preflight.inputs impo
     render,
     scrub,
 )
-from ansible_collections.nexod.infra.plugins.plugin_utils._preflight.rules import check_files, check_rules
+from ansible_collections.nexod.infra.plugins.plugin_utils._preflight.rules import (
+    check_files,
+    check_rules,
+    hosts_have_their_own_address,
+    rows_have_their_own_name,
+)
 
 SECRET = "correct horse battery"
 SPECS: dict[str, dict[str, dict[str, t.Any]]] = {
@@ -229,20 +234,130 @@ def test_one_line_for_all_hosts() -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "lacks"),
+    ("error", "locked"),
+    [("Attempting to decrypt but no vault secrets found", True), ("'infra_nowhere' is undefined", False)],
+)
+def test_only_a_locked_vault_keeps_hosts_from_being_probed(error: str, locked: bool) -> None:
+    """Otherwise the problems of hosts are in the same list as those of inputs."""
+
+    def fails(_name: str) -> object:
+        raise EvaluationError(error)
+
+    inputs = inputs_of(infra_cache_password="{{ x }}")
+    inputs.hosts["a"].__dict__["evaluate"] = fails
+    check_inputs(inputs)
+    assert bool(inputs.locked) is locked
+
+
+@pytest.mark.parametrize(
+    ("name", "faults"),
     [
-        ({}, False),
-        ({"infra_domain": ""}, False),
-        ({"infra_cache_password": ""}, True),
-        ({"infra_cache_password": ...}, True),
-        ({"infra_cache_password": "{{ infra_nowhere }}"}, True),
-        ({"pgbouncer_port": "{{ infra_nowhere }}"}, False),
+        ("ansible_hots", ["Did you mean ansible_host?"]),
+        ("ansible_pythn_interpreter", ["Did you mean ansible_python_interpreter?"]),
+        ("ansible_ssh_private_keyfile", ["Did you mean ansible_ssh_private_key_file?"]),
+        ("ansible_usr", ["Did you mean ansible_user?"]),
+        ("ansible_becom", ["Did you mean ansible_become?"]),
+        ("ansible_host", []),
+        ("ansible_ssh_host", []),
+        ("ansible_hostname", []),
+        ("ansible_podman_extra_args", []),
+        ("ansible_play_hosts", []),
     ],
 )
-def test_lacks_secrets(given: dict[str, t.Any], lacks: bool) -> None:
-    inputs = inputs_of(**given)
-    check_inputs(inputs)
-    assert inputs.lacks_secrets is lacks
+def test_connection_variables_that_ansible_does_not_know(name: str, faults: list[str]) -> None:
+    found = cluster(check_inputs(inputs_of(**{name: "10.0.0.1"})))
+    assert [fault.next_step for fault in found if fault.subject == name] == faults
+
+
+@pytest.mark.parametrize(
+    ("raw", "value", "cause"),
+    [
+        pytest.param("x{{ 1 }}y", "x1y", "template characters", id="a constant expression"),
+        pytest.param("x{# y #}z", "xz", "template characters", id="a comment"),
+        pytest.param("{{ 'a' }}", "a", "template characters", id="a quoted constant"),
+        pytest.param("{{ 17 }}", 17, "template characters", id="a number of a template"),
+        pytest.param(12345678, 12345678, "YAML has read as a number", id="digits without quotes"),
+        pytest.param(True, True, "YAML has read as a number", id="yes without quotes"),
+        pytest.param("x{{ 1 }}y", "x{{ 1 }}y", "", id="unsafe text is what was written"),
+        pytest.param("{{ infra_prefix }}-x", "a-x", "", id="a template of a variable"),
+        pytest.param("{{ lookup('env', 'X') }}", "s3cret-x", "", id="a lookup"),
+        pytest.param("p{a}ss%w0rd#{", "p{a}ss%w0rd#{", "", id="braces that are no template"),
+    ],
+)
+def test_a_secret_is_what_was_written(raw: object, value: object, cause: str) -> None:
+    inputs = inputs_of(infra_cache_password=raw)
+    for host in inputs.hosts.values():
+        host.__dict__["evaluate"] = lambda name: value if name == "infra_cache_password" else GIVEN[name]
+    found = [fault for fault in cluster(check_inputs(inputs)) if fault.subject == "infra_cache_password"]
+    assert [cause in fault.cause for fault in found] == ([True] if cause else [])
+    assert cause == "" or len(str(value)) < 3 or str(value) not in str(found)
+
+
+def test_a_secret_in_a_row_is_what_was_written() -> None:
+    (fault,) = cluster(check_inputs(inputs_of(pgbouncer_users=[{"name": "app", "password": 12345678}])))
+    assert (fault.subject, "YAML" in fault.cause) == ("pgbouncer_users[0].password", True)
+
+
+@pytest.mark.parametrize(
+    ("hosts", "faults"),
+    [
+        pytest.param({"a": {"ansible_host": "10.0.0.1"}, "b": {"ansible_host": "10.0.0.2"}}, [], id="two addresses"),
+        pytest.param(
+            {"a": {"ansible_host": "10.0.0.1"}, "b": {"ansible_host": "10.0.0.1", "ansible_port": 22}},
+            ["a b have the same address 10.0.0.1, port 22"],
+            id="one address",
+        ),
+        pytest.param(
+            {"a": {"ansible_host": "::1"}, "b": {"ansible_host": "0:0:0:0:0:0:0:1"}},
+            ["a b have the same address ::1, port 22"],
+            id="one address in two forms",
+        ),
+        pytest.param({"A": {}, "b": {"ansible_host": "a"}}, ["A b have the same address a, port 22"], id="name"),
+        pytest.param(
+            {"a": {"ansible_host": "x", "ansible_port": 2201}, "b": {"ansible_host": "x", "ansible_port": 2202}},
+            [],
+            id="two ports of a gateway",
+        ),
+        pytest.param(
+            {
+                "a": {"ansible_host": "10.0.0.1", "ansible_ssh_common_args": "-J one"},
+                "b": {"ansible_host": "10.0.0.1", "ansible_ssh_common_args": "-J two"},
+            },
+            [],
+            id="behind two gateways",
+        ),
+        pytest.param(
+            {"a": {"ansible_connection": "local"}, "b": {"ansible_connection": "local", "ansible_host": "a"}},
+            [],
+            id="not over ssh",
+        ),
+    ],
+)
+def test_hosts_have_their_own_address(hosts: dict[str, dict[str, object]], faults: list[str]) -> None:
+    known = {name: HostInputs(name, frozenset(), raw, raw.__getitem__) for name, raw in hosts.items()}
+    inputs = Inputs("staging", "aws", {}, {"all": list(hosts)}, known)
+    assert [f"{' '.join(fault.hosts)} {fault.cause}" for fault in hosts_have_their_own_address(inputs)] == faults
+
+
+def test_rows_have_their_own_name() -> None:
+    inputs = Inputs("staging", "aws", {}, {"all": ["a"]}, {"a": HostInputs("a", frozenset(), {}, lambda _: None)})
+    inputs.values["a", "pgbouncer_databases"] = [{"name": "app"}, {"name": "other"}, {"name": "app"}]
+    assert [fault.cause for fault in rows_have_their_own_name(inputs)] == ["has 2 rows with the name app"]
+
+
+@pytest.mark.parametrize(
+    ("address", "cause"),
+    [
+        ("10.0.0.256", "has the address '10.0.0.256', which is not an IP address or a host name"),
+        ("https://db.example.com", "has the address 'https://db.example.com', which is not an IP address"),
+        ("db.example.com", ""),
+        ("10.0.0.1", ""),
+        ("fe80::1%eth0", ""),
+    ],
+)
+def test_an_address_is_one(address: str, cause: str) -> None:
+    found = [fault.cause for fault in check_inputs(inputs_of(ansible_host=address)) if fault.subject == "host a"]
+    assert [said.startswith(cause) for said in found] == ([True] if cause else [])
 
 
 @pytest.mark.parametrize(
