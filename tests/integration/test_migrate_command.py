@@ -182,3 +182,76 @@ def test_others_are_told_to_ask_root(migrate: Command, project: Project) -> None
     done = migrate("status", account="nobody")
     assert done.returncode == 1
     assert "Run: sudo migrate" in done.stderr
+
+
+CONTRACT = "    op.execute('ALTER TABLE things DROP COLUMN name')"
+
+
+def test_a_contract_is_shown_by_the_plan_and_waits_for_consent(migrate: Command, project: Project) -> None:
+    project.revise(FIRST)
+    assert migrate("up").returncode == 0
+    project.rows("INSERT INTO things VALUES (1, 'x')")
+    project.revise(FIRST, CONTRACT)
+    file = project.folder / "migrations/versions/0002.py"
+    file.write_text(file.read_text().replace('"""Step 2"""', '"""Contract: drop things.name"""'))
+    plan = migrate("plan", "--sql", "--lint", "warn")
+    assert plan.returncode == 2, plan.stderr
+    assert "0002 Contract: drop things.name  (contract)" in plan.stdout
+    assert "DROP COLUMN name" in plan.stdout
+    assert "STOPS  0002 removes what older code reads" in plan.stdout
+    assert "migrate up --allow-contract" in plan.stdout
+    assert json.loads(migrate("plan", "--json", "--lint", "warn").stdout)["contract"] == ["0002"]
+    for policy in ("warn", "off"):
+        refused = migrate("up", "--lint", policy)
+        assert refused.returncode in (1, 2)
+        assert "--allow-contract" in refused.stdout + refused.stderr
+    assert project.recorded() == ["0001"]
+    assert migrate("up", "--lint", "warn", "--allow-contract").returncode == 0
+    assert project.recorded() == ["0002"]
+
+
+def test_down_history_and_stamp(migrate: Command, project: Project) -> None:
+    project.revise(FIRST, "    op.execute('CREATE TABLE others ()')")
+    project.undo("0002", "    op.execute('DROP TABLE others')")
+    missing = migrate("history")
+    assert (missing.returncode, "Set migration_runner_audit_table" in missing.stderr) == (1, True)
+    migrate.settings(label="app 1.1.0", audit_table="audit")
+    assert migrate("history").stdout == "nothing is recorded yet\n"
+    assert migrate("up", SUDO_USER="jane").returncode == 0
+
+    plan = migrate("down", "0001")
+    assert (plan.returncode, "DROP TABLE others" in plan.stdout) == (2, True), plan.stderr
+    assert "add --confirm" in plan.stdout
+    assert project.recorded() == ["0002"]
+    done = migrate("down", "0001", "--confirm", SUDO_USER="joe")
+    assert (done.returncode, project.recorded()) == (0, ["0001"]), done.stderr
+    assert "reverted  0002 Step 2" in done.stdout
+    assert migrate("down", "0001").returncode == 0
+
+    lines = migrate("history").stdout.splitlines()
+    assert [line.split()[1:5] for line in lines] == [
+        ["downgrade", "0002", "applied", "joe"],
+        ["upgrade", "0002", "applied", "jane"],
+        ["upgrade", "0001", "applied", "jane"],
+    ]
+    assert all("app 1.1.0" in line and re.match(r"\d{4}-\d\d-\d\dT.*Z", line) for line in lines)
+    assert json.loads(migrate("history", "--json").stdout)["audit"][0]["who"] == "joe"
+
+    marked = migrate("stamp", "head")
+    assert (marked.returncode, project.recorded()) == (0, ["0002"]), marked.stderr
+    assert "was at    0001" in marked.stdout
+
+
+def test_a_release_that_the_database_is_ahead_of(migrate: Command, project: Project) -> None:
+    project.revise(FIRST)
+    assert migrate("up").returncode == 0
+    project.rows("UPDATE alembic_version SET version_num = '0009'")
+    refused = migrate("plan")
+    assert (refused.returncode, "a newer release has migrated it" in refused.stderr) == (1, True)
+    migrate.settings(ahead="accept", check_drift=True)
+    for word in ("plan", "up"):
+        passed = migrate(word)
+        assert passed.returncode == 0, passed.stderr
+        assert "note: The database is at 0009" in passed.stdout
+    assert migrate("check").returncode == 0
+    assert project.recorded() == ["0009"]

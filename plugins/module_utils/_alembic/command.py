@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import pwd
 import secrets
 import shutil
 import sys
@@ -24,12 +25,13 @@ from pathlib import Path
 from ansible_collections.nexod.infra.plugins.module_utils._alembic.answers import Outcome, progress, read_events
 from ansible_collections.nexod.infra.plugins.module_utils._alembic.lint import facts_for_lint, lint, sentence
 from ansible_collections.nexod.infra.plugins.module_utils._alembic.metrics import exposition, publish
-from ansible_collections.nexod.infra.plugins.module_utils._alembic.operations import info, upgrade
+from ansible_collections.nexod.infra.plugins.module_utils._alembic.operations import downgrade, info, stamp, upgrade
 from ansible_collections.nexod.infra.plugins.module_utils._alembic.request import (
     ARGUMENTS,
     AUDIT,
     LIMITS,
     check_revision,
+    check_target,
 )
 from ansible_collections.nexod.infra.plugins.module_utils._alembic.url import place, read_url
 from ansible_collections.nexod.infra.plugins.module_utils._core.errors import InfraError
@@ -39,6 +41,9 @@ EVERY_SECONDS = 3
 AHEAD = "unknown: the database is ahead of the release"
 # The command's own settings; the others are options of the modules.
 OWN = {"squawk", "check_metrics_file", "overdue_hours"}
+# Settings of an upgrade alone: status shows where the database is whether or not the release knows it.
+OF_AN_UPGRADE = {"check_drift", "ahead"}
+ALLOW = "Once no running release reads it any more, run: {program} up --allow-contract"
 
 
 def read_settings(home: Path, credentials: str | None) -> dict[str, t.Any]:
@@ -51,7 +56,7 @@ def read_settings(home: Path, credentials: str | None) -> dict[str, t.Any]:
             "read the database's address in",
             f'"{secret}"',
             "only root may read it",
-            f"Run: sudo {Path(sys.argv[0]).name} ...",
+            f"Run: sudo {program()} ...",
         ) from error
     except (OSError, ValueError) as error:
         raise InfraError(
@@ -62,7 +67,13 @@ def read_settings(home: Path, credentials: str | None) -> dict[str, t.Any]:
 def arguments(settings: Facts, **more: t.Any) -> dict[str, t.Any]:
     """The modules' options, with their defaults."""
     defaults = {name: option.get("default") for name, option in {**ARGUMENTS, **LIMITS, **AUDIT}.items()}
-    return {**defaults, **{name: value for name, value in settings.items() if name not in OWN}, **more}
+    given = {name: value for name, value in settings.items() if name not in OWN | OF_AN_UPGRADE}
+    who = {"audit_who": os.environ.get("SUDO_USER") or pwd.getpwuid(os.getuid()).pw_name, "audit_job": "migrate"}
+    return {**defaults, **(who if settings.get("audit_table") else {}), **given, **more}
+
+
+def upgrade_arguments(settings: Facts, **more: t.Any) -> dict[str, t.Any]:
+    return arguments(settings, **{name: settings[name] for name in OF_AN_UPGRADE if name in settings}, **more)
 
 
 def squawk_of(settings: Facts) -> str | None:
@@ -72,11 +83,12 @@ def squawk_of(settings: Facts) -> str | None:
 
 
 def planned(given: Facts, policy: str, squawk: str | None) -> tuple[Outcome, dict[str, t.Any]]:
-    """What an upgrade would run, and the lint's findings.
+    """What an upgrade would run, and the lint's findings. What needs consent is shown, and reported in `contract`.
 
     Not the modules' check mode, which tolerates that the database does not exist yet.
     """
-    plan = upgrade({**given, "lint": "warn", "rebuild_invalid_indexes": False, "metrics_file": None}, check=False)
+    only_plan = {"lint": "warn", "rebuild_invalid_indexes": False, "metrics_file": None, "allow_contract": True}
+    plan = upgrade({**given, **only_plan}, check=False)
     found = plan.facts
     return plan, lint(given, policy, found.get("pending") or [], facts_for_lint(found), squawk)
 
@@ -143,12 +155,18 @@ def plan_text(settings: Facts, plan: Outcome, lint_result: Facts, *, sql: bool) 
         why = (plan.facts.get("not_rendered") or {}).get(revision)
         text += f"\n-- {revision}\n" + (f"-- incomplete, the rest depends on the data: {why}\n" if why else "")
         text += statements.strip() + "\n"
+    for revision in plan.facts.get("contract") or ():
+        text += f"\nSTOPS  {revision} removes what older code reads. {ALLOW.format(program=program())}\n"
     findings = [one for one in lint_result.get("lint") or [] if one["level"] != "info" or one.get("waived")]
     for one in findings:
         waived = f" Waived: {one['waived']}" if one.get("waived") else ""
         word = "note" if waived else "STOPS" if one["level"] == "error" else "CHECK"
         text += f"\n{word}  {sentence(one)}{waived}\n"
-    return text
+    return text + notes(plan.warnings)
+
+
+def program() -> str:
+    return Path(sys.argv[0]).name
 
 
 def check_metrics(database: str, now: float, due: float, seen: Facts | None) -> str:
@@ -241,7 +259,7 @@ def up(
 ) -> tuple[Outcome, dict[str, t.Any]]:
     """Plan, lint and run, as the module does, with the lint on the host."""
     policy = options.lint or settings.get("lint") or "error"
-    given = arguments(
+    given = upgrade_arguments(
         settings,
         revision=options.revision,
         allow_contract=options.allow_contract,
@@ -254,30 +272,92 @@ def up(
         linted = [step["revision"] for step in plan.facts.get("pending") or []]
         if lint_result.get("failed"):
             return plan, lint_result
+        if plan.facts.get("contract") and not options.allow_contract:
+            revisions = ", ".join(plan.facts["contract"])
+            text = f"{revisions} removes what older code reads. {ALLOW.format(program=program())}"
+            return plan, {**lint_result, "failed": True, "msg": text}
     with Progress(write) as shown:
         internal = {"linted": linted, "progress_file": str(shown.file)}
         result = upgrade({**given, "lint": policy, "_internal": internal}, check=False)
     return result, lint_result
 
 
-def up_text(settings: Facts, result: Outcome) -> str:
+def up_text(settings: Facts, result: Outcome, verb: str = "applied") -> str:
     steps = "\n".join(f"{step['revision']} {step['doc']} ({step['seconds']:.1f} s)" for step in result.migrations)
     return table(
         [
             ("database", place(read_url(settings["url"]))),
-            ("applied", steps or "nothing was pending"),
+            (verb, steps or "nothing was pending"),
             ("at", ", ".join(result.after)),
         ]
     )
 
 
-def parser(program: str) -> argparse.ArgumentParser:
+def down(settings: Facts, options: argparse.Namespace) -> tuple[int, Facts, str]:
+    """Downgrade; without the consent, only show what it would do."""
+    check_target(options.revision, "downgrade to revision")
+    given = arguments(settings, revision=options.revision, allow_empty=options.allow_empty, confirm=True)
+    if options.confirm:
+        result = downgrade(given, check=False)
+        done = {**result.facts, "migrations": list(result.migrations), "warnings": list(result.warnings)}
+        return 0, done, up_text(settings, result, "reverted") + notes(result.warnings)
+    plan = downgrade(given, check=True)
+    if not plan.inspected:
+        raise InfraError(
+            "plan the downgrade of", place(read_url(settings["url"])), plan.warnings[0], "Run again when it is up."
+        )
+    text = plan_text(settings, plan, {}, sql=True)
+    if not plan.facts.get("pending"):
+        return 0, plan.facts, text
+    text += "\nSTOPS  A downgrade can delete what users have written since. To run it, add --confirm\n"
+    return 2, plan.facts, text
+
+
+def history(settings: Facts, _options: argparse.Namespace) -> tuple[int, Facts, str]:
+    """Who applied what and when, from the audit table."""
+    if not settings.get("audit_table"):
+        raise InfraError(
+            "show the history of",
+            place(read_url(settings["url"])),
+            "no audit table is configured",
+            "Set migration_runner_audit_table and run the role migration_runner; runs are recorded from then on.",
+        )
+    rows = info(arguments(settings))["audit"]
+    return 0, {"audit": rows}, history_text(rows)
+
+
+def history_text(rows: t.Sequence[Facts]) -> str:
+    """One line a revision, the latest first."""
+    shown = [
+        [str(row[name] or "") for name in ("at", "direction", "revision", "outcome", "who", "job", "release")]
+        + [f"{row['ms'] / 1000:.1f} s" if row["ms"] is not None else ""]
+        for row in rows
+    ]
+    widths = [max(len(cell) for cell in column) for column in zip(*shown)]  # noqa: B905  Python 3.9
+    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in shown]  # noqa: B905
+    return "".join(f"{line}\n" for line in lines) or "nothing is recorded yet\n"
+
+
+def record_only(settings: Facts, options: argparse.Namespace) -> tuple[int, Facts, str]:
+    """Record a revision without running anything."""
+    result = stamp(arguments(settings, revision=options.revision, purge=options.purge), check=False)
+    text = table(
+        [
+            ("database", place(read_url(settings["url"]))),
+            ("was at", ", ".join(result.before) or "no revision"),
+            ("at", ", ".join(result.after) or "no revision"),
+        ]
+    )
+    return 0, result.facts, text + notes(result.warnings)
+
+
+def parser(name: str) -> argparse.ArgumentParser:
     reads = argparse.ArgumentParser(add_help=False)
     reads.add_argument("--json", action="store_true", help="print JSON")
     runs = argparse.ArgumentParser(add_help=False)
     runs.add_argument("--revision", default="head", help="head, heads, or an identifier; never downgrades")
     runs.add_argument("--lint", choices=["error", "warn", "off"], help="overrides the setting of the inventory")
-    whole = argparse.ArgumentParser(prog=program, description="Migrates the database to the release on this host.")
+    whole = argparse.ArgumentParser(prog=name, description="Migrates the database to the release on this host.")
     commands = whole.add_subparsers(dest="command", required=True, metavar="COMMAND")
     commands.add_parser("status", parents=[reads], help="show the database's revision, and what is pending")
     plan = commands.add_parser("plan", parents=[reads, runs], help="show what `up` would run; changes nothing")
@@ -285,26 +365,58 @@ def parser(program: str) -> argparse.ArgumentParser:
     one = commands.add_parser("up", parents=[reads, runs], help="run the pending revisions")
     one.add_argument("--allow-contract", action="store_true", help="also remove what older code reads")
     one.add_argument("--rebuild-invalid-indexes", action="store_true", help="also rebuild invalid indexes")
+    back = commands.add_parser("down", parents=[reads], help="downgrade; without --confirm show what it would do")
+    back.add_argument("revision", help="identifier of the revision to go back to, LABEL@base or base")
+    back.add_argument("--confirm", action="store_true", help="run it: it can delete what users have written since")
+    back.add_argument(
+        "--allow-empty", action="append", default=[], metavar="REVISION", help="its downgrade is rightly empty"
+    )
+    commands.add_parser("history", parents=[reads], help="show who applied what and when, from the audit table")
+    mark = commands.add_parser("stamp", parents=[reads], help="record a revision without running anything")
+    mark.add_argument("revision", help="head, heads, an identifier, or base for none")
+    mark.add_argument("--purge", action="store_true", help="delete what is recorded first")
     commands.add_parser("check", parents=[reads], help="check for drift and invalid indexes, and write the metrics")
     return whole
 
 
 def answer(settings: Facts, options: argparse.Namespace, write: t.Callable[[str], None]) -> tuple[int, Facts, str]:
     """The command's exit code, its result, and the same as text."""
-    if options.command == "status":
-        seen = info(arguments(settings))
-        return 0, seen, status_text(settings, seen)
-    if options.command == "check":
-        seen, faults = check(settings)
-        text = status_text(settings, seen) + "".join(f"{fault}\n" for fault in faults)
-        return int(bool(faults)), {**seen, "faults": faults}, text
+    if options.command == "up":
+        return run_up(settings, options, write)
+    return OTHERS[options.command](settings, options)
+
+
+def status(settings: Facts, _options: argparse.Namespace) -> tuple[int, Facts, str]:
+    seen = info(arguments(settings))
+    return 0, seen, status_text(settings, seen)
+
+
+def daily_check(settings: Facts, _options: argparse.Namespace) -> tuple[int, Facts, str]:
+    seen, faults = check(settings)
+    text = status_text(settings, seen) + "".join(f"{fault}\n" for fault in faults)
+    return int(bool(faults)), {**seen, "faults": faults}, text
+
+
+def plan_only(settings: Facts, options: argparse.Namespace) -> tuple[int, Facts, str]:
     check_revision(options.revision)
-    if options.command == "plan":
-        policy = options.lint or settings.get("lint") or "error"
-        given = arguments(settings, revision=options.revision)
-        plan, lint_result = planned(given, policy, squawk_of(settings))
-        text = plan_text(settings, plan, lint_result, sql=options.sql)
-        return (2 if lint_result.get("failed") else 0), {**plan.facts, **lint_result}, text
+    policy = options.lint or settings.get("lint") or "error"
+    plan, lint_result = planned(upgrade_arguments(settings, revision=options.revision), policy, squawk_of(settings))
+    stopped = bool(lint_result.get("failed") or plan.facts.get("contract"))
+    return 2 * stopped, {**plan.facts, **lint_result}, plan_text(settings, plan, lint_result, sql=options.sql)
+
+
+OTHERS: dict[str, t.Callable[[Facts, argparse.Namespace], tuple[int, Facts, str]]] = {
+    "status": status,
+    "check": daily_check,
+    "plan": plan_only,
+    "down": down,
+    "history": history,
+    "stamp": record_only,
+}
+
+
+def run_up(settings: Facts, options: argparse.Namespace, write: t.Callable[[str], None]) -> tuple[int, Facts, str]:
+    check_revision(options.revision)
     result, lint_result = up(settings, options, write)
     if lint_result.get("failed"):
         return 2, {**result.facts, **lint_result}, f"{lint_result['msg']}\n"
@@ -318,8 +430,8 @@ def notes(warnings: t.Iterable[t.Any]) -> str:
 
 
 def main(home: Path, argv: t.Sequence[str]) -> int:
-    """Exit code 0: success, 1: a fault, or something that `check` found, 2: refused by the lint."""
-    options = parser(Path(sys.argv[0]).name).parse_args(argv)
+    """Exit code 0: success, 1: a fault, or something that `check` found, 2: refused, or consent is missing."""
+    options = parser(program()).parse_args(argv)
 
     def write(text: str) -> None:
         sys.stderr.write(f"{text}\n")

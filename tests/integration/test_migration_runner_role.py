@@ -1,0 +1,125 @@
+"""The role migration_runner on a real database: what it passes on, and a schema that is ahead after a rollback."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import typing as t
+
+import pytest
+import yaml
+
+from .alembic_project import FIRST, SECOND, Project
+from .conftest import ROOT
+from .playbook import BINARIES
+
+LOCAL = {"ansible_connection": "local", "ansible_python_interpreter": "{{ ansible_playbook_python }}"}
+ENVIRONMENT = ROOT / "roles/migration_runner/meta/environment.yml"
+
+
+def upgrade(project: Project, running: t.Sequence[str], **variables: t.Any) -> subprocess.CompletedProcess[str]:
+    """Upgrade to release 1.0.0; `running`: which version each instance of the API runs, as the stage has read it."""
+    server = project.postgres
+    wired = yaml.safe_load(ENVIRONMENT.read_text())["variables"]
+    given = {
+        "__migration_runner_python": project.parameters["python"],
+        "backend_version": "1.0.0",
+        "migration_runner_archive": "none.tar",
+        "migration_runner_config": project.parameters["config"],
+        "migration_runner_database": {
+            "host": server.host,
+            "port": server.port,
+            "name": project.name,
+            "user": server.user,
+            "password": server.password,
+        },
+        "migration_runner_lint": "off",
+        "migration_runner_running_version": wired["migration_runner_running_version"],
+        "migration_runner_service": False,
+        "migration_runner_version": "1.0.0",
+        **variables,
+    }
+    hosts = {f"api-{number}": {"backend_running_version": one} for number, one in enumerate(running, start=1)}
+    inventory = {"all": {"hosts": {"localhost": LOCAL}, "children": {"api": {"hosts": hosts}}}}
+    (project.folder / "hosts.json").write_text(json.dumps(inventory))
+    role = {"name": "nexod.infra.migration_runner", "tasks_from": "upgrade.yml"}
+    play = {
+        "hosts": "localhost",
+        "gather_facts": False,
+        "tasks": [{"ansible.builtin.include_role": role, "vars": given}],
+    }
+    (project.folder / "play.yml").write_text(json.dumps([play]))
+    done = subprocess.run(
+        [BINARIES / "ansible-playbook", "-v", "-i", "hosts.json", "play.yml"],
+        cwd=project.folder,
+        env={
+            **os.environ,
+            "PATH": f"{BINARIES}:{os.environ['PATH']}",
+            "ANSIBLE_COLLECTIONS_PATH": str(ROOT / ".collections"),
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=180,
+    )
+    assert server.password not in done.stdout + done.stderr
+    return done
+
+
+@pytest.mark.parametrize(
+    ("running", "passes"),
+    [
+        pytest.param(["1.0.0", "1.0.0"], True, id="rolled back"),
+        pytest.param(["1.0.0", "1.1.0"], False, id="half rolled back"),
+        pytest.param(["1.1.0", "1.1.0"], False, id="an older release"),
+        pytest.param(["1.0.0", ""], False, id="an instance that was not reached"),
+        pytest.param([], False, id="no instance"),
+    ],
+)
+def test_only_the_release_that_runs_may_find_the_schema_ahead(
+    project: Project, running: list[str], passes: bool
+) -> None:
+    project.revise(FIRST, SECOND)
+    project.upgrade()
+    (project.folder / "migrations/versions/0002.py").unlink()
+    done = upgrade(project, running)
+    assert (done.returncode == 0) is passes, done.stdout
+    assert ("Nothing is run" if passes else "a newer release has migrated it") in done.stdout + done.stderr
+    assert project.recorded() == ["0002"]
+
+
+CONFIG_ENV = """
+import os
+from alembic import context
+from sqlalchemy import create_engine
+
+assert os.getcwd() == {folder!r}, os.getcwd()
+assert context.get_x_argument(as_dictionary=True) == {{"tenant": "a"}}
+assert context.config.config_ini_section == "tenants"
+engine = create_engine(context.config.get_section_option("tenants", "tenant.url"))
+with engine.connect() as connection:
+    context.configure(connection=connection, target_metadata=None)
+    with context.begin_transaction():
+        context.run_migrations()
+"""
+
+
+def test_what_env_py_needs_is_passed_on(project: Project) -> None:
+    ini = project.folder / "alembic.ini"
+    ini.write_text(ini.read_text().replace("[alembic]", "[tenants]"))
+    project.environment(CONFIG_ENV.format(folder=str(project.folder / "migrations")))
+    project.revise(FIRST)
+    done = upgrade(
+        project,
+        [],
+        migration_runner_x_args={"tenant": "a"},
+        migration_runner_name="tenants",
+        migration_runner_chdir=str(project.folder / "migrations"),
+        migration_runner_url_option="tenant.url",
+        migration_runner_audit_table="audit",
+        migration_runner_check_drift=True,
+    )
+    assert done.returncode == 0, done.stdout
+    assert project.rows("SELECT revision, release, outcome FROM audit") == [("0001", "api 1.0.0", "applied")]
+    assert "env.py sets no target_metadata" in done.stdout + done.stderr
