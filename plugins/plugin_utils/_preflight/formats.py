@@ -14,6 +14,9 @@ import re
 import typing as t
 import urllib.parse
 
+from ansible_collections.nexod.infra.plugins.module_utils._core import durations
+from ansible_collections.nexod.infra.plugins.module_utils._core.errors import InfraError
+
 Check = t.Callable[[str], str]
 
 WEB: t.Final = ("http", "https")
@@ -97,6 +100,23 @@ def email(value: str) -> str:
     return "" if re.fullmatch(r"[^@\s]+@[^@\s]+", value) else "an e-mail address"
 
 
+def duration(value: str) -> str:
+    """As ``nexod.infra.durations`` describes it; never negative."""
+    try:
+        durations.seconds(value, "")
+    except InfraError:
+        return "a duration such as 300, 200ms, 60s, 5m or 1h"
+    return ""
+
+
+def like(pattern: str, expected: str) -> Check:
+    """The check of a text by a regular expression."""
+    compiled = re.compile(pattern)
+    return lambda value: "" if compiled.fullmatch(value) else expected
+
+
+haproxy_time: t.Final = like(r"\d+(us|ms|s|m|h|d)?", "a time in HAProxy's format, such as 500ms or 10s")
+
 # The whole name of an option, or of one in the rows of a list (`[].name`), comes before its last word.
 BY_NAME: t.Final[dict[str, Check]] = {
     "grafana_package_url": package_url,
@@ -127,6 +147,20 @@ BY_NAME: t.Final[dict[str, Check]] = {
     "exporters_postgres_user": database_name,
     "exporters_pgbouncer_user": database_name,
     # Text of another kind: a header, and a host of the inventory.
+    "caches_deadline": duration,
+    "migration_runner_lock_wait": duration,
+    "migration_runner_lock_timeout": duration,
+    "migration_runner_statement_timeout": duration,
+    "migration_runner_timeout": duration,
+    "haproxy_check_interval": haproxy_time,
+    "haproxy_check_fast_interval": haproxy_time,
+    "haproxy_timeouts.connect": haproxy_time,
+    "haproxy_timeouts.http_request": haproxy_time,
+    "haproxy_timeouts.http_keep_alive": haproxy_time,
+    "haproxy_timeouts.queue": haproxy_time,
+    "haproxy_check_status": like(r"[1-5]\d\d([-,][1-5]\d\d)*", "an HTTP status, or a range such as 200-399"),
+    "prometheus_retention_size": like(r"\d+(B|[KMGTPE]B)", "a size such as 20GB"),
+    "pgbouncer_socket_mode": like(r"0?[0-7]{3}", "a mode in octal, such as 0770"),
     "haproxy_check_host": lambda _value: "",
     "verify_prometheus_host": lambda _value: "",
 }

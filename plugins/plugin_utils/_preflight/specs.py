@@ -73,7 +73,9 @@ def misfits(value: object, spec: t.Mapping[str, t.Any], where: str = "", option:
 
 
 def _misfits_of_form(value: object, where: str, shown: str, option: str) -> list[Misfit]:
-    check = check_of(option) if option and isinstance(value, str) and value else None
+    # A duration may be a number; a boolean is none.
+    text = isinstance(value, (str, int, float)) and not isinstance(value, bool) and value != ""
+    check = check_of(option) if option and text else None
     expected = check(str(value)) if check else ""
     return [Misfit(where, f"{shown}must be {expected}", f"Set it to {expected}.")] if expected else []
 

@@ -26,6 +26,11 @@ GOOD: dict[str, list[str]] = {
     "pgbouncer_databases.name": ["*"],
     "verify_session_email": ["canary@nexod.invalid"],
     "haproxy_check_host": ["anything goes"],
+    "migration_runner_lock_timeout": ["200ms", "5min", "0", "1.5h"],
+    "haproxy_timeouts.connect": ["5s", "500ms", "10"],
+    "haproxy_check_status": ["200", "200-399", "200,204"],
+    "prometheus_retention_size": ["20GB", ""],
+    "pgbouncer_socket_mode": ["0777", "770"],
 }
 BAD: dict[str, list[str]] = {
     "alertmanager_slack_webhook_url": [
@@ -49,6 +54,11 @@ BAD: dict[str, list[str]] = {
     "infra_database_name": ["größe", "my app", "1app", "a;b", "a" * 64, "a'b", 'a"b', "a/b"],
     "infra_database_app_user": ["müller"],
     "verify_session_email": ["canary", "a@b@c"],
+    "migration_runner_lock_timeout": ["-5s", "5 parsecs", "soon"],
+    "haproxy_timeouts.connect": ["-5s", "5min", "1.5s"],
+    "haproxy_check_status": ["2xx", "900"],
+    "prometheus_retention_size": ["-20GB", "20 GB", "20"],
+    "pgbouncer_socket_mode": ["0888", "rwx"],
 }
 
 
@@ -61,6 +71,11 @@ def test_good(option: str, value: str) -> None:
 def test_bad(option: str, value: str) -> None:
     (fault,) = misfits(value, {"type": "str"}, option=option)
     assert fault.cause.startswith(f"is {value!r}, but must be ") or len(value) > 50
+
+
+def test_a_number_in_place_of_a_text_is_checked_as_one() -> None:
+    assert misfits(-5, {"type": "str"}, option="caches_deadline") != []
+    assert misfits(300, {"type": "str"}, option="caches_deadline") == []
 
 
 def test_a_secret_of_the_wrong_form_is_not_shown() -> None:
