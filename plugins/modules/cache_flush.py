@@ -57,6 +57,26 @@ options:
     description: Confirms that every key may be deleted.
     type: bool
     default: false
+  type:
+    description: Delete only keys of this type. By default all. Requires Redis 6 or newer.
+    type: str
+    choices: [string, list, set, zset, hash, stream]
+  lifetime:
+    description:
+      - V(none) deletes only keys that never expire, V(limited) only those that do.
+    type: str
+    choices: [any, none, limited]
+    default: any
+  longer_than:
+    description:
+      - Delete only keys that live longer than this, as a duration. Keys that never expire do. V(0) is no limit.
+      - The lifetime is read before each deletion (C(+pttl)), which makes the flush slower.
+    type: str
+    default: "0"
+  names:
+    description: In check mode, how many keys to name for each prefix and pattern.
+    type: int
+    default: 10
   minimum_protected:
     description: Fail before the first deletion if fewer keys than this are protected. V(0) does not count beforehand.
     type: int
@@ -155,6 +175,11 @@ protected:
   returned: if the server could be reached
   type: dict
   sample: {"session:": 40}
+names:
+  description: In check mode, some keys that would be deleted, for each prefix and pattern; at most O(names).
+  returned: if the server could be reached
+  type: dict
+  sample: {"api:": ["api:1", "api:2"]}
 complete:
   description: Whether all keys were walked; false if O(max_keys) ended the flush.
   returned: if the server could be reached
@@ -233,7 +258,7 @@ from ansible_collections.nexod.infra.plugins.module_utils._cache.flush import (
 from ansible_collections.nexod.infra.plugins.module_utils._cache.module import register_secrets, require_client
 from ansible_collections.nexod.infra.plugins.module_utils._cache.pacing import Limits
 from ansible_collections.nexod.infra.plugins.module_utils._cache.progress import Progress, progress_file
-from ansible_collections.nexod.infra.plugins.module_utils._cache.selection import read_selection
+from ansible_collections.nexod.infra.plugins.module_utils._cache.selection import Filters, read_selection
 from ansible_collections.nexod.infra.plugins.module_utils._cache.server import (
     Cache,
     NobodyThereError,
@@ -241,16 +266,23 @@ from ansible_collections.nexod.infra.plugins.module_utils._cache.server import (
 )
 from ansible_collections.nexod.infra.plugins.module_utils._core.durations import seconds
 from ansible_collections.nexod.infra.plugins.module_utils._core.edge import edge, translated
-from ansible_collections.nexod.infra.plugins.module_utils._core.ranges import check_ranges
+from ansible_collections.nexod.infra.plugins.module_utils._core.ranges import Ranges, check_ranges
 
 LOG_SECONDS = 10.0
-RANGES = dict.fromkeys(("minimum_protected", "max_latency_ms", "max_keys_per_second", "max_keys"), (0, None))
+RANGES: Ranges = {
+    "names": (0, 1000),
+    **dict.fromkeys(("minimum_protected", "max_latency_ms", "max_keys_per_second", "max_keys"), (0, None)),
+}
 ARGUMENTS = {
     **CONNECTION,
     "prefixes": {"type": "list", "elements": "str", "default": []},
     "patterns": {"type": "list", "elements": "str", "default": []},
     "protect": {"type": "list", "elements": "str", "default": []},
     "protect_nothing": {"type": "bool", "default": False},
+    "type": {"type": "str", "choices": ["string", "list", "set", "zset", "hash", "stream"]},
+    "lifetime": {"type": "str", "choices": ["any", "none", "limited"], "default": "any"},
+    "longer_than": {"type": "str", "default": "0"},
+    "names": {"type": "int", "default": 10},
     "minimum_protected": {"type": "int", "default": 0},
     "max_latency_ms": {"type": "float", "default": 5},
     "max_keys_per_second": {"type": "int", "default": 0, "no_log": False},
@@ -270,7 +302,11 @@ def main() -> None:
         register_secrets(module)
         check_ranges(given, RANGES)
         selection = read_selection(
-            given["prefixes"], given["patterns"], given["protect"], waived=given["protect_nothing"]
+            given["prefixes"],
+            given["patterns"],
+            given["protect"],
+            waived=given["protect_nothing"],
+            filters=Filters(given["type"] or "", given["lifetime"], seconds(given["longer_than"], "longer_than")),
         )
         target = target_of(given)
         limits = Limits(
@@ -296,6 +332,7 @@ def main() -> None:
                 check=module.check_mode,
                 report=reporter(module, write),
                 minimum_protected=given["minimum_protected"],
+                names=given["names"],
             ).run()
     for warning in warnings_of(flushed, limits, selection):
         module.warn(warning)

@@ -88,6 +88,35 @@ def test_the_floor_of_protected_keys_holds_before_the_first_deletion(cache: Redi
     assert module("cache_flush", check=check, **reach(cache), **asked, minimum_protected=1)["deleted_total"] == 1
 
 
+@pytest.mark.parametrize(
+    ("filters", "deleted"),
+    [
+        ({}, ["for an hour", "hash", "for ever", "for a minute"]),
+        ({"type": "hash"}, ["hash"]),
+        ({"lifetime": "none"}, ["for ever", "hash"]),
+        ({"lifetime": "limited"}, ["for a minute", "for an hour"]),
+        ({"longer_than": "10m"}, ["for an hour", "for ever", "hash"]),
+        ({"longer_than": "10m", "lifetime": "limited"}, ["for an hour"]),
+        ({"longer_than": "10m", "type": "string", "lifetime": "none"}, ["for ever"]),
+    ],
+)
+def test_filters_and_the_names_of_what_would_be_deleted(
+    cache: RedisServer, filters: dict[str, t.Any], deleted: list[str]
+) -> None:
+    cache.client.set("api:for a minute", "x", ex=60)
+    cache.client.set("api:for an hour", "x", ex=3600)
+    cache.client.mset({"api:for ever": "x", "session:1": "x"})
+    cache.client.hset("api:hash", mapping={"x": "x"})
+    asked = {**reach(cache), "prefixes": ["api:"], "protect": ["session:"], **filters}
+    names = sorted(f"api:{name}" for name in deleted)
+    planned = module("cache_flush", check=True, **asked)
+    assert (sorted(planned["names"]["api:"]), planned["deleted_total"]) == (names, len(names))
+    assert len(module("cache_flush", check=True, **asked, names=1)["names"]["api:"]) == 1
+    before = set(cache.client.scan_iter())
+    assert module("cache_flush", **asked)["deleted_total"] == len(names)
+    assert sorted(key.decode() for key in before - set(cache.client.scan_iter())) == names
+
+
 @pytest.mark.parametrize("name", ["cache_flush", "cache_info", "cache_namespace"])
 def test_the_package_that_is_missing_is_named(tmp_path: Path, name: str) -> None:
     (tmp_path / "hiredis.py").write_text('raise ImportError("No module named hiredis")\n')

@@ -28,6 +28,7 @@ from ansible_collections.nexod.infra.plugins.module_utils._cache.connection impo
     packed,
 )
 from ansible_collections.nexod.infra.plugins.module_utils._cache.globs import assigned
+from ansible_collections.nexod.infra.plugins.module_utils._cache.info import shown
 from ansible_collections.nexod.infra.plugins.module_utils._cache.pacing import (
     Budget,
     Distinct,
@@ -71,6 +72,7 @@ class Tally:
     scanned: int = 0
     matched: int = 0
     deleted: list[int] = dataclasses.field(default_factory=list)  # for each selector
+    names: list[list[str]] = dataclasses.field(default_factory=list)  # of some keys, for each selector
     protected: int | None = 0  # None: there was no time left to count them
     protected_by: list[int] = dataclasses.field(default_factory=list)  # for each entry of protect
     walks: int = 0
@@ -113,6 +115,7 @@ class Flushed:
     complete: bool
     moves_unknown: bool = False
     protected: t.Mapping[str, int] = dataclasses.field(default_factory=dict)
+    names: t.Mapping[str, list[str]] = dataclasses.field(default_factory=dict)
 
     @property
     def total(self) -> int:
@@ -128,6 +131,7 @@ class Flushed:
             "complete": self.complete,
             "nodes": [tally.report() for tally in self.nodes],
             "totals": self.totals(),
+            "names": dict(self.names),
         }
 
     def totals(self) -> dict[str, t.Any]:
@@ -162,6 +166,7 @@ def sweep(
     process: Process,
     *,
     passed: t.Callable[[int], None] = not_counted,
+    type: str = "",
 ) -> None:
     """Walk the keys once. While the server looks for the next ones, those that it has returned are processed.
 
@@ -170,7 +175,8 @@ def sweep(
     read_replies: ReadReplies = no_replies
     began, done = time.monotonic(), 0
     count = guard.count
-    connection.send(packed(b"SCAN", b"0", b"MATCH", match, b"COUNT", b"%d" % count))
+    only = (b"TYPE", type.encode()) if type else ()
+    connection.send(packed(b"SCAN", b"0", b"MATCH", match, b"COUNT", b"%d" % count, *only))
     more = True
     while more:
         cursor, keys = connection.answer()
@@ -180,7 +186,7 @@ def sweep(
         if more:
             budget.pause(began, done)
             count = budget.count(guard.count)
-            connection.send(packed(b"SCAN", cursor, b"MATCH", match, b"COUNT", b"%d" % count))
+            connection.send(packed(b"SCAN", cursor, b"MATCH", match, b"COUNT", b"%d" % count, *only))
         read_replies()
         sent, read_replies = process(keys)
         done += sent
@@ -210,10 +216,18 @@ class Walk:
     """The flush of one primary, once from its first key to its last."""
 
     def __init__(
-        self, cache: Cache, selection: Selection, tally: Tally, budget: Budget, *, limit: float, check: bool
+        self,
+        cache: Cache,
+        selection: Selection,
+        tally: Tally,
+        budget: Budget,
+        *,
+        limit: float,
+        check: bool,
+        names: int = 0,
     ) -> None:
         self.cache, self.selection, self.tally, self.budget = cache, selection, tally, budget
-        self.limit, self.check = limit, check
+        self.limit, self.check, self.names = limit, check, names
         self.found = [Distinct() for _selector in selection.selectors]
 
     def run(self) -> None:
@@ -230,6 +244,7 @@ class Walk:
         tally.complete, tally.moved_keys, tally.stray, tally.walked, tally.swept = False, 0, 0, 0, False
         if self.check:
             tally.scanned, tally.matched, tally.deleted = 0, 0, [0] * len(self.selection.selectors)
+            tally.names = [[] for _selector in self.selection.selectors]
         self.routed = stack.enter_context(contextlib.closing(Routed(self.cache, tally.node)))
         self.connection = self.routed.connection
         guard: Guard | Unguarded = Unguarded()
@@ -240,7 +255,8 @@ class Walk:
         self._measure(0)
         if self.selection.selectors:
             process = self._count if self.check else self._unlink
-            sweep(self.connection, self.selection.scan, guard, self.budget, process, passed=self._passed)
+            only = self.selection.filters.type
+            sweep(self.connection, self.selection.scan, guard, self.budget, process, passed=self._passed, type=only)
         tally.swept = True
         tally.complete = not self.budget.used_up
         try:
@@ -267,6 +283,8 @@ class Walk:
         for protects in self.selection.protected_globs:
             keys = [key for key in keys if not protects(key)]
         groups = assigned(keys, self.selection.selectors)
+        if self.selection.filters.by_lifetime:
+            groups = [self._by_lifetime(group) for group in groups]
         self.tally.matched += sum(map(len, groups))
         if any(any_protected(group, self.selection.protected_prefixes) for group in groups):
             raise InfraError(
@@ -277,9 +295,20 @@ class Walk:
             )
         return groups
 
+    def _by_lifetime(self, keys: list[bytes]) -> list[bytes]:
+        """Those of `keys` that the filters let pass, by what the server says at this moment."""
+        lifetimes = self.routed.beside([(b"PTTL", key) for key in keys])
+        for lifetime in lifetimes:
+            if isinstance(lifetime, Refused):
+                raise lifetime
+        return [key for key, lifetime in zip(keys, lifetimes, strict=True) if self.selection.filters.passes(lifetime)]
+
     def _count(self, keys: list[bytes]) -> tuple[int, ReadReplies]:
         for place, (found, group) in enumerate(zip(self.found, self._assigned(keys), strict=True)):
             self.tally.deleted[place] += found.new(group)
+            names = self.tally.names[place]
+            if len(names) < self.names:
+                names += [name for name in map(shown, group) if name not in names][: self.names - len(names)]
         self.tally.matched = sum(self.tally.deleted)
         return 0, no_replies
 
@@ -355,9 +384,10 @@ class Flush:
         check: bool,
         report: t.Callable[[Progress], None] = not_reported,
         minimum_protected: int = 0,
+        names: int = 0,
     ) -> None:
         self.cache, self.selection, self.limits, self.check = cache, selection, limits, check
-        self.report, self.minimum_protected = report, minimum_protected
+        self.report, self.minimum_protected, self.names = report, minimum_protected, names
         self.began = time.monotonic()
         self.tallies: dict[str, Tally] = {}
         self.moves_unknown = False
@@ -391,7 +421,16 @@ class Flush:
         }
         seconds = time.monotonic() - self.began
         tallies = list(self.tallies.values())
-        return Flushed(deleted, tallies, seconds, kept, complete, self.moves_unknown, protected)
+        names = self._names() if self.check and self.names else {}
+        return Flushed(deleted, tallies, seconds, kept, complete, self.moves_unknown, protected, names)
+
+    def _names(self) -> dict[str, list[str]]:
+        """Some keys that would be deleted, for each selector."""
+        found: dict[str, list[str]] = {}
+        for place, selector in enumerate(self.selection.selectors):
+            names = [name for tally in self.tallies.values() if tally.names for name in tally.names[place]]
+            found.setdefault(selector.name, []).extend(names[: self.names])
+        return found
 
     def _rounds(self) -> list[Node]:
         budget = Budget(self.limits)
@@ -525,7 +564,15 @@ class Flush:
         for node in nodes:
             tally = self.tallies.setdefault(node.name, Tally(node, deleted=[0] * len(self.selection.selectors)))
             tally.node = node
-            walk = Walk(self.cache, self.selection, tally, budget, limit=self.limits.max_latency_ms, check=self.check)
+            walk = Walk(
+                self.cache,
+                self.selection,
+                tally,
+                budget,
+                limit=self.limits.max_latency_ms,
+                check=self.check,
+                names=self.names,
+            )
             threads.append(threading.Thread(target=self._walk, args=(walk,), name=node.name, daemon=True))
         for thread in threads:
             thread.start()
@@ -602,7 +649,8 @@ class Flush:
 
 def rights(cache: Cache, selection: Selection) -> str:
     keys = [selector.glob_text for selector in selection.selectors]
-    return rights_of(cache.target, keys, COMMANDS, clustered=cache.clustered)
+    commands = f"{COMMANDS} +pttl" if selection.filters.by_lifetime else COMMANDS
+    return rights_of(cache.target, keys, commands, clustered=cache.clustered)
 
 
 def warnings_of(flushed: Flushed, limits: Limits, selection: Selection) -> list[str]:

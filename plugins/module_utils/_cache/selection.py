@@ -14,11 +14,33 @@ from ansible_collections.nexod.infra.plugins.module_utils._core.errors import In
 
 
 @dataclasses.dataclass(frozen=True)
+class Filters:
+    """Which of the selected keys are deleted."""
+
+    type: str = ""  # as SCAN takes it; empty for all
+    lifetime: str = "any"  # any, none, limited
+    longer_than: float = 0.0  # seconds
+
+    @property
+    def by_lifetime(self) -> bool:
+        return self.lifetime != "any" or self.longer_than > 0
+
+    def passes(self, milliseconds: int) -> bool:
+        """Whether a key with this reply to PTTL is deleted: -1 is a key that never expires, -2 one that is gone."""
+        if milliseconds == -2:
+            return False
+        if self.lifetime != "any" and (milliseconds == -1) != (self.lifetime == "none"):
+            return False
+        return milliseconds == -1 or milliseconds > self.longer_than * 1000 or not self.longer_than
+
+
+@dataclasses.dataclass(frozen=True)
 class Selection:
     """All that is to be flushed, and what is kept."""
 
     selectors: tuple[globs.Selector, ...]
     protections: tuple[Protection, ...]
+    filters: Filters = Filters()
 
     @property
     def scan(self) -> bytes:
@@ -43,14 +65,19 @@ class Selection:
 
 
 def read_selection(
-    prefixes: t.Sequence[str], patterns: t.Sequence[str], protect: t.Sequence[str], *, waived: bool
+    prefixes: t.Sequence[str],
+    patterns: t.Sequence[str],
+    protect: t.Sequence[str],
+    *,
+    waived: bool,
+    filters: Filters = Filters(),
 ) -> Selection:
     """What is deleted and what is kept; refuses whatever could match a key under a protected prefix."""
     found = [*selection_faults(prefixes, patterns, protect, waived=waived)]
     if found:
         raise found[0]
     selectors = (*map(globs.prefix_selector, prefixes), *map(globs.pattern_selector, patterns))
-    return Selection(selectors, tuple(map(read_protection, protect)))
+    return Selection(selectors, tuple(map(read_protection, protect)), filters)
 
 
 def selection_faults(

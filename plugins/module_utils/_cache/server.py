@@ -248,6 +248,13 @@ class Routed:
             answer = self._asked(other, words, asking=answer.word == "ASK")
         return answer
 
+    def beside(self, commands: t.Sequence[t.Sequence[bytes]]) -> list[t.Any]:
+        """The replies to `commands`, sent on another connection to the same node."""
+        other = self._other(self.node.host, self.node.port)
+        other.send(b"".join(packed(*words) for words in commands))
+        answers = [other.read() for _words in commands]
+        return [self.followed(answer, words, own=True) for answer, words in zip(answers, commands, strict=True)]
+
     @staticmethod
     def _moved(answer: t.Any) -> bool:
         return isinstance(answer, Refused) and answer.word == "MOVED"

@@ -1,0 +1,73 @@
+# Copyright: (c) 2026, the nexod.infra maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Faults in what a flush deletes and protects."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.nexod.infra.plugins.module_utils._cache.address import target_of
+from ansible_collections.nexod.infra.plugins.module_utils._cache.selection import selection_faults
+from ansible_collections.nexod.infra.plugins.module_utils._core.errors import InfraError
+
+DOCUMENTATION = r"""
+name: cache_flush_faults
+short_description: Faults in what a flush deletes and protects
+version_added: "1.1.0"
+author: The nexod.infra maintainers (@nexod)
+description:
+  - Names at once all that M(nexod.infra.cache_flush) would refuse one after the other.
+options:
+  _input:
+    description:
+      - C(prefixes), C(patterns), C(protect) and C(protect_nothing) as the module takes them, and C(connection), its
+        options that say where the cache is.
+    type: dict
+    required: true
+"""
+
+EXAMPLES = r"""
+fail_msg: "{{ {'prefixes': ['api:'], 'protect': ['session:']} | nexod.infra.cache_flush_faults | join('; ') }}"
+"""
+
+RETURN = r"""
+_value:
+  description: One sentence for each fault; empty if there is none.
+  type: list
+  elements: str
+"""
+
+
+def cache_flush_faults(value: t.Mapping[str, t.Any]) -> list[str]:
+    """The faults."""
+    prefixes, patterns, protect = (value.get(name) or [] for name in ("prefixes", "patterns", "protect"))
+    faults = list(selection_faults(prefixes, patterns, protect, waived=bool(value.get("protect_nothing"))))
+    connection = typed(value.get("connection") or {})
+    if not any(connection.get(name) for name in ("url", "host", "unix_socket", "sentinels")):
+        return [sentence(fault) for fault in faults]
+    try:
+        target_of(connection)
+    except InfraError as error:
+        faults.append(error)
+    return [sentence(fault) for fault in faults]
+
+
+def sentence(fault: InfraError) -> str:
+    return f"{fault.action} {fault.object}: {fault.cause.rstrip('.')}; {fault.next_step.rstrip('.')}"
+
+
+def typed(connection: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+    """The options as the module will have them: a role may be given numbers and booleans as text."""
+    numbers = {name: int(connection[name]) for name in ("port", "db", "timeout") if connection.get(name) is not None}
+    switches = {
+        name: str(connection[name]).lower() in ("1", "true", "yes", "on")
+        for name in ("tls", "iam_serverless")
+        if connection.get(name) is not None
+    }
+    return {**connection, **numbers, **switches}
+
+
+class FilterModule:
+    def filters(self) -> dict[str, t.Callable[..., t.Any]]:
+        return {"cache_flush_faults": cache_flush_faults}
