@@ -14,6 +14,7 @@ import re
 import typing as t
 import urllib.parse
 
+from ansible_collections.nexod.infra.plugins.module_utils._cache.address import read_url
 from ansible_collections.nexod.infra.plugins.module_utils._core import durations
 from ansible_collections.nexod.infra.plugins.module_utils._core.errors import InfraError
 
@@ -47,6 +48,15 @@ def url(value: str, schemes: t.Sequence[str] = WEB) -> str:
 
 def package_url(value: str) -> str:
     return url(value, PACKAGES)
+
+
+def cache_url(value: str) -> str:
+    """A URL of a Redis or Valkey. The reason is not repeated: it could contain a part of a password."""
+    try:
+        read_url(value)
+    except InfraError:
+        return "a URL such as rediss://user@host:6379/0, with the user and password percent-encoded"
+    return ""
 
 
 def network(value: str) -> str:
@@ -119,6 +129,7 @@ haproxy_time: t.Final = like(r"\d+(us|ms|s|m|h|d)?", "a time in HAProxy's format
 
 # The whole name of an option, or of one in the rows of a list (`[].name`), comes before its last word.
 BY_NAME: t.Final[dict[str, Check]] = {
+    "caches_redis.url": cache_url,
     "grafana_package_url": package_url,
     "grafana_repository.url": package_url,
     "infra_domain": domain,
