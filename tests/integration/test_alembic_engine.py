@@ -305,3 +305,52 @@ def test_the_holder_is_shown_while_a_concurrent_index_waits(project: Project) ->
     finally:
         idle.close()
         runner.join()
+
+
+# The SQL of a plan.
+
+READS = """    import sqlalchemy as sa
+    bind = op.get_bind()
+    rows = [{"name": "o'hara", "id": 1}, {"name": "x", "id": 2}]
+    bind.execute(sa.text("UPDATE things SET name = :name WHERE id = :id"), rows)
+    things = sa.table("things", sa.column("id"), sa.column("name"))
+    bind.execute(things.insert(), {"id": 7, "name": "seven"})
+    renamed = things.update().where(things.c.id == sa.bindparam("which")).values(name=sa.bindparam("new"))
+    bind.execute(renamed, {"which": 1, "new": "n"})
+    bind.exec_driver_sql("SELECT '50%' AS half")
+    with bind.begin_nested():
+        pass
+"""
+ASKS = '    bind.execute(sa.text("SELECT id FROM things WHERE id > :last LIMIT :batch"), {"last": 0, "batch": 1000})'
+
+
+@pytest.mark.parametrize(
+    ("body", "why"),
+    [
+        pytest.param("", None, id="reads nothing"),
+        pytest.param(f"{ASKS}.all()", "it uses the result of a statement: SELECT id FROM things", id="all"),
+        pytest.param(f"    for _row in {ASKS.strip()}: pass", "it uses the result of a statement", id="loop"),
+        pytest.param("    bind.scalar(sa.text('SELECT 1'))", "it uses the result of a statement", id="scalar"),
+        pytest.param("    sa.inspect(bind).get_table_names()", "it inspects the schema", id="inspects"),
+        pytest.param("    bind.connect()", "it uses connect of the connection", id="connects"),
+    ],
+)
+def test_the_sql_of_a_plan_has_its_values_and_says_what_it_needs(project: Project, body: str, why: str | None) -> None:
+    project.revise(FIRST)
+    project.upgrade()
+    project.revise(FIRST, READS + body)
+    facts = project.upgrade(check=True).facts
+    sql = facts["sql"]["0002"]
+    for words in (
+        "SET name = 'o''hara' WHERE id = 1",
+        "SET name = 'x' WHERE id = 2",
+        "INSERT INTO things (id, name) VALUES (7, 'seven')",
+        "SET name='n' WHERE things.id = 1",
+        "SELECT '50%' AS half;",
+    ):
+        assert words in sql
+    assert "NULL" not in sql
+    if "LIMIT" in body:
+        assert "WHERE id > 0 LIMIT 1000" in sql
+    found = facts["not_rendered"].get("0002")
+    assert found == why if why is None else why in found

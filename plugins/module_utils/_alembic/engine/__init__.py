@@ -11,6 +11,7 @@ are imported inside functions only: Ansible's interpreter, which has neither, im
 ========== =============================================================
 main       reads the request, runs the command, reports a fault
 commands   upgrade, downgrade, stamp, info, from the plan to the verification
+offline    what a revision connects to while its SQL is rendered
 plan       which revisions are pending (with render, revisions, tables, drift)
 runner     runs them, with retries
 statements what is sent meanwhile; settings: limits and read-only mode

@@ -10,7 +10,7 @@ import re
 import typing as t
 
 from .environment import Environment
-from .errors import message_of
+from .offline import OfflineConnection, reason
 
 
 def rendered(environment: Environment, context: t.Any, step: t.Any) -> dict[str, t.Any]:
@@ -31,13 +31,14 @@ def rendered(environment: Environment, context: t.Any, step: t.Any) -> dict[str,
         opts={**context.opts, "as_sql": True, "output_buffer": buffer, "literal_binds": True},
     )
     offline.dialect.server_version_info = getattr(context.dialect, "server_version_info", None)
+    offline.connection = offline.impl.connection = OfflineConnection(offline)
     outer = getattr(alembic.op, "_proxy", None)
     Operations(offline)._install_proxy()
     environment.rendering = offline
     try:
         step.migration_fn(**environment.arguments)
     except (Exception, SystemExit) as error:
-        why = message_of(error)
+        why = reason(error)
     finally:
         environment.rendering = None
         if outer is not None:
