@@ -97,9 +97,10 @@ def has_alembic(path: Path) -> bool:
 def options_of(request: Request, path: Path) -> argparse.Namespace:
     """What env.py finds in ``config.cmd_opts``."""
     from alembic import command  # noqa: PLC0415
+    from alembic.config import Config  # noqa: PLC0415
 
     return argparse.Namespace(
-        config=[str(path)],
+        config=[str(path)] if reads_pyproject(Config) else str(path),
         name=request.name,
         raiseerr=False,
         x=[f"{key}={value}" for key, value in request.x_args.items()],
