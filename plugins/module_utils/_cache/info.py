@@ -14,6 +14,7 @@ from ansible_collections.nexod.infra.plugins.module_utils._cache.connection impo
 from ansible_collections.nexod.infra.plugins.module_utils._cache.globs import raw
 from ansible_collections.nexod.infra.plugins.module_utils._cache.protection import Protection, read_protection
 from ansible_collections.nexod.infra.plugins.module_utils._cache.server import Cache, Routed
+from ansible_collections.nexod.infra.plugins.module_utils._core.errors import InfraError
 
 ACTION = "inspect the cache at"
 COMMANDS = "+scan +pttl +memory|usage +info +dbsize +ping +hello"
@@ -67,6 +68,14 @@ def prefix_of(key: bytes, prefixes: t.Sequence[bytes]) -> bytes | None:
     return head + colon if colon else None
 
 
+def read_prefix(prefix: str) -> bytes:
+    if any(letter in prefix for letter in "*?"):
+        raise InfraError(
+            "sum up the prefix", f'"{prefix}"', "a prefix has no wildcards", "Write the beginning of the keys."
+        )
+    return raw(prefix, "prefixes")
+
+
 def shown(key: bytes) -> str:
     """A key as text, on one line."""
     text = key.decode("utf-8", "backslashreplace")
@@ -77,7 +86,7 @@ class Inventory:
     """What is collected while the keys are walked."""
 
     def __init__(self, prefixes: t.Sequence[str], largest: int, protections: t.Sequence[Protection] = ()) -> None:
-        self.prefixes = [raw(prefix, "prefixes") for prefix in prefixes]
+        self.prefixes = [read_prefix(prefix) for prefix in prefixes]
         self.rows: dict[str, Row] = {prefix: Row() for prefix in prefixes}
         self.largest: list[tuple[int, str]] = []
         self.most = largest

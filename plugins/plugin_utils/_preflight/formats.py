@@ -159,6 +159,7 @@ BY_NAME: t.Final[dict[str, Check]] = {
     "exporters_pgbouncer_user": database_name,
     # Text of another kind: a header, and a host of the inventory.
     "caches_deadline": duration,
+    "caches_patience": duration,
     "migration_runner_lock_wait": duration,
     "migration_runner_lock_timeout": duration,
     "migration_runner_statement_timeout": duration,

@@ -73,6 +73,72 @@ def test_wrong_options_are_refused_before_anything_is_connected(
 
 @pytest.mark.parametrize(("name", "options"), EVERY)
 @pytest.mark.parametrize(
+    ("changed", "text"),
+    [
+        pytest.param({"url": f"{URL}?timeout=5"}, "a parameter that is not supported (timeout)", id="parameter"),
+        pytest.param({"db": 5}, "the URL and the option db contradict each other", id="database"),
+        pytest.param({"url": f"{URL}?db=3"}, "the URL and the option db contradict each other", id="twice"),
+        pytest.param({"port": 6380}, "the URL and the option port contradict each other", id="port"),
+        pytest.param({"tls": True}, "the URL and the option tls contradict each other", id="tls"),
+        pytest.param({"password": "p@ssw0rd-1x"}, "the option password contradict each other", id="password"),
+        pytest.param({"ca_cert": "/ca.crt"}, "ca_cert is set, but not tls", id="certificate without TLS"),
+        pytest.param({"iam_cache": "app", "username": "flusher", "region": "eu-west-1"}, "in clear text", id="token"),
+        pytest.param({"timeout": -1}, '"timeout": it is -1', id="timeout"),
+        pytest.param({"url": "redis://u:p@ssw0rd-1@cache"}, "Encode them (@ as %40", id="raw @"),
+        pytest.param({"url": None, "host": "cache:6379"}, "host is not the name", id="host with port"),
+    ],
+)
+def test_what_is_not_understood_is_refused_in_every_module(
+    run_module: Run,
+    connect: t.Callable[[Exception], None],
+    name: str,
+    options: dict[str, t.Any],
+    changed: dict[str, t.Any],
+    text: str,
+) -> None:
+    connect(AssertionError("connected"))
+    given = {key: value for key, value in {**options, **changed}.items() if value is not None}
+    check_error(run_module(name, given), text)
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "text"),
+    [
+        *(
+            ("cache_flush", {**FLUSH, option: value}, f'"{option}"')
+            for option in ("max_keys_per_second", "max_keys", "minimum_protected", "names", "max_latency_ms")
+            for value in (-1, *([float("nan")] if option == "max_latency_ms" else []))
+        ),
+        ("cache_flush", {**FLUSH, "prefixes": ["\ud800"]}, "half a character"),
+        ("cache_flush", {**FLUSH, "prefixes": []}, "neither prefixes nor patterns"),
+        ("cache_flush", {**FLUSH, "prefixes": ["api:*"]}, "a prefix has no wildcards"),
+        ("cache_info", {"url": URL, "sample": -1}, '"sample"'),
+        ("cache_info", {"url": URL, "prefixes": ["api:*"]}, "a prefix has no wildcards"),
+        ("cache_info", {"url": URL, "prefixes": ["\ud800"]}, "half a character"),
+        ("cache_info", {"url": URL, "protect": ["^session"]}, 'contains "^"'),
+        ("cache_warm", {"urls": ["http://127.0.0.1:1/"], "concurrency": 0}, '"concurrency"'),
+        ("cloudfront_invalidation", {"distribution_id": "E1", "release": "1"}, "neither paths nor tags"),
+        (
+            "cloudfront_invalidation",
+            {"distribution_id": "E1", "release": "1", "paths": ["/"], "wait_seconds": -1},
+            '"wait_seconds"',
+        ),
+        (
+            "cloudfront_invalidation",
+            {"distribution_id": "E1", "release": "1", "paths": ["/"], "endpoint_url": "127.0.0.1:5555"},
+            "endpoint_url is not the URL of an API",
+        ),
+    ],
+)
+def test_a_value_without_sense_is_an_error_and_no_traceback(
+    run_module: Run, connect: t.Callable[[Exception], None], name: str, options: dict[str, t.Any], text: str
+) -> None:
+    connect(AssertionError("connected"))
+    check_error(run_module(name, options), text)
+
+
+@pytest.mark.parametrize(("name", "options"), EVERY)
+@pytest.mark.parametrize(
     ("error", "texts"),
     [
         pytest.param(

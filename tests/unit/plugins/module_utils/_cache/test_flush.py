@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import collections
+import os
+import pathlib
 import typing as t
 
 import pytest
@@ -10,7 +12,7 @@ import pytest
 from ansible_collections.nexod.infra.plugins.module_utils._cache import address, globs, pacing, server
 from ansible_collections.nexod.infra.plugins.module_utils._cache import connection as wire
 from ansible_collections.nexod.infra.plugins.module_utils._cache import flush as cache_flush
-from ansible_collections.nexod.infra.plugins.module_utils._cache.selection import read_selection
+from ansible_collections.nexod.infra.plugins.module_utils._cache.selection import Filters, read_selection
 from ansible_collections.nexod.infra.plugins.module_utils._core.errors import InfraError
 
 KEYS = {b"api:1", b"api:2", b"user:1", b"session:1", b"session:2 api:", b"other"}
@@ -326,6 +328,39 @@ def test_a_token_of_iam() -> None:
     assert "eu-west-1%2Felasticache%2Faws4_request" in token
     assert "X-Amz-Expires=900" in token
     assert "secret" not in token
+
+
+@pytest.mark.parametrize(
+    ("environment", "words"),
+    [({}, "there are no AWS credentials"), ({"AWS_ACCESS_KEY_ID": "AKIA"}, "the AWS credentials are incomplete")],
+)
+def test_missing_credentials_of_iam_are_named(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path, environment: dict[str, str], words: str
+) -> None:
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        monkeypatch.delenv(name)
+    for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
+        monkeypatch.setenv(name, str(tmp_path / "none"))
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    target = address.Target("host", 6379, username="flusher", tls=True, iam_cache="app", region="eu-west-1")
+    with pytest.raises(InfraError, match=words):
+        wire.iam_token(target)
+
+
+@pytest.mark.parametrize(
+    ("filters", "passing"),
+    [
+        (Filters(), [-1, 0, 5_000]),
+        (Filters(lifetime="none"), [-1]),
+        (Filters(lifetime="limited"), [0, 5_000]),
+        (Filters(longer_than=1), [-1, 5_000]),
+        (Filters(lifetime="limited", longer_than=1), [5_000]),
+    ],
+)
+def test_filters_by_lifetime(filters: Filters, passing: list[int]) -> None:
+    assert [lifetime for lifetime in (-2, -1, 0, 5_000) if filters.passes(lifetime)] == passing
 
 
 def test_the_diff_names_no_key() -> None:
