@@ -20,8 +20,8 @@ from ansible_collections.nexod.infra.plugins.module_utils._cache.connection impo
     packed,
 )
 
-# Number of keys that one SCAN looks at: from so few that nobody notices, to so many that more is no faster. With 1,000 a
-# call takes longer than the time slice that Linux gives to a process among others, so that server and client wait for
+# Number of keys that one SCAN looks at: from so few that nobody notices, to so many that more is no faster. With 1,000
+# a call takes longer than the time slice that Linux gives to a process among others, so that server and client wait for
 # their turn in the middle of each call: on a busy machine half as fast as with 250, for the same processor time.
 LEAST, FIRST, MOST = 10, 100, 250
 # Of keys that are only counted, so many of the latest are remembered, and at most twice as many. SCAN returns a key
