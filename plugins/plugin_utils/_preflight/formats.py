@@ -95,6 +95,11 @@ def address_or_directory(value: str) -> str:
     return "" if value.startswith("/") else address(value)
 
 
+def addresses_or_directory(value: str) -> str:
+    """Several hosts after one another, as PgBouncer takes them."""
+    return next((expected for part in value.split(",") if (expected := address_or_directory(part.strip()))), "")
+
+
 def domain(value: str) -> str:
     return address(value) and "a domain, without scheme, port and path"
 
@@ -142,7 +147,7 @@ BY_NAME: t.Final[dict[str, Check]] = {
     "postgresql_roles.name": database_name,
     "postgresql_replication_user": database_name,
     "postgresql_networks": network_or_word,
-    "pgbouncer_databases.host": address_or_directory,
+    "pgbouncer_databases.host": addresses_or_directory,
     "pgbouncer_databases.name": database_name,
     "pgbouncer_databases.dbname": database_name,
     "pgbouncer_databases.user": database_name,
