@@ -354,3 +354,52 @@ def test_the_sql_of_a_plan_has_its_values_and_says_what_it_needs(project: Projec
         assert "WHERE id > 0 LIMIT 1000" in sql
     found = facts["not_rendered"].get("0002")
     assert found == why if why is None else why in found
+
+
+# Backfills in batches.
+
+FILL = """    from nexod_backfill import in_batches
+    in_batches(op, "things", "UPDATE things SET name = name || '!' WHERE id > :after AND id <= :until", batch=30)"""
+
+
+@pytest.mark.parametrize("driver", ["psycopg", "psycopg2", "asyncpg"])
+def test_a_backfill_is_resumed_after_it_has_failed(project: Project, driver: str) -> None:
+    project.environment(ASYNC_ENV if driver == "asyncpg" else ONE_TRANSACTION)
+    project.revise(FIRST, SECOND)
+    project.upgrade(url=project.url(driver))
+    project.rows("ALTER TABLE things ADD CONSTRAINT stops CHECK (id <> 70 OR name NOT LIKE '%!')")
+    project.revise(FIRST, SECOND, FILL)
+    planned = project.upgrade(check=True, url=project.url(driver))
+    assert "for each 30 rows of things" in planned.facts["sql"]["0003"]
+    with pytest.raises(InfraError, match=r"(?s)23514.*part of 0003 is committed") as caught:
+        project.upgrade(url=project.url(driver))
+    assert caught.value.facts["changed"] is True
+    assert project.rows("SELECT count(*) FROM things WHERE name LIKE '%!'") == [(60,)]
+    project.rows("ALTER TABLE things DROP CONSTRAINT stops")
+    assert project.upgrade(url=project.url(driver)).after == ("0003",)
+    assert project.rows("SELECT count(*) FROM things WHERE name LIKE '%!' AND name NOT LIKE '%!!'") == [(100,)]
+    assert project.rows("SELECT to_regclass('nexod_backfill')") == [(None,)]
+
+
+def test_a_backfill_retries_a_batch_that_is_locked_and_reports_its_progress(project: Project) -> None:
+    project.revise(FIRST, SECOND)
+    project.upgrade()
+    project.revise(FIRST, SECOND, FILL)
+    events = project.folder / "progress"
+    with contextlib.closing(project.postgres.connect(project.name)) as other:
+        other.autocommit = False
+        other.cursor().execute("UPDATE things SET name = name WHERE id = 50")
+        runner = threading.Thread(target=project.upgrade, kwargs={"_internal": {"progress_file": str(events)}})
+        runner.start()
+        wait_for(project, "SELECT count(*) > 0 FROM pg_stat_activity WHERE wait_event_type = 'Lock'")
+        assert '"event": "backfill", "table": "things", "done": 30' in events.read_text()
+        other.rollback()
+        runner.join()
+    assert project.rows("SELECT count(*) FROM things WHERE name LIKE '%!'") == [(100,)]
+
+
+def test_a_backfill_without_limits_and_one_of_an_empty_table(project: Project) -> None:
+    project.revise(FIRST, FILL, FILL.replace("id > :after AND", ""))
+    with pytest.raises(InfraError, match=r"revision 0003 failed.*must be limited by :after and :until"):
+        project.upgrade()
+    assert project.recorded() == ["0002"]

@@ -148,21 +148,24 @@ def warnings_of(events: t.Sequence[Facts]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(filter(None, found)))
 
 
+PROGRESS: dict[str, t.Callable[[Facts], str]] = {
+    "start": lambda event: f"revision {event['number']} of {event['of']}: {event['revision']} {event['doc']}".strip(),
+    "retry": lambda event: f"revision {event['revision']} waits for a table lock, {event['left']} retries left",
+    "backfill": lambda event: f"{event['table']}: {event['done']} of about {event['of']} rows",
+    "blocked": lambda event: f"waiting for {', '.join(named_session(one) for one in event['blockers'])}",
+    "waiting": lambda event: (
+        f"waiting for another runner, pid {event['holder']['pid']} ({event['holder']['program']})"
+        if event["holder"]
+        else ""
+    ),
+    "final": lambda _event: "verifying",
+}
+
+
 def progress(events: t.Sequence[Facts]) -> str:
     """What a run is doing now, for a person who waits for it; empty if there is nothing to report yet."""
-    for event in reversed(events):
-        if event["event"] == "start":
-            return f"revision {event['number']} of {event['of']}: {event['revision']} {event['doc']}".strip()
-        if event["event"] == "retry":
-            return f"revision {event['revision']} waits for a table lock, {event['left']} retries left"
-        if event["event"] == "blocked":
-            return f"waiting for {', '.join(named_session(one) for one in event['blockers'])}"
-        if event["event"] == "waiting":
-            holder = event["holder"]
-            return f"waiting for another runner, pid {holder['pid']} ({holder['program']})" if holder else ""
-        if event["event"] == "final":
-            return "verifying"
-    return ""
+    shown = next((event for event in reversed(events) if event["event"] in PROGRESS), None)
+    return PROGRESS[shown["event"]](shown) if shown else ""
 
 
 def named_session(one: Facts) -> str:
@@ -290,7 +293,8 @@ def known_of_failure(events: t.Sequence[Facts]) -> dict[str, t.Any]:
     migrations = applied(events) if final else []
     facts = facts_of(events)
     # Unknown counts as changed: a handler that does too much is better than one that is left out.
-    changed = bool(migrations or facts["indexes_rebuilt"]) or (started and after is None)
+    partial = bool((last(events, "fault") or {}).get("partial"))
+    changed = bool(migrations or facts["indexes_rebuilt"]) or partial or (started and after is None)
     return {
         **facts,
         "after": None if after is None else list(after),

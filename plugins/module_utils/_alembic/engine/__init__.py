@@ -17,6 +17,7 @@ runner     runs them, with retries
 statements what is sent meanwhile; settings: limits and read-only mode
 session    the engine's own connections (with blockers)
 lock       one runner at a time; audit: who ran what; indexes: invalid ones
+backfill   changes of many rows, for revisions (nexod_backfill)
 environment env.py; configuration: what it is configured with; address: where a URL connects to
 protocol   the request, the events, the fault
 ========== =============================================================

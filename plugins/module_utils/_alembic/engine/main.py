@@ -9,10 +9,11 @@ import contextlib
 import json
 import os
 import sys
+import time
 import typing as t
 from pathlib import Path
 
-from . import indexes
+from . import backfill, indexes
 from .commands import COMMANDS, Work
 from .configuration import open_environment
 from .errors import driver_error, fault_in, located, sqlstate_of
@@ -23,6 +24,7 @@ from .session import connect
 
 def run(request: Request, url: str) -> int:
     events, work = Events(request.events), None
+    provide_backfill(events)
     try:
         environment = open_environment(request, url)
         work = Work.on(connect(request, url, events), environment)
@@ -31,6 +33,20 @@ def run(request: Request, url: str) -> int:
         report_failure(events, work, error)
         return 1
     return 0
+
+
+def provide_backfill(events: Events) -> None:
+    """Let revisions import ``nexod_backfill``, and report how far it is, at most once a second."""
+    latest = 0.0
+
+    def report(done: int, of: int, table: str) -> None:
+        nonlocal latest
+        if time.monotonic() - latest >= 1:
+            latest = time.monotonic()
+            events.emit("backfill", table=table, done=done, of=of)
+
+    backfill.report = report
+    sys.modules["nexod_backfill"] = backfill
 
 
 def report_failure(events: Events, work: Work | None, error: BaseException) -> None:
