@@ -258,13 +258,14 @@ class Walk:
             only = self.selection.filters.type
             sweep(self.connection, self.selection.scan, guard, self.budget, process, passed=self._passed, type=only)
         tally.swept = True
-        tally.complete = not self.budget.used_up
         try:
             tally.protected, tally.protected_by = count_protected(self.connection, self.selection, guard)
             self._measure(1)
         except DeadlineError:
             # All is deleted that was to be; only the figures are missing.
             tally.protected, tally.protected_by = None, []
+        # Only now: what disturbs the counting is a disturbance of the walk, and the count is not taken for 0.
+        tally.complete = not self.budget.used_up
 
     def _measure(self, when: int) -> None:
         if self.tally.memory[0] is not None and not when:
@@ -658,7 +659,7 @@ def warnings_of(flushed: Flushed, limits: Limits, selection: Selection) -> list[
         f'No key is protected by "{name}" of protect. If there should be some, compare its spelling with the keys '
         "(cache_info names their prefixes): what is spelled otherwise is not protected."
         for name, count in flushed.protected.items()
-        if not count
+        if not count and flushed.kept is not None
     ]
     warnings += [
         f'"{selector.name}" matched no key, and {reason}.'

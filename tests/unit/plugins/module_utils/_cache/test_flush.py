@@ -165,6 +165,41 @@ def test_a_disturbed_walk_begins_anew(spoil: Exception) -> None:
     assert (flushed.deleted, flushed.nodes[0].walks, len(cache.keys)) == ({"api:": 2, "user:": 1}, 2, 3)
 
 
+class Uncountable(FakeCache):
+    """The first count of the protected keys is cut off, or comes after the deadline."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__(set(KEYS))
+        self.errors = [error]
+
+    def connection(self, node: server.Node) -> wire.Connection:
+        found = super().connection(node)
+        send = found.send
+
+        def sending(data: bytes) -> None:
+            if b"session" in data and b"SCAN" in data and self.errors:
+                raise self.errors.pop()
+            send(data)
+
+        found.send = sending  # type: ignore[method-assign]
+        return found
+
+
+@pytest.mark.parametrize(
+    ("error", "kept", "walks"),
+    [
+        pytest.param(wire.Unreachable("the connection was closed"), 2, 2, id="cut: counted again"),
+        pytest.param(wire.DeadlineError(), None, 1, id="too late: unknown"),
+    ],
+)
+def test_protected_keys_that_could_not_be_counted_are_not_none(error: Exception, kept: int | None, walks: int) -> None:
+    flushed = flush(Uncountable(error), ["api:"])
+    assert (flushed.kept, flushed.nodes[0].walks, flushed.complete) == (kept, walks, True)
+    asked = read_selection(["api:"], [], ["session:"], waived=False)
+    warned = cache_flush.warnings_of(flushed, pacing.Limits(), asked)
+    assert ["not counted" in text for text in warned] == ([True] if kept is None else [])
+
+
 @pytest.mark.parametrize(
     ("replies", "walks"),
     [

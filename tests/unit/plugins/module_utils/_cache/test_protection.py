@@ -123,7 +123,7 @@ def test_what_may_have_matched_nothing_by_mistake(prefixes: list[str], patterns:
 # Few letters, so that much of what is drawn meets, with everything that means something somewhere.
 ENTRIES = st.text(alphabet="ab:*?[]^$|().+,;%~!\\'\" \n{}-", max_size=7)
 KEYS = st.text(alphabet="ab:*?[]^$|.,% {}-", max_size=7).map(str.encode)
-STEADY = settings(max_examples=500, deadline=None, suppress_health_check=list(HealthCheck))
+STEADY = settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
 
 
 def readings(entry: str) -> t.Iterator[t.Callable[[bytes], object]]:
