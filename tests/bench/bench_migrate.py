@@ -33,7 +33,8 @@ sys.path[:0] = [str(ROOT / "tests"), str(ROOT / ".collections")]
 from integration.alembic_project import of  # noqa: E402
 from integration.conftest import Postgres, folder_of_postgres, made_application, running_postgres  # noqa: E402
 
-from ansible_collections.nexod.infra.plugins.module_utils._alembic.lint import lint, squawk_program  # noqa: E402
+from ansible_collections.nexod.infra.plugins.module_utils._alembic.answers import Outcome  # noqa: E402
+from ansible_collections.nexod.infra.plugins.module_utils._alembic.lint import facts_for_lint, lint, squawk_program  # noqa: E402
 from ansible_collections.nexod.infra.plugins.module_utils._alembic.operations import upgrade  # noqa: E402
 from ansible_collections.nexod.infra.plugins.module_utils._alembic.url import database_url  # noqa: E402
 from ansible_collections.nexod.infra.plugins.modules import alembic_upgrade  # noqa: E402
@@ -89,6 +90,7 @@ class Aim:
 AIMS = (
     Aim("nothing pending, engine against bare", "nothing: engine", "nothing: bare", 1.3),
     Aim("all pending, engine against bare", "all: engine", "all: bare", 1.15),
+    Aim("all pending, planned and linted, against bare", "all: engine, planned and linted first", "all: bare", 1.3),
     Aim("plan with SQL and lint, seconds", "plan: engine", None, 5.0),
 )
 
@@ -170,20 +172,18 @@ class Bench:
         upgrade({**self.parameters, "lint": "off"}, check=False)
 
     def engine_by_default(self) -> None:
-        """As the action does it: plan, lint, and the run of what was looked at."""
-        planned = self.plan(check=False)
-        if planned:
-            upgrade({**self.parameters, "_internal": {"linted": planned}}, check=False)
+        """As the command `migrate` does it: plan, lint, and the run of what was linted, with one engine."""
+        upgrade(self.parameters, check=False, approve=self.linted)
 
-    def plan(self, *, check: bool = True) -> list[str]:
-        facts = upgrade(self.parameters, check=check).facts
-        pending = facts.get("pending") or []
-        if not pending:
-            return []
-        said = lint(self.parameters, "error", pending, facts, squawk_program())
+    def plan(self) -> None:
+        self.linted(upgrade(self.parameters, check=True))
+
+    def linted(self, plan: Outcome) -> bool:
+        facts = plan.facts
+        said = lint(self.parameters, "error", facts["pending"], facts_for_lint(facts), squawk_program())
         if said.get("failed"):
             sys.exit(str(said["msg"]))
-        return [step["revision"] for step in pending]
+        return True
 
     def task(self, module: str, arguments: t.Any, *flags: str) -> None:
         play = [{"hosts": "localhost", "connection": "local", "gather_facts": False, "tasks": [{module: arguments}]}]

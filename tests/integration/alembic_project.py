@@ -125,8 +125,11 @@ class Project:
         text = file.read_text()
         file.write_text(f"{text[: text.index('def downgrade')]}def downgrade():\n{body}\n")
 
-    def upgrade(self, *, check: bool = False, **changed: t.Any) -> Outcome:
-        return operations.upgrade({**self.parameters, **changed}, check=check, folder=str(self.folder))
+    def upgrade(
+        self, *, check: bool = False, approve: t.Callable[[Outcome], bool] | None = None, **changed: t.Any
+    ) -> Outcome:
+        given = {**self.parameters, **changed}
+        return operations.upgrade(given, check=check, folder=str(self.folder), approve=approve)
 
     def downgrade(self, revision: str, *, check: bool = False, **changed: t.Any) -> Outcome:
         given = {**of(alembic_downgrade), **self.shared(), "revision": revision, "confirm": True, **changed}

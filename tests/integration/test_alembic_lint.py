@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import time
 import typing as t
 
 import pytest
 
+from ansible_collections.nexod.infra.plugins.module_utils._alembic.answers import Outcome
 from ansible_collections.nexod.infra.plugins.module_utils._alembic.lint import facts_for_lint, lint
+from ansible_collections.nexod.infra.plugins.module_utils._core.errors import InfraError
 
-from .alembic_project import FIRST, SYNC_ENV, Project
+from .alembic_project import FIRST, SYNC_ENV, Project, wait_for
 from .conftest import ROOT, program
 
 FILL = "INSERT INTO {table} SELECT n, 'thing ' || n FROM generate_series(1, {rows}) AS n"
@@ -262,3 +267,57 @@ def test_without_the_right_to_create_databases_the_plan_goes_on(project: Project
     plan = project.upgrade(check=True, rehearsal_url=project.url(name="postgres"))
     assert "permission denied to create database" in plan.facts["rehearsal"]["note"]
     assert plan.after == ("0001",)
+
+
+def test_one_engine_plans_waits_for_the_lint_and_runs(project: Project) -> None:
+    imported = "import os\nopen(os.environ['CALLS'], 'a').write('import ')\n"
+    project.revise(FIRST + "\n    open(os.environ['CALLS'], 'a').write('upgrade ')")
+    file = project.folder / "migrations/versions/0001.py"
+    file.write_text(file.read_text().replace("import time\n", imported))
+    calls = project.folder / "calls"
+    seen: list[Outcome] = []
+
+    def approve(plan: Outcome) -> bool:
+        assert project.rows("SELECT to_regclass('things')") == [(None,)]
+        seen.append(plan)
+        return len(seen) > 1
+
+    given: dict[str, t.Any] = {"environment": {"CALLS": str(calls)}, "lint": "error"}
+    refused = project.upgrade(approve=approve, **given)
+    assert (refused.migrations[0]["seconds"], project.rows("SELECT to_regclass('alembic_version')")) == (
+        None,
+        [(None,)],
+    )
+    calls.unlink()
+    done = project.upgrade(approve=approve, **given)
+    assert done.after == ("0001",)
+    assert "CREATE TABLE things" in seen[1].facts["sql"]["0001"]
+    # Rendered once, run once, by one process.
+    assert calls.read_text() == "import upgrade upgrade "
+    assert project.upgrade(approve=approve, **given).changed is False
+    assert len(seen) == 2
+
+
+def test_a_lint_that_fails_runs_nothing(project: Project) -> None:
+    project.revise(FIRST)
+
+    def approve(_plan: Outcome) -> bool:
+        raise InfraError("lint", "it", "squawk failed", "Install it.")
+
+    with pytest.raises(InfraError, match="squawk failed"):
+        project.upgrade(approve=approve, lint="error")
+    assert project.rows("SELECT to_regclass('things')") == [(None,)]
+
+
+def test_an_engine_whose_caller_was_killed_while_it_waits_ends_and_runs_nothing(project: Project) -> None:
+    project.revise(FIRST)
+    child = os.fork()
+    if child == 0:
+        project.upgrade(lint="error", approve=lambda _plan: bool(time.sleep(60)))
+        os._exit(0)
+    engines = "SELECT count(*) {0} FROM pg_stat_activity WHERE application_name LIKE 'alembic_upgrade%'"
+    wait_for(project, engines.format("> 0"))
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    wait_for(project, engines.format("= 0"))
+    assert project.rows("SELECT to_regclass('things')") == [(None,)]

@@ -265,20 +265,24 @@ def up(
         allow_contract=options.allow_contract,
         rebuild_invalid_indexes=options.rebuild_invalid_indexes,
     )
-    linted: list[str] | None = None
-    lint_result: dict[str, t.Any] = {}
-    if policy != "off":
-        plan, lint_result = planned(given, policy, squawk_of(settings))
-        linted = [step["revision"] for step in plan.facts.get("pending") or []]
-        if lint_result.get("failed"):
-            return plan, lint_result
-        if plan.facts.get("contract") and not options.allow_contract:
-            revisions = ", ".join(plan.facts["contract"])
+    lint_result: dict[str, t.Any] = {} if policy == "off" else {"lint": [], "unused_waivers": [], "warnings": []}
+
+    def approve(plan: Outcome) -> bool:
+        found = plan.facts
+        lint_result.update(lint(given, policy, found.get("pending") or [], facts_for_lint(found), squawk_of(settings)))
+        if found.get("contract") and not options.allow_contract and not lint_result.get("failed"):
+            revisions = ", ".join(found["contract"])
             text = f"{revisions} removes what older code reads. {ALLOW.format(program=program())}"
-            return plan, {**lint_result, "failed": True, "msg": text}
+            lint_result.update(failed=True, msg=text)
+        return not lint_result.get("failed")
+
     with Progress(write) as shown:
-        internal = {"linted": linted, "progress_file": str(shown.file)}
-        result = upgrade({**given, "lint": policy, "_internal": internal}, check=False)
+        internal = {"progress_file": str(shown.file)}
+        wanted = {**given, "lint": policy, "_internal": internal}
+        if policy == "off":
+            return upgrade(wanted, check=False), lint_result
+        # A contract is refused here, so that it is shown with the findings.
+        result = upgrade({**wanted, "allow_contract": True}, check=False, approve=approve)
     return result, lint_result
 
 

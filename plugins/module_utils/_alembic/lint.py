@@ -9,6 +9,7 @@ hosts need no package index this way.
 
 from __future__ import annotations
 
+import bisect
 import dataclasses
 import json
 import re
@@ -69,17 +70,20 @@ def ask_squawk(program: str, sql: t.Mapping[str, str], *, server: int, lock_time
     """squawk's findings: `revision`, `rule`, `line` (from 0, in the revision's own text)."""
     # As the engine sets them. statement_timeout is the user's choice, even if it is none, so no finding about it.
     prelude = (f"SET lock_timeout = {lock_timeout};\n" if lock_timeout else "") + "SET statement_timeout = 60000;\n"
-    shift = prelude.count("\n")
-    with tempfile.TemporaryDirectory(prefix="alembic-lint-") as folder:
-        names = {}
-        for number, (revision, text) in enumerate(sql.items()):
-            if text.strip():
-                names[f"{number:05}.sql"] = revision
-                Path(folder, f"{number:05}.sql").write_text(prelude + text, encoding="utf-8")
-        if not names:
-            return []
-        argv = [program, "--reporter", "json", "--pg-version", f"{server // 10000}.0", *names]
-        done = run(argv, timeout=120, cwd=folder)
+    texts = {revision: text for revision, text in sql.items() if text.strip()}
+    if not texts:
+        return []
+    # One file: a file for each revision costs more than the lint itself.
+    begins, parts, line = [], [prelude], prelude.count("\n")
+    for text in texts.values():
+        begins.append(line)
+        parts.append(text if text.endswith("\n") else f"{text}\n")
+        line += parts[-1].count("\n")
+    with tempfile.NamedTemporaryFile("w", encoding="utf-8", prefix="alembic-lint-", suffix=".sql") as file:
+        file.write("".join(parts))
+        file.flush()
+        argv = [program, "--reporter", "json", "--pg-version", f"{server // 10000}.0", file.name]
+        done = run(argv, timeout=120)
     try:
         rows = json.loads(done.stdout or "[]")
     except ValueError:
@@ -91,10 +95,15 @@ def ask_squawk(program: str, sql: t.Mapping[str, str], *, server: int, lock_time
             f"rc {done.rc}: {done.output[-500:]}",
             "Run it by hand to see why. `lint: off` skips the lint.",
         )
-    return [
-        {"revision": names[Path(row["file"]).name], "rule": row["rule_name"], "line": max(row["line"] - shift, 0)}
-        for row in rows
-    ]
+    revisions = list(texts)
+    found = []
+    for row in rows:
+        number = bisect.bisect_right(begins, row["line"]) - 1
+        if number >= 0:
+            found.append(
+                {"revision": revisions[number], "rule": row["rule_name"], "line": row["line"] - begins[number]}
+            )
+    return found
 
 
 def statement_at(statements: t.Sequence[tuple[int, str]], line: int) -> int:

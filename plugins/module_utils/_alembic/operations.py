@@ -15,6 +15,7 @@ from ansible_collections.nexod.infra.plugins.module_utils._alembic.answers impor
     first,
     interpret,
     last,
+    outcome,
 )
 from ansible_collections.nexod.infra.plugins.module_utils._alembic.archive import history
 from ansible_collections.nexod.infra.plugins.module_utils._alembic.metrics import write_metrics
@@ -32,14 +33,25 @@ from ansible_collections.nexod.infra.plugins.module_utils._core.errors import In
 Facts = t.Mapping[str, t.Any]
 
 
-def upgrade(parameters: Facts, *, check: bool, folder: str | None = None) -> Outcome:
-    """Upgrade the database. In check mode, or if the lint has to approve the plan first, only plan it."""
+def upgrade(
+    parameters: Facts, *, check: bool, folder: str | None = None, approve: t.Callable[[Outcome], bool] | None = None
+) -> Outcome:
+    """Upgrade the database. In check mode, or if the lint has to approve the plan first, only plan it.
+
+    `approve`: asked with the plan whether to run it, so that one engine does both.
+    """
     check_revision(parameters["revision"])
     lint_first = parameters.get("lint", "off") != "off" and internal(parameters, "linted") is None
     began = time.time()
     try:
         result = run_command(
-            "upgrade", parameters, check=check, folder=folder, render=check or lint_first, stop_at_plan=lint_first
+            "upgrade",
+            parameters,
+            check=check,
+            folder=folder,
+            approve=approve,
+            render=check or lint_first,
+            stop_at_plan=lint_first and approve is None,
         )
     except InfraError as error:
         if not check:
@@ -101,8 +113,21 @@ def info(parameters: Facts, *, folder: str | None = None) -> dict[str, t.Any]:
     }
 
 
-def run_command(command: str, parameters: Facts, *, check: bool, folder: str | None, **more: t.Any) -> Outcome:
-    ended, events, python = ask_engine(command, {**parameters, **more}, check=check, folder=folder)
+def run_command(
+    command: str,
+    parameters: Facts,
+    *,
+    check: bool,
+    folder: str | None,
+    approve: t.Callable[[Outcome], bool] | None = None,
+    **more: t.Any,
+) -> Outcome:
+    def decide(events: list[dict[str, t.Any]]) -> bool:
+        return approve is not None and approve(outcome(events, check=True))
+
+    ended, events, python = ask_engine(
+        command, {**parameters, **more}, check=check, folder=folder, decide=decide if approve else None
+    )
     return interpret(
         ended,
         events,

@@ -22,6 +22,7 @@ from ansible_collections.nexod.infra.plugins.module_utils._alembic import engine
 
 # Named, so that Ansible sends it along; with it comes all that it imports.
 from ansible_collections.nexod.infra.plugins.module_utils._alembic.answers import read_events
+from ansible_collections.nexod.infra.plugins.module_utils._alembic.approval import Approval
 from ansible_collections.nexod.infra.plugins.module_utils._alembic.archive import other_interpreter, unpack_tree
 from ansible_collections.nexod.infra.plugins.module_utils._alembic.engine import main as _engine_main  # noqa: F401
 from ansible_collections.nexod.infra.plugins.module_utils._alembic.engine.address import VARIABLES, normal_url
@@ -194,12 +195,16 @@ def engine_archive() -> bytes:
     return packed.getvalue()
 
 
+Decide = t.Callable[[list[dict[str, t.Any]]], bool]
+
+
 def ask_engine(
-    command: str, parameters: Facts, *, check: bool, folder: str | None = None
+    command: str, parameters: Facts, *, check: bool, folder: str | None = None, decide: Decide | None = None
 ) -> tuple[Result, list[dict[str, t.Any]], str]:
     """Run the engine with the application's interpreter, from a private folder inside `folder`.
 
-    Returns how it ended, its events, and the interpreter that was used.
+    `decide`: asked with the events of the plan whether to run it. Returns how it ended, its events, and the interpreter
+    that was used.
     """
     request = request_of(command, parameters, check=check, events="")
     environment = parameters.get("environment")
@@ -221,19 +226,29 @@ def ask_engine(
             events = Path(internal(parameters, "progress_file"))
         os.close(os.open(events, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
         opened.callback(remove, events)
+        fifo = private / "approval"
+        if decide:
+            answer = decide
+
+            def approve(text: str) -> bool:
+                return answer(redacted(read_events(text), secrets))
+
+            asked = Approval(fifo, events, approve)
+            request = dataclasses.replace(request, approval=str(fifo), parent=os.getpid())
         if account:
-            for path in (private, program, events):
+            for path in (private, program, events, *([fifo] if decide else [])):
                 os.chown(path, account.uid, account.gid)
         rehearsal = {REHEARSAL_VARIABLE: normal_url(parameters["rehearsal_url"])} if request.rehearse else {}
         python, environment = interpreter(parameters, private, check=check)
-        ended = run(
-            [python, str(program)],
-            timeout=timeout,
-            environment={**environment, URL_VARIABLE: normal_url(parameters["url"]), **rehearsal},
-            stdin=json.dumps(dataclasses.asdict(dataclasses.replace(request, events=str(events)))),
-            cwd=os.sep,
-            account=account,
-        )
+        with asked if decide else contextlib.nullcontext():
+            ended = run(
+                [python, str(program)],
+                timeout=timeout,
+                environment={**environment, URL_VARIABLE: normal_url(parameters["url"]), **rehearsal},
+                stdin=json.dumps(dataclasses.asdict(dataclasses.replace(request, events=str(events)))),
+                cwd=os.sep,
+                account=account,
+            )
         found = redacted(read_events(events.read_text(encoding="utf-8")), secrets)
     return dataclasses.replace(ended, stderr=redacted(ended.stderr, secrets), stdout=""), found, python
 

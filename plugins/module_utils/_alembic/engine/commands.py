@@ -9,6 +9,7 @@ import dataclasses
 import typing as t
 
 from . import audit, indexes, rehearsal
+from .approval import approved
 from .environment import Environment
 from .errors import message_of
 from .heads import heads_after
@@ -53,10 +54,15 @@ def upgrade(work: Work) -> None:
         audit.check(session)
     if request.check or (plan["pending"] and request.stop_at_plan):
         return
+    linted = request.linted
+    if plan["pending"] and request.approval:
+        if not approved(request.approval, request.parent, session.events):
+            return
+        linted = [step["revision"] for step in plan["pending"]]
     rebuild = bool(invalid) and request.rebuild_invalid_indexes
     if plan["pending"] or rebuild:
         with runner_lock(session):
-            _upgrade_under_lock(work)
+            _upgrade_under_lock(work, linted)
     if not plan["pending"]:
         session.events.emit("final", **plan)
         if rebuild:
@@ -73,7 +79,7 @@ def planned(work: Work) -> dict[str, t.Any]:
     session, request, planner = work.session, work.session.request, work.planner
     plan = planner.full_plan()
     refuse_elsewhere(work)
-    if not (request.rehearse and plan["pending"] and (request.check or request.stop_at_plan)):
+    if not (request.rehearse and plan["pending"] and (request.check or request.stop_at_plan or request.approval)):
         return plan
     original = rehearsal.Original(session, work.settings, request_url(work), plan["heads"], planner.hooks.version_table)
     found = rehearsal.rehearse(original)
@@ -86,12 +92,13 @@ def request_url(work: Work) -> str:
     return str(config.get_section_option(request.name, request.url_option))
 
 
-def _upgrade_under_lock(work: Work) -> None:
+def _upgrade_under_lock(work: Work, linted: t.Sequence[str] | None) -> None:
+    """Run what is pending; `linted`: the revisions that the lint has approved, if it was asked."""
     session, request = work.session, work.session.request
     # Another runner may have been here since the first plan: what counts is the plan under the lock.
     plan = work.planner.plan()
-    if request.linted is not None:
-        unseen = [step["revision"] for step in plan["pending"] if step["revision"] not in request.linted]
+    if linted is not None:
+        unseen = [step["revision"] for step in plan["pending"] if step["revision"] not in linted]
         if unseen:
             raise Fault("unseen", revisions=unseen)
     session.events.emit("plan", **plan)

@@ -28,6 +28,7 @@ class Environment:
         self.url = url
         self.config = config
         self.script = script
+        self.offline: t.Any = None  # the latest offline context, with the context that it was made for and its buffer
         self.rendering: t.Any = None  # the offline context, while a revision is rendered
         self.arguments: dict[str, t.Any] = {}  # what env.py passes to run_migrations()
 

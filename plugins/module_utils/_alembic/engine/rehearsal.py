@@ -241,6 +241,7 @@ def run_on(original: Original, target: str, revision: str, found: Rehearsal) -> 
             check=False,
             rehearse=False,
             stop_at_plan=False,
+            approval=None,
             render=False,
             linted=None,
             audit_table=None,

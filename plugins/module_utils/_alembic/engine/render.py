@@ -20,9 +20,35 @@ def rendered(environment: Environment, context: t.Any, step: t.Any) -> dict[str,
     """
     import alembic.op  # noqa: PLC0415
     from alembic.operations import Operations  # noqa: PLC0415
+
+    why = None
+    offline, buffer = offline_for(environment, context)
+    outer = getattr(alembic.op, "_proxy", None)
+    Operations(offline)._install_proxy()
+    environment.rendering = offline
+    try:
+        step.migration_fn(**environment.arguments)
+    except (Exception, SystemExit) as error:
+        why = reason(error)
+        environment.offline = None  # it may have been left in the middle of an autocommit block
+    finally:
+        environment.rendering = None
+        if outer is not None:
+            outer._install_proxy()
+    text = f"BEGIN;\n\n{buffer.getvalue()}COMMIT;\n"
+    return {"sql": re.sub(r"BEGIN;\s*COMMIT;\s*", "", text), "not_rendered": why}
+
+
+def offline_for(environment: Environment, context: t.Any) -> tuple[t.Any, io.StringIO]:
+    """A context that writes SQL to the buffer, which is emptied. Making one costs more than rendering a revision."""
     from alembic.runtime.migration import MigrationContext  # noqa: PLC0415
 
-    buffer, why = io.StringIO(), None
+    if environment.offline is not None and environment.offline[0] is context:
+        _context, offline, buffer = environment.offline
+        buffer.seek(0)
+        buffer.truncate()
+        return offline, buffer
+    buffer = io.StringIO()
     offline = MigrationContext.configure(
         # Not the driver's dialect, which would double each `%`.
         dialect_name="postgresql",
@@ -32,16 +58,5 @@ def rendered(environment: Environment, context: t.Any, step: t.Any) -> dict[str,
     )
     offline.dialect.server_version_info = getattr(context.dialect, "server_version_info", None)
     offline.connection = offline.impl.connection = OfflineConnection(offline)
-    outer = getattr(alembic.op, "_proxy", None)
-    Operations(offline)._install_proxy()
-    environment.rendering = offline
-    try:
-        step.migration_fn(**environment.arguments)
-    except (Exception, SystemExit) as error:
-        why = reason(error)
-    finally:
-        environment.rendering = None
-        if outer is not None:
-            outer._install_proxy()
-    text = f"BEGIN;\n\n{buffer.getvalue()}COMMIT;\n"
-    return {"sql": re.sub(r"BEGIN;\s*COMMIT;\s*", "", text), "not_rendered": why}
+    environment.offline = (context, offline, buffer)
+    return offline, buffer
