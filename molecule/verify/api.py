@@ -1,17 +1,23 @@
-"""An API to verify: healthy, ready, with sessions and a histogram. POST /down makes it unready."""
+"""An API to verify: healthy, ready, with sessions and a histogram.
+
+POST /down makes it unready; after POST /break each second request to / fails, until POST /repair.
+"""
 
 from __future__ import annotations
 
 import http.server
 import json
 
-STATE = {"ready": True, "sessions": 0, "requests": 0}
+STATE = {"ready": True, "broken": False, "sessions": 0, "requests": 0, "failed": 0}
 METRICS = """# TYPE http_request_duration_seconds histogram
 http_request_duration_seconds_bucket{{endpoint="/",le="0.1"}} {n}
 http_request_duration_seconds_bucket{{endpoint="/",le="0.3"}} {n}
 http_request_duration_seconds_bucket{{endpoint="/",le="+Inf"}} {n}
 http_request_duration_seconds_count{{endpoint="/"}} {n}
 http_request_duration_seconds_sum{{endpoint="/"}} {n}
+# TYPE http_requests_total counter
+http_requests_total{{endpoint="/",status="200"}} {good}
+http_requests_total{{endpoint="/",status="500"}} {failed}
 """
 
 
@@ -27,7 +33,10 @@ class Api(http.server.BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         if self.path == "/metrics":
-            self.answer(200, METRICS.format(n=STATE["requests"]))
+            self.answer(
+                200,
+                METRICS.format(n=STATE["requests"], good=STATE["requests"] - STATE["failed"], failed=STATE["failed"]),
+            )
         elif self.path == "/ready" and not STATE["ready"]:
             self.answer(503, '{"status": "draining", "version": "1.1.0"}')
         elif self.path == "/sessions/1":
@@ -35,6 +44,10 @@ class Api(http.server.BaseHTTPRequestHandler):
             self.answer(200 if known else 404, json.dumps({"id": "1", "seconds": 3600}))
         else:
             STATE["requests"] += self.path == "/"
+            if self.path == "/" and STATE["broken"] and STATE["requests"] % 2:
+                STATE["failed"] += 1
+                self.answer(500, "{}")
+                return
             self.answer(200, '{"status": "ready", "version": "1.1.0"}')
 
     def do_POST(self) -> None:
@@ -43,7 +56,7 @@ class Api(http.server.BaseHTTPRequestHandler):
             STATE["sessions"] += 1
             self.answer(201, json.dumps({"id": "1", "seconds": 3600}))
         else:
-            STATE["ready"] = self.path != "/down"
+            STATE.update(ready=self.path != "/down", broken=self.path == "/break")
             self.answer(200, "{}")
 
 

@@ -14,7 +14,8 @@ author: The nexod.infra maintainers (@nexod)
 description:
   - Requests every path of every URL until all answer with status 200 and the expected version, or the time is over.
     Then all faults are reported at once.
-  - Can send a number of requests afterwards, so that there is latency to judge.
+  - Can send a number of requests afterwards, so that there is latency to judge. Fails if more of them than
+    O(traffic_maximum_error_ratio) fail on any path.
   - Can keep a canary session. It signs in once, and expects to find the session at its next run.
   - In check mode no request is sent, because the API may not be deployed yet.
 options:
@@ -49,9 +50,18 @@ options:
   traffic_requests:
     description:
       - Requests to send to the first of O(urls) once all serve.
-      - None if this O(version) has been probed before, according to O(session_file).
     type: int
     default: 0
+  traffic_new_version_requests:
+    description:
+      - Requests to send instead of O(traffic_requests), if that is fewer, unless this O(version) has been probed before
+        according to O(session_file).
+    type: int
+    default: 0
+  traffic_maximum_error_ratio:
+    description: Fraction of the requests to each path that may fail. A status below 200 or from 400 on is a failure.
+    type: float
+    default: 0.0
   traffic_paths:
     description: Paths to request in turn.
     type: list
@@ -88,6 +98,10 @@ session:
   description: V(kept) if the session of an earlier run was found, V(new) if one was signed in, else V(none).
   returned: success
   type: str
+paths:
+  description: How often the traffic got each HTTP status, by path.
+  returned: success
+  type: dict
 answers:
   description: How often the traffic got each HTTP status; V(0) for no answer.
   returned: success
@@ -120,6 +134,8 @@ ARGUMENTS = {
     "version_paths": {"type": "list", "elements": "str", "default": []},
     "wait_seconds": {"type": "int", "default": 30},
     "traffic_requests": {"type": "int", "default": 0},
+    "traffic_new_version_requests": {"type": "int", "default": 0},
+    "traffic_maximum_error_ratio": {"type": "float", "default": 0.0},
     "traffic_paths": {"type": "list", "elements": "str", "default": ["/health"]},
     "traffic_concurrency": {"type": "int", "default": 4},
     "session_url": {"type": "str"},
@@ -133,7 +149,7 @@ def main() -> None:
         argument_spec=ARGUMENTS, required_by={"session_url": ["session_file"]}, supports_check_mode=True
     )
     if module.check_mode:
-        module.exit_json(changed=False, session="none", answers={}, requests=0, seconds=0.0)
+        module.exit_json(changed=False, session="none", answers={}, paths={}, requests=0, seconds=0.0)
     with edge(module, "probe the API at", ", ".join(module.params["urls"]), module.params["session_file"] or ""):
         module.exit_json(changed=False, **probe(module.params))
 

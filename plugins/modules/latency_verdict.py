@@ -48,6 +48,8 @@ options:
       - Source of each metric in O(targets), by its name.
       - Either C(histogram), the name of a histogram, with optional label C(matchers); or C(gauge), a PromQL expression
         in seconds.
+      - With a histogram, C(failures) names the counter of failed requests (C(counter), C(matchers) and C(failed), as in
+        O(errors)). They count as slow, however quickly they were answered.
     type: dict
     required: true
   window_seconds:
@@ -63,6 +65,48 @@ options:
     description: Number of requests of the first metric to wait for, as a scrape follows the requests it counts.
     type: int
     default: 0
+  errors:
+    description: Counters of requests whose failures must stay within O(maximum_error_ratio).
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      name:
+        description: What is counted, such as V(API).
+        type: str
+        required: true
+      counter:
+        description: Name of the counter.
+        type: str
+        required: true
+      matchers:
+        description: Label matchers of all its requests.
+        type: str
+        default: ""
+      failed:
+        description: Label matchers of the failed ones, such as V(status=~"5..").
+        type: str
+        required: true
+      by:
+        description: Label that tells kinds of failures apart in the message.
+        type: str
+        default: ""
+  maximum_error_ratio:
+    description: Fraction of the requests of each of O(errors) that may fail, from 0 to 1.
+    type: float
+    default: 0.01
+  serving_seconds:
+    description:
+      - Seconds since this release has been serving alone, if it has just been rolled out. O(errors) look back no
+        further, so that errors of the release before do not count against this one, nor than O(window_seconds).
+      - By default they look back O(error_window_seconds).
+    type: float
+  error_window_seconds:
+    description:
+      - Seconds that O(errors) look back without O(serving_seconds). Short, so that an outage that is over does not fail
+        a verification for long. At least twice the scrape interval.
+    type: int
+    default: 45
   conditions:
     description: Conditions that must not hold. Each query must return no series; each series it returns is a fault.
     type: list
@@ -90,6 +134,8 @@ EXAMPLES = r"""
       - {metric: api, quantile: 0.95, target_seconds: 0.3}
     sources:
       api: {histogram: http_request_duration_seconds, matchers: 'endpoint!="/slow"'}
+    errors:
+      - {name: API, counter: http_requests_total, failed: 'status=~"5.."', by: status}
     conditions:
       - {name: a scrape target is down, query: up == 0}
 """
@@ -104,8 +150,13 @@ rows:
   returned: success
   type: list
   elements: dict
+errors:
+  description: Each of O(errors) with its verdict, failed and counted requests, and a sentence (C(says)).
+  returned: success
+  type: list
+  elements: dict
 faults:
-  description: The series that the conditions still returned at the end; empty if there were none.
+  description: Errors above the limit, and the series that the conditions still returned at the end.
   returned: success
   type: list
   elements: str
@@ -123,6 +174,13 @@ TARGET = {
     "alert_seconds": {"type": "float"},
 }
 CONDITION = {"name": {"type": "str", "required": True}, "query": {"type": "str", "required": True}}
+ERROR = {
+    "name": {"type": "str", "required": True},
+    "counter": {"type": "str", "required": True},
+    "matchers": {"type": "str", "default": ""},
+    "failed": {"type": "str", "required": True},
+    "by": {"type": "str", "default": ""},
+}
 ARGUMENTS = {
     "url": {"type": "str", "default": "http://127.0.0.1:9090"},
     "targets": {"type": "list", "elements": "dict", "required": True, "options": TARGET},
@@ -130,6 +188,10 @@ ARGUMENTS = {
     "window_seconds": {"type": "int", "default": 300},
     "minimum_samples": {"type": "int"},
     "expect_samples": {"type": "int", "default": 0},
+    "errors": {"type": "list", "elements": "dict", "default": [], "options": ERROR},
+    "maximum_error_ratio": {"type": "float", "default": 0.01},
+    "serving_seconds": {"type": "float"},
+    "error_window_seconds": {"type": "int", "default": 45},
     "conditions": {"type": "list", "elements": "dict", "default": [], "options": CONDITION},
     "wait_seconds": {"type": "int", "default": 30},
 }
@@ -146,7 +208,7 @@ def main() -> None:
     asked = module.params
     if module.check_mode:
         # Check mode deploys nothing, so there is nothing to judge; Prometheus may not even be installed yet.
-        asked = {**asked, "conditions": [], "expect_samples": 0}
+        asked = {**asked, "conditions": [], "errors": [], "expect_samples": 0}
     with edge(module, "judge the latency by", asked["url"]):
         found = verdict(asked, no_answer if module.check_mode else prometheus(asked["url"]))
         module.exit_json(changed=False, **found)

@@ -71,14 +71,39 @@ def serving(parameters: Facts, asked: Ask = ask, pause: float = 1.0) -> None:
         time.sleep(pause)
 
 
-def traffic(url: str, paths: t.Sequence[str], requests: int, concurrency: int, asked: Ask = ask) -> dict[str, int]:
-    """Send `requests` requests over the `paths` in turn; how often each status came (`"0"`: no answer)."""
-    targets = [f"{url.rstrip('/')}{paths[number % len(paths)]}" for number in range(requests)]
-    counts: dict[str, int] = {}
+def traffic(
+    url: str, paths: t.Sequence[str], requests: int, concurrency: int, asked: Ask = ask
+) -> dict[str, dict[str, int]]:
+    """Send `requests` requests over the `paths` in turn; by path, how often each status came (`"0"`: no answer)."""
+    asks = [paths[number % len(paths)] for number in range(requests)]
+    counts: dict[str, dict[str, int]] = {}
     with concurrent.futures.ThreadPoolExecutor(max(1, concurrency)) as pool:
-        for answer in pool.map(asked, targets):
-            counts[str(answer.status)] = counts.get(str(answer.status), 0) + 1
+        answers = pool.map(asked, [f"{url.rstrip('/')}{path}" for path in asks])
+        for path, answer in zip(asks, answers, strict=True):
+            by_status = counts.setdefault(path, {})
+            by_status[str(answer.status)] = by_status.get(str(answer.status), 0) + 1
     return counts
+
+
+def failing(url: str, counts: t.Mapping[str, t.Mapping[str, int]], ratio: float) -> list[str]:
+    """The paths of which more than `ratio` of the requests were not answered with a status from 200 to 399."""
+    said = []
+    for path, statuses in counts.items():
+        bad = {status: number for status, number in statuses.items() if not 200 <= int(status) < 400}
+        failures, total = sum(bad.values()), sum(statuses.values())
+        if failures > ratio * total:
+            shown = ", ".join(f"{'no answer' if s == '0' else f'HTTP {s}'}: {n}" for s, n in sorted(bad.items()))
+            said.append(f"{url.rstrip('/')}{path}: {failures} of {total} requests failed ({shown})")
+    return said
+
+
+def totals(counts: t.Mapping[str, t.Mapping[str, int]]) -> dict[str, int]:
+    """How often each status came, whatever the path."""
+    found: dict[str, int] = {}
+    for statuses in counts.values():
+        for status, number in statuses.items():
+            found[status] = found.get(status, 0) + number
+    return found
 
 
 def remembered(path: Path, url: str, now: float) -> dict[str, t.Any]:
@@ -139,7 +164,7 @@ def canary(url: str, path: Path, email: str, version: str | None, asked: Ask = a
 
 
 def probe(parameters: Facts) -> dict[str, t.Any]:
-    """Everything the module returns: serving, then the canary, then traffic where this version was not probed yet."""
+    """Everything the module returns: serving, then the canary, then traffic, whose answers are judged each time."""
     begun = time.monotonic()
     serving(parameters)
     seconds = round(time.monotonic() - begun, 3)
@@ -147,7 +172,17 @@ def probe(parameters: Facts) -> dict[str, t.Any]:
     if parameters["session_url"]:
         file, email = Path(parameters["session_file"]), parameters["session_email"]
         session, known = canary(parameters["session_url"], file, email, parameters["version"])
-    requests = 0 if known else parameters["traffic_requests"]
-    paths, concurrency = parameters["traffic_paths"], parameters["traffic_concurrency"]
-    answers = traffic(parameters["urls"][0], paths, requests, concurrency)
-    return {"answers": answers, "requests": requests, "seconds": seconds, "session": session}
+    usual, at_first = parameters["traffic_requests"], parameters.get("traffic_new_version_requests") or 0
+    requests = usual if known else max(usual, at_first)
+    url, paths = parameters["urls"][0], parameters["traffic_paths"]
+    counts = traffic(url, paths, requests, parameters["traffic_concurrency"])
+    wrong = failing(url, counts, parameters.get("traffic_maximum_error_ratio", 0.0))
+    if wrong:
+        raise InfraError(
+            "verify the release at",
+            url,
+            "\n".join(f"- {line}" for line in wrong),
+            "Read the log of the API (journalctl -u UNIT) and of what it depends on, fix it, or roll back.",
+            faults=wrong,
+        )
+    return {"answers": totals(counts), "paths": counts, "requests": requests, "seconds": seconds, "session": session}

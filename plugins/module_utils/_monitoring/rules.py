@@ -125,10 +125,30 @@ def measured(rows: t.Iterable[Row], sources: t.Mapping[str, Row]) -> list[tuple[
 
 
 def within(source: Row, seconds: float, window: str = WINDOW) -> str:
-    """The fraction of requests that took at most `seconds`: exact, where an interpolated quantile is a guess."""
+    """The fraction of requests that took at most `seconds`: exact, where an interpolated quantile is a guess.
+
+    Where the source counts failures, each of them is taken off the fast requests: a quick error is no fast answer.
+    """
     name, matchers = source["histogram"], source.get("matchers", "")
-    fast = selector(matchers, f'le=~"{boundary(seconds)}"')
-    return f"sum(increase({name}_bucket{fast}[{window}])) / sum(increase({name}_count{selector(matchers)}[{window}]))"
+    bucket = selector(matchers, f'le=~"{boundary(seconds)}"')
+    fast = f"sum(increase({name}_bucket{bucket}[{window}]))"
+    if failures := source.get("failures"):
+        fast = f"clamp_min({fast} - (sum({failed(failures, window)}) or vector(0)), 0)"
+    return f"{fast} / sum(increase({name}_count{selector(matchers)}[{window}]))"
+
+
+def failed(failures: Row, window: str = WINDOW) -> str:
+    """The series of failed requests with their number in the window.
+
+    A series that is new in the window counts whole: `increase` takes the value that it began with for nothing.
+    """
+    series = failures["counter"] + selector(failures.get("matchers", ""), failures["failed"])
+    return f"(({series} unless {series} offset {window}) or increase({series}[{window}]))"
+
+
+def counted(failures: Row, window: str = WINDOW) -> str:
+    """How many requests, failed or not, the counter has seen in the window."""
+    return f"sum(increase({failures['counter']}{selector(failures.get('matchers', ''))}[{window}]))"
 
 
 def requests(source: Row, window: str = WINDOW) -> str:
@@ -364,16 +384,17 @@ def test_document(
         name = latency_alert(row, source, minimum)["alert"]
         slow = round(busy * max(row["quantile"] - 0.2, 0.05), 3)
         quiet = round(busy / 20, 3)
-        for summary, fast, total, fires in (
-            ("healthy", busy, busy, False),
-            ("breached", slow, busy, True),
-            ("too little traffic to judge", 0, quiet, False),
+        for summary, fast, total, fires, errors in (
+            ("healthy", busy, busy, False, 0),
+            ("breached", slow, busy, True, 0),
+            ("too little traffic to judge", 0, quiet, False, 0),
+            *([("answered quickly, with errors", busy, busy, True, busy - slow)] if source.get("failures") else []),
         ):
             checks = [
                 {
                     "eval_time": "10m",
                     "alertname": name,
-                    "exp_alerts": [expected(row, source, minimum, fast / total)] if fires else [],
+                    "exp_alerts": [expected(row, source, minimum, (fast - errors) / total)] if fires else [],
                 }
             ]
             if fires:
@@ -382,7 +403,7 @@ def test_document(
                 {
                     "name": f"{row['metric']} {percentile(row['quantile'])}: {summary}",
                     "interval": "1m",
-                    "input_series": input_series(row, source, fast, total),
+                    "input_series": input_series(row, source, fast, total, errors),
                     "alert_rule_test": checks,
                 }
             )
@@ -402,11 +423,25 @@ def expected(row: Row, source: Row, minimum: int, fraction: float) -> Document:
     return {"exp_labels": dict(alert["labels"]), "exp_annotations": annotations}
 
 
-def input_series(row: Row, source: Row, fast: float, total: float) -> list[Document]:
-    """A histogram that grows by `total` a minute, `fast` of them within the row's alert threshold."""
+def input_series(row: Row, source: Row, fast: float, total: float, errors: float = 0) -> list[Document]:
+    """A histogram that grows by `total` a minute, `fast` within the row's alert threshold; `errors` requests fail."""
     name, labels = source["histogram"], labels_of(source.get("matchers", ""))
     edge = selector(labels, f'le="{number(row["alert_seconds"])}"')
     return [
         {"series": f"{name}_bucket{edge}", "values": f"0+{number(fast)}x20"},
         {"series": f"{name}_count{selector(labels)}", "values": f"0+{number(total)}x20"},
+        *([failed_series(source["failures"], errors)] if errors else []),
     ]
+
+
+def failed_series(failures: Row, errors: float) -> Document:
+    """A counter of failed requests that grows by `errors` a minute."""
+    labels = ", ".join(filter(None, (labels_of(failures.get("matchers", "")), example_of(failures["failed"]))))
+    return {"series": failures["counter"] + selector(labels), "values": f"0+{number(errors)}x20"}
+
+
+def example_of(matchers: str) -> str:
+    """Labels that such matchers select: of a regular expression of digits and dots, 0 for each dot."""
+    return ", ".join(
+        part.strip().replace("=~", "=").replace(".", "0") for part in matchers.split(",") if "!" not in part
+    )

@@ -23,6 +23,8 @@ Query = t.Callable[[str], list[Series]]
 MET, MISSED, UNKNOWN = "met", "missed", "not enough data"
 # Probes, not requests: a handful says as much of a page as it ever will.
 GAUGE_SAMPLES = 5
+# Seconds below which a window may hold a single scrape, and so no increase.
+SHORTEST_WINDOW = 30
 
 
 @dataclasses.dataclass(frozen=True)
@@ -98,6 +100,33 @@ def faults(conditions: t.Sequence[Facts], query: Query) -> list[str]:
     return [describe(row["name"], labels) for row in conditions for labels, _value in query(row["query"])]
 
 
+def error_window(usual: int, longest: int, since: float | None) -> int:
+    """Seconds that error fractions look back: to the moment from which this release serves alone, or the `usual`."""
+    return usual if since is None else round(min(longest, max(SHORTEST_WINDOW, since)))
+
+
+def error_row(source: Facts, ratio: float, window: int, query: Query) -> dict[str, t.Any]:
+    """The verdict on the failed requests of one counter; `fault` is set where there are too many."""
+    total = first(query(_monitoring.counted(source, f"{window}s")))
+    by = source.get("by", "")
+    found = query(f"sum by ({by}) ({_monitoring.failed(source, f'{window}s')})") if total else []
+    parts = {labels.get(by, ""): value for labels, value in found if value > 0 and not math.isnan(value)}
+    # What has failed was answered too, even where the total was scraped a moment earlier.
+    failures, seen = sum(parts.values()), max(total or 0.0, sum(parts.values()))
+    row = {"name": source["name"], "failed": round(failures), "samples": round(seen), "fault": ""}
+    if not seen:
+        return {**row, "verdict": UNKNOWN, "says": f"{source['name']}: {UNKNOWN} (no request in {window} s)"}
+    shown = ", ".join(f"{by} {key}: {value:.0f}" for key, value in sorted(parts.items()) if by)
+    says = f"{failures / seen:.2%} of {seen:.0f} requests in {window} s failed{f' ({shown})' if shown else ''}"
+    bad = failures / seen > ratio
+    return {
+        **row,
+        "verdict": MISSED if bad else MET,
+        "says": f"{source['name']}: {says}",
+        "fault": f"{source['name']}: {says}, at most {ratio:.2%} may" if bad else "",
+    }
+
+
 def prometheus(url: str, timeout: float = 10) -> Query:
     """A function that asks the Prometheus at `url` one instant query."""
 
@@ -148,14 +177,21 @@ def settle(seen: t.Callable[[], bool], seconds: float, pause: float = 2.0) -> bo
 
 
 def verdict(parameters: Facts, query: Query) -> dict[str, t.Any]:
-    """Everything the module returns: faults of the moment, each row, and the verdict over all."""
-    window = f"{parameters['window_seconds']}s"
+    """Everything the module returns: faults of the moment, each row, failed requests, and the verdict over all."""
+    window, begun = f"{parameters['window_seconds']}s", time.monotonic()
     targets, sources = parameters["targets"], parameters["sources"]
     counted = next((sources[row["metric"]] for row in targets if sources.get(row["metric"], {}).get("histogram")), None)
     wrong: list[str] = []
+    errors: list[dict[str, t.Any]] = []
 
     def settled() -> bool:
-        wrong[:] = faults(parameters["conditions"], query)
+        since = parameters.get("serving_seconds")
+        # Errors from before leave the window while this waits.
+        since = None if since is None else since + time.monotonic() - begun
+        back = error_window(parameters.get("error_window_seconds", 45), parameters["window_seconds"], since)
+        ratio = parameters.get("maximum_error_ratio", 1.0)
+        errors[:] = [error_row(source, ratio, back, query) for source in parameters.get("errors", ())]
+        wrong[:] = [*(row["fault"] for row in errors if row["fault"]), *faults(parameters["conditions"], query)]
         expected = parameters["expect_samples"] if counted else 0
         enough = not expected or (first(query(_monitoring.requests(counted or {}, window))) or 0) >= expected
         return not wrong and enough
@@ -164,6 +200,7 @@ def verdict(parameters: Facts, query: Query) -> dict[str, t.Any]:
     found = rows(targets, sources, query, window, parameters["minimum_samples"])
     return {
         "faults": wrong,
+        "errors": [{key: value for key, value in row.items() if key != "fault"} for row in errors],
         "rows": [dataclasses.asdict(row) for row in found],
-        "verdict": overall([row.verdict for row in found]),
+        "verdict": overall([*(row.verdict for row in found), *(row["verdict"] for row in errors)]),
     }

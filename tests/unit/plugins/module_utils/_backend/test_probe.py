@@ -8,12 +8,15 @@ from pathlib import Path
 
 import pytest
 
+from ansible_collections.nexod.infra.plugins.module_utils._backend import probe as _probe
 from ansible_collections.nexod.infra.plugins.module_utils._backend.probe import (
     canary,
+    failing,
     fault_of,
     faults,
     remembered,
     serving,
+    totals,
     traffic,
 )
 from ansible_collections.nexod.infra.plugins.module_utils._core.errors import InfraError
@@ -93,8 +96,55 @@ def test_traffic_counts_each_status() -> None:
     counts = traffic(
         "http://e/", ["/a", "/b"], 5, 2, asked=lambda url: seen.append(url) or answer(200 if url.endswith("a") else 0)
     )
-    assert counts == {"200": 3, "0": 2}
+    assert counts == {"/a": {"200": 3}, "/b": {"0": 2}}
+    assert totals(counts) == {"200": 3, "0": 2}
     assert sorted(set(seen)) == ["http://e/a", "http://e/b"]
+
+
+@pytest.mark.parametrize(
+    ("statuses", "ratio", "said"),
+    [
+        pytest.param({"200": 60}, 0.01, "", id="all answered"),
+        pytest.param({"204": 30, "302": 30}, 0.0, "", id="redirects are answers"),
+        pytest.param({"200": 99, "500": 1}, 0.01, "", id="as many as may fail"),
+        pytest.param({"200": 98, "500": 2}, 0.01, "2 of 100 requests failed (HTTP 500: 2)", id="one more"),
+        pytest.param({"500": 659, "200": 1}, 0.01, "659 of 660 requests failed (HTTP 500: 659)", id="an outage"),
+        pytest.param({"200": 9, "0": 1}, 0.01, "1 of 10 requests failed (no answer: 1)", id="no answer"),
+        pytest.param({"404": 5}, 0.01, "5 of 5 requests failed (HTTP 404: 5)", id="not there"),
+    ],
+)
+def test_traffic_that_fails(statuses: dict[str, int], ratio: float, said: str) -> None:
+    found = failing("http://e/", {"/good": {"200": 1000}, "/tasks": statuses}, ratio)
+    assert found == ([f"http://e/tasks: {said}"] if said else [])
+
+
+@pytest.mark.parametrize(
+    ("known", "at_first", "sent"),
+    [(False, 700, 700), (True, 700, 60), (False, 0, 60), (False, 5, 60)],
+)
+def test_traffic_is_sent_and_judged_each_time(
+    monkeypatch: pytest.MonkeyPatch, known: bool, at_first: int, sent: int
+) -> None:
+    monkeypatch.setattr(_probe, "serving", lambda parameters: None)
+    monkeypatch.setattr(_probe, "canary", lambda *given: ("kept", known))
+    status = "200"
+    monkeypatch.setattr(_probe, "traffic", lambda url, paths, requests, concurrency: {paths[0]: {status: requests}})
+    parameters = {
+        "urls": ["http://e"],
+        "version": "1",
+        "session_url": "http://e/s",
+        "session_file": "f",
+        "session_email": "",
+        "traffic_requests": 60,
+        "traffic_new_version_requests": at_first,
+        "traffic_paths": ["/a"],
+        "traffic_concurrency": 2,
+        "traffic_maximum_error_ratio": 0.01,
+    }
+    assert _probe.probe(parameters)["requests"] == sent
+    status = "500"
+    with pytest.raises(InfraError, match=f"http://e/a: {sent} of {sent} requests failed"):
+        _probe.probe(parameters)
 
 
 def test_a_canary_is_signed_in_then_kept(tmp_path: Path) -> None:

@@ -149,6 +149,18 @@ def test_the_rules_tests_cover_each_histogram_row() -> None:
     ]
 
 
+def test_quick_errors_are_not_fast_requests() -> None:
+    failures = {"counter": "http_requests_total", "matchers": 'job="api"', "failed": 'status=~"5.."'}
+    source = {**SOURCES["api"], "failures": failures}
+    expression = monitoring.within(source, 0.5)
+    assert 'increase(http_requests_total{job="api", status=~"5.."}[5m])' in expression
+    assert expression.startswith("clamp_min(sum(increase(")
+    tests = monitoring.test_document([API], {"api": source}, 100, "x.yml")["tests"]
+    case = next(case for case in tests if case["name"] == "api p99: answered quickly, with errors")
+    assert case["input_series"][-1]["series"] == 'http_requests_total{job="api", status="500"}'
+    assert case["alert_rule_test"][0]["exp_alerts"]
+
+
 def test_dashboard_follows_the_linters_rules() -> None:
     board = boards.dashboard([API, TTFB], SOURCES, "uid", "title")
     panels = [panel for panel in board["panels"] if panel["type"] != "row"]

@@ -87,6 +87,69 @@ def test_faults_name_condition_and_labels() -> None:
     ]
 
 
+ERRORS = {"name": "API", "counter": "http_requests_total", "matchers": "", "failed": 'status=~"5.."', "by": "status"}
+
+
+@pytest.mark.parametrize(
+    ("total", "failed", "word", "says"),
+    [
+        pytest.param(660, {}, MET, "API: 0.00% of 660 requests in 60 s failed", id="none"),
+        pytest.param(660, {"503": 6}, MET, "API: 0.91% of 660 requests in 60 s failed (status 503: 6)", id="few"),
+        pytest.param(
+            660,
+            {"500": 600, "503": 59},
+            MISSED,
+            "API: 99.85% of 660 requests in 60 s failed (status 500: 600, status 503: 59)",
+            id="an outage",
+        ),
+        pytest.param(0, {}, UNKNOWN, "API: not enough data (no request in 60 s)", id="no traffic"),
+        pytest.param(None, {}, UNKNOWN, "API: not enough data (no request in 60 s)", id="nothing counts"),
+        pytest.param(2, {"500": 3}, MISSED, "API: 100.00% of 3 requests in 60 s failed (status 500: 3)", id="new"),
+    ],
+)
+def test_error_row(total: float | None, failed: dict[str, float], word: str, says: str) -> None:
+    def query(expression: str) -> list[tuple[dict[str, str], float]]:
+        if expression.startswith("sum by (status)"):
+            return [({"status": status}, value) for status, value in failed.items()]
+        return [] if total is None else [({}, total)]
+
+    row = _verdict.error_row(ERRORS, 0.01, 60, query)
+    assert (row["verdict"], row["says"]) == (word, says)
+    assert row["fault"] == (f"{says}, at most 1.00% may" if word == MISSED else "")
+
+
+@pytest.mark.parametrize(
+    ("since", "window"),
+    [
+        pytest.param(None, 45, id="nothing was replaced"),
+        pytest.param(2.0, 30, id="just now"),
+        pytest.param(90.4, 90, id="a while ago"),
+        pytest.param(9000.0, 300, id="long ago"),
+    ],
+)
+def test_errors_count_since_the_release_serves(since: float | None, window: int) -> None:
+    assert _verdict.error_window(45, 300, since) == window
+
+
+def test_errors_fail_the_verdict(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_verdict.time, "sleep", lambda seconds: None)
+    parameters = {
+        "conditions": [],
+        "errors": [ERRORS],
+        "maximum_error_ratio": 0.01,
+        "serving_seconds": None,
+        "expect_samples": 0,
+        "minimum_samples": None,
+        "sources": {},
+        "targets": [],
+        "wait_seconds": 0,
+        "window_seconds": 300,
+    }
+    found = verdict(parameters, lambda expression: [({"status": "500"}, 10.0)])
+    assert (found["verdict"], len(found["faults"]), found["errors"][0]["failed"]) == (MISSED, 1, 10)
+    assert "fault" not in found["errors"][0]
+
+
 def test_verdict_waits_for_faults_to_pass(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_verdict.time, "sleep", lambda seconds: None)
     answers = iter([[({"job": "api"}, 0.0)], []])

@@ -1,0 +1,47 @@
+"""Outages that a health check does not show: verify looks for them each time, and names what is wrong."""
+
+from __future__ import annotations
+
+import pytest
+
+from ansible_collections.nexod.infra.tests.lab.support import get, on, run
+
+VERIFY = (".venv/bin/ansible-playbook", "-i", "inventories/lab", "playbooks/stages/verify.yml")
+PSQL = "cd / && runuser -u postgres -- psql -q app -c"
+ONLY = ("-e", '{"verify_latency_targets": []}')
+
+
+@pytest.mark.parametrize(
+    ("host", "breaks", "repairs", "says"),
+    [
+        pytest.param(
+            "db-2",
+            "systemctl stop postgresql@15-main",
+            "systemctl start postgresql@15-main",
+            "PostgreSQL does not answer its exporter: instance=db-2",
+            id="a replica is dead",
+        ),
+        pytest.param(
+            "db-1",
+            f"{PSQL} 'ALTER TABLE tasks RENAME TO tasks_away'",
+            f"{PSQL} 'ALTER TABLE tasks_away RENAME TO tasks'",
+            "requests failed (HTTP 500",
+            id="the API answers with errors",
+        ),
+    ],
+)
+def test_an_outage_is_seen(standing, host: str, breaks: str, repairs: str, says: str) -> None:
+    on(host, breaks)
+    try:
+        assert get("/ready")["status"] == "ready"
+        done = run(*VERIFY, *ONLY, report="verify", quiet=True)
+    finally:
+        on(host, repairs)
+    assert done.rc != 0
+    assert any(says in failure["message"] for failure in done.report["failures"]), done.said[-3000:]
+
+
+def test_what_is_repaired_is_good_again(standing) -> None:
+    done = run(*VERIFY, *ONLY, "-e", "verify_wait_seconds=60", report="verify", quiet=True)
+    assert done.rc == 0, done.said[-3000:]
+    assert {row["verdict"] for row in done.report["verdict"]["errors"]} <= {"met", "not enough data"}
