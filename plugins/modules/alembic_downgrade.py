@@ -99,6 +99,13 @@ sql:
   description: The SQL of each step, by the identifier of its revision.
   returned: in check mode
   type: dict
+lint:
+  description:
+    - What in the downgrade would block or break running code, or lose data, as in M(nexod.infra.alembic_upgrade). It
+      does not stop the run. What is not harmless is a warning too.
+  returned: in check mode
+  type: list
+  elements: dict
 failure:
   description: C(revision), C(statement), C(sqlstate), C(blockers), and in C(next) what to do.
   returned: when a step failed

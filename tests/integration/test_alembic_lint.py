@@ -321,3 +321,15 @@ def test_an_engine_whose_caller_was_killed_while_it_waits_ends_and_runs_nothing(
     os.waitpid(child, 0)
     wait_for(project, engines.format("= 0"))
     assert project.rows("SELECT to_regclass('things')") == [(None,)]
+
+
+def test_the_plan_of_a_downgrade_shows_what_it_would_lose_and_block(project: Project) -> None:
+    project.revise(FIRST, "    op.execute('ALTER TABLE things ADD COLUMN more text')")
+    project.undo("0002", "    op.drop_column('things', 'more')\n    op.create_index('ix', 'things', ['name'])")
+    project.upgrade()
+    project.rows(FILL.format(table="things (id, name)", rows=30_000) + "; ANALYZE things")
+    plan = project.downgrade("0001", check=True)
+    found = [(one["rule"], one["level"]) for one in plan.facts["lint"]]
+    assert found == [("ban-drop-column", "error"), ("require-concurrent-index-creation", "error")]
+    assert "Check that nobody needs the data any more" in " ".join(plan.warnings)
+    assert project.recorded() == ["0002"]

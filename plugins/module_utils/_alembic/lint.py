@@ -413,6 +413,26 @@ def lint(
     return {**found, "warnings": warnings + lint_warnings(verdict, ran=bool(sql))}
 
 
+def lint_downgrade(facts: Facts, small: int = 10000) -> tuple[list[dict[str, t.Any]], list[str]]:
+    """The findings on a planned downgrade, and as warnings those that are not harmless. By the lint's own rules: the
+    hosts that downgrade have no squawk.
+    """
+    given = facts_for_lint(facts)
+    verdict = judge(
+        given["sql"],
+        [],
+        given["tables"],
+        contracts=(),
+        small=small,
+        waivers=[],
+        incomplete=given["not_rendered"],
+    )
+    for one in verdict.findings:
+        if RULES[one["rule"]].harm == "breaks":
+            one["next_step"] = "Check that nobody needs the data any more, and that no running release uses it."
+    return verdict.findings, lint_warnings(verdict, ran=True)
+
+
 def facts_for_lint(result: Facts) -> dict[str, t.Any]:
     """What the lint needs of a plan's result."""
     return {

@@ -18,6 +18,7 @@ from ansible_collections.nexod.infra.plugins.module_utils._alembic.answers impor
     outcome,
 )
 from ansible_collections.nexod.infra.plugins.module_utils._alembic.archive import history
+from ansible_collections.nexod.infra.plugins.module_utils._alembic.lint import lint_downgrade
 from ansible_collections.nexod.infra.plugins.module_utils._alembic.metrics import write_metrics
 from ansible_collections.nexod.infra.plugins.module_utils._alembic.request import (
     LONG_LOCK_SECONDS,
@@ -77,7 +78,11 @@ def downgrade(parameters: Facts, *, check: bool, folder: str | None = None) -> O
             "a downgrade can delete what users have written since",
             "Check in check mode what it would do, then set `confirm: true`.",
         )
-    return run_command("downgrade", parameters, check=check, folder=folder, render=check)
+    result = run_command("downgrade", parameters, check=check, folder=folder, render=check)
+    if not check or not result.inspected:
+        return result
+    findings, warnings = lint_downgrade(result.facts)
+    return dataclasses.replace(result, facts={**result.facts, "lint": findings}, warnings=(*result.warnings, *warnings))
 
 
 def stamp(parameters: Facts, *, check: bool, folder: str | None = None) -> Outcome:
