@@ -20,6 +20,12 @@ def test_prefix(key: bytes, prefixes: list[bytes], found: bytes | None) -> None:
     assert info.prefix_of(key, prefixes) == found
 
 
+@pytest.mark.parametrize("prefix", ["api:*", "a?", "\ud800"])
+def test_a_prefix_that_could_match_nothing_is_refused(prefix: str) -> None:
+    with pytest.raises(InfraError):
+        info.Inventory([prefix], largest=0)
+
+
 def test_a_key_is_shown_on_one_line() -> None:
     assert info.shown(b"a\nb\xff \x1b[0m") == "a\\nb\\xff \\x1b[0m"
 
