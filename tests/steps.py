@@ -32,6 +32,7 @@ PARALLEL_SCENARIOS = 2
 # Started first, so that none of them runs alone at the end.
 LONGEST_SCENARIOS = ("postgresql", "backend", "redis", "exporters")
 TALKS = threading.Lock()
+INSTALLS = threading.Lock()
 
 
 @dataclasses.dataclass
@@ -156,7 +157,7 @@ def pytest(label: str, *arguments: str, limit: float = 1800, each: float = 300) 
 
 
 def lint() -> Count:
-    """Each of them keeps one core busy, so two at a time."""
+    """Each of them keeps one core busy, and the integration tests run meanwhile."""
     tools: list[tuple[str, list[str | Path], str]] = [
         ("ansible-lint", [BIN / "ansible-lint", "--offline", "--nocolor"], r"in [1-9]\d* files processed"),
         ("mypy", [BIN / "mypy", "--cache-dir", ROOT / ".cache" / "mypy"], r"in \d+ source files"),
@@ -166,8 +167,7 @@ def lint() -> Count:
         ("READMEs", [BIN / "python", "tools/readmes.py", "--check"], ""),
         ("changelog", [BIN / "antsibull-changelog", "lint"], ""),
     ]
-    with concurrent.futures.ThreadPoolExecutor(2) as pool:
-        return sum(pool.map(lambda tool: check(*tool), tools), Count())
+    return sum((check(*tool) for tool in tools), Count())
 
 
 def sanity() -> Count:
@@ -189,6 +189,11 @@ def unit() -> Count:
 
 def install(programs: Mapping[str, str]) -> None:
     """Install missing packages without starting their services: the tests start servers of their own."""
+    with INSTALLS:
+        install_missing(programs)
+
+
+def install_missing(programs: Mapping[str, str]) -> None:
     missing = [package for program, package in programs.items() if not shutil.which(program)]
     if not missing:
         return
@@ -263,7 +268,6 @@ def archive() -> Count:
     return pytest("archive", "tests/archive")
 
 
-# Quick ones first. The archive step deploys to the lab that the lab step leaves running.
 STEPS: dict[str, Callable[[], Count]] = {
     "lint": lint,
     "sanity": sanity,
@@ -275,26 +279,43 @@ STEPS: dict[str, Callable[[], Count]] = {
     "lab": lab,
     "archive": archive,
 }
+# Lists of steps that run at the same time, one after another in each: those of the first two keep one core busy each.
+# Those after them use all cores themselves. The archive step deploys to the lab's network, so it runs alone.
+LANES: list[list[list[str]]] = [
+    [["lint", "sanity", "app"], ["integration", "browser"]],
+    [["unit"]],
+    [["molecule"]],
+    [["lab"]],
+    [["archive"]],
+]
+
+
+def step(name: str) -> tuple[str, Count]:
+    """Run a step; returns its line for the table of times, and what it found."""
+    say(f"== {name}")
+    begun = time.monotonic()
+    count = STEPS[name]()
+    if count.passed + count.failed == 0:
+        count = Count(failed=1, names=[f"{name} tested nothing"])
+    seconds = time.monotonic() - begun
+    say(f"== {name}: {count} in {seconds:.1f} s\n")
+    return f"  {name:<14}{seconds:8.1f} s   {count}", count
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="tests/run", description="Runs all tests, or the steps named.")
     parser.add_argument("steps", nargs="*", metavar="STEP", help=f"one of: {', '.join(STEPS)}; default: all")
     wanted = parser.parse_args().steps or list(STEPS)
-    if unknown := [step for step in wanted if step not in STEPS]:
+    if unknown := [name for name in wanted if name not in STEPS]:
         parser.error(f"unknown step {', '.join(unknown)}; there are: {', '.join(STEPS)}")
-    total, times = Count(), []
-    for number, step in enumerate(wanted, 1):
-        say(f"== {step} ({number} of {len(wanted)})")
-        begun = time.monotonic()
-        count = STEPS[step]()
-        if count.passed + count.failed == 0:
-            count = Count(failed=1, names=[f"{step} tested nothing"])
-        seconds = time.monotonic() - begun
-        times.append(f"  {step:<14}{seconds:8.1f} s   {count}")
-        say(f"== {step}: {count} in {seconds:.1f} s\n")
-        total += count
-    say("\n".join(["times:", *times]))
+    begun, found = time.monotonic(), []
+    for lanes in LANES:
+        chosen = [[name for name in lane if name in wanted] for lane in lanes]
+        with concurrent.futures.ThreadPoolExecutor(len(lanes)) as pool:
+            for lane in pool.map(lambda names: [step(name) for name in names], chosen):
+                found += lane
+    total = sum((count for _line, count in found), Count())
+    say("\n".join(["times:", *(line for line, _count in found), f"  {'all':<14}{time.monotonic() - begun:8.1f} s"]))
     for name in total.names:
         say(f"FAILED {name}")
     say(f"{total.passed} passed, {total.failed} failed" + (f", {total.skipped} skipped" if total.skipped else ""))
