@@ -23,6 +23,8 @@ CANARIES = {
     "alertmanager_pagerduty_routing_key": "canary-pagerduty-4Tz9wR",
 }
 
+PLANTED: list[str] = []
+
 
 def needles() -> list[str]:
     """Every secret, and the forms that it takes in URLs and headers."""
@@ -81,6 +83,11 @@ def everything_readable(host: str, wanted: list[str]) -> str:
     "ci", [pytest.param("true", id="with CI=true"), pytest.param("", id="without", marks=pytest.mark.long)]
 )
 def test_no_secret_is_seen(standing, tmp_path: Path, ci: str) -> None:
+    if PLANTED:
+        # By itself: the deploy of a round before has the canaries in place already.
+        back = run(*DEPLOY, quiet=True)
+        assert back.rc == 0, back.said[-3000:]
+    PLANTED.append(ci)
     given = tmp_path / "canaries.json"
     given.write_text(json.dumps(CANARIES))
     given.chmod(0o600)
@@ -108,8 +115,6 @@ def test_no_secret_is_seen(standing, tmp_path: Path, ci: str) -> None:
         journal = on(host, f"journalctl --no-pager -o export --since '{begun}' | tr -d '\\000'")
         assert found_in(journal, wanted) == [], host
         assert everything_readable(host, wanted).split() == [], host
-    back = run(*DEPLOY, quiet=True)
-    assert back.rc == 0, back.said[-3000:]
 
 
 def test_the_search_finds_what_is_there(standing, tmp_path: Path) -> None:
