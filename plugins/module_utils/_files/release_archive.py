@@ -316,7 +316,7 @@ def pip_wheel(folder: pathlib.Path) -> pathlib.Path:
 
     Packed again from the installed files, so that it needs no index and the same pip gives the same bytes.
     """
-    import importlib.metadata  # noqa: PLC0415 - only where the requirements bring no pip
+    import importlib.metadata  # noqa: PLC0415 - only where the requirements contain no pip
 
     try:
         found = importlib.metadata.distribution("pip")
