@@ -18,8 +18,8 @@ description:
     of the services on all other hosts. A change on the controller or by delegation discards everything, as does a new
     run.
   - Tasks in check mode change nothing and discard nothing.
-  - When a run starts, the callback also loads the plugins that most tasks use. The workers, which are forks of that
-    process, need not load them again.
+  - Before the first play on other hosts than the controller, the callback also loads the plugins that most tasks use.
+    The workers, which are forks of that process, need not load them again.
   - Without this callback, every task checks its host itself. The results are the same.
 requirements:
   - Enabled by C(callbacks_enabled) in the configuration.
@@ -42,10 +42,16 @@ class CallbackModule(CallbackBase):
     CALLBACK_TYPE = "aggregate"
     CALLBACK_NAME = "nexod.infra.survey"
     CALLBACK_NEEDS_ENABLED = True
+    _loaded = False
 
     def v2_playbook_on_start(self, playbook: t.Any) -> None:
         KEPT.clear()
-        preload()
+
+    def v2_playbook_on_play_start(self, play: t.Any) -> None:
+        # A play on the controller alone has too few tasks to be worth it.
+        if not self._loaded and list(play.hosts) != ["localhost"]:
+            preload()
+            self._loaded = True
 
     def v2_runner_on_ok(self, result: t.Any) -> None:
         packed = result.result.get("survey")
