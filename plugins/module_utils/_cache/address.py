@@ -70,7 +70,7 @@ HOST = re.compile(NAME)
 ADDRESS = re.compile(rf"(?:(?P<host>{NAME})|\[(?P<six>[0-9A-Fa-f:.]+)\])(?::(?P<port>[0-9]{{1,5}}))?")
 URL = re.compile(
     r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*)://"
-    r"(?:(?P<username>[^:@/?#]*)(?::(?P<password>[^@/?#]*))?@)?"
+    r"(?:(?P<username>[^:@/?#\[\]]*)(?::(?P<password>[^@/?#\[\]]*))?@)?"
     r"(?P<address>[^@/?#]*)(?P<path>/[^@?#]*)?(?:\?(?P<query>[^@#]*))?"
 )
 TLS_SCHEMES, PLAIN_SCHEMES, SOCKET_SCHEMES = ("rediss", "valkeys"), ("redis", "valkey"), ("unix", "redis+socket")
@@ -248,6 +248,11 @@ def _why_no_url(url: str) -> tuple[str, str]:
         return (
             "its user or password contains one of the characters @ / ? # unencoded",
             "Encode them (@ as %40, / as %2F, ? as %3F, # as %23), or set username and password instead.",
+        )
+    if set(user_info) & set("[]"):
+        return (
+            "its user or password contains one of the characters [ ] unencoded",
+            "Encode them ([ as %5B, ] as %5D), or set username and password instead.",
         )
     if "#" in url:
         return "the URL contains a #", "If it belongs to the password, write %23, or set password instead."
