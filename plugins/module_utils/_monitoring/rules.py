@@ -200,14 +200,25 @@ def bucket_alert(row: Row, source: Row) -> Document:
     }
 
 
+# What has never answered is reported only after this time: rules and targets are in place before the first deploy has
+# come to what they probe.
+GRACE = "30m"
+
+
+def known(metric: str, labels: str = "") -> str:
+    """The series of `metric` that were 1 within the grace period, or that were there before it."""
+    series = metric + selector(labels)
+    return f"(max_over_time({series}[{GRACE}]) == 1 or {series} offset {GRACE})"
+
+
 def availability_group() -> Document:
-    """Alerts that need no table: somebody is not there."""
+    """Alerts that need no table: somebody is not there who was, or who never came."""
     return {
         "name": "availability",
         "rules": [
             {
                 "alert": "TargetDown",
-                "expr": "up == 0",
+                "expr": f"up == 0 and {known('up')}",
                 "for": "1m",
                 "labels": {"severity": "warning"},
                 "annotations": {
@@ -217,7 +228,7 @@ def availability_group() -> Document:
             },
             {
                 "alert": "ProbeFailed",
-                "expr": "probe_success == 0",
+                "expr": f"probe_success == 0 and {known('probe_success')}",
                 "for": "1m",
                 "labels": {"severity": "page"},
                 "annotations": {
@@ -227,7 +238,10 @@ def availability_group() -> Document:
             },
             {
                 "alert": "ApiDown",
-                "expr": 'count(up{job="api"}) unless count(up{job="api"} == 1)',
+                "expr": (
+                    'count(up{job="api"}) unless count(up{job="api"} == 1)\n'
+                    f"""and count({known("up", 'job="api"')})"""
+                ),
                 "for": "1m",
                 "labels": {"severity": "page"},
                 "annotations": {
@@ -237,6 +251,42 @@ def availability_group() -> Document:
             },
         ],
     }
+
+
+def availability_cases() -> list[Document]:
+    """Promtool's tests of them: a target that was there, one that is new, and one that never came."""
+    api, probe = '{job="api", instance="api-1"}', '{job="api_ready", instance="http://e/ready"}'
+    rules = {rule["alert"]: rule for rule in availability_group()["rules"]}
+    alerts: list[tuple[str, str, dict[str, str]]] = [
+        ("TargetDown", f"up{api}", {"job": "api", "instance": "api-1"}),
+        ("ProbeFailed", f"probe_success{probe}", {"job": "api_ready", "instance": "http://e/ready"}),
+        ("ApiDown", f"up{api}", {}),
+    ]
+    cases = []
+    for alert, series, labels in alerts:
+        annotations = {
+            key: text.replace("{{ $labels.job }}", labels.get("job", "")).replace(
+                "{{ $labels.instance }}", labels.get("instance", "")
+            )
+            for key, text in rules[alert]["annotations"].items()
+        }
+        fired = {"exp_labels": {**rules[alert]["labels"], **labels}, "exp_annotations": annotations}
+        for name, values, at, fires in (
+            ("was there", "1x5 0x60", "10m", True),
+            ("still away after the grace period", "1x5 0x90", "80m", True),
+            ("answers", "1x20", "10m", False),
+            ("is new and not there yet", "0x60", "10m", False),
+            ("never came", "0x60", "35m", True),
+        ):
+            cases.append(
+                {
+                    "name": f"{alert}: {name}",
+                    "interval": "1m",
+                    "input_series": [{"series": series, "values": values}],
+                    "alert_rule_test": [{"eval_time": at, "alertname": alert, "exp_alerts": [fired] if fires else []}],
+                }
+            )
+    return cases
 
 
 # What the role migration_runner's command and daily check tell: alert, expression, summary, what to do.
@@ -407,7 +457,7 @@ def test_document(
                     "alert_rule_test": checks,
                 }
             )
-    cases += migration_cases() if choice.builtin else []
+    cases += [*availability_cases(), *migration_cases()] if choice.builtin else []
     # The checks of one case all ask for the same alert.
     chosen = [case for case in cases if case["alert_rule_test"][0]["alertname"] not in choice.disabled]
     return {"rule_files": [rule_file], "evaluation_interval": "1m", "tests": chosen}
