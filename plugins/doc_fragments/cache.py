@@ -16,8 +16,8 @@ options:
     description:
       - The server's address as V(redis://user@host:6379/0), V(rediss://) for TLS, or V(unix:///run/redis.sock). The
         parameters V(db), V(ssl_ca_certs), V(ssl_certfile) and V(ssl_keyfile) are understood.
-      - Any other parameter, and a part that contradicts another one or an option, is an error. Characters with a
-        meaning in URLs (C(@ / ? # %)) must be percent-encoded in the user and password.
+      - Any other parameter, and a part that contradicts another one or an option, is an error. The characters
+        V(@), V(/), V(?), V(#), V(%) and brackets must be percent-encoded in the user and password.
       - Set the password in O(password) rather than in the URL. A password in the URL is hidden in all output, and the
         URL with it.
     type: str

@@ -16,7 +16,6 @@ import psycopg2
 import pytest
 
 from ansible_collections.nexod.infra.plugins.module_utils._alembic.effects import BLOCKING, effects_of
-from ansible_collections.nexod.infra.plugins.module_utils._alembic.engine.session import Session
 from ansible_collections.nexod.infra.plugins.module_utils._alembic.engine.tables import tables_of
 from ansible_collections.nexod.infra.plugins.module_utils._alembic.lint import judge
 
@@ -251,7 +250,8 @@ class Server:
 
     def tables(self, statement: str) -> dict[str, t.Any]:
         self.connection.rollback()
-        return tables_of(t.cast("Session", _session(Admin(self.cursor))), [{"sql": statement}])
+        session: t.Any = _session(Admin(self.cursor))
+        return tables_of(session, [{"sql": statement}])
 
     def see(self, statement: str, table: str) -> Seen:
         """What the server does for `statement`: its lock on `table`, and whether the table is rewritten or scanned."""
