@@ -219,7 +219,8 @@ def install_missing(programs: Mapping[str, str]) -> None:
 
 def integration() -> Count:
     install(SERVERS)
-    return pytest("integration", "-m", "not long", "tests/integration")
+    # The tests of a file share servers.
+    return pytest("integration", "-n", "2", "--dist", "loadfile", "-m", "not long", "tests/integration")
 
 
 def app() -> Count:
