@@ -97,6 +97,19 @@ def failing(url: str, counts: t.Mapping[str, t.Mapping[str, int]], ratio: float)
     return said
 
 
+def settle_paths(url: str, paths: t.Sequence[str], seconds: float, asked: Ask = ask, pause: float = 0.5) -> None:
+    """Wait until each path is answered, at most `seconds`: an entry point finds a new server up only a moment later.
+
+    Raises nothing: what still fails then is judged, and counted, by the traffic.
+    """
+    end = time.monotonic() + seconds
+    waiting = list(paths)
+    while waiting := [path for path in waiting if not 200 <= asked(f"{url.rstrip('/')}{path}").status < 400]:
+        if time.monotonic() >= end:
+            return
+        time.sleep(pause)
+
+
 def totals(counts: t.Mapping[str, t.Mapping[str, int]]) -> dict[str, int]:
     """How often each status came, whatever the path."""
     found: dict[str, int] = {}
@@ -175,6 +188,8 @@ def probe(parameters: Facts) -> dict[str, t.Any]:
     usual, at_first = parameters["traffic_requests"], parameters.get("traffic_new_version_requests") or 0
     requests = usual if known else max(usual, at_first)
     url, paths = parameters["urls"][0], parameters["traffic_paths"]
+    if requests:
+        settle_paths(url, paths, parameters["wait_seconds"])
     counts = traffic(url, paths, requests, parameters["traffic_concurrency"])
     wrong = failing(url, counts, parameters.get("traffic_maximum_error_ratio", 0.0))
     if wrong:

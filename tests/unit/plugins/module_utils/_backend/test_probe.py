@@ -16,6 +16,7 @@ from ansible_collections.nexod.infra.plugins.module_utils._backend.probe import 
     faults,
     remembered,
     serving,
+    settle_paths,
     totals,
     traffic,
 )
@@ -128,6 +129,7 @@ def test_traffic_is_sent_and_judged_each_time(
     monkeypatch.setattr(_probe, "serving", lambda parameters: None)
     monkeypatch.setattr(_probe, "canary", lambda *given: ("kept", known))
     status = "200"
+    monkeypatch.setattr(_probe, "settle_paths", lambda *given: None)
     monkeypatch.setattr(_probe, "traffic", lambda url, paths, requests, concurrency: {paths[0]: {status: requests}})
     parameters = {
         "urls": ["http://e"],
@@ -135,6 +137,7 @@ def test_traffic_is_sent_and_judged_each_time(
         "session_url": "http://e/s",
         "session_file": "f",
         "session_email": "",
+        "wait_seconds": 0,
         "traffic_requests": 60,
         "traffic_new_version_requests": at_first,
         "traffic_paths": ["/a"],
@@ -145,6 +148,20 @@ def test_traffic_is_sent_and_judged_each_time(
     status = "500"
     with pytest.raises(InfraError, match=f"http://e/a: {sent} of {sent} requests failed"):
         _probe.probe(parameters)
+
+
+@pytest.mark.parametrize(
+    ("statuses", "seconds", "left"),
+    [
+        pytest.param([200, 200], 30, [], id="both answer"),
+        pytest.param([503, 302, 503, 200], 30, [], id="one answers a moment later"),
+        pytest.param([503, 503, 200], 0, [200], id="one never answers in time"),
+    ],
+)
+def test_traffic_waits_for_its_paths(statuses: list[int], seconds: int, left: list[int]) -> None:
+    given = list(statuses)
+    settle_paths("http://e/", ["/", "/tasks"], seconds, asked=lambda url: answer(given.pop(0)), pause=0)
+    assert given == left
 
 
 def test_a_canary_is_signed_in_then_kept(tmp_path: Path) -> None:
