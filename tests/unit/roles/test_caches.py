@@ -78,16 +78,15 @@ def test_an_empty_list_protects_nothing_only_if_that_is_confirmed(tmp_path: path
     ("last", "flush", "kept"),
     [
         ("", "release", False),
-        ("1.1.0", "release", False),
-        ("unfinished 1.0.0 2026-01-01T00:00:00", "release", True),
-        ("unfinished 1x0.0 2026-01-01T00:00:00", "release", False),
-        ("unfinished 1.1.0 2026-01-01T00:00:00", "release", False),
-        ("unfinished 1.0.0 2026-01-01T00:00:00", "always", False),
+        ("1.0.0 2026-01-01T00:00:00", "release", True),
+        ("1x0.0 2026-01-01T00:00:00", "release", False),
+        ("1.1.0 2026-01-01T00:00:00", "release", False),
+        ("1.0.0 2026-01-01T00:00:00", "always", False),
     ],
 )
 def test_a_rollout_keeps_its_name_until_its_flush_has_ended(
     tmp_path: pathlib.Path, last: str, flush: str, kept: bool
 ) -> None:
-    name = run(tmp_path, "rollout", __caches_last=last, caches_flush=flush)["__caches_rollout"]
+    name = run(tmp_path, "rollout", __caches_unfinished_for=last, caches_flush=flush)["__caches_rollout"]
     assert (name == "2026-01-01T00:00:00") is kept
     assert " " not in name
