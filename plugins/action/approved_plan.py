@@ -13,12 +13,12 @@ import tempfile
 import typing as t
 
 from ansible import context
-from ansible.plugins.action import ActionBase
 
-from ansible_collections.nexod.infra.plugins.module_utils._core.edge import as_infra_error
+from ansible_collections.nexod.infra.plugins.module_utils._core.edge import translated
 from ansible_collections.nexod.infra.plugins.module_utils._core.errors import InfraError
 from ansible_collections.nexod.infra.plugins.module_utils._core.processes import run as run_process
 from ansible_collections.nexod.infra.plugins.module_utils._deploy.lock import RUN_VARIABLE, run_name
+from ansible_collections.nexod.infra.plugins.plugin_utils._action.on_controller import ControllerAction
 from ansible_collections.nexod.infra.plugins.plugin_utils._deploy.approved_plan import (
     ACTION,
     INNER_VARIABLE,
@@ -29,30 +29,21 @@ from ansible_collections.nexod.infra.plugins.plugin_utils._deploy.approved_plan 
 from ansible_collections.nexod.infra.plugins.plugin_utils._report.changes import Change, from_rows
 
 
-class ActionModule(ActionBase):  # type: ignore[misc]
-    """Runs on the controller alone."""
+class ActionModule(ControllerAction):
+    """Executes the command of the run once more, with --check."""
 
-    TRANSFERS_FILES = False
-    _supports_check_mode = True
-    _supports_async = False
+    ARGUMENTS = {"plan": {"type": "path", "required": True}, "timeout": {"type": "int", "default": 1800}}
 
-    def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
-        result: dict[str, t.Any] = super().run(tmp, task_vars)
-        spec = {"plan": {"type": "path", "required": True}, "timeout": {"type": "int", "default": 1800}}
-        given = self.validate_argument_spec(spec)[1]
+    def act(self, variables: dict[str, t.Any]) -> dict[str, t.Any]:
         if self._task.check_mode or os.environ.get(INNER_VARIABLE):
-            return {**result, "changed": False}
-        environment = str(self._templar.template((task_vars or {}).get("infra_environment") or ""))
-        try:
-            refuse_prompts(context.CLIARGS)
-            approved = read_plan(given["plan"], environment)
-            compare(given["plan"], approved, self._new_plan(given["timeout"]))
-        except InfraError as error:
-            return {**result, "failed": True, **error.report()}
-        except OSError as error:
-            fault = as_infra_error(error, ACTION, f'"{given["plan"]}"', tempfile.gettempdir())
-            return {**result, "failed": True, **fault.report()}
-        return {**result, "changed": False, "changes": len(approved)}
+            return {}
+        plan = self.arguments["plan"]
+        environment = str(self._templar.template(variables.get("infra_environment") or ""))
+        refuse_prompts(context.CLIARGS)
+        with translated(ACTION, f'"{plan}"', tempfile.gettempdir()):
+            approved = read_plan(plan, environment)
+            compare(plan, approved, self._new_plan(self.arguments["timeout"]))
+        return {"changes": len(approved)}
 
     @staticmethod
     def _new_plan(timeout: int) -> list[Change]:

@@ -12,9 +12,9 @@ import typing as t
 
 from ansible.errors import AnsibleError
 from ansible.module_utils.common.yaml import yaml_load
-from ansible.plugins.action import ActionBase
 from ansible.template import Templar
 
+from ansible_collections.nexod.infra.plugins.plugin_utils._action.on_controller import ControllerAction
 from ansible_collections.nexod.infra.plugins.plugin_utils._environment.endpoints import PLACEHOLDER
 from ansible_collections.nexod.infra.plugins.plugin_utils._preflight.hosts import check_port_numbers, wants_of
 from ansible_collections.nexod.infra.plugins.plugin_utils._preflight.inputs import (
@@ -40,16 +40,11 @@ except ImportError:
 ROLES = pathlib.Path(__file__).resolve().parents[2] / "roles"
 
 
-class ActionModule(ActionBase):
+class ActionModule(ControllerAction):
     """Gathers what the pure functions judge; decides nothing itself."""
 
-    TRANSFERS_FILES = False
-
-    def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
+    def act(self, variables: dict[str, t.Any]) -> dict[str, t.Any]:
         """The task's result: faults, and what each host that can be asked is to be judged by."""
-        super().run(tmp, task_vars)
-        self.validate_argument_spec({})
-        variables = task_vars or {}
         inputs = self._inputs(variables)
         credentials = check_credentials(
             inputs.provider, os.environ, lambda path: pathlib.Path(path).expanduser().exists()
@@ -62,7 +57,6 @@ class ActionModule(ActionBase):
             {} if inputs.locked else {name: wants_of(inputs, host) for name, host in _askable(inputs, faults).items()}
         )
         return {
-            "changed": False,
             "environment": inputs.environment,
             "provider": inputs.provider,
             "faults": as_rows(faults),

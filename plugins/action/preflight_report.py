@@ -7,31 +7,27 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible.plugins.action import ActionBase
-
+from ansible_collections.nexod.infra.plugins.plugin_utils._action.on_controller import ControllerAction
 from ansible_collections.nexod.infra.plugins.plugin_utils._preflight.hosts import judge_answer
 from ansible_collections.nexod.infra.plugins.plugin_utils._preflight.inputs import as_rows, cluster, from_rows, render
 
 
-class ActionModule(ActionBase):
+class ActionModule(ControllerAction):
     """Collects the registered results of the probe and reports the problems."""
 
-    TRANSFERS_FILES = False
+    ARGUMENTS = {"inputs": {"type": "dict", "required": True}, "answer": {"type": "str", "required": True}}
 
-    def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
+    def act(self, variables: dict[str, t.Any]) -> dict[str, t.Any]:
         """The task's result: ok, or every problem."""
-        super().run(tmp, task_vars)
-        spec = {"inputs": {"type": "dict", "required": True}, "answer": {"type": "str", "required": True}}
-        arguments = self.validate_argument_spec(spec)[1]
-        inputs, hostvars = arguments["inputs"], (task_vars or {})["hostvars"]
+        inputs, hostvars = self.arguments["inputs"], variables["hostvars"]
         found = from_rows(inputs["faults"])
-        answers = {host: hostvars.raw_get(host).get(arguments["answer"]) for host in inputs["asked"]}
+        answers = {host: hostvars.raw_get(host).get(self.arguments["answer"]) for host in inputs["asked"]}
         # No result: --limit has left the host out of the play that probes.
         asked = sorted(host for host, answer in answers.items() if answer is not None)
         for host in asked:
             found += judge_answer(host, inputs["asked"][host], answers[host])
         faults = cluster(found)
-        result = {"changed": False, "faults": as_rows(faults), "asked": asked}
+        result = {"faults": as_rows(faults), "asked": asked}
         if not faults:
             return {**result, "msg": f"{len(asked)} hosts probed, no problems found."}
         error = {

@@ -10,36 +10,26 @@ import typing as t
 from ansible import context
 from ansible.playbook import Playbook
 from ansible.playbook.block import Block
-from ansible.plugins.action import ActionBase
 from ansible.utils.collection_loader._collection_finder import _get_collection_playbook_path
 
-from ansible_collections.nexod.infra.plugins.module_utils._core.errors import InfraError
+from ansible_collections.nexod.infra.plugins.plugin_utils._action.on_controller import ControllerAction
 from ansible_collections.nexod.infra.plugins.plugin_utils._deploy.selection import TaggedTask, check_limit, check_tags
 
 
-class ActionModule(ActionBase):  # type: ignore[misc]
-    """Runs on the controller alone, and reads nothing but the command line and the playbooks."""
+class ActionModule(ControllerAction):
+    """Reads nothing but the command line and the playbooks."""
 
-    TRANSFERS_FILES = False
-    _supports_check_mode = True
-    _supports_async = False
-
-    def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
-        result: dict[str, t.Any] = super().run(tmp, task_vars)
-        self.validate_argument_spec({})
-        variables, given = task_vars or {}, context.CLIARGS
+    def act(self, variables: dict[str, t.Any]) -> dict[str, t.Any]:
+        given = context.CLIARGS
         only = {str(tag) for tag in given.get("tags") or ()}
         skip = {str(tag) for tag in given.get("skip_tags") or ()}
-        try:
-            if given.get("subset"):
-                groups = variables.get("groups") or {}
-                known = {*groups, *(host for hosts in groups.values() for host in hosts)}
-                check_limit(str(given["subset"]), list(variables.get("ansible_play_hosts_all") or ()), known)
-            if only - {"all"} or skip:
-                check_tags(self._tasks(variables), only, skip)
-        except InfraError as error:
-            return {**result, "failed": True, **error.report()}
-        return {**result, "changed": False}
+        if given.get("subset"):
+            groups = variables.get("groups") or {}
+            known = {*groups, *(host for hosts in groups.values() for host in hosts)}
+            check_limit(str(given["subset"]), list(variables.get("ansible_play_hosts_all") or ()), known)
+        if only - {"all"} or skip:
+            check_tags(self._tasks(variables), only, skip)
+        return {}
 
     def _tasks(self, variables: dict[str, t.Any]) -> list[TaggedTask]:
         """All tasks of the command's playbooks that Ansible knows before the run, as --list-tags lists them."""

@@ -3,38 +3,16 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 import typing as t
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
-BINARIES = ROOT / ".venv/bin"
-RESULTS = '{\n    "custom_stats"'
+from ansible_collections.nexod.infra.tests.playbook import AS_JSON, play, said_by, tasks_of
 
 
 def run_task(folder: Path, task: dict[str, t.Any], *flags: str) -> tuple[dict[str, t.Any], str, str]:
     """The result of `task` on localhost, what a person saw while it ran, and all output there was."""
-    playbook = folder / "play.yml"
-    play = {"hosts": "localhost", "connection": "local", "gather_facts": False, "tasks": [task]}
-    playbook.write_text(json.dumps([play]))
-    done = subprocess.run(
-        [BINARIES / "ansible-playbook", *flags, str(playbook)],
-        cwd=folder,
-        env={
-            **os.environ,
-            "PATH": f"{BINARIES}:{os.environ['PATH']}",
-            "ANSIBLE_COLLECTIONS_PATH": str(ROOT / ".collections"),
-            "ANSIBLE_LOCALHOST_WARNING": "False",
-            "ANSIBLE_STDOUT_CALLBACK": "ansible.posix.json",
-        },
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=180,
-    )
-    everything = done.stdout + done.stderr
-    said, begin, text = done.stdout.partition(RESULTS)
-    assert begin, everything[-6000:]
-    found: dict[str, t.Any] = json.loads(RESULTS + text)["plays"][0]["tasks"][0]["hosts"]["localhost"]
-    return found, said + done.stderr, everything
+    written = {"hosts": "localhost", "connection": "local", "gather_facts": False, "tasks": [task]}
+    (folder / "play.yml").write_text(json.dumps([written]))
+    done = play(*flags, "play.yml", cwd=folder, **AS_JSON)
+    found: dict[str, t.Any] = tasks_of(done)[0]["hosts"]["localhost"]
+    return found, said_by(done), done.stdout + done.stderr

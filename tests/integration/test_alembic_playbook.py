@@ -11,10 +11,11 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.nexod.infra.plugins.module_utils._alembic.url import secrets_of
+from ansible_collections.nexod.infra.tests.playbook import BINARIES
 
 from .alembic_project import FIRST, Project
 from .conftest import ROOT, program
-from .playbook import BINARIES, run_task
+from .playbook import run_task
 
 LATER = ["0009_task_priority.py", "0010_urgent_titles.py", "0011_index_open_tasks.py", "0012_task_comments.py"]
 

@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 import typing as t
 
 import pytest
 import yaml
 
+from ansible_collections.nexod.infra.tests.playbook import Done, play
+
 from .alembic_project import FIRST, SECOND, Project
 from .conftest import ROOT
-from .playbook import BINARIES
 
 LOCAL = {"ansible_connection": "local", "ansible_python_interpreter": "{{ ansible_playbook_python }}"}
 ENVIRONMENT = ROOT / "roles/migration_runner/meta/environment.yml"
 
 
-def upgrade(project: Project, running: t.Sequence[str], **variables: t.Any) -> subprocess.CompletedProcess[str]:
+def upgrade(project: Project, running: t.Sequence[str], **variables: t.Any) -> Done:
     """Upgrade to release 1.0.0; `running`: which version each instance of the API runs, as the stage has read it."""
     server = project.postgres
     wired = yaml.safe_load(ENVIRONMENT.read_text())["variables"]
@@ -44,25 +43,13 @@ def upgrade(project: Project, running: t.Sequence[str], **variables: t.Any) -> s
     inventory = {"all": {"hosts": {"localhost": LOCAL}, "children": {"api": {"hosts": hosts}}}}
     (project.folder / "hosts.json").write_text(json.dumps(inventory))
     role = {"name": "nexod.infra.migration_runner", "tasks_from": "upgrade.yml"}
-    play = {
+    written = {
         "hosts": "localhost",
         "gather_facts": False,
         "tasks": [{"ansible.builtin.include_role": role, "vars": given}],
     }
-    (project.folder / "play.yml").write_text(json.dumps([play]))
-    done = subprocess.run(
-        [BINARIES / "ansible-playbook", "-v", "-i", "hosts.json", "play.yml"],
-        cwd=project.folder,
-        env={
-            **os.environ,
-            "PATH": f"{BINARIES}:{os.environ['PATH']}",
-            "ANSIBLE_COLLECTIONS_PATH": str(ROOT / ".collections"),
-        },
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=180,
-    )
+    (project.folder / "play.yml").write_text(json.dumps([written]))
+    done = play("-v", "-i", "hosts.json", "play.yml", cwd=project.folder)
     assert server.password not in done.stdout + done.stderr
     return done
 

@@ -6,16 +6,14 @@
 from __future__ import annotations
 
 import json
-import os
 import pathlib
-import subprocess
-import sys
 import typing as t
 
 import pytest
 import yaml
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
+from ansible_collections.nexod.infra.tests.playbook import AS_JSON, ROOT, play, tasks_of
+
 ENVIRONMENTS = ("lab", "dev", "staging", "production")
 SECRETS = ("DATABASE_OWNER_PASSWORD", "DATABASE_APP_PASSWORD", "DATABASE_MONITOR_PASSWORD", "CACHE_PASSWORD")
 HOSTS = ("pooler-1", "runner-1", "monitoring-1", "grafana-1")
@@ -75,33 +73,9 @@ def test_what_staging_and_production_share_stands_in_neither() -> None:
 
 def preflight(tmp_path: pathlib.Path, environment: str, *arguments: str, **environ: str) -> dict[str, t.Any]:
     """The last result of the real stage, run as a user would, with nothing in the environment but `environ`."""
-    cut = ("AWS_", "NEXOD_", "SUPABASE_", "ANSIBLE_")
-    clean = {name: value for name, value in os.environ.items() if not name.startswith(cut)}
-    done = subprocess.run(
-        [
-            str(pathlib.Path(sys.executable).with_name("ansible-playbook")),
-            "-i",
-            f"inventories/{environment}",
-            "playbooks/stages/preflight.yml",
-            *arguments,
-        ],
-        cwd=ROOT,
-        env={
-            **clean,
-            "ANSIBLE_CALLBACKS_ENABLED": "ansible.posix.json",
-            "ANSIBLE_STDOUT_CALLBACK": "ansible.posix.json",
-            "ANSIBLE_COLLECTIONS_PATH": str(ROOT / ".collections"),
-            "HOME": str(tmp_path),
-            **environ,
-        },
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-    )
-    assert done.stdout, done.stderr
-    run = json.loads(done.stdout[done.stdout.index("{") :])
-    return dict(run["plays"][-1]["tasks"][-1]["hosts"]["localhost"])
+    stage = ("-i", f"inventories/{environment}", "playbooks/stages/preflight.yml")
+    done = play(*stage, *arguments, **AS_JSON, HOME=str(tmp_path), **environ)
+    return dict(tasks_of(done)[-1]["hosts"]["localhost"])
 
 
 @of_aws

@@ -8,18 +8,19 @@ from __future__ import annotations
 import typing as t
 import urllib.parse
 
-from ansible_collections.nexod.infra.plugins.plugin_utils._report.html import POLICY, kind_of, title
-from ansible_collections.nexod.infra.plugins.plugin_utils._report.markup import Child, Markup, el
+from ansible_collections.nexod.infra.plugins.plugin_utils._report.document import document
+from ansible_collections.nexod.infra.plugins.plugin_utils._report.html import kind_of, title
+from ansible_collections.nexod.infra.plugins.plugin_utils._report.markup import Child, el
 from ansible_collections.nexod.infra.plugins.plugin_utils._report.parts import (
     Facts,
     badge,
     count,
     moment,
     number,
+    section,
     table,
 )
 from ansible_collections.nexod.infra.plugins.plugin_utils._report.report import duration, selection_text
-from ansible_collections.nexod.infra.plugins.plugin_utils._report.style import STYLE
 
 WORDS = {"ok": "done", "bad": "failed", "plan": "plan", "muted": "unknown"}
 
@@ -76,21 +77,9 @@ def history_page(rows: t.Sequence[Row]) -> str:
     """The page, newest run first. The same rows always result in the same page."""
     heads = ["Started", "Run", "Outcome", "Version", "Changed", "Took"]
     environments = dict.fromkeys(row["environment"] or "unnamed environment" for row in rows)
-    head = el(
-        "head",
-        None,
-        el("meta", {"charset": "utf-8"}),
-        el("meta", {"http-equiv": "Content-Security-Policy", "content": POLICY}),
-        el("meta", {"name": "viewport", "content": "width=device-width, initial-scale=1"}),
-        el("meta", {"name": "color-scheme", "content": "light dark"}),
-        el("title", None, "History of all runs"),
-        el("style", None, Markup(STYLE)),
-    )
     sections = [
-        el(
-            "section",
-            None,
-            el("h2", None, name),
+        section(
+            name,
             table(
                 heads,
                 [_cells(row) for row in rows if (row["environment"] or "unnamed environment") == name],
@@ -99,5 +88,4 @@ def history_page(rows: t.Sequence[Row]) -> str:
         )
         for name in sorted(environments)
     ]
-    body = el("body", None, el("main", None, el("h1", None, "History of all runs"), sections))
-    return f"<!DOCTYPE html>\n{el('html', {'lang': 'en'}, head, body)}\n"
+    return document("History of all runs", el("h1", None, "History of all runs"), sections)

@@ -10,6 +10,7 @@ import typing as t
 import urllib.parse
 
 from ansible_collections.nexod.infra.plugins.module_utils._monitoring import rules
+from ansible_collections.nexod.infra.plugins.plugin_utils._report.document import document
 from ansible_collections.nexod.infra.plugins.plugin_utils._report.html_timeline import time_line
 from ansible_collections.nexod.infra.plugins.plugin_utils._report.markup import Child, Markup, el
 from ansible_collections.nexod.infra.plugins.plugin_utils._report.parts import (
@@ -32,10 +33,7 @@ from ansible_collections.nexod.infra.plugins.plugin_utils._report.report import 
     is_incomplete_plan,
     selection_text,
 )
-from ansible_collections.nexod.infra.plugins.plugin_utils._report.style import STYLE
 
-# Even if something got past the escaping, it could neither run nor load anything.
-POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'"
 # A stage with more changes is collapsed: a first deploy has hundreds.
 MOST_OPEN = 12
 VERDICTS = {"met": "ok", "missed": "bad"}
@@ -403,35 +401,15 @@ def page(report: Facts) -> str:
     """The whole page. The same report always results in the same page."""
     known = {"playbook": "run", "environment": "", "outcome": "", "seconds": 0, "check_mode": False, **report}
     finished = str(report.get("finished") or "")
-    head = el(
-        "head",
-        None,
-        el("meta", {"charset": "utf-8"}),
-        el("meta", {"http-equiv": "Content-Security-Policy", "content": POLICY}),
-        el("meta", {"name": "viewport", "content": "width=device-width, initial-scale=1"}),
-        el("meta", {"name": "color-scheme", "content": "light dark"}),
-        el("link", {"rel": "icon", "href": _icon(kind_of(report))}),
-        el("title", None, headline(known)),
-        el("style", None, Markup(STYLE)),
-    )
     # A plan begins with what it would change, a run with how it went.
     middle = (_changes, _migrations, time_line) if known["check_mode"] else (_verdict, _migrations, time_line, _changes)
     parts = (_head, _errors, _facts, *middle, _stand_ins, _links)
     foot = [f"{report.get('playbook') or 'run'}", f", ended {moment(finished)}" if finished else ""]
-    body = el(
-        "body",
+    written = el(
+        "footer",
         None,
-        el(
-            "main",
-            None,
-            [part(report) for part in parts],
-            el(
-                "footer",
-                None,
-                "Written by nexod.infra.summary: ",
-                foot,
-                ". The JSON file next to it has the same content for programs.",
-            ),
-        ),
+        "Written by nexod.infra.summary: ",
+        foot,
+        ". The JSON file next to it has the same content for programs.",
     )
-    return f"<!DOCTYPE html>\n{el('html', {'lang': 'en'}, head, body)}\n"
+    return document(headline(known), [part(report) for part in parts], written, icon=_icon(kind_of(report)))

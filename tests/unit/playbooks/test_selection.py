@@ -5,15 +5,14 @@
 
 from __future__ import annotations
 
-import os
 import pathlib
-import subprocess
-import sys
 
 import pytest
 import yaml
 
-ROOT = pathlib.Path(__file__).resolve().parents[3]
+from ansible_collections.nexod.infra.tests.playbook import ROOT, Done
+from ansible_collections.nexod.infra.tests.playbook import play as run_playbook
+
 PLAYBOOKS = sorted(path.stem for path in (ROOT / "playbooks").glob("*.yml"))
 STAGES = sorted(
     path.stem for path in (ROOT / "playbooks" / "stages").glob("*.yml") if path.stem not in ("inventory", "lock")
@@ -26,27 +25,16 @@ WITHOUT_LOCALHOST = "leaves out localhost"
 WITHOUT_PLUGIN = "does not load the groups and variables of the collection"
 
 
-def play(tmp_path: pathlib.Path, playbook: str, inventory: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+def play(tmp_path: pathlib.Path, playbook: str, inventory: str, *arguments: str) -> Done:
     path = ROOT / "inventories" / "lab"
     if inventory != "lab":
         path = tmp_path / "hosts.yml"
         path.write_text(inventory)
-    return subprocess.run(
-        [
-            str(pathlib.Path(sys.executable).with_name("ansible-playbook")),
-            *("-i", str(path), f"nexod.infra.{playbook}", *arguments),
-        ],
+    return run_playbook(
+        *("-i", path, f"nexod.infra.{playbook}", *arguments),
         cwd=tmp_path,
-        env={
-            **{name: value for name, value in os.environ.items() if not name.startswith(("ANSIBLE_", "NEXOD_"))},
-            "ANSIBLE_COLLECTIONS_PATH": str(ROOT / ".collections"),
-            "ANSIBLE_STDOUT_CALLBACK": "nexod.infra.progress",
-            "ANSIBLE_CALLBACKS_ENABLED": "nexod.infra.summary",
-        },
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
+        ANSIBLE_STDOUT_CALLBACK="nexod.infra.progress",
+        ANSIBLE_CALLBACKS_ENABLED="nexod.infra.summary",
     )
 
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 import pathlib
-import subprocess
 import sys
 
 import pytest
 
-ROOT = pathlib.Path(__file__).resolve().parents[3]
+from ansible_collections.nexod.infra.tests.playbook import play
+
 FIRST = {"created": ["api.service"], "updated": [], "removed": []}
 SAME = {"created": [], "updated": [], "removed": []}
 NEWER = {"created": ["extra"], "updated": ["api.service"], "removed": []}
@@ -59,18 +58,7 @@ def test_batches(tmp_path: pathlib.Path, plans: list[dict[str, list[str]] | None
         json.dumps({"all": {"hosts": hosts, "vars": {"backend_ready_path": "", "backend_health_path": ""}}})
     )
     (tmp_path / "play.yml").write_text(PLAYBOOK)
-    done = subprocess.run(
-        [str(pathlib.Path(sys.executable).with_name("ansible-playbook")), "-i", "hosts.json", "play.yml"],
-        cwd=tmp_path,
-        env={
-            **{name: value for name, value in os.environ.items() if not name.startswith("ANSIBLE_")},
-            "ANSIBLE_COLLECTIONS_PATH": str(ROOT / ".collections"),
-        },
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-    )
+    done = play("-i", "hosts.json", "play.yml", cwd=tmp_path)
     assert done.returncode == 0, done.stdout
     assert [
         line.split("BATCH ")[1].split(" BATCH")[0].split() for line in done.stdout.splitlines() if "BATCH " in line

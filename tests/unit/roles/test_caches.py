@@ -6,15 +6,13 @@
 from __future__ import annotations
 
 import json
-import os
 import pathlib
-import subprocess
-import sys
 import typing as t
 
 import pytest
 
-ROOT = pathlib.Path(__file__).resolve().parents[3]
+from ansible_collections.nexod.infra.tests.playbook import AS_JSON, play, tasks_of
+
 PLAY = """\
 - hosts: localhost
   connection: local
@@ -29,24 +27,8 @@ def run(folder: pathlib.Path, tasks: str, **variables: t.Any) -> dict[str, t.Any
     """The result of the last task."""
     (folder / "play.yml").write_text(PLAY % tasks)
     given = {"caches_redis": {"host": "cache"}, "caches_prefixes": ["api:"], "caches_release": "1.0.0", **variables}
-    done = subprocess.run(
-        [
-            str(pathlib.Path(sys.executable).with_name("ansible-playbook")),
-            *("-i", "localhost,", str(folder / "play.yml"), "-e", json.dumps(given)),
-        ],
-        cwd=ROOT,
-        env={
-            **os.environ,
-            "ANSIBLE_STDOUT_CALLBACK": "ansible.posix.json",
-            "ANSIBLE_COLLECTIONS_PATH": str(ROOT / ".collections"),
-        },
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-    )
-    document = json.loads(done.stdout[done.stdout.index("{") :])
-    return t.cast("dict[str, t.Any]", document["plays"][0]["tasks"][-1]["hosts"]["localhost"])
+    done = play("-i", "localhost,", folder / "play.yml", "-e", json.dumps(given), **AS_JSON)
+    return t.cast("dict[str, t.Any]", tasks_of(done)[-1]["hosts"]["localhost"])
 
 
 def test_every_fault_is_named_before_anything_is_reached(tmp_path: pathlib.Path) -> None:

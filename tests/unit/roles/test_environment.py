@@ -5,16 +5,12 @@
 
 from __future__ import annotations
 
-import json
-import os
 import pathlib
-import subprocess
-import sys
 import typing as t
 
 from ansible_collections.nexod.infra.plugins.plugin_utils._environment.endpoints import endpoint_faults
+from ansible_collections.nexod.infra.tests.playbook import AS_JSON, play, tasks_of
 
-ROOT = pathlib.Path(__file__).resolve().parents[3]
 PLAY = """\
 - name: Environment | Publish on every host of the play, and once only
   hosts: api:localhost
@@ -32,24 +28,7 @@ PLAY = """\
 def run(tmp_path: pathlib.Path, *arguments: str) -> list[dict[str, t.Any]]:
     """The tasks of a run on the lab's inventory; nothing of it leaves the controller."""
     (tmp_path / "play.yml").write_text(PLAY)
-    done = subprocess.run(
-        [
-            str(pathlib.Path(sys.executable).with_name("ansible-playbook")),
-            *("-i", "inventories/lab", str(tmp_path / "play.yml"), *arguments),
-        ],
-        cwd=ROOT,
-        env={
-            **os.environ,
-            "ANSIBLE_CALLBACKS_ENABLED": "ansible.posix.json",
-            "ANSIBLE_STDOUT_CALLBACK": "ansible.posix.json",
-            "ANSIBLE_COLLECTIONS_PATH": str(ROOT / ".collections"),
-        },
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-    )
-    return list(json.loads(done.stdout[done.stdout.index("{") :])["plays"][0]["tasks"])
+    return tasks_of(play("-i", "inventories/lab", tmp_path / "play.yml", *arguments, **AS_JSON))
 
 
 def test_publishes_what_keeps_the_contract_once_per_host(tmp_path: pathlib.Path) -> None:

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from ansible_collections.nexod.infra.plugins.callback.progress import Waiting, due, is_noise, task_label, word_for
 from ansible_collections.nexod.infra.plugins.callback.summary import lock_command
+from ansible_collections.nexod.infra.tests.playbook import play as run_playbook
 
-COLLECTIONS = str(Path(__file__).parents[4] / ".collections")
 CANARY = "s3cret-canary"
 
 PLAYBOOK = f"""
@@ -78,23 +75,15 @@ def play(tmp_path: Path):
     (tmp_path / "hosts.yml").write_text(INVENTORY)
 
     def run(*arguments: str) -> tuple[int, str, dict]:
-        program = str(Path(sys.executable).parent / "ansible-playbook")
-        done = subprocess.run(
-            [program, "-i", "hosts.yml", "-e", f"target={tmp_path / 'written'}", "deploy.yml", *arguments],
+        done = run_playbook(
+            *("-i", "hosts.yml", "-e", f"target={tmp_path / 'written'}", "deploy.yml", *arguments),
             cwd=tmp_path,
-            env={
-                "PATH": os.environ["PATH"],
-                "HOME": str(tmp_path),
-                "LC_ALL": "C.UTF-8",
-                "ANSIBLE_COLLECTIONS_PATH": COLLECTIONS,
-                "ANSIBLE_STDOUT_CALLBACK": "nexod.infra.progress",
-                "ANSIBLE_CALLBACKS_ENABLED": "nexod.infra.summary",
-                "ANSIBLE_PIPELINING": "true",
-                "NEXOD_PROGRESS_WAIT_SECONDS": "1",
-            },
-            capture_output=True,
-            text=True,
-            check=False,
+            HOME=str(tmp_path),
+            LC_ALL="C.UTF-8",
+            ANSIBLE_STDOUT_CALLBACK="nexod.infra.progress",
+            ANSIBLE_CALLBACKS_ENABLED="nexod.infra.summary",
+            ANSIBLE_PIPELINING="true",
+            NEXOD_PROGRESS_WAIT_SECONDS="1",
         )
         name = "deploy-plan.json" if "--check" in arguments else "deploy.json"
         report = tmp_path / ".report" / "lab" / "latest" / name

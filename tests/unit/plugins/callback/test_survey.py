@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-COLLECTIONS = str(Path(__file__).parents[4] / ".collections")
+from ansible_collections.nexod.infra.tests.playbook import play
 
 # With an interpreter that is not there a module fails; what the controller answers by itself does not.
 PLAYBOOK = """
@@ -55,22 +52,13 @@ all:
 def test_who_is_asked(tmp_path: Path, given: list[str], callbacks: str, asked: str) -> None:
     (tmp_path / "site.yml").write_text(PLAYBOOK)
     (tmp_path / "hosts.yml").write_text(INVENTORY)
-    program = str(Path(sys.executable).parent / "ansible-playbook")
     words = [word for value in given for word in ("-e", "{" + value.replace("=", ": ") + "}")]
-    done = subprocess.run(
-        [program, "-i", "hosts.yml", "site.yml", *words],
+    done = play(
+        *("-i", "hosts.yml", "site.yml", *words),
         cwd=tmp_path,
-        env={
-            "PATH": os.environ["PATH"],
-            "HOME": str(tmp_path),
-            "LC_ALL": "C.UTF-8",
-            "ANSIBLE_COLLECTIONS_PATH": COLLECTIONS,
-            **({"ANSIBLE_CALLBACKS_ENABLED": callbacks} if callbacks else {}),
-        },
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
+        HOME=str(tmp_path),
+        LC_ALL="C.UTF-8",
+        **({"ANSIBLE_CALLBACKS_ENABLED": callbacks} if callbacks else {}),
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert f"asked {asked}" in done.stdout

@@ -6,17 +6,15 @@
 from __future__ import annotations
 
 import json
-import os
 import pathlib
-import subprocess
 import sys
 import typing as t
 
 import pytest
 
 from ansible_collections.nexod.infra.plugins.plugin_utils._environment.roles import ROLES, places
+from ansible_collections.nexod.infra.tests.playbook import play
 
-ROOT = pathlib.Path(__file__).resolve().parents[4]
 PLUGIN = "plugin: nexod.infra.environment\n"
 HOSTS = """\
 all:
@@ -50,18 +48,11 @@ def evaluate(folder: pathlib.Path, host: str, *names: str) -> dict[str, t.Any]:
 
 
 def ansible(folder: pathlib.Path, program: str, *arguments: str) -> str:
-    done = subprocess.run(
-        [str(pathlib.Path(sys.executable).with_name(program)), "-i", str(folder / "inventory"), *arguments],
+    done = play(
+        *("-i", folder / "inventory", *arguments),
         cwd=folder,
-        env={
-            **{name: value for name, value in os.environ.items() if not name.startswith(("ANSIBLE_", "NEXOD_"))},
-            "ANSIBLE_COLLECTIONS_PATH": str(ROOT / ".collections"),
-            "ANSIBLE_PYTHON_INTERPRETER": sys.executable,
-        },
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
+        program=program,
+        ANSIBLE_PYTHON_INTERPRETER=sys.executable,
     )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout

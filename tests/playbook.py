@@ -1,0 +1,55 @@
+"""ansible-playbook as a user calls it: for what only a whole run shows of plugins, roles and playbooks."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import typing as t
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+BINARIES = Path(sys.executable).parent
+#: What a developer's own settings begin with: no test may depend on them.
+SETTINGS = ("ANSIBLE_", "AWS_", "NEXOD_", "SUPABASE_")
+#: Results as JSON, with `custom_stats` and `plays`.
+AS_JSON: t.Final = {
+    "ANSIBLE_CALLBACKS_ENABLED": "ansible.posix.json",
+    "ANSIBLE_LOCALHOST_WARNING": "False",
+    "ANSIBLE_STDOUT_CALLBACK": "ansible.posix.json",
+}
+_RESULTS = '{\n    "custom_stats"'
+
+Done: t.TypeAlias = "subprocess.CompletedProcess[str]"
+
+
+def play(*arguments: str | Path, cwd: Path = ROOT, program: str = "ansible-playbook", **environment: str) -> Done:
+    """Run it with the collection in this checkout, the caller's environment without Ansible's, and `environment`."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(SETTINGS)}
+    return subprocess.run(
+        [BINARIES / program, *arguments],
+        cwd=cwd,
+        env={
+            **kept,
+            "PATH": f"{BINARIES}:{os.environ['PATH']}",
+            "ANSIBLE_COLLECTIONS_PATH": str(ROOT / ".collections"),
+            **environment,
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=180,
+    )
+
+
+def tasks_of(done: Done) -> list[dict[str, t.Any]]:
+    """The tasks of the last play of a run with AS_JSON."""
+    before, begin, text = done.stdout.partition(_RESULTS)
+    assert begin, before[-6000:] + done.stderr[-2000:]
+    return list(json.loads(begin + text)["plays"][-1]["tasks"])
+
+
+def said_by(done: Done) -> str:
+    """What a person saw during such a run, without the results."""
+    return done.stdout.partition(_RESULTS)[0] + done.stderr
