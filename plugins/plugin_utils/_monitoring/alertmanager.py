@@ -12,12 +12,10 @@ from ansible_collections.nexod.infra.plugins.plugin_utils._monitoring.settings i
     credential_faults,
     doubled,
     file_name_faults,
-    positive_faults,
     unnamed,
 )
 from ansible_collections.nexod.infra.plugins.plugin_utils._service.addresses import (
     address_fault,
-    port_fault,
     prefix_fault,
     socket_address,
     url_fault,
@@ -122,7 +120,6 @@ def faults(settings: Settings, found: t.Mapping[str, t.Any]) -> list[str]:
     return [
         *distribution_fault(found.get("distribution")),
         *address_fault("alertmanager_listen_address", settings["listen_address"]),
-        *port_fault("alertmanager_port", settings["port"]),
         *url_fault("alertmanager_external_url", settings["external_url"]),
         *(fault for url in settings["webhook_urls"] for fault in url_fault("alertmanager_webhook_urls", url)),
         *prefix_fault("alertmanager_route_prefix", settings["route_prefix"]),
@@ -130,7 +127,6 @@ def faults(settings: Settings, found: t.Mapping[str, t.Any]) -> list[str]:
         *file_name_faults("alertmanager_credentials", settings["credentials"]),
         *file_name_faults("alertmanager_templates", settings["templates"]),
         *credential_faults("alertmanager_credentials", document, CREDENTIALS, credentials(settings)),
-        *positive_faults(settings, "alertmanager_", ("group_interval_seconds", "retention_hours", "memory_max_mb")),
         *unnamed("alertmanager_receivers", settings["receivers"], "name"),
         *doubled("receiver", names),
         *(

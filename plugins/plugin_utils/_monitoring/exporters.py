@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.nexod.infra.plugins.plugin_utils._monitoring.settings import Settings, positive_faults
-from ansible_collections.nexod.infra.plugins.plugin_utils._service.addresses import address_fault, port_fault
+from ansible_collections.nexod.infra.plugins.plugin_utils._monitoring.settings import Settings
+from ansible_collections.nexod.infra.plugins.plugin_utils._service.addresses import address_fault
 from ansible_collections.nexod.infra.plugins.plugin_utils._service.distribution import distribution_fault
 from ansible_collections.nexod.infra.plugins.plugin_utils._service.flags import reserved
 
@@ -27,10 +27,7 @@ def faults(settings: Settings, found: t.Mapping[str, t.Any]) -> list[str]:
     listens, whether it needs a password, and the flags that the role sets itself.
     """
     known: t.Mapping[str, Settings] = settings["exporters"]
-    problems = [
-        *distribution_fault(found.get("distribution")),
-        *positive_faults(settings, "exporters_", ("memory_max_mb",)),
-    ]
+    problems = distribution_fault(found.get("distribution"))
     for option, names in (("exporters_enabled", settings["enabled"]), ("exporters_flags", settings["flags"])):
         problems += [f'{option} contains "{name}"; there are {", ".join(known)}' for name in names if name not in known]
     enabled = [name for name in dict.fromkeys(settings["enabled"]) if name in known]
@@ -38,7 +35,6 @@ def faults(settings: Settings, found: t.Mapping[str, t.Any]) -> list[str]:
     for name in enabled:
         own, option = known[name], f"exporters_{name}_port"
         problems += address_fault(f"exporters_{name}_listen_address", own["listen_address"])
-        problems += port_fault(option, own["port"])
         if int(own["port"]) in holders:
             problems.append(
                 f"{option} and {holders[int(own['port'])]} are both {own['port']}; give each exporter its own port"

@@ -24,12 +24,10 @@ from ansible_collections.nexod.infra.plugins.plugin_utils._monitoring.settings i
     credential_faults,
     doubled,
     file_name_faults,
-    positive_faults,
     unnamed,
 )
 from ansible_collections.nexod.infra.plugins.plugin_utils._service.addresses import (
     address_fault,
-    port_fault,
     prefix_fault,
     socket_address,
     url_fault,
@@ -129,7 +127,6 @@ def _option_faults(settings: Settings) -> list[str]:
     size = str(settings["retention_size"])
     return [
         *address_fault("prometheus_listen_address", settings["listen_address"]),
-        *port_fault("prometheus_port", settings["port"]),
         *url_fault("prometheus_external_url", settings["external_url"]),
         *prefix_fault("prometheus_route_prefix", settings["route_prefix"]),
         *reserved(settings["flags"], FLAGS, "prometheus_flags"),
@@ -139,11 +136,6 @@ def _option_faults(settings: Settings) -> list[str]:
             [settings[name] for name in ("scrape_configs", "remote_write", "alertmanager_configs")],
             CREDENTIALS,
             settings["credentials"],
-        ),
-        *positive_faults(
-            settings,
-            "prometheus_",
-            ("scrape_interval_seconds", "scrape_timeout_seconds", "evaluation_interval_seconds", "memory_max_mb"),
         ),
         *(
             [f'prometheus_retention_size is "{size}"; write it with a unit, such as 512MB or 20GB']

@@ -89,10 +89,3 @@ def credential_faults(option: str, document: t.Any, folder: str, names: t.Iterab
         f'the configuration names the file {folder}{name}, but {option} does not contain "{name}"; add it there'
         for name in sorted(named - {str(name) for name in names})
     ]
-
-
-def positive_faults(settings: Settings, prefix: str, names: t.Iterable[str]) -> list[str]:
-    """A sentence for each of the settings that is not a whole number above 0."""
-    return [
-        f"{prefix}{name} is {settings[name]}; give a whole number above 0" for name in names if int(settings[name]) < 1
-    ]

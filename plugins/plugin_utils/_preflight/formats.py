@@ -60,12 +60,13 @@ def cache_url(value: str) -> str:
 
 
 def network(value: str) -> str:
-    """An IPv4 or IPv6 network with its length."""
+    """An IPv4 or IPv6 network with its length. Python also takes a netmask, PostgreSQL does not."""
+    expected = "a network in CIDR notation, such as 192.0.2.0/24"
     try:
         ipaddress.ip_network(value, strict=False)
     except ValueError:
-        return "a network in CIDR notation, such as 192.0.2.0/24"
-    return "" if "/" in value else "a network in CIDR notation, such as 192.0.2.0/24"
+        return expected
+    return "" if re.search(r"/\d+$", value) else expected
 
 
 def network_or_word(value: str) -> str:

@@ -108,8 +108,8 @@ def may_need_cast(raw: t.Any, spec: Spec) -> bool:
 
 
 @functools.lru_cache(maxsize=8)
-def options_of(role_path: str) -> Options:
-    """The options of all entry points of the role in that folder; empty where it specifies none."""
+def specification_of(role_path: str) -> Options:
+    """The options of all entry points of the role in that folder, as specified; empty where it specifies none."""
     for name in ("argument_specs.yml", "argument_specs.yaml", "main.yml", "main.yaml"):
         try:
             with open(os.path.join(role_path, "meta", name), "rb") as stream:
@@ -120,9 +120,15 @@ def options_of(role_path: str) -> Options:
         if isinstance(specs, dict):
             found: dict[str, Spec] = {}
             for entry in sorted(specs, key=lambda entry: entry == "main"):
-                found.update(_types((specs[entry] or {}).get("options") or {}))
+                found.update((specs[entry] or {}).get("options") or {})
             return found
     return {}
+
+
+@functools.lru_cache(maxsize=8)
+def options_of(role_path: str) -> Options:
+    """The same, with nothing but what says which type a value has."""
+    return _types(specification_of(role_path))
 
 
 def _types(options: t.Mapping[str, t.Any]) -> dict[str, Spec]:

@@ -52,11 +52,6 @@ def address_fault(option: str, address: str) -> list[str]:
     return []
 
 
-def port_fault(option: str, port: int | str) -> list[str]:
-    """What is wrong with a port."""
-    return [] if 1 <= int(port) <= 65535 else [f"{option} is {port}, not a port; give a number from 1 to 65535"]
-
-
 def url_fault(option: str, url: str) -> list[str]:
     """What is wrong with a service's external URL; an empty one is fine."""
     if not url:

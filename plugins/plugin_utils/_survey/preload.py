@@ -13,7 +13,14 @@ import contextlib
 import pathlib
 import typing as t
 
-from ansible.plugins.loader import action_loader, connection_loader, filter_loader, shell_loader, test_loader
+from ansible.plugins.loader import (
+    action_loader,
+    connection_loader,
+    filter_loader,
+    lookup_loader,
+    shell_loader,
+    test_loader,
+)
 
 PLUGINS = pathlib.Path(__file__).resolve().parents[2]
 #: One of Ansible's own loads all of its filters or tests at once.
@@ -31,6 +38,7 @@ def preload() -> None:
     """Load what workers use. A plugin that can't be loaded is left to the task that uses it, which reports why."""
     wanted: list[tuple[t.Any, list[str]]] = [
         (filter_loader, [f"{BUILTIN}default", *names("filter")]),
+        (lookup_loader, names("lookup")),
         (test_loader, [f"{BUILTIN}defined", *names("test")]),
         (action_loader, [*(BUILTIN + name for name in ACTIONS), *names("action")]),
         (connection_loader, [f"{BUILTIN}local", f"{BUILTIN}ssh"]),

@@ -49,7 +49,6 @@ def exporter_settings(**change: t.Any) -> dict[str, t.Any]:
             ["Ubuntu 24.04"],
             id="os",
         ),
-        pytest.param({"port": "70000"}, DEBIAN, ["prometheus_port is 70000"], id="no port"),
         pytest.param(
             {"listen_address": "1.2.3.4:80"}, DEBIAN, ["prometheus_listen_address"], id="an address with a port"
         ),
@@ -113,7 +112,7 @@ def exporter_settings(**change: t.Any) -> dict[str, t.Any]:
             id="left behind on purpose",
         ),
         pytest.param(
-            {"scrape_timeout_seconds": 20, "port": 0}, DEBIAN, ["prometheus_port", "timeout"], id="all faults at once"
+            {"scrape_timeout_seconds": 20, "route_prefix": "p"}, DEBIAN, ["a slash", "timeout"], id="all faults at once"
         ),
     ],
 )

@@ -46,7 +46,7 @@ BAD: dict[str, list[str]] = {
     "grafana_package_url": ["file:grafana.deb", "s3://x/y"],
     "caches_cdn.endpoint_url": ["127.0.0.1:5555"],
     "caches_redis.url": ["http://cache", "redis://user:p@ss@cache", "redis://cache?timeout=1", "cache:6379"],
-    "postgresql_networks": ["10.0.0.0/42", "10.0.0.0", "samnet", "10.0.0/8", "::/129"],
+    "postgresql_networks": ["10.0.0.0/42", "10.0.0.0/255.0.0.0", "10.0.0.0", "samnet", "10.0.0/8", "::/129"],
     "lab_hosts_subnet": ["10.213.77.0/33", "samenet"],
     "prometheus_listen_address": ["0.0.0.0:9090", "10.0.0.256", "http://x", "1.2.3"],
     "haproxy_listen_addresses": ["a b", "-x"],

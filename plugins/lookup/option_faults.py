@@ -1,0 +1,62 @@
+# Copyright: (c) 2026, the nexod.infra maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible.plugins.lookup import LookupBase
+
+from ansible_collections.nexod.infra.plugins.plugin_utils._preflight.own import own_faults
+from ansible_collections.nexod.infra.plugins.plugin_utils._roles.options import specification_of
+
+DOCUMENTATION = r"""
+name: option_faults
+short_description: Find values of a role's options that are out of range or malformed
+version_added: "1.0.0"
+author: The nexod.infra maintainers (@nexod)
+description:
+  - Argument specifications have types and choices, but no ranges. The description of an option states its range, and
+    this lookup checks it. URLs, networks, addresses and the like are checked by the name of the option.
+  - In a deploy, preflight reports the same for all roles before the first change. This lookup is for a role that is
+    used in another playbook.
+  - Reads the variables of the task. Executes nothing on the host.
+options:
+  _terms:
+    description: The directory of the role.
+    required: true
+    type: path
+"""
+
+EXAMPLES = r"""
+- name: Refuse options that are out of range
+  ansible.builtin.assert:
+    that: faults | length == 0
+    fail_msg: "Cannot configure the service: {{ faults | join('; ') }}."
+  vars:
+    faults: "{{ query('nexod.infra.option_faults', role_path) }}"
+"""
+
+RETURN = r"""
+_list:
+  description: One sentence for each fault, with its fix; empty if there is none.
+  type: list
+  elements: str
+"""
+
+
+class LookupModule(LookupBase):  # type: ignore[misc]
+    """Hands the variables to the pure function."""
+
+    def run(self, terms: list[str], variables: dict[str, t.Any] | None = None, **_options: t.Any) -> list[str]:
+        known = variables or {}
+        return [
+            fault
+            for path in terms
+            for fault in own_faults(
+                specification_of(str(path)),
+                known.__contains__,
+                lambda name: self._templar.template(known[name]),
+            )
+        ]
