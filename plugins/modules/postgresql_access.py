@@ -16,6 +16,9 @@ description:
   - Sends passwords to the server as SCRAM-SHA-256 verifiers over standard input, in a session that logs nothing. They
     appear neither in process arguments nor in the server's log, and a diff shows three dots.
   - Does not change roles and databases that are not listed, and never drops anything.
+  - Refuses, in check mode too, what would make programs fail that are connected now, which is to change the password of
+    a role that has sessions, or to take its right to log in. Two roles in turn rotate a password without a failed
+    connection.
 author: The nexod.infra maintainers (@nexod)
 options:
   version:
@@ -35,7 +38,7 @@ options:
     type: str
     default: postgres
   roles:
-    description: Roles that log in.
+    description: Roles that log in, or may no longer do so.
     type: list
     elements: dict
     default: []
@@ -44,6 +47,20 @@ options:
         description: Name of the role.
         type: str
         required: true
+      login:
+        description:
+          - Whether the role may log in. V(false) takes the right from a role that exists and has no sessions; its
+            password, memberships and privileges stay.
+        type: bool
+        default: true
+      password_change:
+        description:
+          - When the password of a role may change. Its sessions go on in any case, but programs that do not have the
+            new password yet cannot open new ones.
+          - V(unused) refuses a change while the role has sessions, V(always) does not.
+        type: str
+        choices: [unused, always]
+        default: unused
       replication:
         description: Whether the role may replicate.
         type: bool
@@ -119,6 +136,13 @@ EXAMPLES = r"""
         read_write: [app]
         connect: [monitor]
         extensions: [pg_stat_statements]
+
+# After the application was deployed with the role app_b: the former role may no longer log in.
+- name: Retire the application's former role
+  nexod.infra.postgresql_access:
+    version: 15
+    roles:
+      - {name: app, login: false}
 """
 
 RETURN = r"""
@@ -148,6 +172,8 @@ from ansible_collections.nexod.infra.plugins.module_utils._postgresql.client imp
 
 ROLE = {
     "name": {"type": "str", "required": True},
+    "login": {"type": "bool", "default": True},
+    "password_change": {"type": "str", "choices": ["unused", "always"], "default": "unused", "no_log": False},
     "replication": {"type": "bool", "default": False},
     "connection_limit": {"type": "int", "default": -1},
     "member_of": {"type": "list", "elements": "str", "default": []},

@@ -232,8 +232,9 @@ class Servers:
         password: str = "",
         sentinel: bool = False,
         ready: bool = True,
+        port: int = 0,
     ) -> RedisServer:
-        port = free_port()
+        port = port or free_port()
         folder = self.folder / str(port)
         folder.mkdir()
         lines = [f"port {port}", "bind 127.0.0.1", f"dir {folder}", f"logfile {folder}/log", *settings]

@@ -30,6 +30,10 @@ SELECT json_build_object(
   'roles', (SELECT coalesce(json_object_agg(r.rolname, json_build_object(
       'login', r.rolcanlogin, 'replication', r.rolreplication, 'connection_limit', r.rolconnlimit,
       'verifier', a.rolpassword, 'settings', coalesce(to_json(r.rolconfig), '[]'::json),
+      'sessions', (SELECT coalesce(json_object_agg(s.client, s.number), '{}'::json) FROM (
+                   SELECT coalesce(host(p.client_addr), 'this host') AS client, count(*) AS number
+                   FROM pg_stat_activity p WHERE p.usesysid = r.oid AND p.pid <> pg_backend_pid()
+                     AND p.backend_type IN ('client backend', 'walsender') GROUP BY 1) s),
       'member_of', (SELECT coalesce(json_agg(g.rolname), '[]'::json)
                     FROM pg_auth_members m JOIN pg_roles g ON g.oid = m.roleid WHERE m.member = r.oid))), '{}'::json)
     FROM pg_roles r JOIN pg_authid a ON a.oid = r.oid WHERE r.rolname !~ '^pg_'),
@@ -64,6 +68,12 @@ SELECT json_build_object(
 
 NO_SERVER: Row = {"roles": {}, "databases": {}}
 NO_DATABASE: Row = {"extensions": [], "defaults": [], "lacking": []}
+
+
+# The value of password_change that accepts failing connections.
+ALWAYS = "always"
+# What users of a role notice when it gets another password.
+NEEDED_AFTERWARDS = "sessions go on, new ones need the new password"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -102,8 +112,48 @@ def check(roles: Sequence[Row], databases: Sequence[Row], passwords: Iterable[st
             )
 
 
+def _changes_password(role: Row, current: Row | None) -> bool:
+    """Whether the role logs in with a password, and gets another one."""
+    if current is None or not (role["login"] and current["login"] and role["password"] and current["verifier"]):
+        return False
+    return not scram_matches(current["verifier"], role["password"])
+
+
+def refuse_in_use(role: Row, current: Row) -> None:
+    """Refuse what makes the next connection of a program fail that is connected now.
+
+    Its sessions would go on, so nobody would notice at once: but an application opens connections all the time, and
+    each of its instances would fail until it is replaced.
+    """
+    sessions = current["sessions"]
+    if not sessions:
+        return
+    places = ", ".join(f"{host}: {number}" for host, number in sorted(sessions.items()))
+    used = f"{sum(sessions.values())} sessions use it ({places})"
+    if not role["login"] and current["login"]:
+        raise InfraError(
+            "take the right to log in from",
+            f'role "{role["name"]}"',
+            f"{used}, and new connections of the same programs would fail",
+            "Deploy these programs with their new account first, or end the sessions; then run again.",
+        )
+    if role["password_change"] != ALWAYS and _changes_password(role, current):
+        raise InfraError(
+            "change the password of",
+            f'role "{role["name"]}"',
+            f"{used}, and new connections of the same programs would fail until each has the new password",
+            "Give the new password to a new role and deploy the programs with it while this role stays as it is "
+            "(docs/passwords.md), or accept the failures: password_change: always.",
+        )
+
+
 def _role_steps(role: Row, current: Row | None, verifier: Callable[[str], str]) -> Iterable[Step]:
     name, password = identifier(role["name"]), role["password"]
+    if not role["login"]:
+        # Retired: its memberships and grants stay, so that it can come back with the same rights.
+        if current is not None and current["login"]:
+            yield Step("postgres", f"ALTER ROLE {name} NOLOGIN")
+        return
     words, shown = [], []
     if current is None or not current["login"]:
         words.append("LOGIN")
@@ -117,7 +167,8 @@ def _role_steps(role: Row, current: Row | None, verifier: Callable[[str], str]) 
         shown.append("PASSWORD '...'")
     if current is None or words:
         verb = "CREATE" if current is None else "ALTER"
-        yield Step("postgres", f"{verb} ROLE {name} {' '.join(words)}", f"{verb} ROLE {name} {' '.join(shown)}")
+        effect = f" ({NEEDED_AFTERWARDS})" if _changes_password(role, current) else ""
+        yield Step("postgres", f"{verb} ROLE {name} {' '.join(words)}", f"{verb} ROLE {name} {' '.join(shown)}{effect}")
     have = [] if current is None else current["member_of"]
     yield from (
         Step("postgres", f"GRANT {identifier(group)} TO {name}") for group in role["member_of"] if group not in have
@@ -174,8 +225,14 @@ def plan(
     inside: Mapping[str, Row],
     verifier: Callable[[str], str] = scram_verifier,
 ) -> list[Step]:
-    """Statements in the required order. `server` and `inside` (by database) are the results of the two queries."""
+    """Statements in the required order. `server` and `inside` (by database) are the results of the two queries.
+
+    Raises InfraError, before there is any statement, when one would break programs that are connected.
+    """
     steps: list[Step] = []
+    for role in roles:
+        if role["name"] in server["roles"]:
+            refuse_in_use(role, server["roles"][role["name"]])
     for role in roles:
         steps += _role_steps(role, server["roles"].get(role["name"]), verifier)
     for database in databases:

@@ -142,6 +142,8 @@ BY_NAME: t.Final[dict[str, Check]] = {
     "infra_database_name": database_name,
     "infra_database_owner_user": database_name,
     "infra_database_app_user": database_name,
+    "infra_database_app_retiring_user": database_name,
+    "infra_database_app_retired_users": database_name,
     "infra_database_monitor_user": database_name,
     "provider_hosts_database_name": database_name,
     "postgresql_databases.name": database_name,

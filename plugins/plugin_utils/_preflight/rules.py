@@ -101,13 +101,31 @@ def latency_rows_agree(inputs: Inputs) -> list[Fault]:
 
 def database_users_differ(inputs: Inputs) -> list[Fault]:
     """A role that is used for two purposes has the rights of both."""
-    names = [f"infra_database_{user}_user" for user in ("owner", "app", "monitor")]
+    names = [f"infra_database_{user}_user" for user in ("owner", "app", "app_retiring", "monitor")]
     users = {name: inputs.value(CONTROLLER, name) for name in names}
     return [
         Fault(second, f"is the same role as {first}", "Give each its own role: their rights differ.")
         for first, second in itertools.combinations(names, 2)
-        if users[first] is not None and users[first] == users[second]
+        if users[first] and users[first] == users[second]
     ]
+
+
+def accounts_in_turn(inputs: Inputs) -> list[Fault]:
+    """The application's former accounts: one that retires has its password, and one in use is not retired."""
+    found = []
+    retiring, retired = "infra_database_app_retiring_user", "infra_database_app_retired_users"
+    needed = "infra_database_app_retiring_password"
+    if inputs.value(CONTROLLER, retiring) and inputs.value(CONTROLLER, needed) == "":
+        step = "Set it to the password that the account has now (docs/passwords.md)."
+        found.append(Fault(needed, f"is empty, but {retiring} is set", step))
+    names = inputs.value(CONTROLLER, retired)
+    for user in ("owner", "app", "app_retiring", "monitor"):
+        option = f"infra_database_{user}_user"
+        name = inputs.value(CONTROLLER, option)
+        if name and isinstance(names, list) and name in names:
+            cause = f"lists {name}, which is {option}"
+            found.append(Fault(retired, cause, "Remove it from the list: a retired account may not log in."))
+    return found
 
 
 def hosts_have_their_own_address(inputs: Inputs) -> list[Fault]:
@@ -169,9 +187,11 @@ def rows_have_their_own_name(inputs: Inputs) -> list[Fault]:
 def secrets_are_one_line(inputs: Inputs) -> list[Fault]:
     """A line break or other control character in a password breaks configuration files."""
     found = []
-    for name in NEEDED_SECRETS.get(inputs.provider, ()):
-        value = inputs.value(CONTROLLER, name)
-        if isinstance(value, str) and re.search(r"[\x00-\x1f\x7f]|^\s|\s$", value):
+    further = ("infra_database_app_retiring_password", "infra_cache_previous_passwords")
+    for name in (*NEEDED_SECRETS.get(inputs.provider, ()), *further):
+        given = inputs.value(CONTROLLER, name)
+        values = given if isinstance(given, list) else [given]
+        if any(isinstance(value, str) and re.search(r"[\x00-\x1f\x7f]|^\s|\s$", value) for value in values):
             cause = "contains a line break or another control character, or begins or ends with a space"
             found.append(Fault(name, cause, "Remove it (often it is the line break at the end of a file)."))
     return found
@@ -412,6 +432,7 @@ RULES: t.Final[tuple[t.Callable[[Inputs], list[Fault]], ...]] = (
     latency_targets,
     latency_rows_agree,
     database_users_differ,
+    accounts_in_turn,
     hosts_have_their_own_address,
     rows_have_their_own_name,
     secrets_are_one_line,

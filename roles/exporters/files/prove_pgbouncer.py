@@ -1,20 +1,35 @@
 # Copyright: (c) 2026, the nexod.infra maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Check that the PgBouncer exporter reports PgBouncer as up. Succeeds as well if PgBouncer is not running yet.
+"""Check that the PgBouncer exporter reports PgBouncer as up. Succeeds as well if PgBouncer can't let it in yet.
 
-The exporter ends at once if nothing answers at PgBouncer's address, and monitoring is installed before PgBouncer: until
-then its unit waits.
+The exporter ends at once if nothing answers at PgBouncer's address, or if its account is refused, and monitoring is
+installed before PgBouncer. Its unit retries: until PgBouncer runs, or until it has the exporter's new account or
+password. Whether it has is verified at the end of a deploy.
 
-Usage: prove_pgbouncer.py URL HOST PORT. Exits with 0, or prints what is wrong.
+Usage: prove_pgbouncer.py URL HOST PORT [USER PASSWORD_FILE USERLIST]. Exits with 0, or prints what is wrong.
 """
 
 from __future__ import annotations
 
 import http.client
+import pathlib
 import socket
 import sys
 import urllib.request
+
+
+def ahead(user: str, password_file: str, userlist: str) -> bool:
+    """Whether PgBouncer's list on this host has another password for the account, or does not have it."""
+    try:
+        password = pathlib.Path(password_file).read_text(encoding="utf-8")
+        accounts = pathlib.Path(userlist).read_text(encoding="utf-8")
+    except OSError:
+        # PgBouncer is elsewhere, or not ours.
+        return False
+    line = " ".join('"' + word.replace('"', '""') + '"' for word in (user, password))
+    # A verifier instead of a password can't be compared.
+    return "SCRAM-SHA-256$" not in accounts and line not in accounts.splitlines()
 
 
 def main() -> int:
@@ -23,6 +38,8 @@ def main() -> int:
     try:
         socket.create_connection((host, port), timeout=5).close()
     except OSError:
+        return 0
+    if len(sys.argv) > 4 and ahead(*sys.argv[4:7]):
         return 0
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:

@@ -3,9 +3,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Compare what a PgBouncer runs with to its configuration files.
 
-    probe.py staged FOLDER HOME   starts a throwaway PgBouncer with FOLDER's files, on a Unix socket of its own;
-                                  HOME is where the files will be later, which is how they refer to one another
+    probe.py staged FOLDER HOME [ACCOUNT...]
+                                  starts a throwaway PgBouncer with FOLDER's files, on a Unix socket of its own;
+                                  HOME is where the files will be later, which is how they refer to one another.
+                                  No account that clients use may be missing or, except ACCOUNTs, have another password
     probe.py live FOLDER          asks the running one, whose files are in FOLDER
+    probe.py retired FOLDER       closes the running one's server connections of accounts that FOLDER no longer lists
 
 PgBouncer has no option to check its files, its reload always reports success, and it ignores some errors silently.
 What it shows in its admin console (SHOW CONFIG, SHOW DATABASES, SHOW USERS) is what it really uses.
@@ -238,6 +241,74 @@ def show(folder: str, port: str) -> Shown:
     )
 
 
+def read_accounts(folder: pathlib.Path) -> Row:
+    """Names and passwords of userlist.txt."""
+    text = (folder / "userlist.txt").read_text(encoding="utf-8")
+    pairs = re.findall(r'^"((?:[^"]|"")*)" "((?:[^"]|"")*)"', text, re.MULTILINE)
+    return {name.replace('""', '"'): secret.replace('""', '"') for name, secret in pairs}
+
+
+def asks_others(folder: pathlib.Path) -> bool:
+    """Whether accounts may log in that are not in the list: PgBouncer asks the server, PAM or LDAP, or nobody."""
+    files = read_files(folder)
+    if any("auth_user" in settings for settings in (files.settings, *files.databases.values())):
+        return True
+    rules = (folder / "hba.conf").read_text(encoding="utf-8")
+    return files.settings.get("auth_type") in ("any", "pam", "ldap") or bool(re.search(r"\b(pam|ldap)\b", rules))
+
+
+def lost_accounts(before: Row, after: Row, changeable: t.Container[str], asks: bool) -> Row:
+    """What accounts lose that clients may use: the account itself, or the password."""
+    lost = {name: "would be removed" for name in before if name not in after and not asks}
+    changed = [name for name in before if after.get(name, before[name]) != before[name] and name not in changeable]
+    return {**lost, **dict.fromkeys(changed, "would have another password")}
+
+
+def clients_of(lost: Row, clients: t.Iterable[Row]) -> list[str]:
+    """Accounts that clients would lose, with where these are."""
+    addresses: dict[str, dict[str, int]] = {}
+    for row in clients:
+        if row["user"] in lost:
+            counts = addresses.setdefault(row["user"], {})
+            counts[row["addr"]] = counts.get(row["addr"], 0) + 1
+    found = []
+    for name, counts in addresses.items():
+        places = ", ".join(f"{address}: {count}" for address, count in sorted(counts.items()))
+        found.append(
+            f"account {name} {lost[name]}, and {sum(counts.values())} clients use it ({places}), which could not"
+            " connect again. Deploy them with another account first, while this one stays as it is (docs/passwords.md),"
+            " or accept the failures for a changed password: password_change: always."
+        )
+    return found
+
+
+def accounts_in_use(folder: pathlib.Path, home: pathlib.Path, changeable: t.Container[str]) -> list[str]:
+    """Accounts that the running PgBouncer's clients use and that `folder` would take from them."""
+    if not (home / "userlist.txt").exists():
+        return []
+    lost = lost_accounts(read_accounts(home), read_accounts(folder), changeable, asks_others(folder))
+    settings = read_files(home).settings
+    try:
+        clients = ask(settings["unix_socket_dir"], settings["listen_port"], "SHOW CLIENTS")[0] if lost else []
+    except (FileNotFoundError, ConnectionRefusedError):
+        # It does not run, so it has no clients.
+        return []
+    return clients_of(lost, clients)
+
+
+def retired_connections(folder: pathlib.Path) -> list[str]:
+    """Server connections of accounts that are no longer listed. They are closed, each at the end of its transaction."""
+    if asks_others(folder):
+        return []
+    files = read_files(folder)
+    known = {*read_accounts(folder), *(line["user"] for line in files.databases.values() if "user" in line)}
+    place = (files.settings["unix_socket_dir"], files.settings["listen_port"])
+    stale = [row for row in ask(*place, "SHOW SERVERS")[0] if row["user"] not in known]
+    if stale:
+        ask(*place, *(f'RECONNECT "{name}"' for name in sorted({row["database"] for row in stale})))
+    return [f"account {name} still has server connections" for name in sorted({row["user"] for row in stale})]
+
+
 def say(line: str) -> None:
     sys.stdout.write(f"{line}\n")
 
@@ -323,11 +394,13 @@ def wait_and_compare(process: subprocess.Popen[bytes], scratch: str, files: File
         time.sleep(0.02)
 
 
-def main(mode: str, folder: pathlib.Path, home: str = "") -> int:
+def main(mode: str, folder: pathlib.Path, home: str = "", *changeable: str) -> int:
     try:
         if mode == "staged":
-            found = staged(folder, home)
+            found = staged(folder, home) + accounts_in_use(folder, pathlib.Path(home), changeable)
             warn_of_version()
+        elif mode == "retired":
+            found = retired_connections(folder)
         else:
             files = read_files(folder)
             found = differences(files, show(files.settings["unix_socket_dir"], files.settings["listen_port"]))

@@ -30,3 +30,30 @@ def test_a_sentence_and_no_traceback(tmp_path: pathlib.Path, script: str, name: 
     assert done.returncode == 1
     assert url.rstrip("/") in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("userlist", "passes"),
+    [
+        pytest.param('"monitor" "o""ld"\n"app" "x"\n', True, id="the pooler gets the new password afterwards"),
+        pytest.param('"app" "x"\n', True, id="the pooler gets the account afterwards"),
+        pytest.param('"app" "x"\n"monitor" "n""ew"\n', False, id="it has it"),
+        pytest.param('"monitor" "SCRAM-SHA-256$4096:c2FsdA==$a:b"\n', False, id="a verifier says nothing"),
+        pytest.param(None, False, id="no list here"),
+    ],
+)
+def test_the_exporter_of_pgbouncer_may_be_ahead_of_it(
+    tmp_path: pathlib.Path, userlist: str | None, passes: bool
+) -> None:
+    """Monitoring is deployed before the pooler: with a new password of the monitoring account, the deploy failed."""
+    (tmp_path / "password").write_text('n"ew')
+    if userlist is not None:
+        (tmp_path / "userlist").write_text(userlist)
+    account = ["monitor", str(tmp_path / "password"), str(tmp_path / "userlist")]
+    with socket.create_server(("127.0.0.1", 0)) as pgbouncer, socket.create_server(("127.0.0.1", 0)) as gone:
+        port, url = str(pgbouncer.getsockname()[1]), f"http://127.0.0.1:{gone.getsockname()[1]}/metrics"
+        gone.close()
+        script = str(ROLES / "exporters/files/prove_pgbouncer.py")
+        argv = [sys.executable, script, url, "127.0.0.1", port, *account]
+        done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=60)
+    assert (done.returncode == 0) is passes, done.stderr

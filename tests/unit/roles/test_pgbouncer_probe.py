@@ -234,3 +234,69 @@ def test_reads_rows_of_the_admin_console(probe: t.Any) -> None:
 def test_says_why_the_admin_console_does_not_answer(probe: t.Any, packets: list[bytes], words: str) -> None:
     with pytest.raises(OSError, match=words):
         probe.answer(console(*packets))
+
+
+def test_reads_the_accounts(probe: t.Any, tmp_path: pathlib.Path) -> None:
+    (tmp_path / "userlist.txt").write_text('"app" "p""w"\n"a ""b""" "SCRAM-SHA-256$4096:x"\n')
+    assert probe.read_accounts(tmp_path) == {"app": 'p"w', 'a "b"': "SCRAM-SHA-256$4096:x"}
+
+
+CLIENTS = [{"user": name, "addr": address} for name, address in [("app", "::1"), ("app", "10.0.0.5"), ("ops", "unix")]]
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "changeable", "asks", "found"),
+    [
+        pytest.param({"app": "1"}, {"app": "1"}, [], False, [], id="as before"),
+        pytest.param({"app": "1"}, {"app": "1", "app_b": "2"}, [], False, [], id="another account"),
+        pytest.param({"idle": "1"}, {}, [], False, [], id="removed, without clients"),
+        pytest.param({"idle": "1"}, {"idle": "2"}, [], False, [], id="changed, without clients"),
+        pytest.param(
+            {"app": "1"},
+            {},
+            ["app"],
+            False,
+            ["account app would be removed, and 2 clients use it (10.0.0.5: 1, ::1: 1)"],
+            id="removed",
+        ),
+        pytest.param({"app": "1"}, {}, [], True, [], id="removed from the list, and the server is asked"),
+        pytest.param(
+            {"app": "1"},
+            {"app": "2"},
+            ["ops"],
+            True,
+            ["account app would have another password, and 2 clients use it"],
+            id="changed",
+        ),
+        pytest.param({"ops": "1"}, {"ops": "2"}, ["ops"], False, [], id="changed, as allowed"),
+    ],
+)
+def test_accounts_that_clients_use(
+    probe: t.Any, before: dict[str, str], after: dict[str, str], changeable: list[str], asks: bool, found: list[str]
+) -> None:
+    """The changed password of an account was applied at once, and its clients could not connect again."""
+    said = probe.clients_of(probe.lost_accounts(before, after, changeable, asks), CLIENTS)
+    assert len(said) == len(found)
+    assert all(line.startswith(words) for line, words in zip(said, found, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("settings", "databases", "rules", "asks"),
+    [
+        ("auth_type = scram-sha-256\n", "app = host=h user=app", "", False),
+        ("auth_type = hba\n", "app = host=h", "host all all 127.0.0.1/32 scram-sha-256\n", False),
+        ("auth_type = hba\n", "app = host=h", "host all all 127.0.0.1/32 pam\n", True),
+        ("auth_type = pam\n", "app = host=h", "", True),
+        ("auth_type = any\n", "app = host=h", "", True),
+        ("auth_user = pooler\n", "app = host=h", "", True),
+        ("auth_type = md5\n", "app = host=h auth_user=pooler", "", True),
+    ],
+)
+def test_knows_where_accounts_may_be_that_are_not_listed(
+    probe: t.Any, tmp_path: pathlib.Path, settings: str, databases: str, rules: str, asks: bool
+) -> None:
+    (tmp_path / "pgbouncer.ini").write_text("[pgbouncer]\nlisten_port = 6432\n")
+    (tmp_path / "databases.ini").write_text(f"[databases]\n{databases}\n")
+    (tmp_path / "settings.ini").write_text(settings)
+    (tmp_path / "hba.conf").write_text(rules)
+    assert probe.asks_others(tmp_path) is asks

@@ -144,3 +144,44 @@ def test_a_role_wires_its_own_variables_only(role: str) -> None:
     prefix = places()[role].get("prefix", f"{role}_")
     names = [name.removeprefix("__") for name in places()[role].get("variables") or {}]
     assert [name for name in names if not name.startswith(prefix)] == []
+
+
+def test_two_accounts_in_turn(own: pathlib.Path) -> None:
+    """While instances are replaced, both accounts log in everywhere; only the API has the new one alone."""
+    values = (
+        "infra_database_app_user: app_b\ninfra_database_app_password: new\ninfra_cache_password: fresh\n"
+        "infra_database_app_retiring_user: app\ninfra_database_app_retiring_password: old\n"
+        "infra_database_app_retired_users: [app_a]\ninfra_cache_previous_passwords: [stale]\n"
+        "infra_database_owner_password: o\ninfra_database_monitor_password: m\n"
+        "infra_endpoints_declared: {cache: {host: 192.0.2.9, port: 6379, tls: false, db: 0}}\n"
+    )
+    (own / "inventory" / "group_vars" / "all.yml").write_text(VALUES + values)
+    names = ["postgresql_roles", "postgresql_databases", "postgresql_retired_roles", "pgbouncer_users"]
+    names += ["redis_password", "redis_previous_passwords", "redis_password_change", "backend_database"]
+    seen = evaluate(own, "db", *names)
+    changes = {row["name"]: (row["password"], row["password_change"]) for row in seen["postgresql_roles"]}
+    assert changes == {
+        "app_owner": ("o", "always"),
+        "app_b": ("new", "unused"),
+        "monitor": ("m", "always"),
+        "app": ("old", "unused"),
+    }
+    assert seen["postgresql_databases"][0]["read_write"] == ["app_b", "app"]
+    assert seen["postgresql_retired_roles"] == ["app_a"]
+    pooled = {row["name"]: (row["password"], row["password_change"]) for row in seen["pgbouncer_users"]}
+    assert pooled == {name: change for name, change in changes.items() if name != "app_owner"}
+    cache = (seen["redis_password"], seen["redis_previous_passwords"], seen["redis_password_change"])
+    assert cache == ("fresh", ["stale"], "listed")
+    assert (seen["backend_database"]["user"], seen["backend_database"]["password"]) == ("app_b", "new")
+
+
+def test_one_account_by_default(own: pathlib.Path) -> None:
+    """As before there was a second one: nobody has to name it."""
+    (own / "inventory" / "group_vars" / "all.yml").write_text(VALUES + "infra_password_changes_in_use: true\n")
+    names = ["postgresql_roles", "postgresql_databases", "postgresql_retired_roles", "redis_previous_passwords"]
+    seen = evaluate(own, "db", *names, "redis_password_change")
+    assert {row["name"]: row["password_change"] for row in seen["postgresql_roles"]}["app"] == "always"
+    assert [row["name"] for row in seen["postgresql_roles"]] == ["app_owner", "app", "monitor"]
+    assert seen["postgresql_databases"][0]["read_write"] == ["app"]
+    assert (seen["postgresql_retired_roles"], seen["redis_previous_passwords"]) == ([], [])
+    assert seen["redis_password_change"] == "always"

@@ -34,6 +34,8 @@ def role(name: str, **values: t.Any) -> dict[str, t.Any]:
     return {
         "name": name,
         "password": None,
+        "login": True,
+        "password_change": "unused",
         "replication": False,
         "connection_limit": -1,
         "member_of": [],
@@ -54,6 +56,7 @@ def on_server(**values: t.Any) -> dict[str, t.Any]:
         "verifier": None,
         "settings": [],
         "member_of": [],
+        "sessions": {},
         **values,
     }
 
@@ -104,6 +107,9 @@ def test_what_is_no_verifier_matches_nothing(verifier: str | None) -> None:
     assert not scram_matches(verifier, "pencil")
 
 
+SESSIONS = {"10.0.0.31": 4, "this host": 1}
+
+
 @pytest.mark.parametrize(
     ("roles", "databases", "server", "inside", "statements"),
     [
@@ -137,8 +143,52 @@ def test_what_is_no_verifier_matches_nothing(verifier: str | None) -> None:
             [],
             {"roles": {"app": on_server(verifier=scram_verifier("old"))}, "databases": {}},
             {},
-            ["postgres: ALTER ROLE app PASSWORD '...'"],
+            ["postgres: ALTER ROLE app PASSWORD '...' (sessions go on, new ones need the new password)"],
             id="password changed",
+        ),
+        pytest.param(
+            [role("app", password="first")],
+            [],
+            {"roles": {"app": on_server(sessions=SESSIONS)}, "databases": {}},
+            {},
+            ["postgres: ALTER ROLE app PASSWORD '...'"],
+            id="first password of a role that logs in otherwise",
+        ),
+        pytest.param(
+            [role("monitor", password="new", password_change="always")],
+            [],
+            {"roles": {"monitor": on_server(verifier=scram_verifier("old"), sessions=SESSIONS)}, "databases": {}},
+            {},
+            ["postgres: ALTER ROLE monitor PASSWORD '...' (sessions go on, new ones need the new password)"],
+            id="password changed while in use, as allowed",
+        ),
+        pytest.param(
+            [role("app", login=False), role("gone", login=False), role("before", login=False, password="x")],
+            [],
+            {"roles": {"app": on_server(), "before": on_server(login=False, sessions=SESSIONS)}, "databases": {}},
+            {},
+            ["postgres: ALTER ROLE app NOLOGIN"],
+            id="retired; not there; retired before, with a session that is left",
+        ),
+        pytest.param(
+            [role("app", password="third"), role("app_b", password="second")],
+            [database(read_write=["app", "app_b"])],
+            {
+                "roles": {
+                    "app": on_server(login=False, verifier=scram_verifier("first")),
+                    "app_b": on_server(verifier=scram_verifier("second"), sessions=SESSIONS),
+                },
+                "databases": {"app": {"owner": "owner", "connect": ["owner", "app", "app_b"]}},
+            },
+            {
+                "app": {
+                    "extensions": [],
+                    "defaults": [*ALL_DEFAULTS, *(["app_b", *row[1:]] for row in ALL_DEFAULTS)],
+                    "lacking": [],
+                }
+            },
+            ["postgres: ALTER ROLE app LOGIN PASSWORD '...'"],
+            id="the first of two accounts comes back",
         ),
         pytest.param(
             [role("app")],
@@ -210,6 +260,35 @@ def test_plan(
 ) -> None:
     steps = plan(roles, databases, server=server, inside=inside)
     assert [f"{step.database}: {step.text}" for step in steps] == statements
+
+
+@pytest.mark.parametrize(
+    ("wanted", "says"),
+    [
+        pytest.param(
+            role("app", password="new"),
+            'Cannot change the password of role "app": 5 sessions use it (10.0.0.31: 4, this host: 1)',
+            id="password",
+        ),
+        pytest.param(
+            role("app", login=False),
+            'Cannot take the right to log in from role "app": 5 sessions use it (10.0.0.31: 4, this host: 1)',
+            id="login",
+        ),
+        pytest.param(
+            role("app", login=False, password_change="always"),
+            "Cannot take the right to log in",
+            id="login, where passwords may change",
+        ),
+    ],
+)
+def test_what_would_break_a_program_that_is_connected_is_refused(wanted: dict[str, t.Any], says: str) -> None:
+    """A changed password was applied at once: 138 of some 900 requests failed, and the deploy said "done"."""
+    server = {"roles": {"app": on_server(verifier=scram_verifier("old"), sessions=SESSIONS)}, "databases": {}}
+    with pytest.raises(InfraError) as refused:
+        plan([role("first"), wanted], [], server=server, inside={})
+    assert says in str(refused.value)
+    assert refused.value.next_step
 
 
 def test_no_secret_is_in_the_diff_and_no_password_in_a_statement() -> None:

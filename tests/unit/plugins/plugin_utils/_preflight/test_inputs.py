@@ -397,6 +397,10 @@ RULE_SPECS: dict[str, t.Any] = {
         "infra_latency_targets": [TARGET],
         "infra_database_owner_user": "owner",
         "infra_database_app_user": "app",
+        "infra_database_app_retiring_user": "",
+        "infra_database_app_retiring_password": "",
+        "infra_database_app_retired_users": [],
+        "infra_cache_previous_passwords": [],
         "infra_database_monitor_user": "monitor",
         "prometheus_scrape_interval_seconds": 15,
         "prometheus_scrape_timeout_seconds": 10,
@@ -474,6 +478,30 @@ AWS = {"environment": "production", "provider": "aws"}
             {},
             ["infra_database_app_user is the same role as infra_database_owner_user"],
             id="one role for two",
+        ),
+        pytest.param(
+            {"infra_database_app_retiring_user": "monitor", "infra_database_app_retiring_password": "x"},
+            {},
+            ["infra_database_monitor_user is the same role as infra_database_app_retiring_user"],
+            id="a retiring account that has another purpose",
+        ),
+        pytest.param(
+            {"infra_database_app_retiring_user": "app_a", "infra_database_app_retired_users": ["app", "old"]},
+            {},
+            [
+                "infra_database_app_retired_users lists app, which is infra_database_app_user",
+                "infra_database_app_retiring_password is empty, but infra_database_app_retiring_user is set",
+            ],
+            id="a retiring account without its password, a retired one in use",
+        ),
+        pytest.param(
+            {"infra_cache_previous_passwords": ["fine", "x\n"]},
+            {},
+            [
+                "infra_cache_previous_passwords contains a line break or another control character,"
+                " or begins or ends with a space"
+            ],
+            id="a further password with a line break",
         ),
         pytest.param(
             {"infra_database_owner_password": "x" * 9 + "\n"},
