@@ -49,7 +49,7 @@ options:
       - White space at an end and characters with a meaning in regular expressions, shells or SQL (C(^ $ | % .*) and
         others) are refused, so that none of them is taken literally without notice. A backslash before such a
         character makes it ordinary.
-      - A warning names each entry that protects no key.
+      - A warning names each entry that protects no key, unless the cache holds no key at all, as at a first deploy.
     type: list
     elements: str
     default: []

@@ -121,6 +121,11 @@ class Flushed:
     def total(self) -> int:
         return sum(self.deleted.values())
 
+    @property
+    def found_nothing(self) -> bool:
+        """Whether the cache held no key at all: not where only some nodes, or none, said how many they have."""
+        return not self.total and not self.kept and all(tally.keys[0] == 0 for tally in self.nodes)
+
     def facts(self) -> dict[str, t.Any]:
         """What the module returns, whether it finished or not."""
         return {
@@ -655,11 +660,12 @@ def rights(cache: Cache, selection: Selection) -> str:
 
 
 def warnings_of(flushed: Flushed, limits: Limits, selection: Selection) -> list[str]:
+    # Of an empty cache, as at a first deploy, the spelling of an entry can't be told.
     warnings = [
         f'No key is protected by "{name}" of protect. If there should be some, compare its spelling with the keys '
         "(cache_info names their prefixes): what is spelled otherwise is not protected."
         for name, count in flushed.protected.items()
-        if not count and flushed.kept is not None
+        if not count and flushed.kept is not None and not flushed.found_nothing
     ]
     warnings += [
         f'"{selector.name}" matched no key, and {reason}.'

@@ -25,11 +25,19 @@ UNREAD = {
     ],
     "roles/exporters/tasks/configure.yml": ["/etc/default/prometheus-{{ item }}-exporter"],
     "roles/exporters/vars/main.yml": ["/etc/prometheus/blackbox.yml"],
-    "roles/pgbouncer/tasks/configure.yml": ["/etc/pgbouncer/pgbouncer.ini", "/etc/pgbouncer/userlist.txt", "/etc/default/pgbouncer"],
+    "roles/pgbouncer/tasks/configure.yml": [
+        "/etc/pgbouncer/pgbouncer.ini",
+        "/etc/pgbouncer/userlist.txt",
+        "/etc/default/pgbouncer",
+    ],
     "roles/haproxy/vars/main.yml": ["/etc/haproxy/haproxy.cfg", "/etc/default/haproxy"],
     "roles/redis/tasks/configure.yml": ["/etc/redis/redis.conf", "/etc/default/redis-server"],
     "roles/grafana/vars/main.yml": ["/etc/grafana/grafana.ini"],
-    "roles/frontend/tasks/configure.yml": ["/etc/nginx/nginx.conf", "/etc/nginx/sites-available/default", "/etc/default/nginx"],
+    "roles/frontend/tasks/configure.yml": [
+        "/etc/nginx/nginx.conf",
+        "/etc/nginx/sites-available/default",
+        "/etc/default/nginx",
+    ],
 }
 
 

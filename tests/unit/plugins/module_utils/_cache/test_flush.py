@@ -112,6 +112,28 @@ def test_flush(
     assert (flushed.kept, flushed.complete) == (2, True)
 
 
+@pytest.mark.parametrize("check", [False, True])
+@pytest.mark.parametrize(
+    ("keys", "counted", "warned"),
+    [
+        pytest.param([], True, False, id="an empty cache, as at a first deploy"),
+        pytest.param([], False, True, id="not known to be empty, without +dbsize"),
+        pytest.param([b"other:1"], True, True, id="keys, none protected"),
+        pytest.param([b"api:1"], True, True, id="keys that are all deleted"),
+        pytest.param([b"session:1"], True, False, id="a protected key"),
+    ],
+)
+def test_what_protects_no_key_is_warned_about_where_there_are_keys(
+    keys: list[bytes], counted: bool, warned: bool, check: bool
+) -> None:
+    flushed = flush(FakeCache(set(keys)), ["api:"], check=check)
+    if not counted:
+        flushed.nodes[0].keys[0] = None
+    asked = read_selection(["api:"], [], ["session:"], waived=False)
+    said = cache_flush.warnings_of(flushed, pacing.Limits(), asked)
+    assert any("No key is protected by" in text for text in said) == warned
+
+
 def test_what_is_told_of_each_node_and_in_all() -> None:
     flushed = flush(FakeCache(set(KEYS)), ["api:"])
     (row,) = [tally.report() for tally in flushed.nodes]
