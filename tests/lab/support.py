@@ -28,8 +28,11 @@ HOSTS = {
 
 # How quick the lab is while a test does things to it depends on the machine, and is the bench's to say.
 UNHURRIED = """-e '{"verify_latency_targets": [], "backend_trial_latency_targets": []}'"""
-DEPLOY = ("make", "deploy", f"ARGS={UNHURRIED}")
-UPGRADE = ("make", "deploy", "VERSION=1.1.0", f"ARGS={UNHURRIED}")
+# Rollouts that prepare a fault, or follow one, are watched more briefly: what trials find is tested elsewhere.
+BRIEF = f"""{UNHURRIED} -e '{{"backend_trial_seconds": 3, "backend_trial_requests": 60, "backend_watch_seconds": 1}}'"""
+DEPLOY = ("make", "deploy", f"ARGS={BRIEF}")
+UPGRADE = ("make", "deploy", "VERSION=1.1.0", f"ARGS={BRIEF}")
+ROLL_BACK = ("make", "roll-back", f"ARGS={BRIEF}")
 
 
 @dataclasses.dataclass(frozen=True)

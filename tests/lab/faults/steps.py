@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 
-from ansible_collections.nexod.infra.tests.lab.support import ROOT, get, on, run
+from ansible_collections.nexod.infra.tests.lab.support import ROLL_BACK, ROOT, get, on, run
 
 FIRST_REVISION = "0008_contract_name"
 ALEMBIC = (
@@ -16,7 +16,7 @@ ALEMBIC = (
 def back_to_the_start() -> None:
     """1.0.0 at its own revision, as before the upgrade; the way down is a test's, no playbook of ours goes it."""
     if get("/health")["version"] != "1.0.0":
-        done = run("make", "roll-back", report="roll_back", quiet=True)
+        done = run(*ROLL_BACK, report="roll_back", quiet=True)
         assert done.rc == 0, done.said[-4000:]
     release = next((name for name in on("pooler-1", "ls -r /opt/api").split() if name.startswith("1.1.")), "")
     if release:

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from ansible_collections.nexod.infra.tests.lab.support import DEPLOY, UNHURRIED, run
+from ansible_collections.nexod.infra.tests.lab.support import BRIEF, DEPLOY, run
 
 EDITS: dict[str, object] = {
     "haproxy_max_connections": 2001,
@@ -32,7 +32,7 @@ def test_the_plan_of_an_edit_is_what_happens(standing, name: str, value: object)
         # By itself: what the edit before this one changed is changed back first.
         assert run(*DEPLOY, quiet=True).rc == 0
     EDITED.append(name)
-    edit = f"ARGS={UNHURRIED} -e '{json.dumps({name: value})}'"
+    edit = f"ARGS={BRIEF} -e '{json.dumps({name: value})}'"
     plan = run("make", "plan", edit, quiet=True)
     assert plan.rc == 0, plan.said[-4000:]
     assert plan.changes() != []

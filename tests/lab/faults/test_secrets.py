@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.nexod.infra.tests.lab.support import DEPLOY, HOSTS, ROOT, UNHURRIED, on, run, secrets
+from ansible_collections.nexod.infra.tests.lab.support import BRIEF, HOSTS, ROOT, get, on, run, secrets
 
 # Those that the lab's inventory leaves empty get a canary of their own; the others it has made itself.
 CANARIES = {
@@ -82,21 +82,22 @@ def everything_readable(host: str, wanted: list[str]) -> str:
 @pytest.mark.parametrize(
     "ci", [pytest.param("true", id="with CI=true"), pytest.param("", id="without", marks=pytest.mark.long)]
 )
-def test_no_secret_is_seen(standing, tmp_path: Path, ci: str) -> None:
+def test_no_secret_is_seen(serving, tmp_path: Path, ci: str) -> None:
+    version = f"VERSION={get('/health')['version']}"
     if PLANTED:
         # By itself: the deploy of a round before has the canaries in place already.
-        back = run(*DEPLOY, quiet=True)
+        back = run("make", "deploy", version, f"ARGS={BRIEF}", quiet=True)
         assert back.rc == 0, back.said[-3000:]
     PLANTED.append(ci)
     given = tmp_path / "canaries.json"
     given.write_text(json.dumps(CANARIES))
     given.chmod(0o600)
     wanted, begun = needles(), time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime())
-    arguments = f"ARGS=-vvvv --diff -e @{given} {UNHURRIED}"
+    arguments = f"ARGS=-vvvv --diff -e @{given} {BRIEF}"
     environment = {"NEXOD_SENTRY_DSN": "http://canary-sentry-6Lm3xV@127.0.0.1:9/1", **({"CI": ci} if ci else {})}
     with watched_processes() as processes:
-        plan = run("make", "plan", arguments, quiet=True, **environment)
-        done = run("make", "deploy", arguments, quiet=True, **environment)
+        plan = run("make", "plan", version, arguments, quiet=True, **environment)
+        done = run("make", "deploy", version, arguments, quiet=True, **environment)
     assert plan.rc == 0, plan.said[-3000:]
     assert done.rc == 0, done.said[-3000:]
     # That the canaries were really there: what reads them has changed.
@@ -117,7 +118,7 @@ def test_no_secret_is_seen(standing, tmp_path: Path, ci: str) -> None:
         assert everything_readable(host, wanted).split() == [], host
 
 
-def test_the_search_finds_what_is_there(standing, tmp_path: Path) -> None:
+def test_the_search_finds_what_is_there(serving, tmp_path: Path) -> None:
     """A search that can find nothing proves nothing: planted where each of the searches above looks."""
     needle = "canary-planted-2Qw7"
     on("api-1", f"echo {needle} > /var/tmp/planted; chmod 644 /var/tmp/planted; logger {needle}")

@@ -30,7 +30,7 @@ ONLY = ("-e", '{"verify_latency_targets": []}')
         ),
     ],
 )
-def test_an_outage_is_seen(standing, host: str, breaks: str, repairs: str, says: str) -> None:
+def test_an_outage_is_seen(serving, host: str, breaks: str, repairs: str, says: str) -> None:
     on(host, breaks)
     try:
         assert get("/ready")["status"] == "ready"
@@ -41,7 +41,7 @@ def test_an_outage_is_seen(standing, host: str, breaks: str, repairs: str, says:
     assert any(says in failure["message"] for failure in done.report["failures"]), done.said[-3000:]
 
 
-def test_what_is_repaired_is_good_again(standing) -> None:
+def test_what_is_repaired_is_good_again(serving) -> None:
     done = run(*VERIFY, *ONLY, "-e", "verify_wait_seconds=60", report="verify", quiet=True)
     assert done.rc == 0, done.said[-3000:]
     assert {row["verdict"] for row in done.report["verdict"]["errors"]} <= {"met", "not enough data"}
