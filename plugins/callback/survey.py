@@ -45,7 +45,7 @@ class CallbackModule(CallbackBase):
     _loaded = False
 
     def v2_playbook_on_start(self, playbook: t.Any) -> None:
-        KEPT.clear()
+        KEPT.begin()
 
     def v2_playbook_on_play_start(self, play: t.Any) -> None:
         # A play on the controller alone has too few tasks to be worth it.

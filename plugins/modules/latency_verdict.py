@@ -121,8 +121,18 @@ options:
         description: The PromQL expression.
         type: str
         required: true
+  unchanged_seconds:
+    description:
+      - Seconds for which nothing has been changed. Each target of Prometheus must have been scraped within them, as
+        older measurements are of what was there before. Targets that are scraped less often than every
+        O(wait_seconds) are not waited for. At least 0.
+      - By default the time since this run last changed something, or since it began, if the callback
+        P(nexod.infra.survey#callback) is enabled; without it V(0), so each target must be scraped once more.
+    type: float
   wait_seconds:
-    description: Seconds to wait for O(conditions) to clear and for O(expect_samples) to be reached.
+    description:
+      - Seconds to wait for O(conditions) to clear, for O(expect_samples) to be reached, and for every target to be
+        scraped. At least 0.
     type: int
     default: 30
 """
@@ -165,7 +175,12 @@ faults:
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.nexod.infra.plugins.module_utils._core.edge import edge
-from ansible_collections.nexod.infra.plugins.module_utils._monitoring.verdict import Series, prometheus, verdict
+from ansible_collections.nexod.infra.plugins.module_utils._monitoring.verdict import (
+    Prometheus,
+    Series,
+    Target,
+    verdict,
+)
 
 TARGET = {
     "metric": {"type": "str", "required": True},
@@ -193,14 +208,20 @@ ARGUMENTS = {
     "serving_seconds": {"type": "float"},
     "error_window_seconds": {"type": "int", "default": 45},
     "conditions": {"type": "list", "elements": "dict", "default": [], "options": CONDITION},
+    "unchanged_seconds": {"type": "float"},
     "wait_seconds": {"type": "int", "default": 30},
 }
 
 
-def no_answer(expression: str) -> list[Series]:
-    """An empty result for any query, used in check mode."""
-    del expression
-    return []
+class Nobody:
+    """Empty results, used in check mode."""
+
+    def query(self, expression: str) -> list[Series]:
+        del expression
+        return []
+
+    def targets(self) -> list[Target]:
+        return []
 
 
 def main() -> None:
@@ -210,7 +231,7 @@ def main() -> None:
         # Check mode deploys nothing, so there is nothing to judge; Prometheus may not even be installed yet.
         asked = {**asked, "conditions": [], "errors": [], "expect_samples": 0}
     with edge(module, "judge the latency by", asked["url"]):
-        found = verdict(asked, no_answer if module.check_mode else prometheus(asked["url"]))
+        found = verdict(asked, Nobody() if module.check_mode else Prometheus(asked["url"]))
         module.exit_json(changed=False, **found)
 
 

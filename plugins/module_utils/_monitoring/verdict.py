@@ -5,8 +5,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import datetime
 import math
+import re
 import time
 import typing as t
 import urllib.parse
@@ -23,6 +26,9 @@ Query = t.Callable[[str], list[Series]]
 MET, MISSED, UNKNOWN = "met", "missed", "not enough data"
 # Probes, not requests: a handful says as much of a page as it ever will.
 GAUGE_SAMPLES = 5
+TIME = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d+))?(Z|[+-]\d\d:\d\d)")
+UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0, "y": 31536000.0}
+DURATION = re.compile(r"(\d+)(ms|[smhdwy])")
 # Seconds below which a window may hold a single scrape, and so no increase.
 SHORTEST_WINDOW = 30
 
@@ -127,32 +133,101 @@ def error_row(source: Facts, ratio: float, window: int, query: Query) -> dict[st
     }
 
 
-def prometheus(url: str, timeout: float = 10) -> Query:
-    """A function that asks the Prometheus at `url` one instant query."""
+@dataclasses.dataclass(frozen=True)
+class Target:
+    """A target of Prometheus: `age` is the seconds since its last scrape (infinite before the first one)."""
 
-    def query(expression: str) -> list[Series]:
+    name: str
+    interval: float
+    age: float
+
+
+class Source(t.Protocol):
+    """What a verdict asks of Prometheus."""
+
+    def query(self, expression: str) -> list[Series]: ...
+
+    def targets(self) -> list[Target]: ...
+
+
+def unseen(targets: t.Iterable[Target], unchanged: float, longest: float) -> list[str]:
+    """The targets whose last scrape is older than `unchanged` seconds, of those scraped at least every `longest`."""
+    return sorted(target.name for target in targets if target.interval <= longest and target.age > unchanged)
+
+
+def as_target(row: Facts, now: float) -> Target:
+    """A row of /api/v1/targets."""
+    labels = row["labels"]
+    scraped = _time(row["lastScrape"])
+    name = f"job={labels.get('job', '')}, instance={labels.get('instance', '')}"
+    return Target(name, parse_seconds(row["scrapeInterval"]), now - scraped if scraped > 0 else math.inf)
+
+
+def _time(text: str) -> float:
+    """Seconds since 1970 of a time as Go writes it, with up to nine decimals; below 0 for its zero time."""
+    found = TIME.fullmatch(text)
+    if not found:
+        raise ValueError(f"{text!r} is no time")
+    moment, decimals, zone = found.groups()
+    whole = datetime.datetime.fromisoformat(moment + ("+00:00" if zone == "Z" else zone))
+    return whole.timestamp() + float(f"0.{decimals or 0}")
+
+
+def parse_seconds(text: str) -> float:
+    """Seconds of a duration as Prometheus writes it, such as 1m30s or 500ms."""
+    parts = DURATION.findall(text)
+    if not parts or "".join(number + unit for number, unit in parts) != text:
+        raise ValueError(f"{text!r} is no duration")
+    return sum(float(number) * UNITS[unit] for number, unit in parts)
+
+
+class Prometheus:
+    """The Prometheus at `url`; each question may take `timeout` seconds."""
+
+    def __init__(self, url: str, timeout: float = 10) -> None:
+        self._url, self._timeout = url, timeout
+
+    def query(self, expression: str) -> list[Series]:
+        """The series that an instant query returns."""
         asked = urllib.parse.urlencode({"query": expression})
-        answer = ask(f"{url.rstrip('/')}/api/v1/query?{asked}", timeout=timeout)
+        document = self._ask(f"query?{asked}", "that the query is one: " + expression)
+        with self._reading(document):
+            return [(dict(row["metric"]), float(row["value"][1])) for row in document["data"]["result"]]
+        return []
+
+    def targets(self) -> list[Target]:
+        """All targets that it scrapes."""
+        document = self._ask("targets?state=active", "that nothing in front of it refuses /api/v1/targets")
+        clock = self._ask("query?query=time()", "that it answers queries")
+        with self._reading(document):
+            now = float(clock["data"]["result"][1])
+            return [as_target(row, now) for row in document["data"]["activeTargets"]]
+        return []
+
+    def _ask(self, path: str, look_at: str) -> t.Any:
+        answer = ask(f"{self._url.rstrip('/')}/api/v1/{path}", timeout=self._timeout)
         document = answer.document
         if answer.status != 200 or not isinstance(document, dict):
             cause = (document or {}).get("error") if isinstance(document, dict) else ""
             raise InfraError(
                 "ask Prometheus at",
-                url,
+                self._url,
                 cause or answer.reason or f"HTTP {answer.status}",
-                "See that it runs (systemctl status prometheus on its host) and that the query is one: " + expression,
+                f"See that it runs (systemctl status prometheus on its host), and {look_at}",
             )
+        return document
+
+    @contextlib.contextmanager
+    def _reading(self, document: t.Any) -> t.Iterator[None]:
         try:
-            return [(dict(row["metric"]), float(row["value"][1])) for row in document["data"]["result"]]
-        except (KeyError, IndexError, TypeError, ValueError) as error:
+            yield
+        except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
             raise InfraError(
                 "read the answer of Prometheus at",
-                url,
-                f"it is not the result of a query: {answer.body[:200]}",
+                self._url,
+                f"it is not the result of a query: {str(document)[:200]}",
                 "See that this is the address of a Prometheus, and not of something in front of it.",
             ) from error
-
-    return query
 
 
 def rows(
@@ -176,22 +251,30 @@ def settle(seen: t.Callable[[], bool], seconds: float, pause: float = 2.0) -> bo
     return done
 
 
-def verdict(parameters: Facts, query: Query) -> dict[str, t.Any]:
+def verdict(parameters: Facts, source: Source) -> dict[str, t.Any]:
     """Everything the module returns: faults of the moment, each row, failed requests, and the verdict over all."""
-    window, begun = f"{parameters['window_seconds']}s", time.monotonic()
+    window, begun, query = f"{parameters['window_seconds']}s", time.monotonic(), source.query
     targets, sources = parameters["targets"], parameters["sources"]
     counted = next((sources[row["metric"]] for row in targets if sources.get(row["metric"], {}).get("histogram")), None)
     wrong: list[str] = []
     errors: list[dict[str, t.Any]] = []
 
     def settled() -> bool:
+        waited = time.monotonic() - begun
         since = parameters.get("serving_seconds")
         # Errors from before leave the window while this waits.
-        since = None if since is None else since + time.monotonic() - begun
+        since = None if since is None else since + waited
         back = error_window(parameters.get("error_window_seconds", 45), parameters["window_seconds"], since)
         ratio = parameters.get("maximum_error_ratio", 1.0)
-        errors[:] = [error_row(source, ratio, back, query) for source in parameters.get("errors", ())]
-        wrong[:] = [*(row["fault"] for row in errors if row["fault"]), *faults(parameters["conditions"], query)]
+        # Before what they measure is asked for, so that the answers below are not older than this one.
+        unchanged = (parameters.get("unchanged_seconds") or 0.0) + waited
+        old = unseen(source.targets(), unchanged, parameters["wait_seconds"])
+        errors[:] = [error_row(row, ratio, back, query) for row in parameters.get("errors", ())]
+        wrong[:] = [
+            *(row["fault"] for row in errors if row["fault"]),
+            *faults(parameters["conditions"], query),
+            *(f"a target was not scraped since the last change: {name}" for name in old),
+        ]
         expected = parameters["expect_samples"] if counted else 0
         enough = not expected or (first(query(_monitoring.requests(counted or {}, window))) or 0) >= expected
         return not wrong and enough

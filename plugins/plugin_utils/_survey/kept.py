@@ -33,6 +33,17 @@ class Kept:
 
     def __init__(self) -> None:
         self._hosts: dict[str, HostSurvey] = {}
+        self._last_change: float | None = None
+
+    def begin(self, now: float | None = None) -> None:
+        """A run begins: nothing is known of any host, and nothing has been changed yet."""
+        self._hosts.clear()
+        self._last_change = time.monotonic() if now is None else now
+
+    def unchanged_seconds(self, now: float | None = None) -> float:
+        """Seconds since this run last changed something, or since it began; 0 where nobody has kept that."""
+        at = time.monotonic() if now is None else now
+        return 0.0 if self._last_change is None else max(0.0, at - self._last_change)
 
     def keep(self, host: str, packed: str, now: float | None = None) -> None:
         """Take the survey of `host`; what can't be read is none."""
@@ -42,15 +53,22 @@ class Kept:
             return
         self._hosts[host] = HostSurvey(found, time.monotonic() if now is None else now)
 
-    def changed(self, host: str) -> None:
+    def changed(self, host: str, now: float | None = None) -> None:
         """Something was changed on `host`, or may have been: a task failed there, or the host went away."""
+        self._note_change(now)
         self._hosts.pop(host, None)
         for other in self._hosts.values():
             other.services = False
 
-    def clear(self) -> None:
+    def clear(self, now: float | None = None) -> None:
         """Something was changed that may be anywhere."""
+        self._note_change(now)
         self._hosts.clear()
+
+    def _note_change(self, now: float | None) -> None:
+        # Where no run has begun here, the moment says nothing of the changes before it.
+        if self._last_change is not None:
+            self._last_change = time.monotonic() if now is None else now
 
     def of(self, host: str, *, services: bool = False, now: float | None = None) -> dict[str, t.Any] | None:
         """The survey of `host` as far as it still holds; `services`: what it proved of them is asked for."""

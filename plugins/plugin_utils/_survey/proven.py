@@ -10,6 +10,7 @@ compared and how is the modules' own code, so that both give the same answer.
 from __future__ import annotations
 
 import fnmatch
+import hashlib
 import typing as t
 
 from ansible.module_utils.parsing.convert_bool import boolean
@@ -60,6 +61,16 @@ def unchanged_service(survey: Survey, arguments: t.Mapping[str, t.Any]) -> Resul
     if row["missing"] is not None or row["enabled"] is not enabled or row["proof"] != asked:
         return None
     return {"name": unit, "changed": False, "action": "none", "steps": [], "seconds": 0.0, "diff": []}
+
+
+def is_proven(survey: Survey, unit: str, files: t.Mapping[str, str]) -> bool:
+    """Whether the unit runs as its role left it, and its set has each of `files`, a path, with exactly this content."""
+    row = survey["services"].get(unit)
+    if row is None or row["missing"] is not None:
+        return False
+    tree = survey["sets"][row["set"]]["tree"] or {}
+    wanted = {path: hashlib.sha256(content.encode()).hexdigest() for path, content in files.items()}
+    return all(path in tree and tree[path]["attributes"]["sha256"] == digest for path, digest in wanted.items())
 
 
 def unchanged_release(survey: Survey, arguments: t.Mapping[str, t.Any], content: str) -> Result | None:

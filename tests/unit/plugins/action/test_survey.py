@@ -82,3 +82,12 @@ def test_after_a_change_of_the_host_it_is_asked_itself(action: Action, files: di
     assert len(action("live_service", {"name": "web", "files": same, "proof": PROOF}, HERE)[1]) == 1
     KEPT.changed("here")
     assert len(action("file_set", files, HERE)[1]) == 1
+
+
+@pytest.mark.parametrize("given", [{}, {"unchanged_seconds": 7.0}])
+def test_a_verdict_knows_since_when_nothing_was_changed(
+    action: Action, monkeypatch: pytest.MonkeyPatch, given: dict[str, float]
+) -> None:
+    monkeypatch.setattr(KEPT, "unchanged_seconds", lambda: 3.0)
+    _found, calls = action("latency_verdict", {"url": "http://p", **given})
+    assert calls == [{"url": "http://p", "unchanged_seconds": given.get("unchanged_seconds", 3.0)}]

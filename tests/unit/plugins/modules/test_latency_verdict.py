@@ -47,3 +47,16 @@ def test_what_is_no_prometheus(run_module: Run, name: str) -> None:
 def test_another_server_s_json(run_module: Run, api: Api) -> None:
     api.series = [{"metric": {}}]
     assert "is not the result of a query" in run_module("latency_verdict", options(api.url))["msg"]
+
+
+def test_targets_are_read(run_module: Run, api: Api) -> None:
+    api.targets = [
+        {
+            "labels": {"job": "api", "instance": "api-1"},
+            "lastScrape": "0001-01-01T00:00:00Z",
+            "scrapeInterval": "1s",
+        }
+    ]
+    assert run_module("latency_verdict", options(api.url, wait_seconds=1))["faults"] == [
+        "a target was not scraped since the last change: job=api, instance=api-1"
+    ]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import datetime
 import json
+import math
 import typing as t
 
 import pytest
@@ -14,11 +16,11 @@ from ansible_collections.nexod.infra.plugins.module_utils._monitoring.verdict im
     MET,
     MISSED,
     UNKNOWN,
+    Prometheus,
     faults,
     first,
     judge,
     overall,
-    prometheus,
     samples_needed,
     verdict,
 )
@@ -131,6 +133,17 @@ def test_errors_count_since_the_release_serves(since: float | None, window: int)
     assert _verdict.error_window(45, 300, since) == window
 
 
+class Answers:
+    """A Prometheus that answers queries by `query`, and names the next of `targets` each time; the last one remains."""
+
+    def __init__(self, query, targets=((),)) -> None:
+        self.query, self._targets, self.asked = query, list(targets), 0
+
+    def targets(self):
+        self.asked += 1
+        return self._targets.pop(0) if len(self._targets) > 1 else self._targets[0]
+
+
 def test_errors_fail_the_verdict(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_verdict.time, "sleep", lambda seconds: None)
     parameters = {
@@ -145,7 +158,7 @@ def test_errors_fail_the_verdict(monkeypatch: pytest.MonkeyPatch) -> None:
         "wait_seconds": 0,
         "window_seconds": 300,
     }
-    found = verdict(parameters, lambda expression: [({"status": "500"}, 10.0)])
+    found = verdict(parameters, Answers(lambda expression: [({"status": "500"}, 10.0)]))
     assert (found["verdict"], len(found["faults"]), found["errors"][0]["failed"]) == (MISSED, 1, 10)
     assert "fault" not in found["errors"][0]
 
@@ -169,7 +182,7 @@ def test_verdict_waits_for_faults_to_pass(monkeypatch: pytest.MonkeyPatch) -> No
             "wait_seconds": 30,
             "window_seconds": 300,
         },
-        query,
+        Answers(query),
     )
     assert (found["faults"], found["verdict"], found["rows"][0]["samples"]) == ([], MET, 600)
 
@@ -187,12 +200,68 @@ def test_verdict_waits_for_faults_to_pass(monkeypatch: pytest.MonkeyPatch) -> No
 def test_prometheus_that_cannot_be_asked(monkeypatch: pytest.MonkeyPatch, answer: Answer, cause: str) -> None:
     monkeypatch.setattr(_verdict, "ask", lambda url, timeout: answer)
     with pytest.raises(InfraError, match=f"Cannot ask Prometheus at http://p/: {cause}"):
-        prometheus("http://p/")("up")
+        Prometheus("http://p/").query("up")
 
 
 def test_prometheus_answers(monkeypatch: pytest.MonkeyPatch) -> None:
     body = {"data": {"result": [{"metric": {"job": "a"}, "value": [1, "0.5"]}]}}
     asked: list[str] = []
     monkeypatch.setattr(_verdict, "ask", lambda url, timeout: asked.append(url) or Answer(200, json.dumps(body)))
-    assert prometheus("http://p/")("up == 0") == [({"job": "a"}, 0.5)]
+    assert Prometheus("http://p/").query("up == 0") == [({"job": "a"}, 0.5)]
     assert asked == ["http://p/api/v1/query?query=up+%3D%3D+0"]
+
+
+@pytest.mark.parametrize(
+    ("row", "target"),
+    [
+        pytest.param(("2026-11-26T00:00:10.5Z", "15s"), (15.0, 10.0), id="in UTC"),
+        pytest.param(("2026-11-26T02:00:10.500000001+02:00", "1m30s"), (90.0, 10.0), id="elsewhere"),
+        pytest.param(("2026-11-26T00:00:10Z", "500ms"), (0.5, 10.5), id="whole seconds"),
+        pytest.param(("0001-01-01T00:00:00Z", "5s"), (5.0, math.inf), id="never scraped"),
+    ],
+)
+def test_targets(row: tuple[str, str], target: tuple[float, float]) -> None:
+    now = datetime.datetime(2026, 11, 26, 0, 0, 20, 500000, tzinfo=datetime.UTC).timestamp()
+    labels = {"job": "api", "instance": "api-1"}
+    found = _verdict.as_target({"labels": labels, "lastScrape": row[0], "scrapeInterval": row[1]}, now)
+    assert found.name == "job=api, instance=api-1"
+    assert (found.interval, found.age) == pytest.approx(target)
+
+
+@pytest.mark.parametrize("text", ["", "soon", "15", "15s later", "s"])
+def test_what_is_no_duration(text: str) -> None:
+    with pytest.raises(ValueError, match="is no duration"):
+        _verdict.parse_seconds(text)
+
+
+@pytest.mark.parametrize(
+    ("interval", "age", "named"),
+    [
+        pytest.param(15, 3, [], id="scraped since"),
+        pytest.param(15, 6, ["a"], id="scraped before"),
+        pytest.param(15, math.inf, ["a"], id="never scraped"),
+        pytest.param(60, 50, [], id="scraped too seldom to be waited for"),
+    ],
+)
+def test_targets_that_were_not_seen(interval: float, age: float, named: list[str]) -> None:
+    assert _verdict.unseen([_verdict.Target("a", interval, age)], unchanged=5, longest=30) == named
+
+
+def test_what_was_not_seen_is_not_called_good(monkeypatch: pytest.MonkeyPatch) -> None:
+    """PostgreSQL died after the last scrape of its exporter: what was measured before says nothing."""
+    monkeypatch.setattr(_verdict.time, "sleep", lambda seconds: None)
+    answers = Answers(lambda expression: [], [[_verdict.Target("job=postgres", 15, 20)], []])
+    parameters = {
+        "conditions": [],
+        "expect_samples": 0,
+        "minimum_samples": None,
+        "sources": {},
+        "targets": [],
+        "unchanged_seconds": 5.0,
+        "wait_seconds": 30,
+        "window_seconds": 300,
+    }
+    assert (verdict(parameters, answers)["faults"], answers.asked) == ([], 2)
+    never = Answers(lambda expression: [], [[_verdict.Target("job=postgres", 15, math.inf)]])
+    monkeypatch.setattr(_verdict, "settle", lambda seen, seconds: seen())
+    assert verdict(parameters, never)["faults"] == ["a target was not scraped since the last change: job=postgres"]

@@ -54,3 +54,20 @@ def test_a_second_survey_of_a_changed_host_counts_anew() -> None:
 def test_a_delegated_task_is_carried_out_elsewhere() -> None:
     assert host_of(None, {"inventory_hostname": "a"}) == "a"
     assert host_of("b", {"inventory_hostname": "a"}) == "b"
+
+
+@pytest.mark.parametrize(
+    ("happens", "seconds"),
+    [
+        pytest.param(lambda k: None, 0.0, id="no run has begun here"),
+        pytest.param(lambda k: k.changed("a", now=5.0), 0.0, id="no run has begun, but something was changed"),
+        pytest.param(lambda k: k.begin(now=2.0), 8.0, id="nothing was changed since it began"),
+        pytest.param(lambda k: (k.begin(now=2.0), k.changed("a", now=5.0)), 5.0, id="a host was changed"),
+        pytest.param(lambda k: (k.begin(now=2.0), k.clear(now=6.0)), 4.0, id="something was changed anywhere"),
+        pytest.param(lambda k: (k.clear(now=6.0), k.begin(now=9.0)), 1.0, id="a new run"),
+    ],
+)
+def test_seconds_without_a_change(happens: Callable[[Kept], object], seconds: float) -> None:
+    hosts = Kept()
+    happens(hosts)
+    assert hosts.unchanged_seconds(now=10.0) == seconds

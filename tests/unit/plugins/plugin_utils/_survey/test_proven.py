@@ -207,3 +207,19 @@ def test_sets_by_pattern(arguments: dict[str, t.Any], sets: list[str] | None) ->
 )
 def test_installed(names: list[str], known: bool) -> None:
     assert proven.are_installed(SURVEY, names) is known
+
+
+@pytest.mark.parametrize(
+    ("changes", "unit", "files", "known"),
+    [
+        pytest.param({}, "api", {}, True, id="as its role left it"),
+        pytest.param({}, "api", {"api.conf": "x"}, True, id="with this content"),
+        pytest.param({}, "api", {"api.conf": "y"}, False, id="with another content"),
+        pytest.param({}, "api", {"other.conf": "x"}, False, id="without the file"),
+        pytest.param({}, "other", {}, False, id="another unit"),
+        pytest.param({"services__api__missing": "its unit is not active"}, "api", {}, False, id="not proven"),
+        pytest.param({"sets__api__tree": None}, "api", {"api.conf": "x"}, False, id="an unreadable set"),
+    ],
+)
+def test_is_proven(changes: dict[str, t.Any], unit: str, files: dict[str, str], known: bool) -> None:
+    assert proven.is_proven(surveyed(**changes), unit, files) is known
