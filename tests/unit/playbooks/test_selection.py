@@ -38,10 +38,10 @@ def play(tmp_path: pathlib.Path, playbook: str, inventory: str, *arguments: str)
     )
 
 
-@pytest.mark.parametrize("playbook", OF_ENVIRONMENTS)
+@pytest.mark.parametrize("playbook", [*OF_ENVIRONMENTS, *(f"stages/{stage}" for stage in STAGES)])
 def test_every_playbook_begins_with_the_check(playbook: str) -> None:
     first = yaml.safe_load((ROOT / "playbooks" / f"{playbook}.yml").read_text())[0]
-    assert first["ansible.builtin.import_playbook"] == "stages/inventory.yml"
+    assert first["ansible.builtin.import_playbook"] == ("" if "/" in playbook else "stages/") + "inventory.yml"
     # Without tags: where it had any, --skip-tags would skip it with the rest.
     assert "tags" not in first
 
@@ -84,6 +84,20 @@ def test_layers_that_cannot_be_skipped_are_not_skipped_in_silence(tmp_path: path
     done = play(tmp_path, "flush_cache", "lab", "--skip-tags", skipped)
     assert done.returncode != 0
     assert "it selects nothing of this playbook" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("playbook", "tags"),
+    [
+        pytest.param("stages.backend", ["--skip-tags", "backend"], id="a stage by its file, and skipped"),
+        pytest.param("build_release", ["--tags", "build"], id="a playbook without tags"),
+        pytest.param("lab_down", ["--skip-tags", "all"], id="everything"),
+    ],
+)
+def test_no_playbook_does_nothing_and_calls_it_success(tmp_path: pathlib.Path, playbook: str, tags: list[str]) -> None:
+    done = play(tmp_path, playbook, "lab", *tags)
+    assert done.returncode != 0
+    assert "Nothing was changed." in done.stdout
 
 
 def selected(said: str) -> set[tuple[str, str]]:
