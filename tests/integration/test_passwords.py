@@ -329,7 +329,8 @@ def kept(staged: Path, home: Path, change: str = "listed") -> int:
     return done.returncode
 
 
-def test_redis_accepts_both_passwords_and_keeps_its_clients(servers: Servers, tmp_path: Path) -> None:
+@pytest.mark.parametrize("engine", ["redis7", "redis8", "valkey"])
+def test_redis_accepts_both_passwords_and_keeps_its_clients(servers: Servers, tmp_path: Path, engine: str) -> None:
     home = tmp_path / "redis"
     home.mkdir()
     port = free_port()
@@ -338,7 +339,7 @@ def test_redis_accepts_both_passwords_and_keeps_its_clients(servers: Servers, tm
     assert kept(first, home) == 0
     point(home, "current", first)
     point(home, "live", first)
-    server = servers.start(f"aclfile {home}/current/users.acl", ready=False, port=port)
+    server = servers.start(f"aclfile {home}/current/users.acl", engine=engine, ready=False, port=port)
     until(lambda: client_of(server, "first").ping())
 
     def load() -> int:
