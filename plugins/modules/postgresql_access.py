@@ -84,6 +84,13 @@ options:
       - A separate option, because Ansible logs nested secrets that contain a backslash or quotes.
     type: dict
     default: {}
+  poolers:
+    description:
+      - Addresses of connection poolers that close their connections as a role before it loses its right to log in.
+      - In check mode, in which they have not done so yet, sessions from there are not counted.
+    type: list
+    elements: str
+    default: []
   databases:
     description: Databases.
     type: list
@@ -193,6 +200,7 @@ ARGUMENTS = {
     "account": {"type": "str", "default": "postgres"},
     "roles": {"type": "list", "elements": "dict", "options": ROLE, "default": []},
     "passwords": {"type": "dict", "no_log": True, "default": {}},
+    "poolers": {"type": "list", "elements": "str", "default": []},
     "databases": {"type": "list", "elements": "dict", "options": DATABASE, "default": []},
 }
 
@@ -211,7 +219,8 @@ def main() -> None:
         names = [row["name"] for row in given["databases"] if row["name"] in server["databases"]]
         inside = {name: psql.ask(DATABASE_QUERY, name) for name in names}
         roles = [{**role, "password": given["passwords"].get(role["name"])} for role in given["roles"]]
-        steps = plan(roles, given["databases"], server=server, inside=inside)
+        ending = given["poolers"] if module.check_mode else []
+        steps = plan(roles, given["databases"], server=server, inside=inside, ending=ending)
         if not module.check_mode:
             for database, statements in as_batches(steps):
                 psql.execute(statements, database)

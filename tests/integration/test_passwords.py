@@ -35,7 +35,9 @@ class Access:
     def __init__(self, server: Postgres, database: str) -> None:
         self.server, self.database = server, database
 
-    def __call__(self, *, check: bool = False, retired: t.Sequence[str] = (), **accounts: str) -> dict[str, t.Any]:
+    def __call__(
+        self, *, check: bool = False, retired: t.Sequence[str] = (), poolers: t.Sequence[str] = (), **accounts: str
+    ) -> dict[str, t.Any]:
         """Apply `accounts` (name: password), or those of `retired` apart, as the stage pooler does."""
         changeable = {"password_change": "always"} if "monitor" in accounts else {}
         roles = [OWNER, *({"name": name, **changeable} for name in accounts)]
@@ -47,6 +49,7 @@ class Access:
             "roles": [{"name": name, "login": False} for name in retired] or roles,
             "passwords": {} if retired else accounts,
             "databases": [] if retired else [database],
+            "poolers": list(poolers),
             "_ansible_check_mode": check,
         }
         done = subprocess.run(
@@ -131,6 +134,9 @@ def test_two_accounts_in_turn(access: Access, postgres: Postgres) -> None:
         refused = access(retired=["turn_a"], check=check)
         assert refused["failed"]
         assert 'Cannot take the right to log in from role "turn_a": 1 sessions use it (127.0.0.1: 1)' in refused["msg"]
+    # The pooler at that address has not closed them in check mode: it would have in a run.
+    assert access(retired=["turn_a"], poolers=["127.0.0.1"], check=True)["changed"]
+    assert access(retired=["turn_a"], poolers=["127.0.0.1"])["failed"]
     assert answer(former, "SELECT 1") == 1
     former.close()
     until(lambda: not postgres.rows("SELECT 1 FROM pg_stat_activity WHERE usename = 'turn_a'", "postgres"))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import typing as t
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 
 from ansible_collections.nexod.infra.plugins.module_utils._core.errors import InfraError
 from ansible_collections.nexod.infra.plugins.module_utils._postgresql.client import (
@@ -119,13 +119,14 @@ def _changes_password(role: Row, current: Row | None) -> bool:
     return not scram_matches(current["verifier"], role["password"])
 
 
-def refuse_in_use(role: Row, current: Row) -> None:
+def refuse_in_use(role: Row, current: Row, ending: Container[str] = ()) -> None:
     """Refuse what makes the next connection of a program fail that is connected now.
 
     Its sessions would go on, so nobody would notice at once: but an application opens connections all the time, and
-    each of its instances would fail until it is replaced.
+    each of its instances would fail until it is replaced. Sessions from the addresses `ending` will have ended before
+    a role loses its right to log in.
     """
-    sessions = current["sessions"]
+    sessions = {host: number for host, number in current["sessions"].items() if role["login"] or host not in ending}
     if not sessions:
         return
     places = ", ".join(f"{host}: {number}" for host, number in sorted(sessions.items()))
@@ -224,6 +225,7 @@ def plan(
     server: Row,
     inside: Mapping[str, Row],
     verifier: Callable[[str], str] = scram_verifier,
+    ending: Container[str] = (),
 ) -> list[Step]:
     """Statements in the required order. `server` and `inside` (by database) are the results of the two queries.
 
@@ -232,7 +234,7 @@ def plan(
     steps: list[Step] = []
     for role in roles:
         if role["name"] in server["roles"]:
-            refuse_in_use(role, server["roles"][role["name"]])
+            refuse_in_use(role, server["roles"][role["name"]], ending)
     for role in roles:
         steps += _role_steps(role, server["roles"].get(role["name"]), verifier)
     for database in databases:

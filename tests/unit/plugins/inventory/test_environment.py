@@ -158,7 +158,9 @@ def test_two_accounts_in_turn(own: pathlib.Path) -> None:
     (own / "inventory" / "group_vars" / "all.yml").write_text(VALUES + values)
     names = ["postgresql_roles", "postgresql_databases", "postgresql_retired_roles", "pgbouncer_users"]
     names += ["redis_password", "redis_previous_passwords", "redis_password_change", "backend_database"]
+    names += ["postgresql_poolers", "caches_redis"]
     seen = evaluate(own, "db", *names)
+    assert (seen["postgresql_poolers"], seen["caches_redis"]["password"]) == ([], "fresh")
     changes = {row["name"]: (row["password"], row["password_change"]) for row in seen["postgresql_roles"]}
     assert changes == {
         "app_owner": ("o", "always"),

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import typing as t
 
 import pytest
@@ -289,6 +290,16 @@ def test_what_would_break_a_program_that_is_connected_is_refused(wanted: dict[st
         plan([role("first"), wanted], [], server=server, inside={})
     assert says in str(refused.value)
     assert refused.value.next_step
+
+
+@pytest.mark.parametrize(("sessions", "refused"), [({"10.0.0.31": 4}, False), (SESSIONS, True)])
+def test_a_plan_does_not_count_what_a_pooler_will_have_closed(sessions: dict[str, int], refused: bool) -> None:
+    server = {"roles": {"app": on_server(verifier=scram_verifier("old"), sessions=sessions)}, "databases": {}}
+    given: dict[str, t.Any] = {"server": server, "inside": {}, "ending": ["10.0.0.31"]}
+    with pytest.raises(InfraError, match="1 sessions use it") if refused else contextlib.nullcontext():
+        assert [step.text for step in plan([role("app", login=False)], [], **given)] == ["ALTER ROLE app NOLOGIN"]
+    with pytest.raises(InfraError, match="Cannot change the password"):
+        plan([role("app", password="new")], [], **given)
 
 
 def test_no_secret_is_in_the_diff_and_no_password_in_a_statement() -> None:
