@@ -25,8 +25,9 @@ description:
 options:
   _terms:
     description: The directory of the role.
+    type: list
+    elements: path
     required: true
-    type: path
 """
 
 EXAMPLES = r"""

@@ -6,7 +6,6 @@ import contextlib
 import dataclasses
 import fcntl
 import hashlib
-import importlib.util
 import os
 import pwd
 import re
@@ -22,6 +21,8 @@ from pathlib import Path
 import psycopg2
 import pytest
 import redis
+
+from ansible_collections.nexod.infra.tests.programs import load
 
 from .alembic_project import Project
 
@@ -195,17 +196,6 @@ class RedisServer:
     process: subprocess.Popen[bytes] | None = None
 
 
-def _engines() -> t.Any:
-    """tests/fixtures/cache_engines.py; loaded by its path, since tests are no package."""
-    path = ROOT / "tests/fixtures/cache_engines.py"
-    spec = importlib.util.spec_from_file_location("cache_engines", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 def until(holds: t.Callable[[], object], seconds: float = 30) -> None:
     """Wait until `holds`; what it cannot tell yet is not so yet."""
     ends = time.monotonic() + seconds
@@ -223,7 +213,7 @@ class Servers:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.processes: list[subprocess.Popen[bytes]] = []
-        self.engine: t.Callable[[str], list[str]] = _engines().engine
+        self.engine: t.Callable[[str], list[str]] = load(ROOT / "tests/fixtures/cache_engines.py").engine
 
     def start(
         self,

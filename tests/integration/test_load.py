@@ -9,13 +9,11 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import http.client
-import importlib.util
 import os
 import signal
 import subprocess
 import sys
 import time
-import types
 import typing as t
 from pathlib import Path
 
@@ -25,22 +23,15 @@ import yaml
 
 from ansible_collections.nexod.infra.plugins.module_utils._backend.haproxy import Haproxy
 from ansible_collections.nexod.infra.plugins.modules import haproxy_server
+from ansible_collections.nexod.infra.tests.programs import load
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def imported(name: str, path: Path) -> types.ModuleType:
-    spec = importlib.util.spec_from_file_location(name, path)
-    assert spec and spec.loader
-    module = sys.modules[name] = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 # The application's own tests know how to build, install and run it.
-app = imported("example_api_conftest", ROOT / "examples" / "api" / "tests" / "conftest.py")
-driver = imported("load_driver", ROOT / "tests" / "load" / "driver.py")
-figures = imported("load_figures", ROOT / "tests" / "load" / "figures.py")
+app = load(ROOT / "examples" / "api" / "tests" / "conftest.py", "example_api_conftest")
+driver = load(ROOT / "tests" / "load" / "driver.py")
+figures = load(ROOT / "tests" / "load" / "figures.py")
 postgres, redis, old, new, bench, migrated = app.postgres, app.redis, app.old, app.new, app.bench, app.migrated
 
 # Small and short: what is judged is the generator and the way of replacing, not this machine.

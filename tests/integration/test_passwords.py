@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import importlib.util
 import json
 import os
 import pwd
@@ -21,6 +20,8 @@ import pytest
 import redis
 import yaml
 from jinja2 import Environment, FileSystemLoader
+
+from ansible_collections.nexod.infra.tests.programs import load
 
 from .conftest import Postgres, RedisServer, Servers, free_port, until
 
@@ -185,12 +186,7 @@ def test_a_password_in_use_is_changed_where_that_is_accepted(access: Access) -> 
 
 @pytest.fixture(scope="module")
 def probe() -> t.Any:
-    spec = importlib.util.spec_from_file_location("pgbouncer_probe", ROOT / "roles/pgbouncer/files/probe.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load(ROOT / "roles/pgbouncer/files/probe.py")
 
 
 class Pooler:

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
 from pathlib import Path
 
 import pytest
 
-PATH = Path(__file__).resolve().parents[3] / "tests" / "load" / "figures.py"
-spec = importlib.util.spec_from_file_location("load_figures", PATH)
-assert spec and spec.loader
-figures = sys.modules["load_figures"] = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(figures)
+from ansible_collections.nexod.infra.tests.programs import load
+
+figures = load(Path(__file__).resolve().parents[3] / "tests" / "load" / "figures.py")
 
 
 @pytest.mark.parametrize(

@@ -5,28 +5,22 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import pathlib
-import sys
 import typing as t
 
 import pytest
+
+from ansible_collections.nexod.infra.tests.programs import load
 
 PROGRAM = pathlib.Path(__file__).parents[3] / "roles/grafana/files/prove.py"
 SOURCE = {"name": "P", "uid": "p", "type": "prometheus", "url": "http://h:9090", "isDefault": True}
 BOARD = {"uid": "b", "title": "B", "panels": [{"title": "x", "targets": [{"expr": "up"}]}]}
 
 
-@pytest.fixture(name="prove", scope="module")
-def load() -> t.Any:
-    spec = importlib.util.spec_from_file_location("grafana_prove", PROGRAM)
-    assert spec
-    assert spec.loader
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
+@pytest.fixture(scope="module")
+def prove() -> t.Any:
+    return load(PROGRAM)
 
 
 def answering(answers: dict[str, t.Any]) -> t.Callable[[str], t.Any]:

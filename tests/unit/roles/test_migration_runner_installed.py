@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import importlib.util
 import os
 import pathlib
 import pwd
@@ -11,11 +10,10 @@ import typing as t
 
 import pytest
 
+from ansible_collections.nexod.infra.tests.programs import load
+
 FILE = pathlib.Path(__file__).resolve().parents[3] / "roles" / "migration_runner" / "files" / "installed.py"
-SPEC = importlib.util.spec_from_file_location("installed", FILE)
-assert SPEC and SPEC.loader
-installed = importlib.util.module_from_spec(SPEC)
-SPEC.loader.exec_module(installed)
+installed = load(FILE)
 
 
 @pytest.fixture

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import importlib.util
 import io
 import pathlib
 import struct
 import typing as t
 
 import pytest
+
+from ansible_collections.nexod.infra.tests.programs import load
 
 HERE = pathlib.Path(__file__).resolve()
 PROBE = next(p for p in HERE.parents if (p / "galaxy.yml").is_file()) / "roles" / "pgbouncer" / "files" / "probe.py"
@@ -17,12 +18,7 @@ HOME = "/etc/nexod/pgbouncer/current"
 
 @pytest.fixture(scope="module")
 def probe() -> t.Any:
-    spec = importlib.util.spec_from_file_location("pgbouncer_probe", PROBE)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load(PROBE)
 
 
 def test_reads_the_files(probe: t.Any, tmp_path: pathlib.Path) -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
 import types
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from ansible_collections.nexod.infra.tests.programs import load
 
 ROOT = Path(__file__).resolve().parents[3]
 SPEC = """---
@@ -86,10 +87,7 @@ door_locks:
 @pytest.fixture
 def tool(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> types.ModuleType:
     """The generator over a collection of one role."""
-    spec = importlib.util.spec_from_file_location("readmes", ROOT / "tools" / "readmes.py")
-    assert spec and spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    module: types.ModuleType = load(ROOT / "tools" / "readmes.py")
     monkeypatch.setattr(module, "ROOT", tmp_path)
     (tmp_path / "roles/door/meta").mkdir(parents=True)
     (tmp_path / "examples/roles").mkdir(parents=True)

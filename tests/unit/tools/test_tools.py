@@ -2,28 +2,21 @@
 
 from __future__ import annotations
 
-import importlib.util
 import re
 import types
 from pathlib import Path
 
 import pytest
 
+from ansible_collections.nexod.infra.tests.programs import load
+
 ROOT = Path(__file__).resolve().parents[3]
-
-
-def load(name: str) -> types.ModuleType:
-    spec = importlib.util.spec_from_file_location(name, ROOT / "tools" / f"{name}.py")
-    assert spec and spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 @pytest.fixture
 def tool(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> types.ModuleType:
     """A machine that has everything, is root on Debian, and where nothing is really installed."""
-    module = load("prerequisites")
+    module: types.ModuleType = load(ROOT / "tools" / "prerequisites.py")
     monkeypatch.setattr(module, "HERE", str(tmp_path))
     monkeypatch.setattr(module, "there", lambda names: True)
     monkeypatch.setattr(module, "free_disk", lambda path: 100 * module.GIB)
@@ -74,7 +67,7 @@ def test_an_old_python_is_named(tool: types.ModuleType, monkeypatch: pytest.Monk
 
 
 def test_pins_follow_the_files_that_a_file_includes() -> None:
-    pins = load("make_venv").pins
+    pins = load(ROOT / "tools" / "make_venv.py").pins
     runtime, lab, dev = (pins(ROOT / f"requirements{name}.txt") for name in ("", "-lab", "-dev"))
     assert runtime < lab < dev
 
@@ -85,7 +78,7 @@ def test_every_requirement_is_locked_once() -> None:
     def name(requirement: str) -> str:
         return re.sub(r"[-_.]+", "-", re.split(r"[\[<>=~ ]", requirement)[0]).lower()
 
-    tool = load("make_venv")
+    tool = load(ROOT / "tools" / "make_venv.py")
     locked = [name(line) for line in tool.CONSTRAINTS.read_text().splitlines() if re.fullmatch(r"[\w.-]+==\S+", line)]
     assert sorted(set(locked)) == sorted(locked)
     assert {name(pin) for pin in tool.pins(ROOT / "requirements-dev.txt")} - set(locked) == set()
