@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.nexod.infra.plugins.module_utils._cache.address import target_of
+from ansible_collections.nexod.infra.plugins.module_utils._cache.address import CONNECTION, target_of
 from ansible_collections.nexod.infra.plugins.module_utils._cache.selection import selection_faults
 from ansible_collections.nexod.infra.plugins.module_utils._core.errors import InfraError
+from ansible_collections.nexod.infra.plugins.plugin_utils._roles.options import as_specified
 
 DOCUMENTATION = r"""
 name: cache_flush_faults
@@ -43,7 +44,8 @@ def cache_flush_faults(value: t.Mapping[str, t.Any]) -> list[str]:
     """The faults."""
     prefixes, patterns, protect = (value.get(name) or [] for name in ("prefixes", "patterns", "protect"))
     faults = list(selection_faults(prefixes, patterns, protect, waived=bool(value.get("protect_nothing"))))
-    connection = typed(value.get("connection") or {})
+    # As the module will have it: a role may be given numbers and booleans as text.
+    connection = as_specified(value.get("connection") or {}, {"type": "dict", "options": CONNECTION})
     if not any(connection.get(name) for name in ("url", "host", "unix_socket", "sentinels")):
         return [sentence(fault) for fault in faults]
     try:
@@ -55,17 +57,6 @@ def cache_flush_faults(value: t.Mapping[str, t.Any]) -> list[str]:
 
 def sentence(fault: InfraError) -> str:
     return f"{fault.action} {fault.object}: {fault.cause.rstrip('.')}; {fault.next_step.rstrip('.')}"
-
-
-def typed(connection: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
-    """The options as the module will have them: a role may be given numbers and booleans as text."""
-    numbers = {name: int(connection[name]) for name in ("port", "db", "timeout") if connection.get(name) is not None}
-    switches = {
-        name: str(connection[name]).lower() in ("1", "true", "yes", "on")
-        for name in ("tls", "iam_serverless")
-        if connection.get(name) is not None
-    }
-    return {**connection, **numbers, **switches}
 
 
 class FilterModule:
