@@ -14,7 +14,7 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -33,6 +33,8 @@ BRIEF = f"""{UNHURRIED} -e '{{"backend_trial_seconds": 3, "backend_trial_request
 DEPLOY = ("make", "deploy", f"ARGS={BRIEF}")
 UPGRADE = ("make", "deploy", "VERSION=1.1.0", f"ARGS={BRIEF}")
 ROLL_BACK = ("make", "roll-back", f"ARGS={BRIEF}")
+# Without booting the lab's hosts first, as `make deploy` does.
+PLAYBOOK = (".venv/bin/ansible-playbook", "-i", "inventories/lab", "playbooks/deploy.yml")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -214,6 +216,18 @@ class Served:
 
 
 @contextlib.contextmanager
+def meanwhile(act: Callable[[], None], over: threading.Event) -> Iterator[None]:
+    """Run `act` beside the block; it ends once `over` is set, at the block's end."""
+    thread = threading.Thread(target=act, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+
+
+@contextlib.contextmanager
 def users(paths: Sequence[str] = ("/health", "/dashboard"), every: float = 0.1) -> Iterator[Served]:
     """Ask the edge all the while, ten times a second, and keep what went wrong."""
     served, over = Served(), threading.Event()
@@ -234,10 +248,5 @@ def users(paths: Sequence[str] = ("/health", "/dashboard"), every: float = 0.1) 
             served.longest_stall = max(served.longest_stall, time.monotonic() - good)
             good = time.monotonic()
 
-    thread = threading.Thread(target=ask, daemon=True)
-    thread.start()
-    try:
+    with meanwhile(ask, over):
         yield served
-    finally:
-        over.set()
-        thread.join()

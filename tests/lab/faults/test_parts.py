@@ -6,9 +6,7 @@ import subprocess
 
 import pytest
 
-from ansible_collections.nexod.infra.tests.lab.support import DEPLOY, UPGRADE, get, interrupted, run, users
-
-PLAYBOOK = (".venv/bin/ansible-playbook", "-i", "inventories/lab", "playbooks/deploy.yml")
+from ansible_collections.nexod.infra.tests.lab.support import DEPLOY, PLAYBOOK, UPGRADE, get, interrupted, run, users
 
 
 def stop(host: str) -> None:

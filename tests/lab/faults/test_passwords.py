@@ -8,11 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.nexod.infra.tests.lab.support import ROOT, Done, get, on, run, users
+from ansible_collections.nexod.infra.tests.lab.support import PLAYBOOK, ROOT, Done, get, on, run, users
 
 pytestmark = pytest.mark.long
 
-PLAYBOOK = (".venv/bin/ansible-playbook", "-i", "inventories/lab", "playbooks/deploy.yml")
 # How quick the lab is meanwhile is the bench's to say.
 UNHURRIED = {"verify_latency_targets": [], "backend_trial_latency_targets": []}
 PATHS = ("/health", "/dashboard", "/tasks?user_id=1")

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from ansible_collections.nexod.infra.tests.lab.support import ROOT, UPGRADE, get, on, run, users
+from ansible_collections.nexod.infra.tests.lab.support import PLAYBOOK, ROOT, UPGRADE, get, on, run, users
 
 RUNNING = "systemctl show api --property=MainPID --value; readlink /etc/nexod/api/current /etc/nexod/api/live"
 
@@ -26,9 +26,8 @@ def test_a_bad_release_goes_back_by_itself(standing, version: str, fault: str, s
     built = [sys.executable, "examples/api/build.py", version, "--fault", fault, "-o", "dist/"]
     subprocess.run(built, cwd=ROOT, check=True, capture_output=True)
     untouched, before = on("api-2", RUNNING), on("api-1", RUNNING).splitlines()[1:]
-    deploy = (".venv/bin/ansible-playbook", "-i", "inventories/lab", "playbooks/deploy.yml")
     with users(("/health", "/dashboard", "/tasks?user_id=1")) as served:
-        done = run(*deploy, "-e", f"backend_version={version}", quiet=True)
+        done = run(*PLAYBOOK, "-e", f"backend_version={version}", quiet=True)
     assert done.rc != 0
     # No user met it, no request failed by it, and the second instance never knew of it.
     assert served.failures == []

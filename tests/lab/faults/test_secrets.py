@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.nexod.infra.tests.lab.support import BRIEF, HOSTS, ROOT, get, on, run, secrets
+from ansible_collections.nexod.infra.tests.lab.support import BRIEF, HOSTS, ROOT, get, meanwhile, on, run, secrets
 
 # Those that the lab's inventory leaves empty get a canary of their own; the others it has made itself.
 CANARIES = {
@@ -54,13 +54,8 @@ def watched_processes() -> Iterator[set[str]]:
                 with contextlib.suppress(OSError):
                     seen.add(path.read_bytes().replace(b"\0", b" ").decode(errors="replace"))
 
-    thread = threading.Thread(target=look, daemon=True)
-    thread.start()
-    try:
+    with meanwhile(look, over):
         yield seen
-    finally:
-        over.set()
-        thread.join()
 
 
 def everything_readable(host: str, wanted: list[str]) -> str:
