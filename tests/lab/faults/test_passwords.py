@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,12 +18,15 @@ UNHURRIED = {"verify_latency_targets": [], "backend_trial_latency_targets": []}
 PATHS = ("/health", "/dashboard", "/tasks?user_id=1")
 SECOND = "second-password-of-the-application"
 SECOND_CACHE = "second-password-of-the-cache"
+BACK = {
+    "infra_database_app_retiring_user": "app_b",
+    "infra_database_app_retiring_password": SECOND,
+    "infra_cache_previous_passwords": [SECOND_CACHE],
+}
 PSQL = "PGPASSWORD=$(cat) psql -XAt -h {host} -p {port} -U {user} -d app -c 'SELECT current_user' 2>&1"
 REDIS = "REDISCLI_AUTH=$(cat) redis-cli --no-auth-warning ping 2>&1"
-ACCOUNTS = (
-    'cd /; runuser -u postgres -- psql -XAtc "SELECT DISTINCT usename FROM pg_stat_activity'
-    " WHERE datname = 'app' AND usename LIKE 'app%' AND usename <> 'app_owner' ORDER BY 1\""
-)
+ACCOUNTS = "SELECT DISTINCT usename FROM pg_stat_activity WHERE usename LIKE 'app%' AND usename <> 'app_owner'"
+CAN_LOG_IN = "SELECT rolcanlogin FROM pg_roles WHERE rolname = 'app_b'"
 
 
 def first(name: str) -> str:
@@ -64,8 +68,25 @@ class Deploys:
         return done
 
 
-def test_passwords_are_rotated_under_requests(standing, tmp_path: Path) -> None:
-    deploy, app, cache = Deploys(tmp_path), first("database-app"), first("cache")
+def as_superuser(database: str, sql: str) -> str:
+    return on("db-1", f'cd /; runuser -u postgres -- psql -XAtq -d {database} -c "{sql}"').strip()
+
+
+@pytest.fixture
+def deploy(standing, tmp_path: Path) -> Iterator[Deploys]:
+    """Afterwards, wherever a test has stopped, the lab's own passwords again, and nothing of the second account."""
+    made = Deploys(tmp_path)
+    yield made
+    if as_superuser("postgres", CAN_LOG_IN) == "t":
+        made(**BACK)
+        made(infra_database_app_retired_users=["app_b"])
+    if as_superuser("postgres", CAN_LOG_IN) == "f":
+        as_superuser("app", "DROP OWNED BY app_b")
+        as_superuser("postgres", "DROP ROLE app_b")
+
+
+def test_passwords_are_rotated_under_requests(deploy: Deploys) -> None:
+    app, cache = first("database-app"), first("cache")
     # Values of the lab as they are: whatever a test before has left is applied before users come.
     assert deploy().rc == 0
     second = {"infra_database_app_user": "app_b", "infra_database_app_password": SECOND}
@@ -96,7 +117,7 @@ def test_passwords_are_rotated_under_requests(standing, tmp_path: Path) -> None:
         # The former ones end.
         done = deploy.planned(**second, **second_cache, infra_database_app_retired_users=["app"])
         assert "ALTER ROLE app NOLOGIN" in "\n".join(done.changes())
-        assert on("db-1", ACCOUNTS).split() == ["app_b"]
+        assert as_superuser("app", ACCOUNTS).split() == ["app_b"]
         server, pooler = logs_in("app", app)
         assert "not permitted to log in" in server
         assert pooler != "app"
@@ -104,10 +125,9 @@ def test_passwords_are_rotated_under_requests(standing, tmp_path: Path) -> None:
         assert logs_in("app_b", SECOND) == ("app_b", "app_b")
 
         # And in turn: the first account again, as the lab's inventory has it.
-        back = {"infra_database_app_retiring_user": "app_b", "infra_database_app_retiring_password": SECOND}
-        deploy.planned(**back, infra_cache_previous_passwords=[SECOND_CACHE])
+        deploy.planned(**BACK)
         deploy.planned(infra_database_app_retired_users=["app_b"])
-        assert on("db-1", ACCOUNTS).split() == ["app"]
+        assert as_superuser("app", ACCOUNTS).split() == ["app"]
         assert "not permitted to log in" in logs_in("app_b", SECOND)[0]
         assert (logs_in("app", app), said("cache-1", REDIS, cache)) == (("app", "app"), "PONG")
     assert served.failures == []
@@ -116,9 +136,8 @@ def test_passwords_are_rotated_under_requests(standing, tmp_path: Path) -> None:
     assert deploy().rc == 0
 
 
-def test_the_monitoring_password_is_changed_in_place(standing, tmp_path: Path) -> None:
+def test_the_monitoring_password_is_changed_in_place(deploy: Deploys) -> None:
     """Exporters get it before the pooler does; users notice nothing, and each exporter finds its server in the end."""
-    deploy = Deploys(tmp_path)
     with users(PATHS) as served:
         done = deploy.planned(infra_database_monitor_password="second-password-of-the-monitoring")
         assert "sessions go on, new ones need the new password" in "\n".join(done.changes())
