@@ -60,6 +60,10 @@ def test_an_audit_table_is_checked_before_anything_runs(
 
 def test_metrics_that_cannot_be_written_are_a_warning(project: Project) -> None:
     project.revise(FIRST)
+    with project.nothing_written():
+        planned = project.upgrade(check=True, metrics_file=str(project.folder / "missing/alembic.prom"))
+    assert "its folder does not exist" in planned.warnings[-1]
+    assert list(project.upgrade(check=True, metrics_file=str(project.folder / "alembic.prom")).warnings) == []
     done = project.upgrade(metrics_file=str(project.folder / "missing/alembic.prom"))
     assert (done.after, project.recorded()) == (("0001",), ["0001"])
     assert "Cannot write the metrics" in done.warnings[0]

@@ -10,6 +10,7 @@ unit may read.
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
 import os
 import pwd
@@ -24,7 +25,7 @@ from pathlib import Path
 
 from ansible_collections.nexod.infra.plugins.module_utils._alembic.answers import Outcome, progress, read_events
 from ansible_collections.nexod.infra.plugins.module_utils._alembic.lint import facts_for_lint, lint, sentence
-from ansible_collections.nexod.infra.plugins.module_utils._alembic.metrics import exposition, publish
+from ansible_collections.nexod.infra.plugins.module_utils._alembic.metrics import exposition, publish, unwritable
 from ansible_collections.nexod.infra.plugins.module_utils._alembic.operations import downgrade, info, stamp, upgrade
 from ansible_collections.nexod.infra.plugins.module_utils._alembic.request import (
     ARGUMENTS,
@@ -33,6 +34,7 @@ from ansible_collections.nexod.infra.plugins.module_utils._alembic.request impor
     check_revision,
     check_target,
 )
+from ansible_collections.nexod.infra.plugins.module_utils._alembic.tree import lint_tree
 from ansible_collections.nexod.infra.plugins.module_utils._alembic.url import place, read_url
 from ansible_collections.nexod.infra.plugins.module_utils._core.errors import InfraError
 
@@ -375,12 +377,28 @@ def parser(name: str) -> argparse.ArgumentParser:
     back.add_argument(
         "--allow-empty", action="append", default=[], metavar="REVISION", help="its downgrade is rightly empty"
     )
+    add_lint(commands.add_parser("lint", parents=[reads], help="lint the revisions without any database, for CI"))
     commands.add_parser("history", parents=[reads], help="show who applied what and when, from the audit table")
     mark = commands.add_parser("stamp", parents=[reads], help="record a revision without running anything")
     mark.add_argument("revision", help="head, heads, an identifier, or base for none")
     mark.add_argument("--purge", action="store_true", help="delete what is recorded first")
     commands.add_parser("check", parents=[reads], help="check for drift and invalid indexes, and write the metrics")
     return whole
+
+
+def add_lint(one: argparse.ArgumentParser) -> None:
+    one.add_argument("--config", help="alembic.ini, or PACKAGE:alembic.ini")
+    one.add_argument("--python", help="interpreter that Alembic and the application are installed for")
+    begin = one.add_mutually_exclusive_group()
+    begin.add_argument("--since", action="append", metavar="REVISION", help="lint what follows it; default: base")
+    begin.add_argument("--since-git", metavar="REF", help="lint what follows the heads at a git reference")
+    one.add_argument("--revision", default="heads", help="the last revision; default: heads")
+    one.add_argument("--statistics", metavar="FILE", help="rows of each table; without it, each counts as large")
+    one.add_argument("--waivers", metavar="FILE", help="accepted findings: a list of rule, revision and reason")
+    one.add_argument("--postgresql", type=int, default=15, metavar="MAJOR", help="the server's release; default: 15")
+    one.add_argument("--lint", choices=["error", "warn"], default="error", help="whether findings fail the command")
+    one.add_argument("--unknown", choices=["error", "warn"], default="warn", help="the same of what can't be judged")
+    one.add_argument("--format", choices=["text", "github"], default="text", help="github: annotations")
 
 
 def answer(settings: Facts, options: argparse.Namespace, write: t.Callable[[str], None]) -> tuple[int, Facts, str]:
@@ -405,6 +423,7 @@ def plan_only(settings: Facts, options: argparse.Namespace) -> tuple[int, Facts,
     check_revision(options.revision)
     policy = options.lint or settings.get("lint") or "error"
     plan, lint_result = planned(upgrade_arguments(settings, revision=options.revision), policy, squawk_of(settings))
+    plan = dataclasses.replace(plan, warnings=(*plan.warnings, *unwritable(settings.get("metrics_file"))))
     stopped = bool(lint_result.get("failed") or plan.facts.get("contract"))
     return 2 * stopped, {**plan.facts, **lint_result}, plan_text(settings, plan, lint_result, sql=options.sql)
 
@@ -414,6 +433,7 @@ OTHERS: dict[str, t.Callable[[Facts, argparse.Namespace], tuple[int, Facts, str]
     "check": daily_check,
     "plan": plan_only,
     "down": down,
+    "lint": lint_tree,
     "history": history,
     "stamp": record_only,
 }
@@ -421,6 +441,8 @@ OTHERS: dict[str, t.Callable[[Facts, argparse.Namespace], tuple[int, Facts, str]
 
 def run_up(settings: Facts, options: argparse.Namespace, write: t.Callable[[str], None]) -> tuple[int, Facts, str]:
     check_revision(options.revision)
+    for warning in unwritable(settings.get("metrics_file")):
+        write(f"note: {warning}")
     result, lint_result = up(settings, options, write)
     if lint_result.get("failed"):
         return 2, {**result.facts, **lint_result}, f"{lint_result['msg']}\n"
@@ -442,7 +464,10 @@ def main(home: Path, argv: t.Sequence[str]) -> int:
         sys.stderr.flush()
 
     try:
-        rc, facts, text = answer(read_settings(home, os.environ.get("CREDENTIALS_DIRECTORY")), options, write)
+        # In CI there are no settings of the role, and no address of a database.
+        alone = options.command == "lint" and not (home / "settings.json").exists()
+        settings = {} if alone else read_settings(home, os.environ.get("CREDENTIALS_DIRECTORY"))
+        rc, facts, text = answer(settings, options, write)
     except InfraError as error:
         if options.json:
             sys.stdout.write(json.dumps(error.report(), default=str) + "\n")

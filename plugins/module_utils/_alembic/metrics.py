@@ -47,6 +47,27 @@ def exposition(name: str, values: t.Mapping[str, tuple[str, float]]) -> str:
     )
 
 
+def unwritable(path: str | None) -> list[str]:
+    """A warning, before a run, that its metrics can't be written after it; writes nothing.
+
+    Only where it is certain: who deploys in check mode may not be root, and the folder may still be created.
+    """
+    if not path:
+        return []
+    folder = Path(path).parent
+    if not folder.is_dir():
+        why = "its folder does not exist"
+    elif Path(path).is_dir():
+        why = "it is a folder"
+    elif not os.access(folder, os.W_OK | os.X_OK):
+        why = "its folder is not writable"
+    else:
+        return []
+    return [
+        f'The metrics can\'t be written to "{path}" after the run: {why}. Create the folder, or correct metrics_file.'
+    ]
+
+
 def publish(path: Path, text: str) -> list[str]:
     """Replace the file in one step, so that the node exporter never reads half of it.
 

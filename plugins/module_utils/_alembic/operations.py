@@ -19,7 +19,7 @@ from ansible_collections.nexod.infra.plugins.module_utils._alembic.answers impor
 )
 from ansible_collections.nexod.infra.plugins.module_utils._alembic.archive import history
 from ansible_collections.nexod.infra.plugins.module_utils._alembic.lint import lint_downgrade
-from ansible_collections.nexod.infra.plugins.module_utils._alembic.metrics import write_metrics
+from ansible_collections.nexod.infra.plugins.module_utils._alembic.metrics import unwritable, write_metrics
 from ansible_collections.nexod.infra.plugins.module_utils._alembic.request import (
     LONG_LOCK_SECONDS,
     ask_engine,
@@ -60,6 +60,8 @@ def upgrade(
             error.facts["warnings"] = [*t.cast("list[str]", error.facts.get("warnings") or []), *warnings]
         raise
     warnings = long_lock_warnings(parameters)
+    if check or "pending" in result.facts:
+        warnings += unwritable(parameters.get("metrics_file"))
     if not check and "pending" not in result.facts:
         warnings += write_metrics(parameters, began, {**result.facts, "migrations": result.migrations}, ok=True)
     tree = internal(parameters, "tree")

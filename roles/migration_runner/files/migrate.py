@@ -9,7 +9,9 @@ from pathlib import Path
 # No byte code: the next run compares the whole folder.
 sys.dont_write_bytecode = True
 HOME = Path(__file__).resolve().parent
-sys.path.insert(0, str(HOME / "engine"))
+# Outside a host, as in CI, it is run from the installed collection.
+ENGINE = HOME / "engine"
+sys.path.insert(0, str(ENGINE if ENGINE.exists() else Path(__file__).absolute().parents[6]))
 
 from ansible_collections.nexod.infra.plugins.module_utils._alembic.command import main  # noqa: E402
 

@@ -20,6 +20,7 @@ from .errors import driver_error, fault_in, located, sqlstate_of
 from .protocol import REHEARSAL_VARIABLE, URL_VARIABLE, Events, Request
 from .runner import Failure
 from .session import connect
+from .tree import rendered_tree
 
 
 def run(request: Request, url: str) -> int:
@@ -27,6 +28,9 @@ def run(request: Request, url: str) -> int:
     provide_backfill(events)
     try:
         environment = open_environment(request, url)
+        if request.command == "lint":
+            events.emit("tree", revisions=rendered_tree(environment))
+            return 0
         work = Work.on(connect(request, url, events), environment)
         COMMANDS[request.command](work)
     except (Exception, SystemExit) as error:

@@ -60,6 +60,7 @@ class Request:
     approval: str | None = None  # FIFO in which the lint's answer to the plan comes; None: it is not waited for
     parent: int = 0  # the process that gives it
     rehearse: bool = False  # whether to run what is pending on a copy first; its URL is passed in the environment
+    since: list[str] = dataclasses.field(default_factory=list)  # of a lint without a database: where it begins
     only_database: str | None = None  # of a rehearsal: the copy, the only database that may be written to
     unset: list[str] = dataclasses.field(default_factory=list)  # inherited variables that name another server
 
