@@ -8,6 +8,7 @@ from __future__ import annotations
 import http.server
 import json
 
+SESSION = json.dumps({"session": {"token": "1", "expires_in": 3600}})
 STATE = {"ready": True, "broken": False, "sessions": 0, "requests": 0, "failed": 0}
 METRICS = """# TYPE http_request_duration_seconds histogram
 http_request_duration_seconds_bucket{{endpoint="/",le="0.1"}} {n}
@@ -41,7 +42,7 @@ class Api(http.server.BaseHTTPRequestHandler):
             self.answer(503, '{"status": "draining", "version": "1.1.0"}')
         elif self.path == "/sessions/1":
             known = STATE["sessions"] > 0
-            self.answer(200 if known else 404, json.dumps({"id": "1", "seconds": 3600}))
+            self.answer(200 if known else 404, SESSION)
         else:
             STATE["requests"] += self.path == "/"
             if self.path == "/" and STATE["broken"] and STATE["requests"] % 2:
@@ -51,10 +52,11 @@ class Api(http.server.BaseHTTPRequestHandler):
             self.answer(200, '{"status": "ready", "version": "1.1.0"}')
 
     def do_POST(self) -> None:
-        self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        sent = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         if self.path == "/sessions":
-            STATE["sessions"] += 1
-            self.answer(201, json.dumps({"id": "1", "seconds": 3600}))
+            known = json.loads(sent) == {"user": {"name": "somebody", "password": "canary-37fa"}}
+            STATE["sessions"] += known
+            self.answer(201 if known else 401, SESSION if known else "{}")
         else:
             STATE.update(ready=self.path != "/down", broken=self.path == "/break")
             self.answer(200, "{}")

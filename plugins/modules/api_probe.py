@@ -76,10 +76,19 @@ options:
       - URL to which a POST signs in, and below which a session is found by its id.
       - By default there is no canary session.
     type: str
-  session_email:
-    description: E-mail address with which the canary signs in.
+  session_request:
+    description:
+      - JSON object that is sent to O(session_url) to sign in. Never logged, as it may contain a password.
+      - By default C({email: canary@nexod.invalid}).
+    type: dict
+  session_id_key:
+    description: Key of the session's id in the answer.
     type: str
-    default: canary@nexod.invalid
+    default: id
+  session_lifetime_key:
+    description: Key of the session's lifetime in seconds in the answer. If the answer lacks it, an hour is assumed.
+    type: str
+    default: seconds
   session_file:
     description: File that keeps the canary session for the next run (mode 0600), on the host that runs the module.
     type: path
@@ -139,7 +148,9 @@ ARGUMENTS = {
     "traffic_paths": {"type": "list", "elements": "str", "default": ["/health"]},
     "traffic_concurrency": {"type": "int", "default": 4},
     "session_url": {"type": "str"},
-    "session_email": {"type": "str", "default": "canary@nexod.invalid"},
+    "session_request": {"type": "dict", "no_log": True},
+    "session_id_key": {"type": "str", "default": "id", "no_log": False},
+    "session_lifetime_key": {"type": "str", "default": "seconds", "no_log": False},
     "session_file": {"type": "path"},
 }
 

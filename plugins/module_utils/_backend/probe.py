@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import concurrent.futures
 import contextlib
+import dataclasses
 import json
 import os
 import time
@@ -20,14 +21,14 @@ Facts = t.Mapping[str, t.Any]
 Ask = t.Callable[..., Answer]
 
 
-def version_in(document: object, key: str) -> object:
+def value_in(document: object, key: str) -> object:
     """The value of `key` in an answer; a dot leads into a mapping (``build.version``). None without one."""
     if not isinstance(document, dict):
         return None
     if key in document:
         return document[key]
     first, dot, rest = key.partition(".")
-    return version_in(document.get(first), rest) if dot else None
+    return value_in(document.get(first), rest) if dot else None
 
 
 def fault_of(url: str, answer: Answer, version: str | None, key: str = "version") -> str | None:
@@ -38,7 +39,7 @@ def fault_of(url: str, answer: Answer, version: str | None, key: str = "version"
         return f"{url} answers HTTP {answer.status}: {' '.join(answer.body.split())[:300] or answer.reason}"
     if not version or not key:
         return None
-    runs = version_in(answer.document, key)
+    runs = value_in(answer.document, key)
     if runs is None:
         return f'{url} names no version (its answer has no key "{key}"), and {version} should run'
     return None if str(runs) == version else f"{url} runs version {runs or 'unknown'}, not {version}"
@@ -141,7 +142,16 @@ def remember(path: Path, content: Facts) -> None:
     temporary.replace(path)
 
 
-def canary(url: str, path: Path, email: str, version: str | None, asked: Ask = ask) -> tuple[str, bool]:
+@dataclasses.dataclass(frozen=True)
+class SignIn:
+    """How a session is made: the JSON that is sent, and where in the answer its id and its lifetime in seconds are."""
+
+    request: Facts
+    id_key: str = "id"
+    lifetime_key: str = "seconds"
+
+
+def canary(url: str, path: Path, sign_in: SignIn, version: str | None, asked: Ask = ask) -> tuple[str, bool]:
     """Look after the session that an earlier run signed in, and leave one for the next.
 
     Returns `kept` or `new`, and whether that earlier run saw the same `version`.
@@ -157,22 +167,24 @@ def canary(url: str, path: Path, email: str, version: str | None, asked: Ask = a
                 "find the canary session at",
                 url,
                 "an earlier run signed in, and its session has not expired but is gone",
-                "Users were signed out too: find out what deleted the keys under session: (cache_flush never does).",
+                "Users were signed out too: find out what deleted the sessions (cache_flush keeps what it protects).",
             )
     else:
-        answer = asked(url, document={"email": email})
+        answer = asked(url, document=dict(sign_in.request))
     document = answer.document
-    if answer.status not in (200, 201) or not isinstance(document, dict) or "id" not in document:
+    name = value_in(document, sign_in.id_key)
+    if answer.status not in (200, 201) or not name:
+        missing = f'no "{sign_in.id_key}" in its answer' if answer.status in (200, 201) else ""
         raise InfraError(
             "use a session at",
             url,
-            answer.reason or f"HTTP {answer.status}: {answer.body[:300]}",
-            "Read the log of the API: sessions are in Redis, users in the database.",
+            missing or answer.reason or f"HTTP {answer.status}: {answer.body[:300]}",
+            "Read the log of the API, and compare what signs in and the keys of the answer with the options session_*.",
         )
-    seconds = document.get("seconds", 3600)
+    seconds = value_in(document, sign_in.lifetime_key)
     # A minute less than it lives: the two clocks are not the same.
-    until = now + (float(seconds) if isinstance(seconds, (int, float)) else 3600) - 60
-    remember(path, {"id": document["id"], "until": until, "url": url, "version": version})
+    until = now + (seconds if isinstance(seconds, (int, float)) else 3600) - 60
+    remember(path, {"id": name, "until": until, "url": url, "version": version})
     return ("kept" if session else "new"), bool(session) and session.get("version") == version
 
 
@@ -183,8 +195,10 @@ def probe(parameters: Facts) -> dict[str, t.Any]:
     seconds = round(time.monotonic() - begun, 3)
     session, known = "none", False
     if parameters["session_url"]:
-        file, email = Path(parameters["session_file"]), parameters["session_email"]
-        session, known = canary(parameters["session_url"], file, email, parameters["version"])
+        request = parameters["session_request"] or {"email": "canary@nexod.invalid"}
+        sign_in = SignIn(request, parameters["session_id_key"], parameters["session_lifetime_key"])
+        file = Path(parameters["session_file"])
+        session, known = canary(parameters["session_url"], file, sign_in, parameters["version"])
     usual, at_first = parameters["traffic_requests"], parameters.get("traffic_new_version_requests") or 0
     requests = usual if known else max(usual, at_first)
     url, paths = parameters["urls"][0], parameters["traffic_paths"]

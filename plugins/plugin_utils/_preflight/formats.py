@@ -112,10 +112,6 @@ def database_name(value: str) -> str:
     return "1 to 63 letters (a to z), digits and characters of _ . $ @ -, beginning with a letter or _"
 
 
-def email(value: str) -> str:
-    return "" if re.fullmatch(r"[^@\s]+@[^@\s]+", value) else "an e-mail address"
-
-
 def duration(value: str) -> str:
     """As ``nexod.infra.durations`` describes it; never negative."""
     try:
@@ -189,7 +185,6 @@ BY_LAST_WORDS: t.Final[tuple[tuple[re.Pattern[str], Check], ...]] = (
     (re.compile(r"(^|_)(subnets?|networks?|cidrs?)$"), network),
     (re.compile(r"(^|_)listen_address(es)?$"), address_or_star),
     (re.compile(r"(^|[_.])host$"), address),
-    (re.compile(r"(^|_)email$"), email),
 )
 #: Options whose name ends like one of these, and that hold something else.
 NEVER: t.Final = frozenset({"lab_hosts_network"})

@@ -145,7 +145,7 @@ def probe_with(given: dict[str, t.Any], answer: Answer) -> dict[str, t.Any]:
     from ansible_collections.nexod.infra.plugins.module_utils._backend import probe  # noqa: PLC0415
 
     path = pathlib.Path(given["session_file"])
-    probe.canary(given["session_url"], path, given["session_email"], None, lambda *_, **__: answer)
+    probe.canary(given["session_url"], path, probe.SignIn({}), None, lambda *_, **__: answer)
     return {"session": "new"}
 
 

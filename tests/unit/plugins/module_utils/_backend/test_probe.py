@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 import typing as t
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 
 from ansible_collections.nexod.infra.plugins.module_utils._backend import probe as _probe
 from ansible_collections.nexod.infra.plugins.module_utils._backend.probe import (
+    SignIn,
     canary,
     failing,
     fault_of,
@@ -24,6 +26,7 @@ from ansible_collections.nexod.infra.plugins.module_utils._core.errors import In
 from ansible_collections.nexod.infra.plugins.module_utils._core.http_client import Answer, ask
 
 SESSION = {"id": "s1", "seconds": 3600}
+SIGN_IN = SignIn({"email": "c@x"})
 
 
 def answer(status: int, document: t.Any = None, reason: str = "") -> Answer:
@@ -136,7 +139,9 @@ def test_traffic_is_sent_and_judged_each_time(
         "version": "1",
         "session_url": "http://e/s",
         "session_file": "f",
-        "session_email": "",
+        "session_request": {},
+        "session_id_key": "id",
+        "session_lifetime_key": "seconds",
         "wait_seconds": 0,
         "traffic_requests": 60,
         "traffic_new_version_requests": at_first,
@@ -171,10 +176,10 @@ def test_a_canary_is_signed_in_then_kept(tmp_path: Path) -> None:
         asked.append((url, more))
         return answer(201 if more else 200, SESSION)
 
-    assert canary("http://e/sessions", path, "c@x", "1.0.0", api) == ("new", False)
+    assert canary("http://e/sessions", path, SIGN_IN, "1.0.0", api) == ("new", False)
     assert (path.stat().st_mode & 0o777) == 0o600
-    assert canary("http://e/sessions", path, "c@x", "1.0.0", api) == ("kept", True)
-    assert canary("http://e/sessions", path, "c@x", "1.1.0", api) == ("kept", False)
+    assert canary("http://e/sessions", path, SIGN_IN, "1.0.0", api) == ("kept", True)
+    assert canary("http://e/sessions", path, SIGN_IN, "1.1.0", api) == ("kept", False)
     assert asked == [
         ("http://e/sessions", {"document": {"email": "c@x"}}),
         ("http://e/sessions/s1", {}),
@@ -182,12 +187,33 @@ def test_a_canary_is_signed_in_then_kept(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("document", "kept"),
+    [
+        pytest.param({"data": {"token": "s1", "ttl": 600}}, 540, id="nested"),
+        pytest.param({"data": {"token": "s1"}}, 3540, id="without a lifetime"),
+        pytest.param({"data": {"token": "s1", "ttl": "soon"}}, 3540, id="a lifetime that is no number"),
+        pytest.param({"id": "s1", "seconds": 600}, None, id="another application's keys"),
+        pytest.param([], None, id="no object"),
+    ],
+)
+def test_how_a_session_is_made_is_the_applications(tmp_path: Path, document: object, kept: float | None) -> None:
+    path, sign_in = tmp_path / "canary.json", SignIn({"user": "x"}, "data.token", "data.ttl")
+    if kept is None:
+        with pytest.raises(InfraError, match=r'no "data\.token" in its answer'):
+            canary("http://e/sessions", path, sign_in, None, lambda url, **more: answer(201, document))
+        return
+    begun = time.time()
+    assert canary("http://e/sessions", path, sign_in, None, lambda url, **more: answer(201, document))[0] == "new"
+    assert json.loads(path.read_text())["until"] - begun == pytest.approx(kept, abs=30)
+
+
 def test_a_canary_that_is_gone_is_a_fault_once(tmp_path: Path) -> None:
     path = tmp_path / "canary.json"
-    canary("http://e/sessions", path, "c@x", None, lambda url, **more: answer(201, SESSION))
+    canary("http://e/sessions", path, SIGN_IN, None, lambda url, **more: answer(201, SESSION))
     with pytest.raises(InfraError, match="Cannot find the canary session"):
-        canary("http://e/sessions", path, "c@x", None, lambda url, **more: answer(404))
-    assert canary("http://e/sessions", path, "c@x", None, lambda url, **more: answer(201, SESSION)) == ("new", False)
+        canary("http://e/sessions", path, SIGN_IN, None, lambda url, **more: answer(404))
+    assert canary("http://e/sessions", path, SIGN_IN, None, lambda url, **more: answer(201, SESSION)) == ("new", False)
 
 
 @pytest.mark.parametrize(
