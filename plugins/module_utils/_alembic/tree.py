@@ -141,7 +141,8 @@ def lint_tree(settings: Facts, options: argparse.Namespace) -> tuple[int, Facts,
     if ":" not in config:
         config = str(Path(config).absolute())
     since = options.since or (heads_at(options.since_git, config) if options.since_git else [])
-    names = ("name", "x_args", "chdir", "url_option", "url_env", "flask_app", "user", "environment")
+    # Not "environment": it has the credentials that a revision which connects by itself would use.
+    names = ("name", "x_args", "chdir", "url_option", "url_env", "flask_app", "user")
     given = {name: settings[name] for name in names if name in settings}
     python = str(Path(options.python or settings.get("python") or sys.executable).absolute())
     since = [] if since == ["base"] else since
