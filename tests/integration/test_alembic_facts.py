@@ -146,6 +146,7 @@ def test_5_through_a_pooler_nothing_leaks(
     )
     planned = project.upgrade(check=True, url=url, via_pooler=True)
     assert planned.after == ("0004",)
+    assert [word for word in planned.warnings if "works CONCURRENTLY" in word and "0003" in word]
     assert project.rows(NOTHING) == [(True,)]
 
     with busy_clients(project, port):

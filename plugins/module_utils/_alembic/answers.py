@@ -113,6 +113,11 @@ EVENT_WARNINGS: dict[str, t.Callable[[Facts], str]] = {
         f"; revision {event['revision']} ran with the limits of this task. Remove the statement, or set the options of "
         "the same name."
     ),
+    "unlimited": lambda event: (
+        f"Revision {event['revision']} works CONCURRENTLY, through a transaction pooler: concurrent_lock_timeout and "
+        "statement_timeout can't be set there, so it may wait for as long as a transaction of somebody else lasts. "
+        "Run it on a direct connection."
+    ),
     "ahead": lambda event: (
         f"The database is at {', '.join(event['heads'])}, which this release does not know: a newer release has "
         "migrated it. Nothing is run, and the schema stays as it is."

@@ -15,6 +15,7 @@ from .protocol import Fault
 from .render import rendered
 from .revisions import described, is_contract
 from .session import Session
+from .sql import CONCURRENTLY, statements_in
 from .statements import StatementHooks
 from .tables import Names, names_on, tables_of
 
@@ -59,7 +60,14 @@ class Planner:
             render=lambda step: request.render or (step.is_upgrade and is_contract(step.revision)),
             drift=request.check_drift,
         )
+        self._name_unlimited(plan["pending"])
         return self.with_tables(plan)
+
+    def _name_unlimited(self, pending: t.Sequence[t.Mapping[str, t.Any]]) -> None:
+        """A statement outside a transaction has no limits through a transaction pooler: they would leak to others."""
+        for step in pending if self.session.pooled else ():
+            if any(CONCURRENTLY.match(one) for _line, one in statements_in(step.get("sql", ""))):
+                self.session.events.emit("unlimited", revision=step["revision"])
 
     def with_tables(self, plan: dict[str, t.Any]) -> dict[str, t.Any]:
         return {**plan, "tables": tables_of(self.session, plan["pending"], list(dict.fromkeys(self._contexts)))}
