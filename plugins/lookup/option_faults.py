@@ -4,13 +4,6 @@
 
 from __future__ import annotations
 
-import typing as t
-
-from ansible.plugins.lookup import LookupBase
-
-from ansible_collections.nexod.infra.plugins.plugin_utils._preflight.own import own_faults
-from ansible_collections.nexod.infra.plugins.plugin_utils._roles.options import specification_of
-
 DOCUMENTATION = r"""
 name: option_faults
 short_description: Find values of a role's options that are out of range or malformed
@@ -45,6 +38,13 @@ _list:
   type: list
   elements: str
 """
+
+import typing as t
+
+from ansible.plugins.lookup import LookupBase
+
+from ansible_collections.nexod.infra.plugins.plugin_utils._preflight.own import own_faults
+from ansible_collections.nexod.infra.plugins.plugin_utils._roles.options import specification_of
 
 
 class LookupModule(LookupBase):  # type: ignore[misc]

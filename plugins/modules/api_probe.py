@@ -79,7 +79,7 @@ options:
   session_request:
     description:
       - JSON object that is sent to O(session_url) to sign in. Never logged, as it may contain a password.
-      - By default C({email: canary@nexod.invalid}).
+      - "By default C({email: canary@nexod.invalid})."
     type: dict
   session_id_key:
     description: Key of the session's id in the answer.

@@ -77,7 +77,8 @@ def read_json(path: str, what: str, shape: t.Callable[[t.Any], bool], example: s
 def read_statistics(path: str | None) -> dict[str, int | None]:
     def right(value: t.Any) -> bool:
         return isinstance(value, dict) and all(
-            rows is None or (type(rows) is int and rows >= 0) for rows in value.values()
+            rows is None or (isinstance(rows, int) and not isinstance(rows, bool) and rows >= 0)
+            for rows in value.values()
         )
 
     return read_json(path, "statistics", right, '{"public.orders": 3000000, ...}') if path else {}
