@@ -253,8 +253,11 @@ def test_versions_in_use_are_found_in_sets_and_processes(tmp_path: pathlib.Path)
         (generation / "api.service").write_text(f"ExecStart={releases.home}/{version}/bin/nexod-api serve\n")
         if pointer != "unnamed":
             (tmp_path / "sets/api" / pointer).symlink_to(f"generations/{pointer}")
-    sleeper = [sys.executable, "-c", "input()", f"{releases.home}/0.9.0/bin/python"]
-    with subprocess.Popen(sleeper, stdin=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
+    sleeper = [sys.executable, "-c", "print(flush=True); input()", f"{releases.home}/0.9.0/bin/python"]
+    with subprocess.Popen(sleeper, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        # The kernel shows a command line a moment after the start of its program.
+        assert process.stdout
+        process.stdout.readline()
         assert releases.in_use() == {"0.9.0", "1.0.0", "1.1.0"}
         process.communicate(b"\n")
 
