@@ -89,6 +89,15 @@ def _cloudfront_invalidation(result: Result, _given: Result) -> Items:
     return [("run", "cache", " ".join(["invalidate", *result["items"]]))]
 
 
+def _aws_resources(result: Result, _given: Result) -> Items:
+    rows = result.get("changes") or ()
+    # Values may refer to what is not created yet: which properties change is known in check mode, their values are not.
+    return [
+        ("remove" if row["action"] == "delete" else row["action"], "AWS resource", row["key"], " ".join(row["after"]))
+        for row in rows
+    ]
+
+
 def _haproxy_server(_result: Result, given: Result) -> Items:
     word = {"drain": "drain", "ready": "enable"}.get(str(given.get("state")), str(given.get("state")))
     return [("run", "traffic", f"{word} {given.get('backend')}/{given.get('name')}")]
@@ -163,6 +172,7 @@ TRANSLATED: dict[str, t.Callable[[Result, Result], Items]] = {
     "nexod.infra.alembic_upgrade": _alembic_upgrade,
     "nexod.infra.cache_flush": _cache_flush,
     "nexod.infra.cache_namespace": _cache_namespace,
+    "nexod.infra.aws_resources": _aws_resources,
     "nexod.infra.cloudfront_invalidation": _cloudfront_invalidation,
     "nexod.infra.haproxy_server": _haproxy_server,
     "nexod.infra.postgresql_access": _postgresql_access,

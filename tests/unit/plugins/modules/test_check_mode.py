@@ -40,6 +40,7 @@ ELSEWHERE = {
     "alembic_info": "tests/integration",
     "alembic_stamp": "tests/integration",
     "alembic_upgrade": "tests/integration",
+    "aws_resources": "tests/unit/plugins/module_utils/_aws",
     "cache_flush": "tests/integration",
     "cache_info": "tests/integration",
     "cache_namespace": "tests/integration",
@@ -49,8 +50,8 @@ ELSEWHERE = {
     "lab_service": "tests/unit/plugins/module_utils/_lab",
     "release_archive": "tests/unit/plugins/module_utils/_files",
     "software_info": "tests/unit/plugins/module_utils/_host",
-    "postgresql_access": "molecule/lab_postgresql",
-    "postgresql_cluster": "molecule/lab_postgresql",
+    "postgresql_access": "molecule/postgresql",
+    "postgresql_cluster": "molecule/postgresql",
 }
 
 

@@ -107,6 +107,21 @@ Inst libfoo (1 Debian)
             id="an invalidation",
         ),
         pytest.param(
+            "nexod.infra.aws_resources",
+            {
+                "changed": True,
+                "changes": [
+                    {"key": "vpc/main", "action": "create", "before": {}, "after": {"cidr": "10.0.0.0/16"}},
+                    {"key": "rds_instance/old", "action": "delete", "before": {"user": "x"}, "after": {}},
+                ],
+            },
+            [
+                ("create", "AWS resource", "vpc/main", "cidr"),
+                ("remove", "AWS resource", "rds_instance/old", ""),
+            ],
+            id="resources of AWS",
+        ),
+        pytest.param(
             "nexod.infra.cache_namespace",
             {"changed": True, "given": {"namespace": "query:version"}},
             [("run", "cache", "bump query:version", "")],

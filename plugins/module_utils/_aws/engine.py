@@ -1,0 +1,302 @@
+# Copyright: (c) 2026, the nexod.infra maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Brings resources of AWS to what is declared: reads, compares, refuses, changes, waits, and looks again.
+
+Nothing is stored anywhere: what exists is asked of AWS in each run, so a run that was killed is continued by the next.
+Independent resources are handled at the same time.
+"""
+
+from __future__ import annotations
+
+import concurrent.futures
+import dataclasses
+import time
+import typing as t
+
+from ansible_collections.nexod.infra.plugins.module_utils._aws.api import Api
+from ansible_collections.nexod.infra.plugins.module_utils._aws.declaration import Declared, Unknown, resolved
+from ansible_collections.nexod.infra.plugins.module_utils._aws.kind import (
+    FIXED,
+    OWNER,
+    REPLACE,
+    UPDATE,
+    Facts,
+    Kind,
+    Seen,
+    Wanted,
+)
+from ansible_collections.nexod.infra.plugins.module_utils._core.errors import InfraError
+
+WORKERS = 8
+#: Seconds between two looks at a resource that is not ready: the first, by which it grows, and the longest.
+PAUSE, GROWTH, LONGEST_PAUSE = 0.5, 1.6, 15.0
+HIDDEN = "..."
+Tell = t.Callable[[str], None]
+
+
+@dataclasses.dataclass(frozen=True)
+class Policy:
+    """What a run may do: `environment` is whose resources these are.
+
+    `lose`: keys of resources that may be removed or replaced although they hold data; `adopt`: those that may be taken
+    over although nobody's tag says that they are ours.
+    """
+
+    environment: str
+    tags: Facts = dataclasses.field(default_factory=dict)
+    lose: frozenset[str] = frozenset()
+    adopt: frozenset[str] = frozenset()
+
+    @property
+    def all_tags(self) -> dict[str, str]:
+        return {**{str(key): str(value) for key, value in self.tags.items()}, OWNER: self.environment}
+
+
+@dataclasses.dataclass(frozen=True)
+class Change:
+    """What was done to a resource, or would be: `action` is create, update, replace or delete."""
+
+    key: str
+    action: str
+    before: Facts
+    after: Facts
+
+
+@dataclasses.dataclass
+class Outcome:
+    """`outputs` by key, `changes` and `faults` in the order of the declarations."""
+
+    outputs: dict[str, Facts]
+    changes: list[Change]
+    faults: list[tuple[str, InfraError]]
+
+
+class Clock(t.Protocol):
+    def monotonic(self) -> float: ...
+
+    def sleep(self, seconds: float) -> None: ...
+
+
+def differences(kind: Kind, wanted: Wanted, seen: Seen) -> list[str]:
+    """Names of the declared properties that are not as declared, and `tags` where one of them is missing."""
+    names = [
+        name
+        for name, value in wanted.properties.items()
+        if not kind.properties[name].same(value, seen.properties.get(name))
+    ]
+    return [*names, *(["tags"] if wanted.tags.items() - seen.tags.items() else [])]
+
+
+def shown(kind: Kind, names: t.Iterable[str], values: Facts) -> dict[str, t.Any]:
+    """The values for a diff, without secrets."""
+    return {
+        name: HIDDEN if name in kind.properties and kind.properties[name].secret else values.get(name)
+        for name in names
+        if name in values
+    }
+
+
+class Engine:
+    """Handles declarations in one region. `tell` is told what is waited for."""
+
+    def __init__(self, api: Api, policy: Policy, tell: Tell = lambda _text: None, clock: t.Any = time) -> None:
+        self.api, self.policy, self.tell, self.clock = api, policy, tell, t.cast("Clock", clock)
+        self._changes: dict[str, Change] = {}
+        self._outputs: dict[str, Facts] = {}
+
+    def present(self, rows: t.Sequence[Declared]) -> Outcome:
+        """Create and update what is declared; `rows` are in an order in which each follows what it needs."""
+        return self._run(rows, {one.key: one.needs for one in rows}, self._bring)
+
+    def absent(self, rows: t.Sequence[Declared]) -> Outcome:
+        """Remove what is declared, each before what it needs."""
+        before = {one.key: frozenset(other.key for other in rows if one.key in other.needs) for one in rows}
+        return self._run(list(reversed(rows)), before, self._remove)
+
+    def _run(
+        self,
+        rows: t.Sequence[Declared],
+        after: t.Mapping[str, t.Collection[str]],
+        handle: t.Callable[[Declared], None],
+    ) -> Outcome:
+        futures: dict[str, concurrent.futures.Future[None]] = {}
+
+        def one_by_one(one: Declared) -> None:
+            # Those were handed in before this one, so they are running or have ended: nobody waits for ever.
+            failed = [key for key in sorted(after[one.key]) if futures[key].exception()]
+            if failed:
+                raise SkippedError(one.key, failed)
+            handle(one)
+
+        with concurrent.futures.ThreadPoolExecutor(WORKERS) as pool:
+            for one in rows:
+                futures[one.key] = pool.submit(one_by_one, one)
+        faults = []
+        for key, future in futures.items():
+            error = future.exception()
+            if isinstance(error, InfraError):
+                faults.append((key, error))
+            elif error is not None and not isinstance(error, SkippedError):
+                raise error
+        changes = [self._changes[one.key] for one in rows if one.key in self._changes]
+        return Outcome(dict(self._outputs), changes, faults)
+
+    # -- one resource
+
+    def _wanted(self, one: Declared) -> Wanted:
+        return Wanted(one.name, resolved(one.properties, self._outputs), self.policy.all_tags)
+
+    def _bring(self, one: Declared) -> None:
+        kind, wanted = one.kind, self._wanted(one)
+        seen = self._ours(one, kind.read(self.api, wanted))
+        if seen and seen.leaving:
+            if not self.api.check:
+                self._await(one, wanted, gone=True)
+            seen = None
+        changed = differences(kind, wanted, seen) if seen else []
+        action = "create" if seen is None else self._action(one, seen, changed)
+        if action:
+            self._note(one, action, wanted, seen, changed)
+        if not self.api.check:
+            seen = self._change(one, wanted, seen, action, changed)
+        self._outputs[one.key] = seen.outputs if seen and action != "replace" else self._unknown(one)
+
+    def _change(
+        self, one: Declared, wanted: Wanted, seen: Seen | None, action: str, changed: t.Sequence[str]
+    ) -> Seen | None:
+        kind = one.kind
+        if seen and action and seen.waiting:
+            # What is being changed by somebody refuses other changes.
+            seen = self._await(one, wanted, settled=False)
+        if seen and action == "replace":
+            kind.delete(self.api, wanted, seen)
+            self._await(one, wanted, gone=True)
+            seen = None
+        if seen is None:
+            kind.create(self.api, wanted)
+        elif action == "update":
+            if properties := [name for name in changed if name != "tags"]:
+                kind.update(self.api, wanted, seen, properties)
+            if "tags" in changed:
+                kind.tag(self.api, seen, {**seen.tags, **wanted.tags})
+        return self._await(one, wanted, settled=bool(action)) if action or (seen and seen.waiting) else seen
+
+    def _remove(self, one: Declared) -> None:
+        kind = one.kind
+        # What it refers to may be gone already, and reading needs only its name.
+        wanted = Wanted(one.name, one.properties, self.policy.all_tags)
+        seen = self._ours(one, kind.read(self.api, wanted))
+        if seen is None:
+            return
+        if kind.holds_data and one.key not in self.policy.lose:
+            raise self._keeps(one, "remove")
+        self._note(one, "delete", wanted, seen, list(seen.properties))
+        if not self.api.check:
+            if not seen.leaving:
+                kind.delete(self.api, wanted, seen)
+            self._await(one, wanted, gone=True)
+
+    def _action(self, one: Declared, seen: Seen, changed: t.Sequence[str]) -> str:
+        """What is to be done to a resource that exists; refuses what would lose data or can't be done."""
+        kind = one.kind
+        ways = {name: kind.properties[name].change if name != "tags" else UPDATE for name in changed}
+        if fixed := [name for name, way in ways.items() if way == FIXED]:
+            values = ", ".join(f"{name} is {seen.properties.get(name)!r}" for name in fixed)
+            raise InfraError(
+                "change",
+                one.key,
+                f"{values}, and AWS can't change that",
+                "Declare it as it is, or remove the resource first. Nothing was done to it.",
+            )
+        if REPLACE in ways.values():
+            if kind.holds_data and one.key not in self.policy.lose:
+                names = ", ".join(name for name, way in ways.items() if way == REPLACE)
+                raise self._keeps(one, "replace", f" ({names} can't be changed in place)")
+            return "replace"
+        return "update" if changed else ""
+
+    def _keeps(self, one: Declared, verb: str, why: str = "") -> InfraError:
+        return InfraError(
+            verb,
+            one.key,
+            f"it holds data that would be lost{why}",
+            f'Make a backup, then allow it by its name: lose: ["{one.key}"]. Nothing was done to it.',
+        )
+
+    def _ours(self, one: Declared, seen: Seen | None) -> Seen | None:
+        owner = None if seen is None else seen.tags.get(OWNER)
+        if seen is None or owner == self.policy.environment or (owner is None and one.key in self.policy.adopt):
+            return seen
+        raise InfraError(
+            "manage",
+            one.key,
+            f"a {one.kind.title} of this name belongs to the environment {owner}"
+            if owner
+            else f"a {one.kind.title} of this name exists, and its tags don't say that it is ours ({OWNER})",
+            "Choose another name"
+            + ("." if owner else f', or take it over: adopt: ["{one.key}"].')
+            + " Nothing was done to it.",
+        )
+
+    def _await(self, one: Declared, wanted: Wanted, *, gone: bool = False, settled: bool = True) -> Seen | None:
+        """Look at a resource until it is gone, or ready and, if `settled`, as declared; raise when patience ends."""
+        kind, begun, pause, told = one.kind, self.clock.monotonic(), PAUSE, ""
+        while True:
+            seen = kind.read(self.api, wanted)
+            left = self._left(one, wanted, seen, gone=gone, settled=settled)
+            if not left:
+                return seen
+            if left != told:
+                self.tell(f"{one.key}: {left}")
+                told = left
+            if self.clock.monotonic() - begun > kind.patience:
+                raise InfraError(
+                    "wait for",
+                    one.key,
+                    f"after {kind.patience:.0f} s {left}",
+                    "See what AWS says of it in the console, then run again: the run goes on where this one ended.",
+                )
+            self.clock.sleep(pause)
+            pause = min(LONGEST_PAUSE, pause * GROWTH)
+
+    @staticmethod
+    def _left(one: Declared, wanted: Wanted, seen: Seen | None, *, gone: bool, settled: bool) -> str:
+        if gone:
+            return "" if seen is None else "it still exists"
+        if seen is None:
+            return "it does not exist yet"
+        if seen.waiting:
+            return seen.waiting
+        left = differences(one.kind, wanted, seen) if settled else []
+        return f"AWS does not show the declared {', '.join(left)} yet" if left else ""
+
+    def _note(self, one: Declared, action: str, wanted: Wanted, seen: Seen | None, changed: t.Sequence[str]) -> None:
+        names = list(wanted.properties) if action in ("create", "replace") else list(changed)
+        before = {} if seen is None else shown(one.kind, names, {**seen.properties, "tags": dict(seen.tags)})
+        after = {} if action == "delete" else shown(one.kind, names, {**wanted.properties, "tags": dict(wanted.tags)})
+        self._changes[one.key] = Change(one.key, action, before, after)
+
+    def _unknown(self, one: Declared) -> Facts:
+        return Later(one.key)
+
+
+class Later(dict[str, t.Any]):
+    """The outputs of a resource that check mode only predicts: each is known after its creation."""
+
+    def __init__(self, key: str) -> None:
+        super().__init__()
+        self.key = key
+
+    def __contains__(self, _name: object) -> bool:
+        return True
+
+    def __getitem__(self, name: str) -> t.Any:
+        return Unknown(f"(known when {self.key} is created)")
+
+
+class SkippedError(Exception):
+    """A resource was not handled, because one that it needs failed."""
+
+    def __init__(self, key: str, failed: t.Sequence[str]) -> None:
+        super().__init__(f"{key} was not handled: {', '.join(failed)} failed")

@@ -1,0 +1,120 @@
+# Copyright: (c) 2026, the nexod.infra maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the engine must know of a type of resource: how it is read, compared, made, changed and removed."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+
+from ansible_collections.nexod.infra.plugins.module_utils._aws.api import Api
+
+Facts = t.Mapping[str, t.Any]
+#: The tag by which a resource belongs to an environment. What lacks it is somebody else's, and is not touched.
+OWNER = "nexod:environment"
+#: What a change of a property means.
+UPDATE, REPLACE, FIXED = "update", "replace", "fixed"
+
+
+def same(wanted: t.Any, seen: t.Any) -> bool:
+    return bool(wanted == seen)
+
+
+def same_set(wanted: t.Any, seen: t.Any) -> bool:
+    """Lists whose order means nothing to AWS."""
+    return sorted(map(str, wanted or ())) == sorted(map(str, seen or ()))
+
+
+def at_least(wanted: t.Any, seen: t.Any) -> bool:
+    """A value that AWS may have increased by itself, such as storage, and that can't be decreased."""
+    return seen is not None and seen >= wanted
+
+
+def major_version(wanted: t.Any, seen: t.Any) -> bool:
+    """A version that is declared in part: 15 is as 15.8 is."""
+    return str(seen) == str(wanted) or str(seen).startswith(f"{wanted}.")
+
+
+@dataclasses.dataclass(frozen=True)
+class Property:
+    """A property of a declaration.
+
+    `type` is a type of Ansible's argument specifications. `change`: "update" in place; "replace", where AWS can only
+    make another resource in its place; "fixed", where not even that is offered here.
+    """
+
+    type: str = "str"
+    required: bool = False
+    default: t.Any = None
+    change: str = UPDATE
+    same: t.Callable[[t.Any, t.Any], bool] = same
+    secret: bool = False
+    choices: tuple[t.Any, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True)
+class Seen:
+    """A resource as it is: `properties` named as in declarations, `outputs` for other resources to refer to.
+
+    `waiting`: why it can't be used or changed yet; empty when it can.
+    """
+
+    properties: Facts
+    outputs: Facts
+    tags: Facts = dataclasses.field(default_factory=dict)
+    waiting: str = ""
+    leaving: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class Wanted:
+    """A declaration with its references resolved: `name` is its name in AWS, or its tag Name where it has none."""
+
+    name: str
+    properties: Facts
+    tags: Facts
+
+    def __getitem__(self, name: str) -> t.Any:
+        return self.properties[name]
+
+
+class Kind:
+    """A type of resource. Subclasses are small: AWS' calls and no decisions."""
+
+    #: As in declarations, such as rds_instance.
+    name: t.ClassVar[str]
+    #: For the reports: what a person calls it.
+    title: t.ClassVar[str]
+    properties: t.ClassVar[t.Mapping[str, Property]]
+    #: Whether its removal or replacement loses data that nothing else has.
+    holds_data: t.ClassVar[bool] = False
+    #: Seconds until it must be ready, or gone.
+    patience: t.ClassVar[float] = 300.0
+
+    def read(self, api: Api, wanted: Wanted) -> Seen | None:
+        """The resource as it is, or None."""
+        raise NotImplementedError
+
+    def create(self, api: Api, wanted: Wanted) -> None:
+        raise NotImplementedError
+
+    def update(self, api: Api, wanted: Wanted, seen: Seen, changed: t.Collection[str]) -> None:
+        """Bring the properties named in `changed` to the declared values."""
+        raise NotImplementedError
+
+    def delete(self, api: Api, wanted: Wanted, seen: Seen) -> None:
+        raise NotImplementedError
+
+    def tag(self, api: Api, seen: Seen, tags: Facts) -> None:
+        """Set the tags, all of which are given."""
+        raise NotImplementedError
+
+
+def as_tags(tags: Facts) -> list[dict[str, str]]:
+    """As most services take them."""
+    return [{"Key": str(key), "Value": str(value)} for key, value in sorted(tags.items())]
+
+
+def from_tags(rows: t.Iterable[Facts] | None) -> dict[str, str]:
+    return {str(row["Key"]): str(row["Value"]) for row in rows or ()}

@@ -1,0 +1,55 @@
+# Copyright: (c) 2026, the nexod.infra maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The outcome of the engine as the result of a module."""
+
+from __future__ import annotations
+
+import json
+import typing as t
+
+from ansible_collections.nexod.infra.plugins.module_utils._aws.api import Call
+from ansible_collections.nexod.infra.plugins.module_utils._aws.engine import Change, Outcome
+from ansible_collections.nexod.infra.plugins.module_utils._core.errors import InfraError
+
+
+def reported(outcome: Outcome, calls: t.Iterable[Call]) -> dict[str, t.Any]:
+    """Everything the module returns. Raises an InfraError with all faults, and with what was changed nevertheless."""
+    facts = {
+        "changed": bool(outcome.changes),
+        "changes": [
+            {"key": one.key, "action": one.action, "before": dict(one.before), "after": dict(one.after)}
+            for one in outcome.changes
+        ],
+        "outputs": {key: dict(values) for key, values in outcome.outputs.items()},
+        "rights": sorted({call.right for call in calls}),
+        "diff": [diff_of(one) for one in outcome.changes],
+    }
+    if not outcome.faults:
+        return facts
+    if len(outcome.faults) == 1:
+        error = outcome.faults[0][1]
+        raise InfraError(
+            error.action, error.object, error.cause, error.next_step, error.detail, **{**error.facts, **facts}
+        )
+    raise InfraError(
+        "bring to its declaration:",
+        ", ".join(key for key, _error in outcome.faults),
+        f"{len(outcome.faults)} resources failed",
+        "Fix each of these, then run again; what was done stays done.",
+        "\n".join(f"- {error}" for _key, error in outcome.faults),
+        **facts,
+    )
+
+
+def diff_of(change: Change) -> dict[str, str]:
+    def text(values: t.Mapping[str, t.Any]) -> str:
+        return "".join(f"{name}: {json.dumps(values[name], default=str)}\n" for name in values)
+
+    title = f"{change.key} ({change.action})"
+    return {
+        "before_header": title,
+        "after_header": title,
+        "before": text(change.before),
+        "after": text(change.after),
+    }

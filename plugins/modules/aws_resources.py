@@ -1,0 +1,181 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, the nexod.infra maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Bring the resources of an environment on AWS to what is declared."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: aws_resources
+short_description: Bring the resources of an environment on AWS to what is declared
+version_added: "1.0.0"
+author: The nexod.infra maintainers (@nexod)
+description:
+  - Takes the declarations of all resources at once, orders them by what they refer to, and reads, compares and changes
+    independent ones at the same time.
+  - Each resource is marked by the tag C(nexod:environment). One of the same name without that tag, or of another
+    environment, is refused.
+  - Refuses to remove or to replace a resource that holds data, unless O(lose) names it.
+  - After a change it waits until AWS shows the resource as declared. Nothing is stored between runs, so a run that was
+    ended midway is continued by the next.
+  - In check mode no call that changes anything is sent, whatever asks for it.
+  - Has been run against the emulator moto only, never against AWS.
+  - Kinds so far - C(vpc), C(subnet), C(security_group), C(rds_subnet_group) and C(rds_instance).
+options:
+  environment:
+    description: Name of the environment whose resources these are.
+    type: str
+    required: true
+  region:
+    description: AWS region.
+    type: str
+    required: true
+  state:
+    description: Whether the declared resources exist. V(absent) removes each before what it refers to.
+    type: str
+    choices: [present, absent]
+    default: present
+  resources:
+    description:
+      - The declarations. A value C(@KIND/NAME) is the id of that resource, and C(@KIND/NAME.OUTPUT) another of its
+        outputs, such as C(arn). Begin a text with C(@@) if it is no reference.
+    type: list
+    elements: dict
+    required: true
+    suboptions:
+      kind:
+        description: Kind of the resource, such as V(rds_instance).
+        type: str
+        required: true
+      name:
+        description: Its name in AWS, or its tag C(Name) if such resources have no names.
+        type: str
+        required: true
+      properties:
+        description: Its properties. What is wrong with them is reported for all resources at once.
+        type: dict
+        default: {}
+  tags:
+    description: Tags of all resources. Other tags that a resource has are kept.
+    type: dict
+    default: {}
+  lose:
+    description: Resources, as C(KIND/NAME), that may be removed or replaced although they hold data.
+    type: list
+    elements: str
+    default: []
+  adopt:
+    description: Resources, as C(KIND/NAME), that exist without the tag of an environment and are to be taken over.
+    type: list
+    elements: str
+    default: []
+  profile:
+    description: Profile of the AWS configuration. By default, boto3 finds the credentials.
+    type: str
+  endpoint_url:
+    description: URL of the API, if it is not Amazon's.
+    type: str
+"""
+
+EXAMPLES = r"""
+- name: Create the network and the database of staging
+  nexod.infra.aws_resources:
+    environment: staging
+    region: us-east-1
+    resources:
+      - kind: vpc
+        name: staging
+        properties: {cidr: 10.20.0.0/16}
+      - kind: subnet
+        name: private-a
+        properties: {vpc: "@vpc/staging", cidr: 10.20.1.0/24, zone: us-east-1a}
+      - kind: subnet
+        name: private-b
+        properties: {vpc: "@vpc/staging", cidr: 10.20.2.0/24, zone: us-east-1b}
+      - kind: security_group
+        name: database
+        properties:
+          vpc: "@vpc/staging"
+          description: PostgreSQL
+          ingress: [{ports: 5432, from: 10.20.0.0/16}]
+      - kind: rds_subnet_group
+        name: staging
+        properties: {description: Private subnets, subnets: ["@subnet/private-a", "@subnet/private-b"]}
+      - kind: rds_instance
+        name: staging
+        properties:
+          engine_version: "15"
+          instance_class: db.t4g.medium
+          storage_gb: 20
+          database: app
+          user: postgres
+          subnet_group: "@rds_subnet_group/staging"
+          security_groups: ["@security_group/database"]
+"""
+
+RETURN = r"""
+changes:
+  description: What was changed, or would be in check mode - C(key), C(action) (create, update, replace or delete), and
+    the properties C(before) and C(after).
+  returned: always
+  type: list
+  elements: dict
+outputs:
+  description: The outputs of each resource, such as C(id), by C(KIND/NAME). Some are unknown in check mode.
+  returned: always
+  type: dict
+  sample: {rds_instance/staging: {host: staging.abc.us-east-1.rds.amazonaws.com, port: 5432}}
+rights:
+  description: The IAM actions that the run needed.
+  returned: always
+  type: list
+  elements: str
+  sample: [ec2:CreateVpc, ec2:DescribeVpcs]
+"""
+
+from ansible.module_utils.basic import AnsibleModule, missing_required_lib
+
+from ansible_collections.nexod.infra.plugins.module_utils._aws.api import MISSING, Api
+from ansible_collections.nexod.infra.plugins.module_utils._aws.catalogue import KINDS
+from ansible_collections.nexod.infra.plugins.module_utils._aws.declaration import declared
+from ansible_collections.nexod.infra.plugins.module_utils._aws.engine import Engine, Policy
+from ansible_collections.nexod.infra.plugins.module_utils._aws.outcome import reported
+from ansible_collections.nexod.infra.plugins.module_utils._core.edge import edge
+
+RESOURCE = {
+    "kind": {"type": "str", "required": True},
+    "name": {"type": "str", "required": True},
+    "properties": {"type": "dict", "default": {}},
+}
+ARGUMENTS = {
+    "environment": {"type": "str", "required": True},
+    "region": {"type": "str", "required": True},
+    "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+    "resources": {"type": "list", "elements": "dict", "required": True, "options": RESOURCE},
+    "tags": {"type": "dict", "default": {}},
+    "lose": {"type": "list", "elements": "str", "default": []},
+    "adopt": {"type": "list", "elements": "str", "default": []},
+    "profile": {"type": "str"},
+    "endpoint_url": {"type": "str"},
+}
+
+
+def main() -> None:
+    module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
+    given = module.params
+    if MISSING:
+        module.fail_json(msg=missing_required_lib("boto3 (Debian: python3-boto3)"), exception=MISSING)
+    with edge(module, "manage the AWS resources of", given["environment"]):
+        rows = declared(given["resources"], KINDS)
+        api = Api(
+            given["region"], check=module.check_mode, profile=given["profile"], endpoint_url=given["endpoint_url"]
+        )
+        policy = Policy(given["environment"], given["tags"], frozenset(given["lose"]), frozenset(given["adopt"]))
+        engine = Engine(api, policy)
+        outcome = engine.present(rows) if given["state"] == "present" else engine.absent(rows)
+        module.exit_json(**reported(outcome, api.calls))
+
+
+if __name__ == "__main__":
+    main()

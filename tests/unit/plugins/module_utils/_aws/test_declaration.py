@@ -1,0 +1,71 @@
+"""Declarations: what is refused, and in which order the rest is handled."""
+
+from __future__ import annotations
+
+import typing as t
+
+import pytest
+
+from ansible_collections.nexod.infra.plugins.module_utils._aws.catalogue import KINDS
+from ansible_collections.nexod.infra.plugins.module_utils._aws.declaration import declared, references, resolved
+from ansible_collections.nexod.infra.plugins.module_utils._core.errors import InfraError
+
+VPC = {"kind": "vpc", "name": "main", "properties": {"cidr": "10.0.0.0/16"}}
+
+
+def subnet(**changed: t.Any) -> dict[str, t.Any]:
+    properties = {"vpc": "@vpc/main", "cidr": "10.0.1.0/24", "zone": "us-east-1a", **changed}
+    return {"kind": "subnet", "name": "a", "properties": properties}
+
+
+def test_order_and_defaults() -> None:
+    rows = declared([subnet(), VPC], KINDS)
+    assert [one.key for one in rows] == ["vpc/main", "subnet/a"]
+    assert rows[1].properties["public_addresses"] is False
+
+
+def test_every_fault_at_once() -> None:
+    rows = [
+        {"kind": "vcp", "name": "main"},
+        {"kind": "vpc", "name": "other", "properties": {"cidr": "10.0.0.0/16", "dns": True}},
+        {"kind": "vpc", "name": "other", "properties": {}},
+        subnet(vpc="@vpc/nowhere", public_addresses="perhaps"),
+    ]
+    with pytest.raises(InfraError) as raised:
+        declared(rows, KINDS)
+    said = str(raised.value)
+    assert "there is no kind vcp; there are rds_instance" in said
+    assert "vpc/other is declared twice" in said
+    assert "vpc/other: dns" in said
+    assert "missing required arguments: cidr" in said
+    assert "subnet/a: vpc/nowhere is not declared" in said
+    assert "perhaps" in said
+    assert "nothing was changed" in said
+
+
+def test_a_circle() -> None:
+    rows = [{**VPC, "properties": {"cidr": "@subnet/a"}}, subnet()]
+    with pytest.raises(InfraError, match="these refer to each other: subnet/a, vpc/main"):
+        declared(rows, KINDS)
+
+
+@pytest.mark.parametrize(
+    ("value", "found"),
+    [
+        pytest.param("@vpc/main", [("vpc/main", "id")], id="an id"),
+        pytest.param("@vpc/main.arn", [("vpc/main", "arn")], id="an output"),
+        pytest.param(["@vpc/a", {"x": "@vpc/b"}], [("vpc/a", "id"), ("vpc/b", "id")], id="deep"),
+        pytest.param("@@vpc/main", [], id="no reference"),
+        pytest.param("somebody@example.com/x", [], id="an address"),
+        pytest.param(5, [], id="a number"),
+    ],
+)
+def test_references(value: t.Any, found: list[tuple[str, str]]) -> None:
+    assert list(references(value)) == found
+
+
+def test_resolved() -> None:
+    outputs = {"vpc/main": {"id": "vpc-1"}}
+    assert resolved(["@vpc/main", "@@vpc/main", 5], outputs) == ["vpc-1", "@vpc/main", 5]
+    with pytest.raises(InfraError, match="vpc/main has only id"):
+        resolved("@vpc/main.arn", outputs)

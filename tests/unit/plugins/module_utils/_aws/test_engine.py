@@ -1,0 +1,271 @@
+"""The engine on a cloud in memory: what it creates, changes, refuses, waits for, and what it leaves alone."""
+
+from __future__ import annotations
+
+import dataclasses
+import threading
+import typing as t
+
+import pytest
+
+from ansible_collections.nexod.infra.plugins.module_utils._aws.declaration import declared
+from ansible_collections.nexod.infra.plugins.module_utils._aws.engine import Engine, Outcome, Policy
+from ansible_collections.nexod.infra.plugins.module_utils._aws.kind import (
+    FIXED,
+    OWNER,
+    REPLACE,
+    Kind,
+    Property,
+    Seen,
+    Wanted,
+    at_least,
+)
+from ansible_collections.nexod.infra.plugins.module_utils._core.errors import InfraError
+
+OURS = {OWNER: "staging"}
+
+
+class Cloud:
+    """Boxes by name. `slow`: looks that a change takes; `refuses`: names whose creation fails; `said`: the calls."""
+
+    def __init__(self, check: bool = False) -> None:
+        self.check, self.boxes = check, t.cast("dict[str, dict[str, t.Any]]", {})
+        self.said: list[str] = []
+        self.slow, self.refuses = 0, set[str]()
+        self.lock = threading.Lock()
+
+    def change(self, said: str) -> None:
+        assert not self.check, said
+        with self.lock:
+            self.said.append(said)
+
+
+class Box(Kind):
+    name, title = "box", "box"
+    properties = {
+        "size": Property("int", default=1),
+        "grows": Property("int", same=at_least),
+        "shape": Property(default="cube", change=REPLACE),
+        "colour": Property(default="red", change=FIXED),
+        "within": Property(),
+        "secret": Property(secret=True),
+    }
+
+    def read(self, api: t.Any, wanted: Wanted) -> Seen | None:
+        with api.lock:
+            row = api.boxes.get(wanted.name)
+            if row is None:
+                return None
+            if row["left"]:
+                row["left"] -= 1
+                return Seen(row["properties"], {"id": wanted.name}, row["tags"], "it is being packed", row["leaving"])
+            if row["leaving"]:
+                del api.boxes[wanted.name]
+                return None
+            return Seen(dict(row["properties"]), {"id": f"id of {wanted.name}"}, row["tags"])
+
+    def create(self, api: t.Any, wanted: Wanted) -> None:
+        if wanted.name in api.refuses:
+            raise InfraError("create", wanted.name, "the cloud is full", "Wait.")
+        api.change(f"create {wanted.name}")
+        api.boxes[wanted.name] = row(dict(wanted.properties), dict(wanted.tags), api.slow)
+
+    def update(self, api: t.Any, wanted: Wanted, seen: Seen, changed: t.Collection[str]) -> None:
+        api.change(f"update {wanted.name}: {', '.join(changed)}")
+        api.boxes[wanted.name]["properties"].update({name: wanted[name] for name in changed})
+        api.boxes[wanted.name]["left"] = api.slow
+
+    def delete(self, api: t.Any, wanted: Wanted, seen: Seen) -> None:
+        api.change(f"delete {wanted.name}")
+        api.boxes[wanted.name].update(leaving=True, left=api.slow)
+
+    def tag(self, api: t.Any, seen: Seen, tags: t.Any) -> None:
+        api.change("tag")
+        for one in api.boxes.values():
+            one["tags"] = dict(tags)
+
+
+class Safe(Box):
+    name, title, holds_data = "safe", "safe", True
+
+
+KINDS: dict[str, Kind] = {"box": Box(), "safe": Safe()}
+
+
+def row(properties: dict[str, t.Any], tags: dict[str, str] | None = None, left: int = 0) -> dict[str, t.Any]:
+    made = {"size": 1, "shape": "cube", "colour": "red", **properties}
+    return {"properties": made, "tags": OURS if tags is None else tags, "left": left, "leaving": False}
+
+
+@dataclasses.dataclass
+class Instantly:
+    """A clock on which waiting takes no time."""
+
+    now: float = 0.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+
+def bring(cloud: Cloud, *rows: tuple[str, str, dict[str, t.Any]], gone: bool = False, **policy: t.Any) -> Outcome:
+    given = [{"kind": kind, "name": name, "properties": properties} for kind, name, properties in rows]
+    told: list[str] = []
+    engine = Engine(t.cast("t.Any", cloud), Policy("staging", **policy), told.append, Instantly())
+    ordered = declared(given, KINDS)
+    return engine.absent(ordered) if gone else engine.present(ordered)
+
+
+def actions(outcome: Outcome) -> list[tuple[str, str]]:
+    return [(one.key, one.action) for one in outcome.changes]
+
+
+@pytest.mark.parametrize("slow", [0, 3])
+@pytest.mark.parametrize(
+    ("there", "properties", "action", "said"),
+    [
+        pytest.param(None, {}, "create", ["create a"], id="nothing there"),
+        pytest.param({}, {}, "", [], id="as declared"),
+        pytest.param({"size": 2}, {}, "update", ["update a: size"], id="another value"),
+        pytest.param({"shape": "ball"}, {}, "replace", ["delete a", "create a"], id="what can't be changed in place"),
+        pytest.param({"grows": 5}, {"grows": 3}, "", [], id="what has grown by itself"),
+        pytest.param({"grows": 2}, {"grows": 3}, "update", ["update a: grows"], id="what is too small"),
+        pytest.param({"size": 2, "left": 4}, {}, "update", ["update a: size"], id="busy when the run begins"),
+        pytest.param({"leaving": True, "left": 2}, {}, "create", ["create a"], id="being removed by somebody"),
+    ],
+)
+def test_what_is_done(
+    slow: int, there: dict[str, t.Any] | None, properties: dict[str, t.Any], action: str, said: list[str]
+) -> None:
+    def cloud(*, check: bool) -> Cloud:
+        made = Cloud(check)
+        made.slow = slow
+        if there is not None:
+            state = {name: there[name] for name in ("left", "leaving") if name in there}
+            made.boxes["a"] = {**row({name: value for name, value in there.items() if name not in state}), **state}
+        return made
+
+    real = cloud(check=False)
+    done = bring(real, ("box", "a", properties))
+    assert (done.faults, real.said) == ([], said)
+    assert actions(done) == ([("box/a", action)] if action else [])
+    # Check mode predicts the same, and its cloud would fail at any change.
+    assert actions(bring(cloud(check=True), ("box", "a", properties))) == actions(done)
+    # A second run changes nothing.
+    assert bring(real, ("box", "a", properties)).changes == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "there", "tags", "policy", "says"),
+    [
+        pytest.param("box", {"colour": "blue"}, OURS, {}, "colour is 'blue', and AWS can't change that", id="fixed"),
+        pytest.param("safe", {"shape": "ball"}, OURS, {}, "it holds data that would be lost", id="would lose data"),
+        pytest.param("box", {}, {}, {}, "its tags don't say that it is ours", id="nobody's"),
+        pytest.param("box", {}, {OWNER: "other"}, {}, "belongs to the environment other", id="another's"),
+        pytest.param(
+            "box", {}, {OWNER: "other"}, {"adopt": frozenset({"box/a"})}, "belongs to", id="another's, and adopted"
+        ),
+    ],
+)
+@pytest.mark.parametrize("check", [False, True])
+def test_what_is_refused(
+    kind: str, there: dict[str, t.Any], tags: dict[str, str], policy: dict[str, t.Any], says: str, check: bool
+) -> None:
+    cloud = Cloud(check)
+    cloud.boxes["a"] = row(there, tags)
+    done = bring(cloud, (kind, "a", {}), **policy)
+    assert [key for key, _error in done.faults] == [f"{kind}/a"]
+    assert says in str(done.faults[0][1])
+    assert (done.changes, cloud.said) == ([], [])
+
+
+def test_what_is_allowed_by_name() -> None:
+    cloud = Cloud()
+    cloud.boxes["a"] = row({"shape": "ball"})
+    assert actions(bring(cloud, ("safe", "a", {}), lose=frozenset({"safe/a"}))) == [("safe/a", "replace")]
+    cloud.boxes["a"] = row({}, {"colour-of-tag": "kept"})
+    assert actions(bring(cloud, ("box", "a", {}), adopt=frozenset({"box/a"}))) == [("box/a", "update")]
+    assert cloud.boxes["a"]["tags"] == {"colour-of-tag": "kept", **OURS}
+
+
+def test_references_are_resolved_in_order_and_predicted() -> None:
+    rows = [("box", "inner", {"within": "@box/outer"}), ("box", "outer", {})]
+    cloud = Cloud()
+    assert actions(bring(cloud, *rows)) == [("box/outer", "create"), ("box/inner", "create")]
+    assert cloud.boxes["inner"]["properties"]["within"] == "id of outer"
+    predicted = bring(Cloud(check=True), *rows)
+    assert actions(predicted) == [("box/outer", "create"), ("box/inner", "create")]
+    assert predicted.changes[1].after["within"] == "(known when box/outer is created)"
+
+
+def test_a_fault_ends_what_needs_it_and_nothing_else() -> None:
+    cloud = Cloud()
+    cloud.refuses.add("bad")
+    rows = [("box", "bad", {}), ("box", "inside", {"within": "@box/bad"}), ("box", "other", {})]
+    done = bring(cloud, *rows)
+    assert [key for key, _error in done.faults] == ["box/bad"]
+    assert cloud.said == ["create other"]
+    cloud.refuses.clear()
+    assert actions(bring(cloud, *rows)) == [("box/bad", "create"), ("box/inside", "create")]
+
+
+def test_removal_goes_the_other_way_and_keeps_data() -> None:
+    rows = [("box", "outer", {}), ("safe", "inner", {"within": "@box/outer"})]
+    cloud = Cloud()
+    bring(cloud, *rows)
+    kept = bring(cloud, *rows, gone=True)
+    assert [key for key, _error in kept.faults] == ["safe/inner"]
+    assert set(cloud.boxes) == {"outer", "inner"}
+    done = bring(cloud, *rows, gone=True, lose=frozenset({"safe/inner"}))
+    assert actions(done) == [("safe/inner", "delete"), ("box/outer", "delete")]
+    assert cloud.boxes == {}
+    assert bring(cloud, *rows, gone=True).changes == []
+
+
+def test_patience_ends_with_what_it_waited_for() -> None:
+    cloud = Cloud()
+    cloud.slow = 1000
+    assert "after 300 s it is being packed" in str(bring(cloud, ("box", "a", {})).faults[0][1])
+
+
+def test_secrets_are_in_no_change() -> None:
+    change = bring(Cloud(), ("box", "a", {"secret": "canary"})).changes[0]
+    assert "canary" not in str(change)
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_a_run_that_was_killed_is_continued(seed: int) -> None:
+    """Ended at its n-th change; the next run makes nothing twice and comes to the same end."""
+    rows = [
+        ("box", "a", {}),
+        ("box", "b", {"within": "@box/a"}),
+        ("box", "c", {"within": "@box/a", "size": 3}),
+        ("safe", "d", {"within": "@box/c"}),
+        ("box", "e", {"shape": "ball"}),
+    ]
+
+    class Killed(BaseException):
+        pass
+
+    class Ended(Cloud):
+        left = seed
+
+        def change(self, said: str) -> None:
+            with self.lock:
+                if self.left == 0:
+                    raise Killed
+                self.left -= 1
+            super().change(said)
+
+    cloud = Ended()
+    cloud.boxes["e"] = row({"shape": "cube"})
+    try:
+        bring(cloud, *rows)
+    except Killed:
+        cloud.left = -1
+        bring(cloud, *rows)
+    assert bring(cloud, *rows).changes == []
+    created = [said for said in cloud.said if said.startswith("create")]
+    assert sorted(created) == ["create a", "create b", "create c", "create d", "create e"]

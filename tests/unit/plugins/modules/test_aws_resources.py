@@ -1,0 +1,61 @@
+"""The resources of an environment through the module: predicted, made, refused. On the emulator moto."""
+
+from __future__ import annotations
+
+import typing as t
+
+import pytest
+from moto import mock_aws
+
+Run = t.Callable[..., dict[str, t.Any]]
+VPC = {"kind": "vpc", "name": "main", "properties": {"cidr": "10.20.0.0/16"}}
+SUBNET = {
+    "kind": "subnet",
+    "name": "a",
+    "properties": {"vpc": "@vpc/main", "cidr": "10.20.1.0/24", "zone": "us-east-1a"},
+}
+
+
+@pytest.fixture(autouse=True)
+def aws(monkeypatch: pytest.MonkeyPatch) -> t.Iterator[None]:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "moto-takes-any")
+    for name in ("AWS_PROFILE", "AWS_ENDPOINT_URL"):
+        monkeypatch.delenv(name, raising=False)
+    with mock_aws():
+        yield
+
+
+def options(*resources: dict[str, t.Any], **more: t.Any) -> dict[str, t.Any]:
+    return {"environment": "staging", "region": "us-east-1", "resources": list(resources), **more}
+
+
+def test_predicted_made_and_made_again(run_module: Run) -> None:
+    predicted = run_module("aws_resources", options(VPC, SUBNET), check_mode=True)
+    made = run_module("aws_resources", options(VPC, SUBNET))
+    for result in (predicted, made):
+        assert [(row["key"], row["action"]) for row in result["changes"]] == [
+            ("vpc/main", "create"),
+            ("subnet/a", "create"),
+        ]
+        assert result["changed"]
+    assert 'cidr: "10.20.0.0/16"' in made["diff"][0]["after"]
+    assert "ec2:CreateVpc" in made["rights"]
+    assert "ec2:CreateVpc" not in predicted["rights"]
+    again = run_module("aws_resources", options(VPC, SUBNET))
+    assert (again["changed"], again["diff"]) == (False, [])
+    assert again["outputs"]["vpc/main"]["id"].startswith("vpc-")
+
+
+def test_what_failed_does_not_hide_what_was_done(run_module: Run) -> None:
+    result = run_module("aws_resources", options(VPC, {**SUBNET, "properties": {**SUBNET["properties"], "cidr": "x"}}))
+    assert result["error"]["action"] == "call"
+    assert "ec2:CreateSubnet" in result["msg"]
+    assert [row["key"] for row in result["changes"] if row["key"] == "vpc/main"] == ["vpc/main"]
+    assert result["changed"]
+
+
+def test_a_declaration_with_faults_calls_nobody(run_module: Run) -> None:
+    result = run_module("aws_resources", options({**VPC, "kind": "vcp"}, SUBNET))
+    assert len(result["faults"]) == 2
+    assert "nothing was changed" in result["msg"]
