@@ -87,7 +87,9 @@ def declared(rows: t.Sequence[Facts], kinds: t.Mapping[str, Kind]) -> list[Decla
         given = {name: value for name, value in (row.get("properties") or {}).items() if value is not None}
         properties, wrong = validated(kind, given)
         faults += [f"{label}: {fault}" for fault in wrong]
-        found[label] = Declared(kind, str(row["name"]), properties, frozenset(key for key, _ in references(properties)))
+        found[label] = Declared(
+            kind, str(row["name"]), properties, frozenset(key for key, _output in references(properties))
+        )
     for one in found.values():
         faults += [f"{one.key}: {key} is not declared" for key in sorted(one.needs - found.keys())]
     if not faults:

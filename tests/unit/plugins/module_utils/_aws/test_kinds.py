@@ -77,7 +77,7 @@ def test_from_an_empty_account_and_again_and_away() -> None:
     assert [call for call in api.calls if call.changes] == []
     made, _api = bring(*ALL)
     assert made.faults == []
-    assert actions(made) == actions(predicted) == [(f"{kind}/{name}", "create") for kind, name, _ in ALL]
+    assert actions(made) == actions(predicted) == [(f"{kind}/{name}", "create") for kind, name, _properties in ALL]
     assert made.outputs["rds_instance/main"]["host"]
     again, api = bring(*ALL)
     assert (again.changes, [call for call in api.calls if call.changes]) == ([], [])
