@@ -21,7 +21,9 @@ description:
     ended midway is continued by the next.
   - In check mode no call that changes anything is sent, whatever asks for it.
   - Has been run against the emulator moto only, never against AWS.
-  - Kinds so far - C(vpc), C(subnet), C(security_group), C(rds_subnet_group) and C(rds_instance).
+  - Kinds so far - C(vpc), C(subnet), C(security_group), C(internet_gateway), C(elastic_ip), C(nat_gateway),
+    C(route_table), C(gateway_endpoint), C(rds_subnet_group), C(rds_instance), C(s3_bucket), C(log_group) and
+    C(ecr_repository).
 options:
   environment:
     description: Name of the environment whose resources these are.

@@ -98,7 +98,7 @@ class Api:
                     raise aws_fault("use AWS in", self.region, error) from error
             return self._clients[service]
 
-    def call(self, service: str, operation: str, missing: t.Sequence[str] = (), **arguments: t.Any) -> t.Any:
+    def call(self, service: str, operation: str, missing: t.Sequence[str] = (), /, **arguments: t.Any) -> t.Any:
         """The answer of `operation`, in AWS' own spelling; None for an error code of `missing`.
 
         A list that comes in pages is returned whole.

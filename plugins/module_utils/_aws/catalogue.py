@@ -6,9 +6,23 @@
 from __future__ import annotations
 
 from ansible_collections.nexod.infra.plugins.module_utils._aws.kind import Kind
-from ansible_collections.nexod.infra.plugins.module_utils._aws.kinds import network, rds
+from ansible_collections.nexod.infra.plugins.module_utils._aws.kinds import network, rds, routing, storage
 
 KINDS: dict[str, Kind] = {
     kind.name: kind
-    for kind in (network.Vpc(), network.Subnet(), network.SecurityGroup(), rds.SubnetGroup(), rds.Instance())
+    for kind in (
+        network.Vpc(),
+        network.Subnet(),
+        network.SecurityGroup(),
+        routing.InternetGateway(),
+        routing.ElasticIp(),
+        routing.NatGateway(),
+        routing.RouteTable(),
+        routing.GatewayEndpoint(),
+        rds.SubnetGroup(),
+        rds.Instance(),
+        storage.Bucket(),
+        storage.LogGroup(),
+        storage.Repository(),
+    )
 }

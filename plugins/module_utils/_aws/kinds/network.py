@@ -29,6 +29,9 @@ class Tagged(Kind):
     describe: t.ClassVar[str]
     field: t.ClassVar[str]
     id_field: t.ClassVar[str]
+    #: How the operation calls its filters, and the states in which a resource is still listed but gone.
+    filters_field: t.ClassVar[str] = "Filters"
+    gone_states: t.ClassVar[tuple[str, ...]] = ()
 
     def find(self, api: Api, wanted: Wanted) -> Facts | None:
         """The one with the tag Name of this environment. Two of them are refused: nobody could say which is meant."""
@@ -36,7 +39,8 @@ class Tagged(Kind):
             {"Name": "tag:Name", "Values": [wanted.name]},
             {"Name": f"tag:{OWNER}", "Values": [wanted.tags[OWNER]]},
         ]
-        found = api.call("ec2", self.describe, Filters=filters)[self.field]
+        answer = api.call("ec2", self.describe, **{self.filters_field: filters})[self.field]
+        found = [row for row in answer if str(row.get("State", "")).lower() not in self.gone_states]
         if len(found) > 1:
             ids = ", ".join(sorted(row[self.id_field] for row in found))
             raise InfraError(
