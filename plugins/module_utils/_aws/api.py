@@ -80,6 +80,7 @@ class Api:
         self.calls: list[Call] = []
         self._endpoint, self._lock = endpoint_url, threading.Lock()
         self._clients: dict[str, t.Any] = {}
+        self._account = ""
         try:
             self._session = boto3.Session(profile_name=profile, region_name=region)
         except (BotoCoreError, ValueError) as error:
@@ -97,6 +98,13 @@ class Api:
                 except (BotoCoreError, ValueError) as error:
                     raise aws_fault("use AWS in", self.region, error) from error
             return self._clients[service]
+
+    @property
+    def account(self) -> str:
+        """The number of the account that the credentials are of; asked once."""
+        if not self._account:
+            self._account = str(self.call("sts", "GetCallerIdentity")["Account"])
+        return self._account
 
     def call(self, service: str, operation: str, missing: t.Sequence[str] = (), /, **arguments: t.Any) -> t.Any:
         """The answer of `operation`, in AWS' own spelling; None for an error code of `missing`.

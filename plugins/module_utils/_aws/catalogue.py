@@ -6,7 +6,13 @@
 from __future__ import annotations
 
 from ansible_collections.nexod.infra.plugins.module_utils._aws.kind import Kind
-from ansible_collections.nexod.infra.plugins.module_utils._aws.kinds import network, rds, routing, storage
+from ansible_collections.nexod.infra.plugins.module_utils._aws.kinds import (
+    network,
+    notification,
+    rds,
+    routing,
+    storage,
+)
 
 KINDS: dict[str, Kind] = {
     kind.name: kind
@@ -20,9 +26,13 @@ KINDS: dict[str, Kind] = {
         routing.RouteTable(),
         routing.GatewayEndpoint(),
         rds.SubnetGroup(),
+        rds.ParameterGroup(),
         rds.Instance(),
+        rds.Replica(),
         storage.Bucket(),
         storage.LogGroup(),
         storage.Repository(),
+        notification.Topic(),
+        notification.Alarm(),
     )
 }

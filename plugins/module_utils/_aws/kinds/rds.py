@@ -24,6 +24,11 @@ from ansible_collections.nexod.infra.plugins.module_utils._aws.kind import (
 )
 
 
+def same_parameters(wanted: t.Any, seen: t.Any) -> bool:
+    """AWS keeps every value as text."""
+    return {name: str(value) for name, value in wanted.items()} == (seen or {})
+
+
 class OfRds(Kind):
     """Tags are set by ARN."""
 
@@ -70,6 +75,67 @@ class SubnetGroup(OfRds):
             "DBSubnetGroupDescription": wanted["description"],
             "SubnetIds": wanted["subnets"],
         }
+
+
+class ParameterGroup(OfRds):
+    """Parameters of instances that differ from the defaults of their engine."""
+
+    name, title = "rds_parameter_group", "DB parameter group"
+    properties = {
+        "family": Property(required=True, change=FIXED),
+        "description": Property(required=True, change=FIXED),
+        "parameters": Property("dict", default={}, same=same_parameters),
+    }
+
+    def read(self, api: Api, wanted: Wanted) -> Seen | None:
+        missing = ("DBParameterGroupNotFound", "DBParameterGroupNotFoundFault")
+        found = api.call("rds", "DescribeDBParameterGroups", missing, DBParameterGroupName=wanted.name)
+        if not found or not found["DBParameterGroups"]:
+            return None
+        row = found["DBParameterGroups"][0]
+        tags = api.call("rds", "ListTagsForResource", ResourceName=row["DBParameterGroupArn"])["TagList"]
+        asked = {"DBParameterGroupName": wanted.name, "Source": "user"}
+        parameters = api.call("rds", "DescribeDBParameters", **asked)["Parameters"]
+        properties = {
+            "family": row["DBParameterGroupFamily"],
+            "description": row["Description"],
+            "parameters": {one["ParameterName"]: one.get("ParameterValue") for one in parameters},
+        }
+        return Seen(properties, {"id": wanted.name, "arn": row["DBParameterGroupArn"]}, from_tags(tags))
+
+    def create(self, api: Api, wanted: Wanted) -> None:
+        api.call(
+            "rds",
+            "CreateDBParameterGroup",
+            DBParameterGroupName=wanted.name,
+            DBParameterGroupFamily=wanted["family"],
+            Description=wanted["description"],
+            Tags=as_tags(wanted.tags),
+        )
+        self._set(api, wanted, {})
+
+    def update(self, api: Api, wanted: Wanted, seen: Seen, changed: t.Collection[str]) -> None:
+        self._set(api, wanted, seen.properties["parameters"])
+
+    def delete(self, api: Api, wanted: Wanted, seen: Seen) -> None:
+        api.call("rds", "DeleteDBParameterGroup", DBParameterGroupName=wanted.name)
+
+    @staticmethod
+    def _set(api: Api, wanted: Wanted, there: Facts) -> None:
+        """A static parameter is applied by the next restart, which this does not do: it would be an outage."""
+        declared = {name: str(value) for name, value in wanted["parameters"].items()}
+        rows = [
+            {"ParameterName": name, "ParameterValue": value, "ApplyMethod": "pending-reboot"}
+            for name, value in sorted(declared.items())
+            if there.get(name) != value
+        ]
+        # At most 20 in a request.
+        for first in range(0, len(rows), 20):
+            part = rows[first : first + 20]
+            api.call("rds", "ModifyDBParameterGroup", DBParameterGroupName=wanted.name, Parameters=part)
+        surplus = [{"ParameterName": name, "ApplyMethod": "pending-reboot"} for name in there.keys() - declared.keys()]
+        if surplus:
+            api.call("rds", "ResetDBParameterGroup", DBParameterGroupName=wanted.name, Parameters=surplus)
 
 
 #: Properties of an instance that a change sends, and how AWS calls them.
@@ -172,3 +238,66 @@ class Instance(OfRds):
             FinalDBSnapshotIdentifier=f"{wanted.name}-final",
             DeleteAutomatedBackups=False,
         )
+
+
+class Replica(OfRds):
+    """A read replica of an instance in the same region. It has the storage and the version of its source."""
+
+    # Once promoted it holds data that nothing else has, so it is treated alike from the beginning.
+    name, title, holds_data, patience = "rds_replica", "RDS read replica", True, 3600.0
+    properties = {
+        "source": Property(required=True, change=REPLACE),
+        "instance_class": Property(required=True),
+        "public": Property("bool", default=False),
+        "deletion_protection": Property("bool", default=False),
+        "security_groups": Property("list", required=True, same=same_set),
+    }
+
+    def read(self, api: Api, wanted: Wanted) -> Seen | None:
+        found = api.call("rds", "DescribeDBInstances", ("DBInstanceNotFound",), DBInstanceIdentifier=wanted.name)
+        if not found or not found["DBInstances"]:
+            return None
+        row = found["DBInstances"][0]
+        pending = row.get("PendingModifiedValues") or {}
+        names = ("instance_class", "public", "deletion_protection")
+        endpoint, status = row.get("Endpoint") or {}, row["DBInstanceStatus"]
+        return Seen(
+            {
+                **{name: pending.get(MODIFIED[name], row.get(MODIFIED[name])) for name in names},
+                # Empty once it was promoted.
+                "source": row.get("ReadReplicaSourceDBInstanceIdentifier"),
+                "security_groups": [one["VpcSecurityGroupId"] for one in row.get("VpcSecurityGroups", ())],
+            },
+            {
+                "id": row["DBInstanceIdentifier"],
+                "arn": row["DBInstanceArn"],
+                "host": endpoint.get("Address"),
+                "port": endpoint.get("Port"),
+            },
+            from_tags(row.get("TagList")),
+            waiting="" if status in ("available", "storage-optimization") else f"its status is {status}",
+            leaving=status == "deleting",
+        )
+
+    def create(self, api: Api, wanted: Wanted) -> None:
+        api.call(
+            "rds",
+            "CreateDBInstanceReadReplica",
+            DBInstanceIdentifier=wanted.name,
+            SourceDBInstanceIdentifier=wanted["source"],
+            DBInstanceClass=wanted["instance_class"],
+            PubliclyAccessible=wanted["public"],
+            DeletionProtection=wanted["deletion_protection"],
+            VpcSecurityGroupIds=wanted["security_groups"],
+            CopyTagsToSnapshot=True,
+            Tags=as_tags(wanted.tags),
+        )
+
+    def update(self, api: Api, wanted: Wanted, seen: Seen, changed: t.Collection[str]) -> None:
+        values = {MODIFIED[name]: wanted[name] for name in changed}
+        api.call("rds", "ModifyDBInstance", DBInstanceIdentifier=wanted.name, ApplyImmediately=True, **values)
+
+    def delete(self, api: Api, wanted: Wanted, seen: Seen) -> None:
+        if seen.properties["deletion_protection"]:
+            api.call("rds", "ModifyDBInstance", DBInstanceIdentifier=wanted.name, DeletionProtection=False)
+        api.call("rds", "DeleteDBInstance", DBInstanceIdentifier=wanted.name, SkipFinalSnapshot=True)

@@ -1,0 +1,145 @@
+# Copyright: (c) 2026, the nexod.infra maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Who is told of what: topics of SNS, and alarms of CloudWatch."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.nexod.infra.plugins.module_utils._aws.api import Api
+from ansible_collections.nexod.infra.plugins.module_utils._aws.kind import (
+    Facts,
+    Kind,
+    Property,
+    Seen,
+    Wanted,
+    as_tags,
+    from_tags,
+    same_set,
+)
+
+
+class Topic(Kind):
+    """A topic of SNS."""
+
+    name, title = "sns_topic", "SNS topic"
+    properties = {"display_name": Property(default="")}
+
+    def read(self, api: Api, wanted: Wanted) -> Seen | None:
+        arn = f"arn:aws:sns:{api.region}:{api.account}:{wanted.name}"
+        found = api.call("sns", "GetTopicAttributes", ("NotFound", "NotFoundException"), TopicArn=arn)
+        if found is None:
+            return None
+        tags = api.call("sns", "ListTagsForResource", ResourceArn=arn)["Tags"]
+        return Seen(
+            {"display_name": found["Attributes"].get("DisplayName", "")},
+            {"id": wanted.name, "arn": arn},
+            from_tags(tags),
+        )
+
+    def create(self, api: Api, wanted: Wanted) -> None:
+        attributes = {"DisplayName": wanted["display_name"]}
+        api.call("sns", "CreateTopic", Name=wanted.name, Attributes=attributes, Tags=as_tags(wanted.tags))
+
+    def update(self, api: Api, wanted: Wanted, seen: Seen, changed: t.Collection[str]) -> None:
+        api.call(
+            "sns",
+            "SetTopicAttributes",
+            TopicArn=seen.outputs["arn"],
+            AttributeName="DisplayName",
+            AttributeValue=wanted["display_name"],
+        )
+
+    def delete(self, api: Api, wanted: Wanted, seen: Seen) -> None:
+        api.call("sns", "DeleteTopic", TopicArn=seen.outputs["arn"])
+
+    def tag(self, api: Api, seen: Seen, tags: Facts) -> None:
+        api.call("sns", "TagResource", ResourceArn=seen.outputs["arn"], Tags=as_tags(tags))
+
+
+#: Properties of an alarm, and how AWS calls them.
+ALARM = {
+    "description": "AlarmDescription",
+    "namespace": "Namespace",
+    "metric": "MetricName",
+    "statistic": "Statistic",
+    "quantile": "ExtendedStatistic",
+    "period_seconds": "Period",
+    "periods": "EvaluationPeriods",
+    "comparison": "ComparisonOperator",
+    "threshold": "Threshold",
+    "missing_data": "TreatMissingData",
+    "actions": "AlarmActions",
+    "ok_actions": "OKActions",
+}
+
+
+def same_number(wanted: t.Any, seen: t.Any) -> bool:
+    return seen is not None and float(wanted) == float(seen)
+
+
+def same_dimensions(wanted: t.Any, seen: t.Any) -> bool:
+    return {str(key): str(value) for key, value in wanted.items()} == (seen or {})
+
+
+class Alarm(Kind):
+    """An alarm on one metric. Missing data is bad by default: what is not seen is not called good."""
+
+    name, title = "alarm", "CloudWatch alarm"
+    properties = {
+        "description": Property(default=""),
+        "namespace": Property(required=True),
+        "metric": Property(required=True),
+        "dimensions": Property("dict", default={}, same=same_dimensions),
+        "statistic": Property(choices=("Average", "Minimum", "Maximum", "Sum", "SampleCount")),
+        "quantile": Property(),
+        "period_seconds": Property("int", default=60),
+        "periods": Property("int", default=5),
+        "comparison": Property(
+            default="GreaterThanThreshold",
+            choices=(
+                "GreaterThanThreshold",
+                "GreaterThanOrEqualToThreshold",
+                "LessThanThreshold",
+                "LessThanOrEqualToThreshold",
+            ),
+        ),
+        "threshold": Property("float", required=True, same=same_number),
+        "missing_data": Property(default="breaching", choices=("breaching", "notBreaching", "ignore", "missing")),
+        "actions": Property("list", default=[], same=same_set),
+        "ok_actions": Property("list", default=[], same=same_set),
+    }
+
+    def read(self, api: Api, wanted: Wanted) -> Seen | None:
+        found = api.call("cloudwatch", "DescribeAlarms", AlarmNames=[wanted.name])["MetricAlarms"]
+        if not found:
+            return None
+        row = found[0]
+        tags = api.call("cloudwatch", "ListTagsForResource", ResourceARN=row["AlarmArn"])["Tags"]
+        dimensions = {one["Name"]: one["Value"] for one in row.get("Dimensions", ())}
+        properties = {name: row.get(sent) for name, sent in ALARM.items()}
+        properties["description"] = properties["description"] or ""
+        return Seen(
+            {**properties, "dimensions": dimensions},
+            {"id": wanted.name, "arn": row["AlarmArn"]},
+            from_tags(tags),
+        )
+
+    def create(self, api: Api, wanted: Wanted) -> None:
+        api.call("cloudwatch", "PutMetricAlarm", **self._arguments(wanted), Tags=as_tags(wanted.tags))
+
+    def update(self, api: Api, wanted: Wanted, seen: Seen, changed: t.Collection[str]) -> None:
+        api.call("cloudwatch", "PutMetricAlarm", **self._arguments(wanted))
+
+    def delete(self, api: Api, wanted: Wanted, seen: Seen) -> None:
+        api.call("cloudwatch", "DeleteAlarms", AlarmNames=[wanted.name])
+
+    def tag(self, api: Api, seen: Seen, tags: Facts) -> None:
+        api.call("cloudwatch", "TagResource", ResourceARN=seen.outputs["arn"], Tags=as_tags(tags))
+
+    @staticmethod
+    def _arguments(wanted: Wanted) -> dict[str, t.Any]:
+        dimensions = [{"Name": str(name), "Value": str(value)} for name, value in sorted(wanted["dimensions"].items())]
+        given = {sent: wanted.properties[name] for name, sent in ALARM.items() if name in wanted.properties}
+        return {"AlarmName": wanted.name, "Dimensions": dimensions, **given}
