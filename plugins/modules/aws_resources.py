@@ -22,8 +22,8 @@ description:
   - In check mode no call that changes anything is sent, whatever asks for it.
   - Has been run against the emulator moto only, never against AWS.
   - Kinds so far - C(vpc), C(subnet), C(security_group), C(internet_gateway), C(elastic_ip), C(nat_gateway),
-    C(route_table), C(gateway_endpoint), C(rds_subnet_group), C(rds_instance), C(s3_bucket), C(log_group) and
-    C(ecr_repository).
+    C(route_table), C(gateway_endpoint), C(rds_subnet_group), C(rds_parameter_group), C(rds_instance), C(rds_replica),
+    C(s3_bucket), C(log_group), C(ecr_repository), C(sns_topic) and C(alarm).
 options:
   environment:
     description: Name of the environment whose resources these are.
