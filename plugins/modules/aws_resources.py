@@ -23,7 +23,8 @@ description:
   - Has been run against the emulator moto only, never against AWS.
   - Kinds so far - C(vpc), C(subnet), C(security_group), C(internet_gateway), C(elastic_ip), C(nat_gateway),
     C(route_table), C(gateway_endpoint), C(rds_subnet_group), C(rds_parameter_group), C(rds_instance), C(rds_replica),
-    C(s3_bucket), C(log_group), C(ecr_repository), C(sns_topic) and C(alarm).
+    C(s3_bucket), C(log_group), C(ecr_repository), C(sns_topic), C(alarm), C(load_balancer), C(target_group) and
+    C(listener).
 options:
   environment:
     description: Name of the environment whose resources these are.

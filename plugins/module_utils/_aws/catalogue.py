@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from ansible_collections.nexod.infra.plugins.module_utils._aws.kind import Kind
 from ansible_collections.nexod.infra.plugins.module_utils._aws.kinds import (
+    balancing,
     network,
     notification,
     rds,
@@ -25,6 +26,9 @@ KINDS: dict[str, Kind] = {
         routing.NatGateway(),
         routing.RouteTable(),
         routing.GatewayEndpoint(),
+        balancing.LoadBalancer(),
+        balancing.TargetGroup(),
+        balancing.Listener(),
         rds.SubnetGroup(),
         rds.ParameterGroup(),
         rds.Instance(),

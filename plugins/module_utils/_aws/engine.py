@@ -110,7 +110,10 @@ class Engine:
         return self._run(rows, {one.key: one.needs for one in rows}, self._bring)
 
     def absent(self, rows: t.Sequence[Declared]) -> Outcome:
-        """Remove what is declared, each before what it needs."""
+        """Remove what is declared, each before what it needs. Nothing is removed unless all could be read."""
+        looked = self._run(rows, {one.key: one.needs for one in rows}, self._look)
+        if looked.faults:
+            return looked
         before = {one.key: frozenset(other.key for other in rows if one.key in other.needs) for one in rows}
         return self._run(list(reversed(rows)), before, self._remove)
 
@@ -160,7 +163,9 @@ class Engine:
             self._note(one, action, wanted, seen, changed)
         if not self.api.check:
             seen = self._change(one, wanted, seen, action, changed)
-        self._outputs[one.key] = seen.outputs if seen and action != "replace" else self._unknown(one)
+        # Check mode has only seen what would be replaced.
+        predicted = seen is None or (self.api.check and action == "replace")
+        self._outputs[one.key] = Later(one.key) if predicted else t.cast("Seen", seen).outputs
 
     def _change(
         self, one: Declared, wanted: Wanted, seen: Seen | None, action: str, changed: t.Sequence[str]
@@ -182,10 +187,13 @@ class Engine:
                 kind.tag(self.api, seen, {**seen.tags, **wanted.tags})
         return self._await(one, wanted, settled=bool(action)) if action or (seen and seen.waiting) else seen
 
+    def _look(self, one: Declared) -> None:
+        """Learn what others refer to."""
+        seen = one.kind.read(self.api, self._wanted(one))
+        self._outputs[one.key] = seen.outputs if seen else Later(one.key)
+
     def _remove(self, one: Declared) -> None:
-        kind = one.kind
-        # What it refers to may be gone already, and reading needs only its name.
-        wanted = Wanted(one.name, one.properties, self.policy.all_tags)
+        kind, wanted = one.kind, self._wanted(one)
         seen = self._ours(one, kind.read(self.api, wanted))
         if seen is None:
             return
@@ -277,12 +285,9 @@ class Engine:
         after = {} if action == "delete" else shown(one.kind, names, {**wanted.properties, "tags": dict(wanted.tags)})
         self._changes[one.key] = Change(one.key, action, before, after)
 
-    def _unknown(self, one: Declared) -> Facts:
-        return Later(one.key)
-
 
 class Later(dict[str, t.Any]):
-    """The outputs of a resource that check mode only predicts: each is known after its creation."""
+    """The outputs of a resource that does not exist, or not yet: each is known when it is created."""
 
     def __init__(self, key: str) -> None:
         super().__init__()

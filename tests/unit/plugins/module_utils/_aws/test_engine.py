@@ -200,6 +200,31 @@ def test_references_are_resolved_in_order_and_predicted() -> None:
     assert predicted.changes[1].after["within"] == "(known when box/outer is created)"
 
 
+def test_what_refers_to_a_replaced_resource_follows_it() -> None:
+    rows = [("box", "outer", {}), ("box", "inner", {"within": "@box/outer"})]
+    for check in (True, False):
+        cloud = Cloud(check)
+        cloud.boxes.update(outer=row({"shape": "ball"}), inner=row({"within": "id of the former"}))
+        assert actions(bring(cloud, *rows)) == [("box/outer", "replace"), ("box/inner", "update")]
+        assert check or cloud.boxes["inner"]["properties"]["within"] == "id of outer"
+
+
+def test_nothing_is_removed_unless_all_could_be_read() -> None:
+    class Unreadable(Box):
+        name = "unreadable"
+
+        def read(self, api: t.Any, wanted: Wanted) -> Seen | None:
+            raise InfraError("read", wanted.name, "access is denied", "Allow it.")
+
+    cloud = Cloud()
+    cloud.boxes["a"] = row({})
+    given = [{"kind": "box", "name": "a"}, {"kind": "unreadable", "name": "b"}]
+    ordered = declared(given, {**KINDS, "unreadable": Unreadable()})
+    done = Engine(t.cast("t.Any", cloud), Policy("staging"), clock=Instantly()).absent(ordered)
+    assert [key for key, _error in done.faults] == ["unreadable/b"]
+    assert cloud.said == []
+
+
 def test_a_fault_ends_what_needs_it_and_nothing_else() -> None:
     cloud = Cloud()
     cloud.refuses.add("bad")

@@ -84,7 +84,17 @@ ALARM = {
     "actions": ["@sns_topic/pages.arn"],
 }
 TOLD = [("sns_topic", "pages", {}), ("alarm", "database-cpu", ALARM)]
-ALL = [VPC, *SUBNETS, GROUP, *ROUTING, *DATABASE, *STORAGE, *TOLD]
+BALANCING = [
+    ("load_balancer", "api", {"subnets": ["@subnet/a", "@subnet/b"], "security_groups": ["@security_group/database"]}),
+    ("target_group", "api", {"vpc": "@vpc/main", "port": 8000, "health_path": "/ready"}),
+    ("target_group", "other", {"vpc": "@vpc/main", "port": 8000}),
+    (
+        "listener",
+        "http",
+        {"load_balancer": "@load_balancer/api.arn", "port": 80, "target_group": "@target_group/api.arn"},
+    ),
+]
+ALL = [VPC, *SUBNETS, GROUP, *ROUTING, *BALANCING, *DATABASE, *STORAGE, *TOLD]
 DATA = frozenset({"rds_instance/main", "rds_replica/reader", "s3_bucket/nexod-uploads", "ecr_repository/api"})
 # Making a client takes longer than all calls of a test; moto answers those of earlier tests too.
 CLIENTS: dict[str, t.Any] = {}
@@ -164,6 +174,12 @@ def test_from_an_empty_account_and_again_and_away() -> None:
             id="rds_parameter_group parameters",
         ),
         pytest.param("rds_replica/reader", {"instance_class": "db.r6g.large"}, id="rds_replica instance_class"),
+        pytest.param("load_balancer/api", {"idle_seconds": 300}, id="load_balancer idle_seconds"),
+        pytest.param("load_balancer/api", {"deletion_protection": True}, id="load_balancer deletion_protection"),
+        pytest.param("target_group/api", {"health_path": "/health"}, id="target_group health_path"),
+        pytest.param("target_group/api", {"drain_seconds": 90}, id="target_group drain_seconds"),
+        pytest.param("listener/http", {"target_group": "@target_group/other.arn"}, id="listener target_group"),
+        pytest.param("listener/http", {"to_https": True, "target_group": ""}, id="listener to_https"),
         pytest.param("sns_topic/pages", {"display_name": "Pages"}, id="sns_topic display_name"),
         pytest.param("alarm/database-cpu", {"threshold": 90.5}, id="alarm threshold"),
         pytest.param("alarm/database-cpu", {"actions": []}, id="alarm actions"),

@@ -1,0 +1,245 @@
+# Copyright: (c) 2026, the nexod.infra maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Application load balancers: the balancer, its target groups, and its listeners."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.nexod.infra.plugins.module_utils._aws.api import Api
+from ansible_collections.nexod.infra.plugins.module_utils._aws.kind import (
+    FIXED,
+    Facts,
+    Kind,
+    Property,
+    Seen,
+    Wanted,
+    as_tags,
+    from_tags,
+    same_set,
+)
+
+
+class OfBalancing(Kind):
+    """Tags and attributes are read and set by ARN."""
+
+    def tag(self, api: Api, seen: Seen, tags: Facts) -> None:
+        api.call("elbv2", "AddTags", ResourceArns=[seen.outputs["arn"]], Tags=as_tags(tags))
+
+    @staticmethod
+    def tags_of(api: Api, arn: str) -> dict[str, str]:
+        return from_tags(api.call("elbv2", "DescribeTags", ResourceArns=[arn])["TagDescriptions"][0]["Tags"])
+
+
+class LoadBalancer(OfBalancing):
+    """An application load balancer. Connections that say nothing for `idle_seconds` are closed."""
+
+    name, title = "load_balancer", "load balancer"
+    properties = {
+        "subnets": Property("list", required=True, same=same_set),
+        "security_groups": Property("list", required=True, same=same_set),
+        "internal": Property("bool", default=False, change=FIXED),
+        # Calls of 30 s and WebSockets must not be cut.
+        "idle_seconds": Property("int", default=120),
+        "deletion_protection": Property("bool", default=False),
+    }
+
+    def read(self, api: Api, wanted: Wanted) -> Seen | None:
+        found = api.call("elbv2", "DescribeLoadBalancers", ("LoadBalancerNotFound",), Names=[wanted.name])
+        if not found or not found["LoadBalancers"]:
+            return None
+        row = found["LoadBalancers"][0]
+        arn = row["LoadBalancerArn"]
+        rows = api.call("elbv2", "DescribeLoadBalancerAttributes", LoadBalancerArn=arn)["Attributes"]
+        attributes = from_tags(rows)
+        state = row["State"]["Code"]
+        return Seen(
+            {
+                "subnets": [one["SubnetId"] for one in row["AvailabilityZones"]],
+                "security_groups": row.get("SecurityGroups") or [],
+                "internal": row["Scheme"] == "internal",
+                "idle_seconds": int(attributes["idle_timeout.timeout_seconds"]),
+                "deletion_protection": attributes["deletion_protection.enabled"] == "true",
+            },
+            {"id": wanted.name, "arn": arn, "host": row["DNSName"], "zone": row["CanonicalHostedZoneId"]},
+            self.tags_of(api, arn),
+            waiting="" if state == "active" else f"its state is {state}",
+        )
+
+    def create(self, api: Api, wanted: Wanted) -> None:
+        made = api.call(
+            "elbv2",
+            "CreateLoadBalancer",
+            Name=wanted.name,
+            Type="application",
+            Scheme="internal" if wanted["internal"] else "internet-facing",
+            Subnets=wanted["subnets"],
+            SecurityGroups=wanted["security_groups"],
+            Tags=as_tags(wanted.tags),
+        )
+        self._set_attributes(api, made["LoadBalancers"][0]["LoadBalancerArn"], wanted)
+
+    def update(self, api: Api, wanted: Wanted, seen: Seen, changed: t.Collection[str]) -> None:
+        arn = seen.outputs["arn"]
+        if "subnets" in changed:
+            api.call("elbv2", "SetSubnets", LoadBalancerArn=arn, Subnets=wanted["subnets"])
+        if "security_groups" in changed:
+            api.call("elbv2", "SetSecurityGroups", LoadBalancerArn=arn, SecurityGroups=wanted["security_groups"])
+        if {"idle_seconds", "deletion_protection"} & set(changed):
+            self._set_attributes(api, arn, wanted)
+
+    def delete(self, api: Api, wanted: Wanted, seen: Seen) -> None:
+        if seen.properties["deletion_protection"]:
+            off = [{"Key": "deletion_protection.enabled", "Value": "false"}]
+            api.call("elbv2", "ModifyLoadBalancerAttributes", LoadBalancerArn=seen.outputs["arn"], Attributes=off)
+        api.call("elbv2", "DeleteLoadBalancer", LoadBalancerArn=seen.outputs["arn"])
+
+    @staticmethod
+    def _set_attributes(api: Api, arn: str, wanted: Wanted) -> None:
+        attributes = {
+            "idle_timeout.timeout_seconds": wanted["idle_seconds"],
+            "deletion_protection.enabled": str(wanted["deletion_protection"]).lower(),
+        }
+        api.call("elbv2", "ModifyLoadBalancerAttributes", LoadBalancerArn=arn, Attributes=as_tags(attributes))
+
+
+class TargetGroup(OfBalancing):
+    """Addresses that a balancer sends requests to, as long as they are healthy."""
+
+    name, title = "target_group", "target group"
+    properties = {
+        "vpc": Property(required=True, change=FIXED),
+        "port": Property("int", required=True, change=FIXED),
+        "health_path": Property(default="/"),
+        "health_seconds": Property("int", default=10),
+        "healthy_after": Property("int", default=2),
+        "unhealthy_after": Property("int", default=2),
+        # Running calls of a target that leaves have this long.
+        "drain_seconds": Property("int", default=60),
+    }
+
+    def read(self, api: Api, wanted: Wanted) -> Seen | None:
+        found = api.call("elbv2", "DescribeTargetGroups", ("TargetGroupNotFound",), Names=[wanted.name])
+        if not found or not found["TargetGroups"]:
+            return None
+        row = found["TargetGroups"][0]
+        arn = row["TargetGroupArn"]
+        attributes = from_tags(api.call("elbv2", "DescribeTargetGroupAttributes", TargetGroupArn=arn)["Attributes"])
+        return Seen(
+            {
+                "vpc": row["VpcId"],
+                "port": row["Port"],
+                "health_path": row["HealthCheckPath"],
+                "health_seconds": row["HealthCheckIntervalSeconds"],
+                "healthy_after": row["HealthyThresholdCount"],
+                "unhealthy_after": row["UnhealthyThresholdCount"],
+                "drain_seconds": int(attributes["deregistration_delay.timeout_seconds"]),
+            },
+            {"id": wanted.name, "arn": arn},
+            self.tags_of(api, arn),
+        )
+
+    def create(self, api: Api, wanted: Wanted) -> None:
+        made = api.call(
+            "elbv2",
+            "CreateTargetGroup",
+            Name=wanted.name,
+            Protocol="HTTP",
+            Port=wanted["port"],
+            VpcId=wanted["vpc"],
+            TargetType="ip",
+            **self._health(wanted),
+            Tags=as_tags(wanted.tags),
+        )
+        self._set_drain(api, made["TargetGroups"][0]["TargetGroupArn"], wanted)
+
+    def update(self, api: Api, wanted: Wanted, seen: Seen, changed: t.Collection[str]) -> None:
+        arn = seen.outputs["arn"]
+        if set(changed) - {"drain_seconds"}:
+            api.call("elbv2", "ModifyTargetGroup", TargetGroupArn=arn, **self._health(wanted))
+        if "drain_seconds" in changed:
+            self._set_drain(api, arn, wanted)
+
+    def delete(self, api: Api, wanted: Wanted, seen: Seen) -> None:
+        api.call("elbv2", "DeleteTargetGroup", TargetGroupArn=seen.outputs["arn"])
+
+    @staticmethod
+    def _health(wanted: Wanted) -> dict[str, t.Any]:
+        return {
+            "HealthCheckPath": wanted["health_path"],
+            "HealthCheckIntervalSeconds": wanted["health_seconds"],
+            "HealthyThresholdCount": wanted["healthy_after"],
+            "UnhealthyThresholdCount": wanted["unhealthy_after"],
+        }
+
+    @staticmethod
+    def _set_drain(api: Api, arn: str, wanted: Wanted) -> None:
+        attributes = as_tags({"deregistration_delay.timeout_seconds": wanted["drain_seconds"]})
+        api.call("elbv2", "ModifyTargetGroupAttributes", TargetGroupArn=arn, Attributes=attributes)
+
+
+class Listener(OfBalancing):
+    """A port of a balancer; its name is only the declaration's. Requests go to a target group, or on to HTTPS."""
+
+    name, title = "listener", "listener"
+    properties = {
+        "load_balancer": Property(required=True, change=FIXED),
+        "port": Property("int", required=True, change=FIXED),
+        "certificate": Property(default=""),
+        "target_group": Property(default=""),
+        "to_https": Property("bool", default=False),
+    }
+
+    def read(self, api: Api, wanted: Wanted) -> Seen | None:
+        balancer = str(wanted["load_balancer"])
+        # In check mode its balancer may not exist yet.
+        if not balancer.startswith("arn:"):
+            return None
+        found = api.call("elbv2", "DescribeListeners", ("LoadBalancerNotFound",), LoadBalancerArn=balancer)
+        row = next((one for one in (found or {}).get("Listeners", ()) if one["Port"] == wanted["port"]), None)
+        if row is None:
+            return None
+        action = row["DefaultActions"][0]
+        certificates = row.get("Certificates") or [{}]
+        return Seen(
+            {
+                "load_balancer": row["LoadBalancerArn"],
+                "port": row["Port"],
+                "certificate": certificates[0].get("CertificateArn") or "",
+                "target_group": target_of(action),
+                "to_https": action["Type"] == "redirect",
+            },
+            {"id": row["ListenerArn"], "arn": row["ListenerArn"]},
+            self.tags_of(api, row["ListenerArn"]),
+        )
+
+    def create(self, api: Api, wanted: Wanted) -> None:
+        balancer, tags = wanted["load_balancer"], as_tags(wanted.tags)
+        api.call("elbv2", "CreateListener", LoadBalancerArn=balancer, **self._arguments(wanted), Tags=tags)
+
+    def update(self, api: Api, wanted: Wanted, seen: Seen, changed: t.Collection[str]) -> None:
+        api.call("elbv2", "ModifyListener", ListenerArn=seen.outputs["arn"], **self._arguments(wanted))
+
+    def delete(self, api: Api, wanted: Wanted, seen: Seen) -> None:
+        api.call("elbv2", "DeleteListener", ListenerArn=seen.outputs["arn"])
+
+    @staticmethod
+    def _arguments(wanted: Wanted) -> dict[str, t.Any]:
+        secure = {"Protocol": "HTTPS", "Certificates": [{"CertificateArn": wanted["certificate"]}]}
+        onward = {"Protocol": "HTTPS", "Port": "443", "StatusCode": "HTTP_301"}
+        redirect = {"Type": "redirect", "RedirectConfig": onward}
+        forward = {"Type": "forward", "TargetGroupArn": wanted["target_group"]}
+        return {
+            "Port": wanted["port"],
+            "DefaultActions": [redirect if wanted["to_https"] else forward],
+            **(secure if wanted["certificate"] else {"Protocol": "HTTP"}),
+        }
+
+
+def target_of(action: Facts) -> str:
+    """The group that gets all requests; where several share them, as amid a blue/green rollout, that with most."""
+    groups = (action.get("ForwardConfig") or {}).get("TargetGroups") or ()
+    if groups:
+        return str(max(groups, key=lambda one: one.get("Weight") or 0)["TargetGroupArn"])
+    return str(action.get("TargetGroupArn") or "")
