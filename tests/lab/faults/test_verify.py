@@ -12,6 +12,11 @@ PSQL = "cd / && runuser -u postgres -- psql -q app -c"
 ONLY = ("-e", '{"verify_latency_targets": [], "verify_wait_seconds": 12, "verify_error_window_seconds": 15}')
 
 
+def served() -> tuple[str, str]:
+    """The version that the tests before have left."""
+    return "-e", f"backend_version={get('/health')['version']}"
+
+
 @pytest.mark.parametrize(
     ("host", "breaks", "repairs", "says"),
     [
@@ -35,7 +40,7 @@ def test_an_outage_is_seen(serving, host: str, breaks: str, repairs: str, says: 
     on(host, breaks)
     try:
         assert get("/ready")["status"] == "ready"
-        done = run(*VERIFY, *ONLY, report="verify", quiet=True)
+        done = run(*VERIFY, *ONLY, *served(), report="verify", quiet=True)
     finally:
         on(host, repairs)
     assert done.rc != 0
@@ -43,6 +48,6 @@ def test_an_outage_is_seen(serving, host: str, breaks: str, repairs: str, says: 
 
 
 def test_what_is_repaired_is_good_again(serving) -> None:
-    done = run(*VERIFY, *ONLY, "-e", "verify_wait_seconds=60", report="verify", quiet=True)
+    done = run(*VERIFY, *ONLY, *served(), "-e", "verify_wait_seconds=60", report="verify", quiet=True)
     assert done.rc == 0, done.said[-3000:]
     assert {row["verdict"] for row in done.report["verdict"]["errors"]} <= {"met", "not enough data"}
