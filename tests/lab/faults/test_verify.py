@@ -11,20 +11,21 @@ from ansible_collections.nexod.infra.tests.lab.support import get, on, run
 
 VERIFY = (".venv/bin/ansible-playbook", "-i", "inventories/lab", "playbooks/stages/verify.yml")
 PSQL = "cd / && runuser -u postgres -- psql -q app -c"
-# The lab scrapes every 5 s: what is broken, or was repaired, is seen within these. The tasks of a user that nobody has
-# asked for are in no cache.
-VALUES = {
-    "verify_latency_targets": [],
-    "verify_wait_seconds": 12,
-    "verify_error_window_seconds": 15,
-    "verify_traffic_paths": [f"/tasks?user_id={int(time.time())}"],
-}
-ONLY = ("-e", json.dumps(VALUES))
 
 
-def served() -> tuple[str, str]:
-    """The version that the tests before have left."""
-    return "-e", f"backend_version={get('/health')['version']}"
+def values() -> tuple[str, ...]:
+    """Of the version that the tests before have left; what is broken, or was repaired, is seen within two scrapes.
+
+    The tasks of a user that nobody has asked for are in no cache.
+    """
+    given = {
+        "backend_version": get("/health")["version"],
+        "verify_latency_targets": [],
+        "verify_wait_seconds": 12,
+        "verify_error_window_seconds": 15,
+        "verify_traffic_paths": [f"/tasks?user_id={int(time.time())}"],
+    }
+    return "-e", json.dumps(given)
 
 
 @pytest.mark.parametrize(
@@ -50,7 +51,7 @@ def test_an_outage_is_seen(serving, host: str, breaks: str, repairs: str, says: 
     on(host, breaks)
     try:
         assert get("/ready")["status"] == "ready"
-        done = run(*VERIFY, *ONLY, *served(), report="verify", quiet=True)
+        done = run(*VERIFY, *values(), report="verify", quiet=True)
     finally:
         on(host, repairs)
     assert done.rc != 0
@@ -58,6 +59,6 @@ def test_an_outage_is_seen(serving, host: str, breaks: str, repairs: str, says: 
 
 
 def test_what_is_repaired_is_good_again(serving) -> None:
-    done = run(*VERIFY, *ONLY, *served(), "-e", "verify_wait_seconds=60", report="verify", quiet=True)
+    done = run(*VERIFY, *values(), "-e", "verify_wait_seconds=60", report="verify", quiet=True)
     assert done.rc == 0, done.said[-3000:]
     assert {row["verdict"] for row in done.report["verdict"]["errors"]} <= {"met", "not enough data"}
