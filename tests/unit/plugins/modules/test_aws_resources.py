@@ -7,6 +7,8 @@ import typing as t
 import pytest
 from moto import mock_aws
 
+from ansible_collections.nexod.infra.tests.fixtures import moto_backends  # noqa: F401  before threads need it
+
 Run = t.Callable[..., dict[str, t.Any]]
 VPC = {"kind": "vpc", "name": "main", "properties": {"cidr": "10.20.0.0/16"}}
 SUBNET = {

@@ -17,6 +17,7 @@ from ansible_collections.nexod.infra.plugins.module_utils._aws.declaration impor
 from ansible_collections.nexod.infra.plugins.module_utils._aws.engine import Engine, Outcome, Policy
 from ansible_collections.nexod.infra.plugins.module_utils._aws.kind import Seen, Wanted
 from ansible_collections.nexod.infra.plugins.module_utils._core.errors import InfraError
+from ansible_collections.nexod.infra.tests.fixtures import moto_backends  # noqa: F401  before threads need it
 
 REGION = "us-east-1"
 VPC = ("vpc", "main", {"cidr": "10.20.0.0/16"})
