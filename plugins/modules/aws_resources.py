@@ -2,13 +2,13 @@
 # Copyright: (c) 2026, the nexod.infra maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Bring the resources of an environment on AWS to what is declared."""
+"""Manage the resources of an environment on AWS."""
 
 from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: aws_resources
-short_description: Bring the resources of an environment on AWS to what is declared
+short_description: Manage the resources of an environment on AWS
 version_added: "1.0.0"
 author: The nexod.infra maintainers (@nexod)
 description:

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the nexod.infra maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Brings resources of AWS to what is declared: reads, compares, refuses, changes, waits, and looks again.
+"""Applies declarations of AWS resources: reads, compares, refuses, changes, waits, and looks again.
 
 Nothing is stored anywhere: what exists is asked of AWS in each run, so a run that was killed is continued by the next.
 Independent resources are handled at the same time.
@@ -40,7 +40,7 @@ class Policy:
     """What a run may do: `environment` is whose resources these are.
 
     `lose`: keys of resources that may be removed or replaced although they hold data; `adopt`: those that may be taken
-    over although nobody's tag says that they are ours.
+    over although no tag marks them as ours.
     """
 
     environment: str
@@ -98,7 +98,7 @@ def shown(kind: Kind, names: t.Iterable[str], values: Facts) -> dict[str, t.Any]
 
 
 class Engine:
-    """Handles declarations in one region. `tell` is told what is waited for."""
+    """Handles declarations in one region. `tell` receives what the engine waits for."""
 
     def __init__(self, api: Api, policy: Policy, tell: Tell = lambda _text: None, clock: t.Any = time) -> None:
         self.api, self.policy, self.tell, self.clock = api, policy, tell, t.cast("Clock", clock)
@@ -107,7 +107,7 @@ class Engine:
 
     def present(self, rows: t.Sequence[Declared]) -> Outcome:
         """Create and update what is declared; `rows` are in an order in which each follows what it needs."""
-        return self._run(rows, {one.key: one.needs for one in rows}, self._bring)
+        return self._run(rows, {one.key: one.needs for one in rows}, self._apply)
 
     def absent(self, rows: t.Sequence[Declared]) -> Outcome:
         """Remove what is declared, each before what it needs. Nothing is removed unless all could be read."""
@@ -126,7 +126,7 @@ class Engine:
         futures: dict[str, concurrent.futures.Future[None]] = {}
 
         def one_by_one(one: Declared) -> None:
-            # Those were handed in before this one, so they are running or have ended: nobody waits for ever.
+            # Those were handed in before this one, so they are running or have ended, and no worker waits forever.
             failed = [key for key in sorted(after[one.key]) if futures[key].exception()]
             if failed:
                 raise SkippedError(one.key, failed)
@@ -150,7 +150,7 @@ class Engine:
     def _wanted(self, one: Declared) -> Wanted:
         return Wanted(one.name, resolved(one.properties, self._outputs), self.policy.all_tags)
 
-    def _bring(self, one: Declared) -> None:
+    def _apply(self, one: Declared) -> None:
         kind, wanted = one.kind, self._wanted(one)
         seen = self._ours(one, kind.read(self.api, wanted))
         if seen and seen.leaving:
@@ -172,7 +172,7 @@ class Engine:
     ) -> Seen | None:
         kind = one.kind
         if seen and action and seen.waiting:
-            # What is being changed by somebody refuses other changes.
+            # AWS refuses changes while another one is in progress.
             seen = self._await(one, wanted, settled=False)
         if seen and action == "replace":
             kind.delete(self.api, wanted, seen)

@@ -33,7 +33,7 @@ def reported(outcome: Outcome, calls: t.Iterable[Call]) -> dict[str, t.Any]:
             error.action, error.object, error.cause, error.next_step, error.detail, **{**error.facts, **facts}
         )
     raise InfraError(
-        "bring to its declaration:",
+        "apply the declaration of",
         ", ".join(key for key, _error in outcome.faults),
         f"{len(outcome.faults)} resources failed",
         "Fix each of these, then run again; what was done stays done.",

@@ -238,7 +238,7 @@ class Listener(OfBalancing):
 
 
 def target_of(action: Facts) -> str:
-    """The group that gets all requests; where several share them, as amid a blue/green rollout, that with most."""
+    """The group that gets all requests; where several share them, as during a blue/green rollout, that with most."""
     groups = (action.get("ForwardConfig") or {}).get("TargetGroups") or ()
     if groups:
         return str(max(groups, key=lambda one: one.get("Weight") or 0)["TargetGroupArn"])

@@ -34,7 +34,7 @@ class Tagged(Kind):
     gone_states: t.ClassVar[tuple[str, ...]] = ()
 
     def find(self, api: Api, wanted: Wanted) -> Facts | None:
-        """The one with the tag Name of this environment. Two of them are refused: nobody could say which is meant."""
+        """The one with the tag Name of this environment. Two of them are refused: it is not clear which is meant."""
         filters = [
             {"Name": "tag:Name", "Values": [wanted.name]},
             {"Name": f"tag:{OWNER}", "Values": [wanted.tags[OWNER]]},
@@ -51,7 +51,7 @@ class Tagged(Kind):
             )
         return found[0] if found else None
 
-    def tags_at_birth(self, wanted: Wanted, resource_type: str) -> list[dict[str, t.Any]]:
+    def tag_specifications(self, wanted: Wanted, resource_type: str) -> list[dict[str, t.Any]]:
         """With its tags from the first moment on: a run that is killed leaves nothing that the next one can't find."""
         return [{"ResourceType": resource_type, "Tags": as_tags({**wanted.tags, "Name": wanted.name})}]
 
@@ -78,7 +78,7 @@ class Vpc(Tagged):
         )
 
     def create(self, api: Api, wanted: Wanted) -> None:
-        tags = self.tags_at_birth(wanted, "vpc")
+        tags = self.tag_specifications(wanted, "vpc")
         made = api.call("ec2", "CreateVpc", CidrBlock=wanted["cidr"], TagSpecifications=tags)["Vpc"]
         self._set_names(api, made["VpcId"], wanted)
 
@@ -125,7 +125,7 @@ class Subnet(Tagged):
             VpcId=wanted["vpc"],
             CidrBlock=wanted["cidr"],
             AvailabilityZone=wanted["zone"],
-            TagSpecifications=self.tags_at_birth(wanted, "subnet"),
+            TagSpecifications=self.tag_specifications(wanted, "subnet"),
         )
         self._set_addresses(api, made["Subnet"]["SubnetId"], wanted)
 
@@ -210,7 +210,7 @@ class SecurityGroup(Tagged):
             GroupName=f"{wanted.tags[OWNER]}-{wanted.name}",
             Description=wanted["description"],
             VpcId=wanted["vpc"],
-            TagSpecifications=self.tags_at_birth(wanted, "security-group"),
+            TagSpecifications=self.tag_specifications(wanted, "security-group"),
         )
         self._allow(api, made["GroupId"], declared_rules(wanted["ingress"]))
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the nexod.infra maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Who is told of what: topics of SNS, and alarms of CloudWatch."""
+"""Notifications: topics of SNS, and alarms of CloudWatch."""
 
 from __future__ import annotations
 

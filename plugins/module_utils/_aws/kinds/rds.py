@@ -153,7 +153,54 @@ MODIFIED = {
 }
 
 
-class Instance(OfRds):
+class OnInstance(OfRds):
+    """What a primary and a read replica have in common: how AWS shows, changes and protects an instance."""
+
+    #: Properties that are read and changed by MODIFIED.
+    modified: t.ClassVar[tuple[str, ...]]
+
+    def row(self, api: Api, wanted: Wanted) -> Facts | None:
+        found = api.call("rds", "DescribeDBInstances", ("DBInstanceNotFound",), DBInstanceIdentifier=wanted.name)
+        return t.cast("Facts", found["DBInstances"][0]) if found and found["DBInstances"] else None
+
+    def seen(self, row: Facts, properties: Facts, **outputs: t.Any) -> Seen:
+        # A change that AWS has accepted but not finished counts as done: to request it again would change nothing.
+        pending = row.get("PendingModifiedValues") or {}
+        values = {name: pending.get(MODIFIED[name], row.get(MODIFIED[name])) for name in self.modified}
+        groups = [one["VpcSecurityGroupId"] for one in row.get("VpcSecurityGroups", ())]
+        endpoint, status = row.get("Endpoint") or {}, row["DBInstanceStatus"]
+        return Seen(
+            {**values, "security_groups": groups, **properties},
+            {
+                "id": row["DBInstanceIdentifier"],
+                "arn": row["DBInstanceArn"],
+                "host": endpoint.get("Address"),
+                "port": endpoint.get("Port"),
+                **outputs,
+            },
+            from_tags(row.get("TagList")),
+            waiting="" if status in ("available", "storage-optimization") else f"its status is {status}",
+            leaving=status == "deleting",
+        )
+
+    def update(self, api: Api, wanted: Wanted, seen: Seen, changed: t.Collection[str]) -> None:
+        values = {MODIFIED[name]: wanted[name] for name in changed}
+        api.call("rds", "ModifyDBInstance", DBInstanceIdentifier=wanted.name, ApplyImmediately=True, **values)
+
+    def remove(self, api: Api, wanted: Wanted, seen: Seen, *, snapshot: bool) -> None:
+        if seen.properties["deletion_protection"]:
+            api.call("rds", "ModifyDBInstance", DBInstanceIdentifier=wanted.name, DeletionProtection=False)
+        kept = {"FinalDBSnapshotIdentifier": f"{wanted.name}-final", "DeleteAutomatedBackups": False}
+        api.call(
+            "rds",
+            "DeleteDBInstance",
+            DBInstanceIdentifier=wanted.name,
+            SkipFinalSnapshot=not snapshot,
+            **(kept if snapshot else {}),
+        )
+
+
+class Instance(OnInstance):
     """A PostgreSQL instance. Its master password is made and kept by AWS in Secrets Manager; nothing here knows it."""
 
     name, title, holds_data, patience = "rds_instance", "RDS instance", True, 3600.0
@@ -175,35 +222,19 @@ class Instance(OfRds):
         "security_groups": Property("list", required=True, same=same_set),
     }
 
+    modified = tuple(name for name in MODIFIED if name != "security_groups")
+
     def read(self, api: Api, wanted: Wanted) -> Seen | None:
-        found = api.call("rds", "DescribeDBInstances", ("DBInstanceNotFound",), DBInstanceIdentifier=wanted.name)
-        if not found or not found["DBInstances"]:
+        row = self.row(api, wanted)
+        if row is None:
             return None
-        row = found["DBInstances"][0]
-        # What has been asked for and is not done yet counts as it will be: asking again would change nothing.
-        pending = row.get("PendingModifiedValues") or {}
-        sent = {name: pending.get(sent, row.get(sent)) for name, sent in MODIFIED.items() if name != "security_groups"}
-        endpoint, status = row.get("Endpoint") or {}, row["DBInstanceStatus"]
-        return Seen(
-            {
-                **sent,
-                "database": row.get("DBName"),
-                "user": row.get("MasterUsername"),
-                "encrypted": row.get("StorageEncrypted"),
-                "subnet_group": (row.get("DBSubnetGroup") or {}).get("DBSubnetGroupName"),
-                "security_groups": [one["VpcSecurityGroupId"] for one in row.get("VpcSecurityGroups", ())],
-            },
-            {
-                "id": row["DBInstanceIdentifier"],
-                "arn": row["DBInstanceArn"],
-                "host": endpoint.get("Address"),
-                "port": endpoint.get("Port"),
-                "secret": (row.get("MasterUserSecret") or {}).get("SecretArn"),
-            },
-            from_tags(row.get("TagList")),
-            waiting="" if status in ("available", "storage-optimization") else f"its status is {status}",
-            leaving=status == "deleting",
-        )
+        properties = {
+            "database": row.get("DBName"),
+            "user": row.get("MasterUsername"),
+            "encrypted": row.get("StorageEncrypted"),
+            "subnet_group": (row.get("DBSubnetGroup") or {}).get("DBSubnetGroupName"),
+        }
+        return self.seen(row, properties, secret=(row.get("MasterUserSecret") or {}).get("SecretArn"))
 
     def create(self, api: Api, wanted: Wanted) -> None:
         values = {sent: wanted.properties[name] for name, sent in MODIFIED.items() if name in wanted.properties}
@@ -223,24 +254,11 @@ class Instance(OfRds):
             Tags=as_tags(wanted.tags),
         )
 
-    def update(self, api: Api, wanted: Wanted, seen: Seen, changed: t.Collection[str]) -> None:
-        values = {MODIFIED[name]: wanted[name] for name in changed}
-        api.call("rds", "ModifyDBInstance", DBInstanceIdentifier=wanted.name, ApplyImmediately=True, **values)
-
     def delete(self, api: Api, wanted: Wanted, seen: Seen) -> None:
-        if seen.properties["deletion_protection"]:
-            api.call("rds", "ModifyDBInstance", DBInstanceIdentifier=wanted.name, DeletionProtection=False)
-        api.call(
-            "rds",
-            "DeleteDBInstance",
-            DBInstanceIdentifier=wanted.name,
-            SkipFinalSnapshot=False,
-            FinalDBSnapshotIdentifier=f"{wanted.name}-final",
-            DeleteAutomatedBackups=False,
-        )
+        self.remove(api, wanted, seen, snapshot=True)
 
 
-class Replica(OfRds):
+class Replica(OnInstance):
     """A read replica of an instance in the same region. It has the storage and the version of its source."""
 
     # Once promoted it holds data that nothing else has, so it is treated alike from the beginning.
@@ -253,31 +271,14 @@ class Replica(OfRds):
         "security_groups": Property("list", required=True, same=same_set),
     }
 
+    modified = ("instance_class", "public", "deletion_protection")
+
     def read(self, api: Api, wanted: Wanted) -> Seen | None:
-        found = api.call("rds", "DescribeDBInstances", ("DBInstanceNotFound",), DBInstanceIdentifier=wanted.name)
-        if not found or not found["DBInstances"]:
+        row = self.row(api, wanted)
+        if row is None:
             return None
-        row = found["DBInstances"][0]
-        pending = row.get("PendingModifiedValues") or {}
-        names = ("instance_class", "public", "deletion_protection")
-        endpoint, status = row.get("Endpoint") or {}, row["DBInstanceStatus"]
-        return Seen(
-            {
-                **{name: pending.get(MODIFIED[name], row.get(MODIFIED[name])) for name in names},
-                # Empty once it was promoted.
-                "source": row.get("ReadReplicaSourceDBInstanceIdentifier"),
-                "security_groups": [one["VpcSecurityGroupId"] for one in row.get("VpcSecurityGroups", ())],
-            },
-            {
-                "id": row["DBInstanceIdentifier"],
-                "arn": row["DBInstanceArn"],
-                "host": endpoint.get("Address"),
-                "port": endpoint.get("Port"),
-            },
-            from_tags(row.get("TagList")),
-            waiting="" if status in ("available", "storage-optimization") else f"its status is {status}",
-            leaving=status == "deleting",
-        )
+        # A promoted replica has no source.
+        return self.seen(row, {"source": row.get("ReadReplicaSourceDBInstanceIdentifier")})
 
     def create(self, api: Api, wanted: Wanted) -> None:
         api.call(
@@ -293,11 +294,6 @@ class Replica(OfRds):
             Tags=as_tags(wanted.tags),
         )
 
-    def update(self, api: Api, wanted: Wanted, seen: Seen, changed: t.Collection[str]) -> None:
-        values = {MODIFIED[name]: wanted[name] for name in changed}
-        api.call("rds", "ModifyDBInstance", DBInstanceIdentifier=wanted.name, ApplyImmediately=True, **values)
-
     def delete(self, api: Api, wanted: Wanted, seen: Seen) -> None:
-        if seen.properties["deletion_protection"]:
-            api.call("rds", "ModifyDBInstance", DBInstanceIdentifier=wanted.name, DeletionProtection=False)
-        api.call("rds", "DeleteDBInstance", DBInstanceIdentifier=wanted.name, SkipFinalSnapshot=True)
+        # AWS makes no final snapshot of a replica; a promoted one has data of its own.
+        self.remove(api, wanted, seen, snapshot=not seen.properties["source"])

@@ -36,7 +36,7 @@ class InternetGateway(Tagged):
         return Seen({"vpc": vpc}, {"id": row["InternetGatewayId"]}, from_tags(row.get("Tags")))
 
     def create(self, api: Api, wanted: Wanted) -> None:
-        tags = self.tags_at_birth(wanted, "internet-gateway")
+        tags = self.tag_specifications(wanted, "internet-gateway")
         made = api.call("ec2", "CreateInternetGateway", TagSpecifications=tags)["InternetGateway"]
         api.call("ec2", "AttachInternetGateway", InternetGatewayId=made["InternetGatewayId"], VpcId=wanted["vpc"])
 
@@ -68,7 +68,9 @@ class ElasticIp(Tagged):
         return Seen({}, {"id": row["AllocationId"], "address": row["PublicIp"]}, from_tags(row.get("Tags")))
 
     def create(self, api: Api, wanted: Wanted) -> None:
-        api.call("ec2", "AllocateAddress", Domain="vpc", TagSpecifications=self.tags_at_birth(wanted, "elastic-ip"))
+        api.call(
+            "ec2", "AllocateAddress", Domain="vpc", TagSpecifications=self.tag_specifications(wanted, "elastic-ip")
+        )
 
     def delete(self, api: Api, wanted: Wanted, seen: Seen) -> None:
         api.call("ec2", "ReleaseAddress", AllocationId=seen.outputs["id"])
@@ -102,7 +104,7 @@ class NatGateway(Tagged):
             "CreateNatGateway",
             SubnetId=wanted["subnet"],
             AllocationId=wanted["address"],
-            TagSpecifications=self.tags_at_birth(wanted, "natgateway"),
+            TagSpecifications=self.tag_specifications(wanted, "natgateway"),
         )
 
     def delete(self, api: Api, wanted: Wanted, seen: Seen) -> None:
@@ -141,7 +143,7 @@ class RouteTable(Tagged):
         )
 
     def create(self, api: Api, wanted: Wanted) -> None:
-        tags = self.tags_at_birth(wanted, "route-table")
+        tags = self.tag_specifications(wanted, "route-table")
         made = api.call("ec2", "CreateRouteTable", VpcId=wanted["vpc"], TagSpecifications=tags)["RouteTable"]
         self._set(api, made["RouteTableId"], wanted, [], {})
 
@@ -219,7 +221,7 @@ class GatewayEndpoint(Tagged):
             VpcId=wanted["vpc"],
             ServiceName=f"com.amazonaws.{api.region}.{wanted['service']}",
             RouteTableIds=wanted["route_tables"],
-            TagSpecifications=self.tags_at_birth(wanted, "vpc-endpoint"),
+            TagSpecifications=self.tag_specifications(wanted, "vpc-endpoint"),
         )
 
     def update(self, api: Api, wanted: Wanted, seen: Seen, changed: t.Collection[str]) -> None:

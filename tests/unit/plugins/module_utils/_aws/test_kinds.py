@@ -211,7 +211,7 @@ def test_each_property_is_changed_and_changed_back(key: str, value: dict[str, t.
     assert bring(*ALL)[0].changes == []
 
 
-def test_drift_is_found_and_mended() -> None:
+def test_drift_is_found_and_fixed() -> None:
     bring(*ALL)
     ec2 = boto3.client("ec2", REGION)
     group = ec2.describe_security_groups(Filters=[{"Name": "tag:Name", "Values": ["database"]}])["SecurityGroups"][0]
@@ -274,3 +274,18 @@ def test_a_parameter_that_is_no_longer_declared_is_reset() -> None:
     seen = Seen({**declared, "parameters": {"old": "1", "kept": "1"}}, {"id": "main"})
     kind.update(t.cast("Api", Calls()), Wanted("main", declared, {}), seen, ["parameters"])
     assert sent == [("ModifyDBParameterGroup", ["work_mem"]), ("ResetDBParameterGroup", ["old"])]
+
+
+@pytest.mark.parametrize(("source", "snapshot"), [("main", False), (None, True)])
+def test_a_replica_that_was_promoted_leaves_a_snapshot(source: str | None, snapshot: bool) -> None:
+    """moto keeps the source of a promoted replica, so the call itself is looked at."""
+    sent: list[dict[str, t.Any]] = []
+
+    class Calls:
+        def call(self, _service: str, operation: str, **arguments: t.Any) -> None:
+            sent.append({"operation": operation, **arguments})
+
+    seen = Seen({"source": source, "deletion_protection": False}, {"id": "reader"})
+    KINDS["rds_replica"].delete(t.cast("Api", Calls()), Wanted("reader", {}, {}), seen)
+    assert [one["operation"] for one in sent] == ["DeleteDBInstance"]
+    assert (sent[0]["SkipFinalSnapshot"], "FinalDBSnapshotIdentifier" in sent[0]) == (not snapshot, snapshot)
