@@ -5,9 +5,8 @@ from __future__ import annotations
 import typing as t
 
 import pytest
-from moto import mock_aws
 
-from ansible_collections.nexod.infra.tests.fixtures import moto_backends  # noqa: F401  before threads need it
+from ansible_collections.nexod.infra.tests.fixtures.emulated_aws import emulated_aws
 
 Run = t.Callable[..., dict[str, t.Any]]
 VPC = {"kind": "vpc", "name": "main", "properties": {"cidr": "10.20.0.0/16"}}
@@ -20,11 +19,7 @@ SUBNET = {
 
 @pytest.fixture(autouse=True)
 def aws(monkeypatch: pytest.MonkeyPatch) -> t.Iterator[None]:
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-        monkeypatch.setenv(name, "moto-takes-any")
-    for name in ("AWS_PROFILE", "AWS_ENDPOINT_URL"):
-        monkeypatch.delenv(name, raising=False)
-    with mock_aws():
+    with emulated_aws(monkeypatch):
         yield
 
 

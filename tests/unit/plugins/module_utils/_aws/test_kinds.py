@@ -9,7 +9,6 @@ import typing as t
 
 import boto3
 import pytest
-from moto import mock_aws
 
 from ansible_collections.nexod.infra.plugins.module_utils._aws.api import Api
 from ansible_collections.nexod.infra.plugins.module_utils._aws.catalogue import KINDS
@@ -17,7 +16,7 @@ from ansible_collections.nexod.infra.plugins.module_utils._aws.declaration impor
 from ansible_collections.nexod.infra.plugins.module_utils._aws.engine import Engine, Outcome, Policy
 from ansible_collections.nexod.infra.plugins.module_utils._aws.kind import Seen, Wanted
 from ansible_collections.nexod.infra.plugins.module_utils._core.errors import InfraError
-from ansible_collections.nexod.infra.tests.fixtures import moto_backends  # noqa: F401  before threads need it
+from ansible_collections.nexod.infra.tests.fixtures.emulated_aws import emulated_aws
 
 REGION = "us-east-1"
 VPC = ("vpc", "main", {"cidr": "10.20.0.0/16"})
@@ -104,11 +103,7 @@ Row = tuple[str, str, dict[str, t.Any]]
 
 @pytest.fixture(autouse=True)
 def aws(monkeypatch: pytest.MonkeyPatch) -> t.Iterator[None]:
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-        monkeypatch.setenv(name, "moto-takes-any")
-    for name in ("AWS_PROFILE", "AWS_ENDPOINT_URL"):
-        monkeypatch.delenv(name, raising=False)
-    with mock_aws():
+    with emulated_aws(monkeypatch):
         yield
 
 
