@@ -29,6 +29,8 @@ SERVERS = {
 }
 # For what runs beside the lab, whose hosts leave a third of the processor time unused but must not wait for it.
 BEHIND = ("nice", "-n", "19")
+# Characters of a reason in the last lines, which are all that some CI systems show.
+REASON = 300
 BROWSER = {"chromium": "chromium"}
 # Two keep two cores busy: with three, all of them together took as long.
 PARALLEL_SCENARIOS = 2
@@ -40,7 +42,7 @@ INSTALLS = threading.Lock()
 
 @dataclasses.dataclass
 class Count:
-    """What a step found: how many tests passed, failed, were skipped, and the names of those that failed."""
+    """What a step found: how many tests passed, failed, were skipped; the names of those that failed, with reasons."""
 
     passed: int = 0
     failed: int = 0
@@ -58,6 +60,25 @@ class Count:
     def __str__(self) -> str:
         skipped = f", {self.skipped} skipped" if self.skipped else ""
         return f"{self.passed} passed, {self.failed} failed{skipped}"
+
+
+def named(name: str, reason: str) -> str:
+    """A failed test and, on the same line, why it failed."""
+    return " ".join(f"{name}: {reason}".split())[:REASON] if reason else name
+
+
+def plain(said: str) -> str:
+    """The output without colours and without the frame that molecule draws around Ansible's."""
+    return re.sub(r"^ *│ ?", "", re.sub(r"\x1b\[[0-9;]*m", "", said), flags=re.M)
+
+
+def failed_task(said: str) -> str:
+    """The last task that failed in Ansible's output: errors that a play handled come before it. Empty without one."""
+    failures = re.split(r"^(?=(?:fatal|failed): )", plain(said), flags=re.M)
+    if len(failures) == 1:
+        return ""
+    tasks = re.findall(r"^(?:TASK|RUNNING HANDLER) (\[[^\]]*\])", "".join(failures[:-1]), re.M)
+    return " ".join([*tasks[-1:], re.split(r"\n\s*\n", failures[-1])[0]])
 
 
 def say(text: str) -> None:
@@ -129,14 +150,15 @@ def check(label: str, argv: Sequence[str | Path], must_say: str = "") -> Count:
         why = "it tested nothing" if empty and not rc else f"rc {rc}"
         say("\n".join(f"  {label} | {line}" for line in said.splitlines()[-200:]))
         say(f"  {label:<28} FAILED ({why}, {time.monotonic() - begun:.1f} s)")
-        return Count(failed=1, names=[label])
+        return Count(failed=1, names=[named(label, (said.strip().splitlines() or [why])[-1])])
     say(f"  {label:<28} passed ({time.monotonic() - begun:.1f} s)")
     return Count(passed=1)
 
 
 def counted(said: str) -> Count:
-    """The counts in the last line of pytest."""
-    count = Count(names=re.findall(r"^(?:FAILED|ERROR) (\S+)", said, re.M))
+    """The counts in the last line of pytest, and the lines of its summary."""
+    summary = re.findall(r"^(?:FAILED|ERROR) (.+?)(?: - (.*))?$", said, re.M)
+    count = Count(names=[named(*found) for found in summary])
     for number, word in re.findall(r"(\d+) (passed|failed|skipped|errors?)\b", (said.strip().splitlines() or [""])[-1]):
         if word == "passed":
             count.passed += int(number)
@@ -178,7 +200,11 @@ def sanity() -> Count:
     run = re.findall(r'^Running sanity test "?([\w-]+)', said, re.M)
     # Below this sentence, each failing test is on a line of its own.
     failing = said.partition("listed below")[2].splitlines()[1:]
-    names = [f"sanity {line}" for line in failing if line in run]
+    errors = {
+        part.split(None, 1)[0].strip('"'): "; ".join(re.findall(r"^ERROR: (\S+:\d+:\d+: .*)", part, re.M))
+        for part in said.split("Running sanity test ")[1:]
+    }
+    names = [named(f"sanity {line}", errors[line]) for line in failing if line in errors]
     # If a test's program is missing, ansible-test only warns: that test has tested nothing.
     lacking = re.findall(r'^WARNING: Required program "([^"]+)" not found', said, re.M)
     names += [f"sanity: {program} is missing, so its test was not run" for program in dict.fromkeys(lacking)]
@@ -249,13 +275,13 @@ def scenario(name: str) -> Count:
     say(f"  molecule {name:<19} started")
     rc, said = call([BIN / "molecule", "test", "-s", name], f"molecule {name}", quiet=True, limit=1500)
     seconds = time.monotonic() - begun
-    proven = re.search(r"verify: Executed: Successful", re.sub(r"\x1b\[[0-9;]*m", "", said))
+    proven = "verify: Executed: Successful" in plain(said)
     if rc == 0 and proven:
         say(f"  molecule {name:<19} passed ({seconds:.0f} s)")
         return Count(passed=1)
     say("\n".join(f"  molecule {name} | {line}" for line in said.splitlines()[-80:]))
     say(f"  molecule {name:<19} FAILED (rc {rc}, {seconds:.0f} s; full output: {LOGS}/molecule-{name}.log)")
-    return Count(failed=1, names=[f"molecule {name}"])
+    return Count(failed=1, names=[named(f"molecule {name}", failed_task(said))])
 
 
 def molecule() -> Count:
