@@ -20,10 +20,9 @@ MOLECULE = """\
 
 
 def test_the_last_failed_task_is_named_with_its_error() -> None:
-    assert steps.failed_task(MOLECULE).split() == (
-        ["[Verify", "|", "The", "client", "is", "still", "connected]", "fatal:", "[debian12]:", "FAILED!", "=>"]
-        + ['{"rc":', "3,", '"stdout":', '"inactive"}']
-    )
+    reason = " ".join(steps.failed_task(MOLECULE).split())
+    assert reason.startswith("[Verify | The client is still connected] fatal: [debian12]: FAILED!")
+    assert reason.endswith('"stdout": "inactive"}')
 
 
 def test_output_without_a_failed_task_gives_no_reason() -> None:
