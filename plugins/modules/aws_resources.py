@@ -20,10 +20,10 @@ description:
   - After a change it waits until AWS shows the resource as declared. Nothing is stored between runs, so a run that was
     ended midway is continued by the next.
   - In check mode no call that changes anything is sent, whatever asks for it.
-  - Has been run against the emulator moto only, never against AWS.
+  - Has been run against the emulator moto and, for C(cache_*), against a stand-in, never against AWS.
   - Kinds so far - C(vpc), C(subnet), C(security_group), C(internet_gateway), C(elastic_ip), C(nat_gateway),
-    C(route_table), C(gateway_endpoint), C(rds_subnet_group), C(rds_parameter_group), C(rds_instance), C(rds_replica),
-    C(s3_bucket), C(log_group), C(ecr_repository), C(sns_topic), C(alarm), C(load_balancer), C(target_group) and
+    C(route_table), C(gateway_endpoint), C(cache_subnet_group), C(cache_replication_group), C(rds_subnet_group), C(rds_parameter_group), C(rds_instance), C(rds_replica),
+    C(s3_bucket), C(log_group), C(ecr_repository), C(sns_topic), C(alarm), C(load_balancer), C(target_group),
     C(listener).
 options:
   environment:
@@ -61,6 +61,13 @@ options:
         default: {}
   tags:
     description: Tags of all resources. Other tags that a resource has are kept.
+    type: dict
+    default: {}
+  secrets:
+    description:
+      - Secrets by names of your choice. A property that is a secret, such as C(auth_token) of a
+        C(cache_replication_group), is given by the name of its entry here, so that neither the declarations nor the
+        diff contain it.
     type: dict
     default: {}
   lose:
@@ -157,6 +164,7 @@ ARGUMENTS = {
     "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
     "resources": {"type": "list", "elements": "dict", "required": True, "options": RESOURCE},
     "tags": {"type": "dict", "default": {}},
+    "secrets": {"type": "dict", "default": {}, "no_log": True},
     "lose": {"type": "list", "elements": "str", "default": []},
     "adopt": {"type": "list", "elements": "str", "default": []},
     "profile": {"type": "str"},
@@ -170,7 +178,7 @@ def main() -> None:
     if MISSING:
         module.fail_json(msg=missing_required_lib("boto3 (Debian: python3-boto3)"), exception=MISSING)
     with edge(module, "manage the AWS resources of", given["environment"]):
-        rows = declared(given["resources"], KINDS)
+        rows = declared(given["resources"], KINDS, given["secrets"])
         api = Api(
             given["region"], check=module.check_mode, profile=given["profile"], endpoint_url=given["endpoint_url"]
         )

@@ -8,6 +8,7 @@ from __future__ import annotations
 from ansible_collections.nexod.infra.plugins.module_utils._aws.kind import Kind
 from ansible_collections.nexod.infra.plugins.module_utils._aws.kinds import (
     balancing,
+    cache,
     network,
     notification,
     rds,
@@ -33,6 +34,8 @@ KINDS: dict[str, Kind] = {
         rds.ParameterGroup(),
         rds.Instance(),
         rds.Replica(),
+        cache.CacheSubnetGroup(),
+        cache.ReplicationGroup(),
         storage.Bucket(),
         storage.LogGroup(),
         storage.Repository(),

@@ -72,8 +72,13 @@ def output_of(key: str, name: str, outputs: t.Mapping[str, Facts]) -> t.Any:
     return known[name]
 
 
-def declared(rows: t.Sequence[Facts], kinds: t.Mapping[str, Kind]) -> list[Declared]:
-    """The declarations in an order in which each follows what it refers to. Raises InfraError with every fault."""
+def declared(
+    rows: t.Sequence[Facts], kinds: t.Mapping[str, Kind], secrets: t.Mapping[str, t.Any] | None = None
+) -> list[Declared]:
+    """The declarations in an order in which each follows what it refers to. Raises InfraError with every fault.
+
+    The value of a secret property is a name in `secrets`: so declarations can be logged and shown.
+    """
     faults: list[str] = []
     found: dict[str, Declared] = {}
     for row in rows:
@@ -86,7 +91,8 @@ def declared(rows: t.Sequence[Facts], kinds: t.Mapping[str, Kind]) -> list[Decla
             faults.append(f"{label} is declared twice")
         given = {name: value for name, value in (row.get("properties") or {}).items() if value is not None}
         properties, wrong = validated(kind, given)
-        faults += [f"{label}: {fault}" for fault in wrong]
+        unknown = with_secrets(kind, properties, secrets or {})
+        faults += [f"{label}: {fault}" for fault in wrong + unknown]
         found[label] = Declared(
             kind, str(row["name"]), properties, frozenset(key for key, _output in references(properties))
         )
@@ -120,9 +126,20 @@ def validated(kind: Kind, given: Facts) -> tuple[dict[str, t.Any], list[str]]:
         for name, one in kind.properties.items()
     }
     result = ArgumentSpecValidator(spec).validate(dict(given))
-    return {name: value for name, value in result.validated_parameters.items() if value is not None}, list(
-        result.error_messages
-    )
+    values = {name: value for name, value in result.validated_parameters.items() if value is not None}
+    return values, list(result.error_messages) or kind.faults(values)
+
+
+def with_secrets(kind: Kind, properties: dict[str, t.Any], secrets: t.Mapping[str, t.Any]) -> list[str]:
+    """Put the secrets in the place of their names; what is wrong with them."""
+    faults = []
+    for name in [name for name in properties if name in kind.properties and kind.properties[name].secret]:
+        value = str(secrets.get(properties[name]) or "")
+        if not value:
+            faults.append(f"{name} names {properties[name]}, and secrets has no such entry, or an empty one")
+        # A secret is never a reference.
+        properties[name] = f"@{value}" if value.startswith("@") else value
+    return faults
 
 
 def in_order(found: t.Mapping[str, Declared]) -> tuple[list[Declared], list[str]]:

@@ -31,6 +31,8 @@ from ansible_collections.nexod.infra.plugins.module_utils._core.errors import In
 WORKERS = 8
 #: Seconds between two looks at a resource that is not ready: the first, by which it grows, and the longest.
 PAUSE, GROWTH, LONGEST_PAUSE = 0.5, 1.6, 15.0
+#: Seconds for which AWS may not know everywhere what it has just made.
+MOST_LAG = 60.0
 HIDDEN = "..."
 Tell = t.Callable[[str], None]
 
@@ -175,17 +177,42 @@ class Engine:
             # AWS refuses changes while another one is in progress.
             seen = self._await(one, wanted, settled=False)
         if seen and action == "replace":
-            kind.delete(self.api, wanted, seen)
-            self._await(one, wanted, gone=True)
+            self._delete(one, wanted, seen)
             seen = None
         if seen is None:
-            kind.create(self.api, wanted)
+            self._create(one, wanted)
         elif action == "update":
             if properties := [name for name in changed if name != "tags"]:
-                kind.update(self.api, wanted, seen, properties)
+                self._update(one, wanted, seen, properties)
             if "tags" in changed:
                 kind.tag(self.api, seen, {**seen.tags, **wanted.tags})
         return self._await(one, wanted, settled=bool(action)) if action or (seen and seen.waiting) else seen
+
+    def _create(self, one: Declared, wanted: Wanted) -> None:
+        """Create it; again for a while, where AWS does not know yet everywhere what was just made for it."""
+        begun, pause = self.clock.monotonic(), PAUSE
+        while True:
+            try:
+                return one.kind.create(self.api, wanted)
+            except InfraError as error:
+                late = self.clock.monotonic() - begun > MOST_LAG
+                if late or not any(text in error.cause for text in one.kind.not_yet):
+                    raise
+                self.tell(f"{one.key}: {error.cause}")
+            self.clock.sleep(pause)
+            pause = min(LONGEST_PAUSE, pause * GROWTH)
+
+    def _update(self, one: Declared, wanted: Wanted, seen: Seen, changed: t.Collection[str]) -> None:
+        left = one.kind.update(self.api, wanted, seen, changed)
+        while left:
+            ended = self._await(one, wanted, ignored=frozenset({*left, "tags"}))
+            left = one.kind.update(self.api, wanted, t.cast("Seen", ended), left)
+
+    def _delete(self, one: Declared, wanted: Wanted, seen: Seen) -> None:
+        if one.kind.retire(self.api, wanted, seen):
+            seen = t.cast("Seen", self._await(one, wanted, settled=False))
+        one.kind.delete(self.api, wanted, seen)
+        self._await(one, wanted, gone=True)
 
     def _look(self, one: Declared) -> None:
         """Learn what others refer to."""
@@ -200,10 +227,12 @@ class Engine:
         if kind.holds_data and one.key not in self.policy.lose:
             raise self._keeps(one, "remove")
         self._note(one, "delete", wanted, seen, list(seen.properties))
-        if not self.api.check:
-            if not seen.leaving:
-                kind.delete(self.api, wanted, seen)
+        if self.api.check:
+            return
+        if seen.leaving:
             self._await(one, wanted, gone=True)
+        else:
+            self._delete(one, wanted, seen)
 
     def _action(self, one: Declared, seen: Seen, changed: t.Sequence[str]) -> str:
         """What is to be done to a resource that exists; refuses what would lose data or can't be done."""
@@ -247,12 +276,23 @@ class Engine:
             + " Nothing was done to it.",
         )
 
-    def _await(self, one: Declared, wanted: Wanted, *, gone: bool = False, settled: bool = True) -> Seen | None:
-        """Look at a resource until it is gone, or ready and, if `settled`, as declared; raise when patience ends."""
+    def _await(
+        self,
+        one: Declared,
+        wanted: Wanted,
+        *,
+        gone: bool = False,
+        settled: bool = True,
+        ignored: t.Collection[str] = frozenset(),
+    ) -> Seen | None:
+        """Look at a resource until it is gone, or ready and, if `settled`, as declared but for what is `ignored`.
+
+        Raises when patience ends.
+        """
         kind, begun, pause, told = one.kind, self.clock.monotonic(), PAUSE, ""
         while True:
             seen = kind.read(self.api, wanted)
-            left = self._left(one, wanted, seen, gone=gone, settled=settled)
+            left = self._left(one, wanted, seen, gone=gone, settled=settled, ignored=ignored)
             if not left:
                 return seen
             if left != told:
@@ -269,14 +309,16 @@ class Engine:
             pause = min(LONGEST_PAUSE, pause * GROWTH)
 
     @staticmethod
-    def _left(one: Declared, wanted: Wanted, seen: Seen | None, *, gone: bool, settled: bool) -> str:
+    def _left(
+        one: Declared, wanted: Wanted, seen: Seen | None, *, gone: bool, settled: bool, ignored: t.Collection[str]
+    ) -> str:
         if gone:
             return "" if seen is None else "it still exists"
         if seen is None:
             return "it does not exist yet"
         if seen.waiting:
             return seen.waiting
-        left = differences(one.kind, wanted, seen) if settled else []
+        left = [name for name in differences(one.kind, wanted, seen) if name not in ignored] if settled else []
         return f"AWS does not show the declared {', '.join(left)} yet" if left else ""
 
     def _note(self, one: Declared, action: str, wanted: Wanted, seen: Seen | None, changed: t.Sequence[str]) -> None:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import dataclasses
+import time
 import typing as t
 
 from ansible_collections.nexod.infra.plugins.module_utils._aws.api import Api
@@ -91,6 +92,12 @@ class Kind:
     holds_data: t.ClassVar[bool] = False
     #: Seconds until it must be ready, or gone.
     patience: t.ClassVar[float] = 300.0
+    #: Words of refusals that pass by themselves: one service of AWS does not know yet what another has just made.
+    not_yet: t.ClassVar[tuple[str, ...]] = ()
+
+    def faults(self, given: Facts) -> list[str]:  # noqa: ARG002 - for subclasses
+        """What is wrong with properties that are each right; references are not resolved yet."""
+        return []
 
     def read(self, api: Api, wanted: Wanted) -> Seen | None:
         """The resource as it is, or None."""
@@ -99,9 +106,16 @@ class Kind:
     def create(self, api: Api, wanted: Wanted) -> None:
         raise NotImplementedError
 
-    def update(self, api: Api, wanted: Wanted, seen: Seen, changed: t.Collection[str]) -> None:
-        """Bring the properties named in `changed` to the declared values."""
+    def update(self, api: Api, wanted: Wanted, seen: Seen, changed: t.Collection[str]) -> t.Collection[str] | None:
+        """Bring the properties named in `changed` to the declared values.
+
+        Where AWS makes one change at a time, those that are left for the next call, when this change has ended.
+        """
         raise NotImplementedError
+
+    def retire(self, api: Api, wanted: Wanted, seen: Seen) -> bool:  # noqa: ARG002 - for subclasses
+        """Do what must have ended before it can be deleted, such as disabling it; whether there is such a thing."""
+        return False
 
     def delete(self, api: Api, wanted: Wanted, seen: Seen) -> None:
         raise NotImplementedError
@@ -109,6 +123,11 @@ class Kind:
     def tag(self, api: Api, seen: Seen, tags: Facts) -> None:
         """Set the tags, all of which are given."""
         raise NotImplementedError
+
+
+def final_snapshot(name: str) -> str:
+    """The snapshot that a removal leaves; with the time, as the name of an earlier one would be refused."""
+    return f"{name}-final-{time.strftime('%Y%m%d%H%M%S', time.gmtime())}"
 
 
 def as_tags(tags: Facts) -> list[dict[str, str]]:

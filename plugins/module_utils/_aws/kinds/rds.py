@@ -18,6 +18,7 @@ from ansible_collections.nexod.infra.plugins.module_utils._aws.kind import (
     Wanted,
     as_tags,
     at_least,
+    final_snapshot,
     from_tags,
     major_version,
     same_set,
@@ -190,7 +191,7 @@ class OnInstance(OfRds):
     def remove(self, api: Api, wanted: Wanted, seen: Seen, *, snapshot: bool) -> None:
         if seen.properties["deletion_protection"]:
             api.call("rds", "ModifyDBInstance", DBInstanceIdentifier=wanted.name, DeletionProtection=False)
-        kept = {"FinalDBSnapshotIdentifier": f"{wanted.name}-final", "DeleteAutomatedBackups": False}
+        kept = {"FinalDBSnapshotIdentifier": final_snapshot(wanted.name), "DeleteAutomatedBackups": False}
         api.call(
             "rds",
             "DeleteDBInstance",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import threading
 import typing as t
 
@@ -21,8 +20,10 @@ from ansible_collections.nexod.infra.plugins.module_utils._aws.kind import (
     at_least,
 )
 from ansible_collections.nexod.infra.plugins.module_utils._core.errors import InfraError
+from ansible_collections.nexod.infra.tests.fixtures.aws_resources import Instantly, Row, actions
 
 OURS = {OWNER: "staging"}
+SECRETS = {"key": "canary"}
 
 
 class Cloud:
@@ -97,29 +98,12 @@ def row(properties: dict[str, t.Any], tags: dict[str, str] | None = None, left: 
     return {"properties": made, "tags": OURS if tags is None else tags, "left": left, "leaving": False}
 
 
-@dataclasses.dataclass
-class Instantly:
-    """A clock on which waiting takes no time."""
-
-    now: float = 0.0
-
-    def monotonic(self) -> float:
-        return self.now
-
-    def sleep(self, seconds: float) -> None:
-        self.now += seconds
-
-
-def bring(cloud: Cloud, *rows: tuple[str, str, dict[str, t.Any]], gone: bool = False, **policy: t.Any) -> Outcome:
+def bring(cloud: Cloud, *rows: Row, gone: bool = False, **policy: t.Any) -> Outcome:
     given = [{"kind": kind, "name": name, "properties": properties} for kind, name, properties in rows]
     told: list[str] = []
     engine = Engine(t.cast("t.Any", cloud), Policy("staging", **policy), told.append, Instantly())
-    ordered = declared(given, KINDS)
+    ordered = declared(given, KINDS, SECRETS)
     return engine.absent(ordered) if gone else engine.present(ordered)
-
-
-def actions(outcome: Outcome) -> list[tuple[str, str]]:
-    return [(one.key, one.action) for one in outcome.changes]
 
 
 @pytest.mark.parametrize("slow", [0, 3])
@@ -249,6 +233,65 @@ def test_removal_goes_the_other_way_and_keeps_data() -> None:
     assert bring(cloud, *rows, gone=True).changes == []
 
 
+def test_what_aws_does_not_know_yet_everywhere_is_tried_again_for_a_while() -> None:
+    class Late(Box):
+        name, not_yet = "late", ("nobody knows its profile",)
+        left = 3
+
+        def create(self, api: t.Any, wanted: Wanted) -> None:
+            self.left -= 1
+            if self.left:
+                raise InfraError("create", wanted.name, "nobody knows its profile", "Wait.")
+            super().create(api, wanted)
+
+    def run(kind: Late) -> Outcome:
+        ordered = declared([{"kind": "late", "name": "a"}], {"late": kind})
+        return Engine(t.cast("t.Any", Cloud()), Policy("staging"), clock=Instantly()).present(ordered)
+
+    assert run(Late()).faults == []
+    never = Late()
+    never.left = 1000
+    assert "nobody knows its profile" in str(run(never).faults[0][1])
+
+
+def test_changes_that_aws_makes_one_at_a_time_follow_each_other() -> None:
+    class OneByOne(Box):
+        name = "narrow"
+
+        def update(self, api: t.Any, wanted: Wanted, seen: Seen, changed: t.Collection[str]) -> list[str]:
+            first, *others = changed
+            assert not api.boxes[wanted.name]["left"], "it is still busy"
+            super().update(api, wanted, seen, [first])
+            return others
+
+    cloud = Cloud()
+    cloud.slow, cloud.boxes["a"] = 3, row({"grows": 1, "within": "b"}, {})
+    properties = {"size": 5, "grows": 2, "within": "c"}
+    ordered = declared([{"kind": "narrow", "name": "a", "properties": properties}], {"narrow": OneByOne()})
+    engine = Engine(t.cast("t.Any", cloud), Policy("staging", adopt=frozenset({"narrow/a"})), clock=Instantly())
+    assert engine.present(ordered).faults == []
+    assert cloud.said == ["update a: size", "update a: grows", "update a: within", "tag"]
+
+
+def test_what_must_be_retired_first_is_deleted_when_that_has_ended() -> None:
+    class Locked(Box):
+        name = "locked"
+
+        def retire(self, api: t.Any, wanted: Wanted, seen: Seen) -> bool:
+            super().update(api, wanted, seen, [])
+            return True
+
+        def delete(self, api: t.Any, wanted: Wanted, seen: Seen) -> None:
+            assert not api.boxes[wanted.name]["left"], "it is still being retired"
+            super().delete(api, wanted, seen)
+
+    cloud = Cloud()
+    cloud.slow, cloud.boxes["a"] = 3, row({})
+    ordered = declared([{"kind": "locked", "name": "a"}], {"locked": Locked()})
+    assert Engine(t.cast("t.Any", cloud), Policy("staging"), clock=Instantly()).absent(ordered).faults == []
+    assert cloud.boxes == {}
+
+
 def test_patience_ends_with_what_it_waited_for() -> None:
     cloud = Cloud()
     cloud.slow = 1000
@@ -256,7 +299,9 @@ def test_patience_ends_with_what_it_waited_for() -> None:
 
 
 def test_secrets_are_in_no_change() -> None:
-    change = bring(Cloud(), ("box", "a", {"secret": "canary"})).changes[0]
+    cloud = Cloud()
+    change = bring(cloud, ("box", "a", {"secret": "key"})).changes[0]
+    assert cloud.boxes["a"]["properties"]["secret"] == "canary"
     assert "canary" not in str(change)
 
 
