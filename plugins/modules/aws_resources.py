@@ -22,9 +22,10 @@ description:
   - In check mode no call that changes anything is sent, whatever asks for it.
   - Has been run against the emulator moto and, for C(cache_*), against a stand-in, never against AWS.
   - Kinds so far - C(vpc), C(subnet), C(security_group), C(internet_gateway), C(elastic_ip), C(nat_gateway),
-    C(route_table), C(gateway_endpoint), C(cache_subnet_group), C(cache_replication_group), C(rds_subnet_group), C(rds_parameter_group), C(rds_instance), C(rds_replica),
-    C(s3_bucket), C(log_group), C(ecr_repository), C(sns_topic), C(alarm), C(load_balancer), C(target_group),
-    C(listener).
+    C(route_table), C(gateway_endpoint), C(load_balancer), C(target_group), C(listener), C(rds_subnet_group),
+    C(rds_parameter_group), C(rds_instance), C(rds_replica), C(cache_subnet_group), C(cache_replication_group),
+    C(s3_bucket), C(log_group), C(ecr_repository), C(sns_topic), C(alarm), C(iam_role), C(instance_profile), C(secret)
+    and C(ecs_cluster).
 options:
   environment:
     description: Name of the environment whose resources these are.

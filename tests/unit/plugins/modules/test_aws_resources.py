@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import typing as t
 
+import boto3
 import pytest
 
 from ansible_collections.nexod.infra.tests.fixtures.emulated_aws import emulated_aws
@@ -42,6 +44,15 @@ def test_predicted_made_and_made_again(run_module: Run) -> None:
     again = run_module("aws_resources", options(VPC, SUBNET))
     assert (again["changed"], again["diff"]) == (False, [])
     assert again["outputs"]["vpc/main"]["id"].startswith("vpc-")
+
+
+def test_secrets_are_given_by_name_and_returned_nowhere(run_module: Run) -> None:
+    secret = {"kind": "secret", "name": "api", "properties": {"value": "key"}}
+    for value in ("canary-one", "canary-two"):
+        result = run_module("aws_resources", options(secret, secrets={"key": value}))
+        assert result["changed"]
+        assert "canary" not in json.dumps(result)
+    assert boto3.client("secretsmanager", "us-east-1").get_secret_value(SecretId="api")["SecretString"] == "canary-two"
 
 
 def test_what_failed_does_not_hide_what_was_done(run_module: Run) -> None:

@@ -1,0 +1,238 @@
+# Copyright: (c) 2026, the nexod.infra maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Who may do what, and what they know: roles of IAM, instance profiles, and secrets."""
+
+from __future__ import annotations
+
+import json
+import typing as t
+
+from ansible_collections.nexod.infra.plugins.module_utils._aws.api import Api
+from ansible_collections.nexod.infra.plugins.module_utils._aws.kind import (
+    FIXED,
+    OWNER,
+    Facts,
+    Kind,
+    Property,
+    Seen,
+    Wanted,
+    as_tags,
+    from_tags,
+    same_set,
+)
+from ansible_collections.nexod.infra.plugins.module_utils._core.errors import InfraError
+
+
+def canonical(value: t.Any) -> t.Any:
+    """A policy document in one of the forms in which it can be written: to AWS, one text is a list of one text."""
+    if isinstance(value, t.Mapping):
+        return {name: canonical(one) for name, one in value.items()}
+    if isinstance(value, (list, tuple)):
+        # Of the statements too, the order means nothing.
+        return sorted((one for row in value for one in (canonical(row) if is_text(row) else [canonical(row)])), key=str)
+    return [str(value).lower() if isinstance(value, bool) else str(value)]
+
+
+def is_text(value: t.Any) -> bool:
+    return not isinstance(value, (t.Mapping, list, tuple))
+
+
+def document(value: t.Any) -> t.Any:
+    """A document as AWS shows it, which is a text in older services."""
+    found = json.loads(value) if isinstance(value, str) else dict(value)
+    rows = found.get("Statement", [])
+    return {**found, "Statement": rows if isinstance(rows, list) else [rows]}
+
+
+def same_document(wanted: t.Any, seen: t.Any) -> bool:
+    return bool(seen) and canonical(document(wanted)) == canonical(document(seen))
+
+
+def same_documents(wanted: t.Any, seen: t.Any) -> bool:
+    return wanted.keys() == (seen or {}).keys() and all(same_document(wanted[name], seen[name]) for name in wanted)
+
+
+def trust(service: str) -> dict[str, t.Any]:
+    """The policy by which a service may take a role."""
+    statement = {"Effect": "Allow", "Principal": {"Service": service}, "Action": "sts:AssumeRole"}
+    return {"Version": "2012-10-17", "Statement": [statement]}
+
+
+def trusted(found: t.Any) -> t.Any:
+    """The service that a role trusts, or the whole document if it says something else."""
+    rows = document(found)["Statement"]
+    service = (rows[0].get("Principal") or {}).get("Service") if rows else None
+    service = service[0] if isinstance(service, list) and len(service) == 1 else service
+    return service if isinstance(service, str) and same_document(trust(service), found) else found
+
+
+class Role(Kind):
+    """A role for one service, with exactly these policies: `policies` are its own, by name."""
+
+    name, title = "iam_role", "IAM role"
+    properties = {
+        "service": Property(required=True),
+        "policies": Property("dict", default={}, same=same_documents),
+        "managed_policies": Property("list", default=[], same=same_set),
+    }
+
+    def read(self, api: Api, wanted: Wanted) -> Seen | None:
+        found = api.call("iam", "GetRole", ("NoSuchEntity",), RoleName=wanted.name)
+        if not found:
+            return None
+        row, named = found["Role"], {"RoleName": wanted.name}
+        names = api.call("iam", "ListRolePolicies", **named)["PolicyNames"]
+        attached = api.call("iam", "ListAttachedRolePolicies", **named)["AttachedPolicies"]
+        policies = {
+            name: api.call("iam", "GetRolePolicy", PolicyName=name, **named)["PolicyDocument"] for name in sorted(names)
+        }
+        properties = {
+            "service": trusted(row["AssumeRolePolicyDocument"]),
+            "policies": policies,
+            "managed_policies": sorted(one["PolicyArn"] for one in attached),
+        }
+        return Seen(properties, {"id": wanted.name, "arn": row["Arn"], "name": wanted.name}, from_tags(row.get("Tags")))
+
+    def create(self, api: Api, wanted: Wanted) -> None:
+        document_of = json.dumps(trust(wanted["service"]))
+        tags = as_tags(wanted.tags)
+        api.call("iam", "CreateRole", RoleName=wanted.name, AssumeRolePolicyDocument=document_of, Tags=tags)
+        self._set(api, wanted, {}, [])
+
+    def update(self, api: Api, wanted: Wanted, seen: Seen, changed: t.Collection[str]) -> None:
+        if "service" in changed:
+            policy = json.dumps(trust(wanted["service"]))
+            api.call("iam", "UpdateAssumeRolePolicy", RoleName=wanted.name, PolicyDocument=policy)
+        self._set(api, wanted, seen.properties["policies"], seen.properties["managed_policies"])
+
+    def delete(self, api: Api, wanted: Wanted, seen: Seen) -> None:
+        for arn in seen.properties["managed_policies"]:
+            api.call("iam", "DetachRolePolicy", RoleName=wanted.name, PolicyArn=arn)
+        for name in seen.properties["policies"]:
+            api.call("iam", "DeleteRolePolicy", RoleName=wanted.name, PolicyName=name)
+        api.call("iam", "DeleteRole", RoleName=wanted.name)
+
+    def tag(self, api: Api, seen: Seen, tags: Facts) -> None:
+        api.call("iam", "TagRole", RoleName=seen.outputs["name"], Tags=as_tags(tags))
+
+    @staticmethod
+    def _set(api: Api, wanted: Wanted, policies: Facts, attached: t.Collection[str]) -> None:
+        """What is new first: a right that is only granted in another way is never missing."""
+        named = {"RoleName": wanted.name}
+        for name, policy in sorted(wanted["policies"].items()):
+            if not same_document(policy, policies.get(name)):
+                api.call("iam", "PutRolePolicy", PolicyName=name, PolicyDocument=json.dumps(document(policy)), **named)
+        for arn in sorted(set(wanted["managed_policies"]) - set(attached)):
+            api.call("iam", "AttachRolePolicy", PolicyArn=arn, **named)
+        for name in sorted(policies.keys() - wanted["policies"].keys()):
+            api.call("iam", "DeleteRolePolicy", PolicyName=name, **named)
+        for arn in sorted(set(attached) - set(wanted["managed_policies"])):
+            api.call("iam", "DetachRolePolicy", PolicyArn=arn, **named)
+
+
+class InstanceProfile(Kind):
+    """By which an instance of EC2 has a role."""
+
+    name, title = "instance_profile", "instance profile"
+    properties = {"role": Property(required=True)}
+
+    def read(self, api: Api, wanted: Wanted) -> Seen | None:
+        found = api.call("iam", "GetInstanceProfile", ("NoSuchEntity",), InstanceProfileName=wanted.name)
+        if not found:
+            return None
+        row = found["InstanceProfile"]
+        roles = [one["RoleName"] for one in row["Roles"]]
+        outputs = {"id": wanted.name, "arn": row["Arn"], "name": wanted.name}
+        return Seen({"role": roles[0] if roles else None}, outputs, from_tags(row.get("Tags")))
+
+    def create(self, api: Api, wanted: Wanted) -> None:
+        api.call("iam", "CreateInstanceProfile", InstanceProfileName=wanted.name, Tags=as_tags(wanted.tags))
+        api.call("iam", "AddRoleToInstanceProfile", InstanceProfileName=wanted.name, RoleName=wanted["role"])
+
+    def update(self, api: Api, wanted: Wanted, seen: Seen, changed: t.Collection[str]) -> None:
+        self._clear(api, wanted, seen)
+        api.call("iam", "AddRoleToInstanceProfile", InstanceProfileName=wanted.name, RoleName=wanted["role"])
+
+    def delete(self, api: Api, wanted: Wanted, seen: Seen) -> None:
+        self._clear(api, wanted, seen)
+        api.call("iam", "DeleteInstanceProfile", InstanceProfileName=wanted.name)
+
+    def tag(self, api: Api, seen: Seen, tags: Facts) -> None:
+        api.call("iam", "TagInstanceProfile", InstanceProfileName=seen.outputs["name"], Tags=as_tags(tags))
+
+    @staticmethod
+    def _clear(api: Api, wanted: Wanted, seen: Seen) -> None:
+        """It has at most one role."""
+        if role := seen.properties["role"]:
+            api.call("iam", "RemoveRoleFromInstanceProfile", InstanceProfileName=wanted.name, RoleName=role)
+
+
+class Secret(Kind):
+    """A secret in Secrets Manager. A removed one can be restored for some days, which a later run does."""
+
+    name, title = "secret", "secret"
+    properties = {
+        "description": Property(default=""),
+        "value": Property(required=True, secret=True),
+        "kms_key": Property(change=FIXED),
+        # Days for which it can be restored after its removal, from 7 to 30; used at its removal only.
+        "recovery_days": Property("int", default=30, same=lambda _wanted, _seen: True),
+    }
+
+    def faults(self, given: Facts) -> list[str]:
+        days = given["recovery_days"]
+        return [] if 7 <= days <= 30 else [f"recovery_days is {days}: AWS takes 7 to 30"]
+
+    def read(self, api: Api, wanted: Wanted) -> Seen | None:
+        row = self._row(api, wanted)
+        if row is None or row.get("DeletedDate"):
+            return None
+        missing = ("ResourceNotFoundException",)
+        value = api.call("secretsmanager", "GetSecretValue", missing, SecretId=wanted.name)
+        properties = {
+            "description": row.get("Description") or "",
+            "value": (value or {}).get("SecretString"),
+            "kms_key": row.get("KmsKeyId"),
+        }
+        return Seen(properties, {"id": wanted.name, "arn": row["ARN"], "name": wanted.name}, from_tags(row.get("Tags")))
+
+    @staticmethod
+    def _row(api: Api, wanted: Wanted) -> Facts | None:
+        missing = ("ResourceNotFoundException",)
+        return t.cast("Facts | None", api.call("secretsmanager", "DescribeSecret", missing, SecretId=wanted.name))
+
+    def create(self, api: Api, wanted: Wanted) -> None:
+        if row := self._row(api, wanted):
+            self._restore(api, wanted, row)
+            return
+        key = {"KmsKeyId": wanted["kms_key"]} if "kms_key" in wanted.properties else {}
+        text = {"Description": wanted["description"], "SecretString": wanted["value"]}
+        api.call("secretsmanager", "CreateSecret", Name=wanted.name, Tags=as_tags(wanted.tags), **text, **key)
+
+    def _restore(self, api: Api, wanted: Wanted, row: Facts) -> None:
+        """The name stays taken until a removed secret is deleted for good."""
+        if from_tags(row.get("Tags")).get(OWNER) != wanted.tags[OWNER]:
+            raise InfraError(
+                "restore the secret",
+                wanted.name,
+                "a secret of this name was removed, and its tags don't say that it is ours",
+                "Choose another name, or wait until it is deleted for good.",
+            )
+        api.call("secretsmanager", "RestoreSecret", SecretId=wanted.name)
+        self.update(api, wanted, Seen({}, {}), self.properties)
+        api.call("secretsmanager", "TagResource", SecretId=wanted.name, Tags=as_tags(wanted.tags))
+
+    def update(self, api: Api, wanted: Wanted, seen: Seen, changed: t.Collection[str]) -> None:
+        if "description" in changed:
+            api.call("secretsmanager", "UpdateSecret", SecretId=wanted.name, Description=wanted["description"])
+        if "value" in changed:
+            # The former value is kept as the version AWSPREVIOUS.
+            api.call("secretsmanager", "PutSecretValue", SecretId=wanted.name, SecretString=wanted["value"])
+
+    def delete(self, api: Api, wanted: Wanted, seen: Seen) -> None:
+        days = wanted["recovery_days"]
+        api.call("secretsmanager", "DeleteSecret", SecretId=wanted.name, RecoveryWindowInDays=days)
+
+    def tag(self, api: Api, seen: Seen, tags: Facts) -> None:
+        api.call("secretsmanager", "TagResource", SecretId=seen.outputs["name"], Tags=as_tags(tags))

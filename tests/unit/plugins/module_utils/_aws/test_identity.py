@@ -1,0 +1,129 @@
+"""Roles, instance profiles, secrets and clusters, on the emulator moto."""
+
+from __future__ import annotations
+
+import json
+import typing as t
+
+import boto3
+import pytest
+
+from ansible_collections.nexod.infra.plugins.module_utils._aws.kinds.identity import same_document
+from ansible_collections.nexod.infra.tests.fixtures.aws_resources import (
+    REGION,
+    Row,
+    actions,
+    bring,
+    changed,
+    must_change,
+    must_live,
+    needed,
+)
+from ansible_collections.nexod.infra.tests.fixtures.emulated_aws import emulated_aws
+
+TASKS = "ecs-tasks.amazonaws.com"
+# moto has none of Amazon's own unless it loads all of them.
+MANAGED, ADMINISTRATOR = (f"arn:aws:iam::123456789012:policy/{name}" for name in ("managed", "administrator"))
+READ = {
+    "Version": "2012-10-17",
+    "Statement": [{"Effect": "Allow", "Action": ["s3:GetObject", "s3:ListBucket"], "Resource": "arn:aws:s3:::b/*"}],
+}
+WRITE = {**READ, "Statement": [{"Effect": "Allow", "Action": "s3:PutObject", "Resource": "arn:aws:s3:::b/*"}]}
+ROWS: list[Row] = [
+    ("iam_role", "tasks", {"service": TASKS, "policies": {"read": READ}, "managed_policies": [MANAGED]}),
+    ("iam_role", "hosts", {"service": "ec2.amazonaws.com"}),
+    ("iam_role", "others", {"service": "ec2.amazonaws.com"}),
+    ("instance_profile", "hosts", {"role": "@iam_role/hosts"}),
+    ("secret", "staging/api", {"value": "api", "description": "The API"}),
+    ("ecs_cluster", "staging", {}),
+]
+SECRETS = {"api": "canary-1", "other": "@canary/2"}
+
+
+@pytest.fixture(autouse=True)
+def aws(monkeypatch: pytest.MonkeyPatch) -> t.Iterator[None]:
+    with emulated_aws(monkeypatch):
+        for arn in (MANAGED, ADMINISTRATOR):
+            name = arn.rpartition("/")[2]
+            boto3.client("iam", REGION).create_policy(PolicyName=name, PolicyDocument=json.dumps(READ))
+        yield
+
+
+def test_from_nothing_and_away() -> None:
+    must_live(ROWS, (), secrets=SECRETS)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        pytest.param("iam_role/tasks", {"service": "ec2.amazonaws.com"}, id="role service"),
+        pytest.param("iam_role/tasks", {"policies": {"write": READ}}, id="role policies"),
+        pytest.param("iam_role/tasks", {"policies": {"read": WRITE}}, id="role policy"),
+        pytest.param("iam_role/tasks", {"managed_policies": []}, id="role managed_policies"),
+        pytest.param("instance_profile/hosts", {"role": "@iam_role/others"}, id="profile role"),
+        pytest.param("secret/staging/api", {"value": "other"}, id="secret value"),
+        pytest.param("secret/staging/api", {"description": "Keys"}, id="secret description"),
+        pytest.param("ecs_cluster/staging", {"container_insights": "disabled"}, id="cluster container_insights"),
+        pytest.param("ecs_cluster/staging", {"capacity_providers": ["FARGATE"]}, id="cluster capacity_providers"),
+    ],
+)
+def test_each_property_is_changed_and_changed_back(key: str, value: dict[str, t.Any]) -> None:
+    must_change(ROWS, key, value, secrets=SECRETS)
+
+
+@pytest.mark.parametrize(
+    ("statement", "same"),
+    [
+        pytest.param({"Action": ["s3:ListBucket", "s3:GetObject"]}, True, id="another order"),
+        pytest.param({"Resource": ["arn:aws:s3:::b/*"]}, True, id="a list of one"),
+        pytest.param({"Action": "s3:GetObject"}, False, id="less"),
+        pytest.param({"Effect": "Deny"}, False, id="the opposite"),
+        pytest.param({"Condition": {"Bool": {"aws:SecureTransport": True}}}, False, id="a condition"),
+    ],
+)
+def test_policies_are_compared_by_meaning(statement: dict[str, t.Any], same: bool) -> None:
+    rows = [{**READ["Statement"][0], **statement}]  # type: ignore[dict-item]
+    assert same_document({**READ, "Statement": rows}, READ) == same
+    assert same_document({**READ, "Statement": rows[0]}, {**READ, "Statement": rows})
+
+
+def test_conditions_are_compared_by_meaning() -> None:
+    def document(value: t.Any) -> dict[str, t.Any]:
+        return {"Statement": [{"Condition": {"Bool": {"aws:SecureTransport": value}}}]}
+
+    assert same_document(document(True), document("true"))
+    assert same_document(document(["true"]), document("true"))
+    assert not same_document(document(True), document(False))
+
+
+def test_a_right_that_was_granted_behind_our_back_is_taken_away() -> None:
+    rows = needed(ROWS, "iam_role/tasks")
+    bring(*rows)
+    iam = boto3.client("iam", REGION)
+    iam.attach_role_policy(RoleName="tasks", PolicyArn=ADMINISTRATOR)
+    trust = '{"Version":"2012-10-17","Statement":{"Effect":"Allow","Principal":{"AWS":"*"},"Action":"sts:AssumeRole"}}'
+    iam.update_assume_role_policy(RoleName="tasks", PolicyDocument=trust)
+    done, _api = bring(*rows)
+    assert actions(done) == [("iam_role/tasks", "update")]
+    assert set(done.changes[0].after) == {"managed_policies", "service"}
+    assert bring(*rows)[0].changes == []
+
+
+def test_a_removed_secret_is_restored_with_its_new_value() -> None:
+    rows = needed(ROWS, "secret/staging/api")
+    client = boto3.client("secretsmanager", REGION)
+    bring(*rows, secrets=SECRETS)
+    bring(*rows, gone=True, secrets=SECRETS)
+    rows = changed(rows, "secret/staging/api", value="other")
+    outcome, _api = bring(*rows, secrets=SECRETS)
+    assert (outcome.faults, actions(outcome)) == ([], [("secret/staging/api", "create")])
+    assert client.get_secret_value(SecretId="staging/api")["SecretString"] == SECRETS["other"]
+    assert "canary" not in str(outcome)
+
+
+def test_the_removed_secret_of_somebody_else_is_left_alone() -> None:
+    client = boto3.client("secretsmanager", REGION)
+    client.create_secret(Name="staging/api", SecretString="theirs")
+    client.delete_secret(SecretId="staging/api")
+    outcome, _api = bring(*needed(ROWS, "secret/staging/api"), secrets=SECRETS)
+    assert "its tags don't say that it is ours" in str(outcome.faults[0][1])
