@@ -20,12 +20,12 @@ description:
   - After a change it waits until AWS shows the resource as declared. Nothing is stored between runs, so a run that was
     ended midway is continued by the next.
   - In check mode no call that changes anything is sent, whatever asks for it.
-  - Has been run against the emulator moto and, for C(cache_*), against a stand-in, never against AWS.
+  - Has been run against the emulator moto and, for what moto lacks, against stand-ins in memory, never against AWS.
   - Kinds so far - C(vpc), C(subnet), C(security_group), C(internet_gateway), C(elastic_ip), C(nat_gateway),
     C(route_table), C(gateway_endpoint), C(load_balancer), C(target_group), C(listener), C(rds_subnet_group),
     C(rds_parameter_group), C(rds_instance), C(rds_replica), C(cache_subnet_group), C(cache_replication_group),
-    C(s3_bucket), C(log_group), C(ecr_repository), C(sns_topic), C(alarm), C(iam_role), C(instance_profile), C(secret)
-    and C(ecs_cluster).
+    C(s3_bucket), C(log_group), C(ecr_repository), C(sns_topic), C(alarm), C(iam_role), C(instance_profile), C(secret),
+    C(ecs_cluster), C(scaling_target) and C(scaling_policy).
 options:
   environment:
     description: Name of the environment whose resources these are.

@@ -42,6 +42,8 @@ KINDS: dict[str, Kind] = {
         identity.InstanceProfile(),
         identity.Secret(),
         containers.Cluster(),
+        containers.ScalingTarget(),
+        containers.ScalingPolicy(),
         storage.Bucket(),
         storage.LogGroup(),
         storage.Repository(),

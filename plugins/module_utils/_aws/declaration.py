@@ -34,10 +34,6 @@ class Declared:
         return f"{self.kind.name}/{self.name}"
 
 
-class Unknown(str):
-    """A value that will be known when the resource it comes from has been created; used in check mode."""
-
-
 def references(value: t.Any) -> t.Iterator[tuple[str, str]]:
     """Key and output of each reference in a value, however deep."""
     if isinstance(value, str) and (found := REFERENCE.fullmatch(value)):

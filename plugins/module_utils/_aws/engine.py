@@ -15,7 +15,7 @@ import time
 import typing as t
 
 from ansible_collections.nexod.infra.plugins.module_utils._aws.api import Api
-from ansible_collections.nexod.infra.plugins.module_utils._aws.declaration import Declared, Unknown, resolved
+from ansible_collections.nexod.infra.plugins.module_utils._aws.declaration import Declared, resolved
 from ansible_collections.nexod.infra.plugins.module_utils._aws.kind import (
     FIXED,
     OWNER,
@@ -24,6 +24,7 @@ from ansible_collections.nexod.infra.plugins.module_utils._aws.kind import (
     Facts,
     Kind,
     Seen,
+    Unknown,
     Wanted,
 )
 from ansible_collections.nexod.infra.plugins.module_utils._core.errors import InfraError

@@ -18,6 +18,10 @@ OWNER = "nexod:environment"
 UPDATE, REPLACE, FIXED = "update", "replace", "fixed"
 
 
+class Unknown(str):
+    """A value that will be known when the resource it comes from has been created; used in check mode."""
+
+
 def same(wanted: t.Any, seen: t.Any) -> bool:
     return bool(wanted == seen)
 
@@ -30,6 +34,10 @@ def same_set(wanted: t.Any, seen: t.Any) -> bool:
 def at_least(wanted: t.Any, seen: t.Any) -> bool:
     """A value that AWS may have increased by itself, such as storage, and that can't be decreased."""
     return seen is not None and seen >= wanted
+
+
+def same_number(wanted: t.Any, seen: t.Any) -> bool:
+    return seen is not None and float(wanted) == float(seen)
 
 
 def major_version(wanted: t.Any, seen: t.Any) -> bool:
@@ -78,6 +86,13 @@ class Wanted:
 
     def __getitem__(self, name: str) -> t.Any:
         return self.properties[name]
+
+
+def owned(wanted: Wanted, owner: str | None) -> dict[str, str]:
+    """The tags of what AWS gives none: as declared if it is marked as ours in another way."""
+    if owner == wanted.tags[OWNER]:
+        return dict(wanted.tags)
+    return {OWNER: owner} if owner else {}
 
 
 class Kind:

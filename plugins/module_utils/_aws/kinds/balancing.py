@@ -14,6 +14,7 @@ from ansible_collections.nexod.infra.plugins.module_utils._aws.kind import (
     Kind,
     Property,
     Seen,
+    Unknown,
     Wanted,
     as_tags,
     from_tags,
@@ -192,9 +193,9 @@ class Listener(OfBalancing):
     }
 
     def read(self, api: Api, wanted: Wanted) -> Seen | None:
-        balancer = str(wanted["load_balancer"])
+        balancer = wanted["load_balancer"]
         # In check mode its balancer may not exist yet.
-        if not balancer.startswith("arn:"):
+        if isinstance(balancer, Unknown):
             return None
         found = api.call("elbv2", "DescribeListeners", ("LoadBalancerNotFound",), LoadBalancerArn=balancer)
         row = next((one for one in (found or {}).get("Listeners", ()) if one["Port"] == wanted["port"]), None)

@@ -9,11 +9,16 @@ import typing as t
 
 from ansible_collections.nexod.infra.plugins.module_utils._aws.api import Api
 from ansible_collections.nexod.infra.plugins.module_utils._aws.kind import (
+    FIXED,
+    OWNER,
     Facts,
     Kind,
     Property,
     Seen,
+    Unknown,
     Wanted,
+    owned,
+    same_number,
     same_set,
 )
 
@@ -73,6 +78,157 @@ class Cluster(Kind):
     @staticmethod
     def _settings(wanted: Wanted) -> list[dict[str, str]]:
         return [{"name": "containerInsights", "value": wanted["container_insights"]}]
+
+
+#: What is scaled: the number of tasks of a service of ECS.
+SCALED = {"ServiceNamespace": "ecs", "ScalableDimension": "ecs:service:DesiredCount"}
+
+
+def scaled(api: Api, resource: str) -> tuple[Facts | None, dict[str, str]]:
+    """The target for a service, and its tags."""
+    rows = api.call("application-autoscaling", "DescribeScalableTargets", **SCALED, ResourceIds=[resource])
+    if not rows["ScalableTargets"]:
+        return None, {}
+    row = rows["ScalableTargets"][0]
+    arn = row["ScalableTargetARN"]
+    return row, dict(api.call("application-autoscaling", "ListTagsForResource", ResourceARN=arn)["Tags"])
+
+
+class ScalingTarget(Kind):
+    """The bounds of the number of tasks of a service of ECS, which must exist; a deploy leaves the number alone."""
+
+    name, title = "scaling_target", "scaling target"
+    properties = {
+        "cluster": Property(required=True, change=FIXED),
+        "service": Property(required=True, change=FIXED),
+        "min": Property("int", required=True),
+        "max": Property("int", required=True),
+    }
+
+    def faults(self, given: Facts) -> list[str]:
+        low, high = given["min"], given["max"]
+        return [] if 0 <= low <= high else [f"min is {low} and max is {high}: it must be 0 <= min <= max"]
+
+    def read(self, api: Api, wanted: Wanted) -> Seen | None:
+        if isinstance(wanted["cluster"], Unknown) or isinstance(wanted["service"], Unknown):
+            return None
+        row, tags = scaled(api, self._resource(wanted))
+        if row is None:
+            return None
+        properties = {
+            "cluster": wanted["cluster"],
+            "service": wanted["service"],
+            "min": row["MinCapacity"],
+            "max": row["MaxCapacity"],
+        }
+        return Seen(properties, {"id": row["ResourceId"], "arn": row["ScalableTargetARN"]}, tags)
+
+    def create(self, api: Api, wanted: Wanted) -> None:
+        self._register(api, wanted, Tags=dict(wanted.tags))
+
+    def update(self, api: Api, wanted: Wanted, seen: Seen, changed: t.Collection[str]) -> None:
+        # Tags are taken from a new target only.
+        self._register(api, wanted)
+
+    def delete(self, api: Api, wanted: Wanted, seen: Seen) -> None:
+        api.call("application-autoscaling", "DeregisterScalableTarget", **SCALED, ResourceId=self._resource(wanted))
+
+    def tag(self, api: Api, seen: Seen, tags: Facts) -> None:
+        api.call("application-autoscaling", "TagResource", ResourceARN=seen.outputs["arn"], Tags=dict(tags))
+
+    @staticmethod
+    def _resource(wanted: Wanted) -> str:
+        return f"service/{wanted['cluster']}/{wanted['service']}"
+
+    def _register(self, api: Api, wanted: Wanted, **more: t.Any) -> None:
+        bounds = {"MinCapacity": wanted["min"], "MaxCapacity": wanted["max"]}
+        named = {**SCALED, "ResourceId": self._resource(wanted)}
+        api.call("application-autoscaling", "RegisterScalableTarget", **named, **bounds, **more)
+
+
+REQUESTS = "ALBRequestCountPerTarget"
+
+
+def label(given: Facts) -> str:
+    """How AWS names the requests to a target group behind a balancer: by the ends of their ARNs."""
+    if not given:
+        return ""
+    balancer = str(given.get("load_balancer", "")).partition(":loadbalancer/")[2]
+    return f"{balancer}/{str(given.get('target_group', '')).rpartition(':')[2]}"
+
+
+def same_label(wanted: t.Any, seen: t.Any) -> bool:
+    return label(wanted) == (seen or "")
+
+
+class ScalingPolicy(Kind):
+    """A metric that is kept near a value by more or fewer tasks. It belongs to whom its target belongs."""
+
+    name, title = "scaling_policy", "scaling policy"
+    properties = {
+        "target": Property(required=True, change=FIXED),
+        "metric": Property(
+            required=True, choices=("ECSServiceAverageCPUUtilization", "ECSServiceAverageMemoryUtilization", REQUESTS)
+        ),
+        "value": Property("float", required=True, same=same_number),
+        # For requests: ARNs of the load_balancer and the target_group.
+        "requests_to": Property("dict", default={}, same=same_label),
+        "scale_out_seconds": Property("int", default=60),
+        "scale_in_seconds": Property("int", default=300),
+    }
+
+    def faults(self, given: Facts) -> list[str]:
+        complete = given["requests_to"].keys() == {"load_balancer", "target_group"}
+        if complete if given["metric"] == REQUESTS else not given["requests_to"]:
+            return []
+        return [f"requests_to must have load_balancer and target_group with the metric {REQUESTS}, and only with it"]
+
+    def read(self, api: Api, wanted: Wanted) -> Seen | None:
+        if isinstance(wanted["target"], Unknown):
+            return None
+        named = {**SCALED, "ResourceId": wanted["target"], "PolicyNames": [wanted.name]}
+        rows = api.call("application-autoscaling", "DescribeScalingPolicies", **named)["ScalingPolicies"]
+        if not rows:
+            return None
+        row, (_target, tags) = rows[0], scaled(api, wanted["target"])
+        tracking = row.get("TargetTrackingScalingPolicyConfiguration") or {}
+        metric = tracking.get("PredefinedMetricSpecification") or {}
+        properties = {
+            "target": row["ResourceId"],
+            "metric": metric.get("PredefinedMetricType"),
+            "value": tracking.get("TargetValue"),
+            "requests_to": metric.get("ResourceLabel"),
+            "scale_out_seconds": tracking.get("ScaleOutCooldown"),
+            "scale_in_seconds": tracking.get("ScaleInCooldown"),
+        }
+        return Seen(properties, {"id": wanted.name, "arn": row["PolicyARN"]}, owned(wanted, tags.get(OWNER)))
+
+    def create(self, api: Api, wanted: Wanted) -> None:
+        metric = {"PredefinedMetricType": wanted["metric"]}
+        if wanted["requests_to"]:
+            metric["ResourceLabel"] = label(wanted["requests_to"])
+        tracking = {
+            "TargetValue": wanted["value"],
+            "PredefinedMetricSpecification": metric,
+            "ScaleOutCooldown": wanted["scale_out_seconds"],
+            "ScaleInCooldown": wanted["scale_in_seconds"],
+        }
+        api.call(
+            "application-autoscaling",
+            "PutScalingPolicy",
+            **SCALED,
+            PolicyName=wanted.name,
+            ResourceId=wanted["target"],
+            PolicyType="TargetTrackingScaling",
+            TargetTrackingScalingPolicyConfiguration=tracking,
+        )
+
+    def update(self, api: Api, wanted: Wanted, seen: Seen, changed: t.Collection[str]) -> None:
+        self.create(api, wanted)
+
+    def delete(self, api: Api, wanted: Wanted, seen: Seen) -> None:
+        named = {**SCALED, "PolicyName": wanted.name, "ResourceId": wanted["target"]}
+        api.call("application-autoscaling", "DeleteScalingPolicy", **named)
 
 
 def ecs_tags(tags: Facts) -> list[dict[str, str]]:

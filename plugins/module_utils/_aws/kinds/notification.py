@@ -16,6 +16,7 @@ from ansible_collections.nexod.infra.plugins.module_utils._aws.kind import (
     Wanted,
     as_tags,
     from_tags,
+    same_number,
     same_set,
 )
 
@@ -73,10 +74,6 @@ ALARM = {
     "actions": "AlarmActions",
     "ok_actions": "OKActions",
 }
-
-
-def same_number(wanted: t.Any, seen: t.Any) -> bool:
-    return seen is not None and float(wanted) == float(seen)
 
 
 def same_dimensions(wanted: t.Any, seen: t.Any) -> bool:
