@@ -25,7 +25,8 @@ description:
     C(route_table), C(gateway_endpoint), C(load_balancer), C(target_group), C(listener), C(rds_subnet_group),
     C(rds_parameter_group), C(rds_instance), C(rds_replica), C(cache_subnet_group), C(cache_replication_group),
     C(s3_bucket), C(log_group), C(ecr_repository), C(sns_topic), C(alarm), C(iam_role), C(instance_profile), C(secret),
-    C(ecs_cluster), C(scaling_target) and C(scaling_policy).
+    C(ecs_cluster), C(scaling_target), C(scaling_policy), C(origin_access_control), C(cache_policy),
+    C(response_headers_policy), C(cloudfront_distribution) and C(bucket_policy).
 options:
   environment:
     description: Name of the environment whose resources these are.

@@ -5,18 +5,25 @@
 
 from __future__ import annotations
 
+import json
 import typing as t
 
 from ansible_collections.nexod.infra.plugins.module_utils._aws.api import Api
 from ansible_collections.nexod.infra.plugins.module_utils._aws.kind import (
+    FIXED,
+    OWNER,
     Facts,
     Kind,
     Property,
     Seen,
+    Unknown,
     Wanted,
     as_tags,
     from_tags,
+    owned,
 )
+from ansible_collections.nexod.infra.plugins.module_utils._aws.kinds.identity import document, same_document
+from ansible_collections.nexod.infra.plugins.module_utils._core.errors import InfraError
 
 BLOCKED = {
     "BlockPublicAcls": True,
@@ -109,6 +116,71 @@ def lifecycle_rule(wanted: Wanted) -> dict[str, t.Any]:
     if wanted["intelligent_tiering"]:
         rule["Transitions"] = [{"Days": 0, "StorageClass": "INTELLIGENT_TIERING"}]
     return rule
+
+
+def bucket_policy(bucket: str, distribution: str) -> dict[str, t.Any]:
+    """Nobody reads without TLS, and of others only the distribution, if there is one, reads at all."""
+    arn = f"arn:aws:s3:::{bucket}"
+    rows: list[dict[str, t.Any]] = [
+        {
+            "Sid": "OnlyWithTls",
+            "Effect": "Deny",
+            "Principal": "*",
+            "Action": "s3:*",
+            "Resource": [arn, f"{arn}/*"],
+            "Condition": {"Bool": {"aws:SecureTransport": "false"}},
+        }
+    ]
+    if distribution:
+        service = {"Sid": "CloudFront", "Effect": "Allow", "Principal": {"Service": "cloudfront.amazonaws.com"}}
+        only = {"StringEquals": {"AWS:SourceArn": distribution}}
+        rows.append({**service, "Action": "s3:GetObject", "Resource": f"{arn}/*", "Condition": only})
+    return {"Version": "2012-10-17", "Statement": rows}
+
+
+class BucketPolicy(Kind):
+    """Who beside the account's own roles reads a bucket. It belongs to whom the bucket belongs."""
+
+    name, title = "bucket_policy", "bucket policy"
+    properties = {"bucket": Property(required=True, change=FIXED), "distribution": Property(default="")}
+
+    def read(self, api: Api, wanted: Wanted) -> Seen | None:
+        bucket = wanted["bucket"]
+        if isinstance(bucket, Unknown):
+            return None
+        found = api.call("s3", "GetBucketPolicy", ("NoSuchBucketPolicy", "NoSuchBucket"), Bucket=bucket)
+        if not found:
+            return None
+        tags = api.call("s3", "GetBucketTagging", ("NoSuchTagSet",), Bucket=bucket)
+        owner = from_tags((tags or {}).get("TagSet")).get(OWNER)
+        properties = {"bucket": bucket, "distribution": self._distribution(bucket, json.loads(found["Policy"]))}
+        return Seen(properties, {"id": bucket}, owned(wanted, owner))
+
+    @staticmethod
+    def _distribution(bucket: str, policy: Facts) -> t.Any:
+        """The distribution that a policy of ours names; any other policy as it is."""
+        conditions = [row.get("Condition") or {} for row in document(policy)["Statement"]]
+        names = [row["StringEquals"].get("AWS:SourceArn") for row in conditions if "StringEquals" in row]
+        name = str(names[0] or "") if names else ""
+        return name if same_document(bucket_policy(bucket, name), policy) else policy
+
+    def create(self, api: Api, wanted: Wanted) -> None:
+        policy = json.dumps(bucket_policy(wanted["bucket"], wanted["distribution"]))
+        api.call("s3", "PutBucketPolicy", Bucket=wanted["bucket"], Policy=policy)
+
+    def update(self, api: Api, wanted: Wanted, seen: Seen, changed: t.Collection[str]) -> None:
+        self.create(api, wanted)
+
+    def delete(self, api: Api, wanted: Wanted, seen: Seen) -> None:
+        api.call("s3", "DeleteBucketPolicy", Bucket=wanted["bucket"])
+
+    def tag(self, api: Api, seen: Seen, tags: Facts) -> None:
+        raise InfraError(
+            "take over the policy of the bucket",
+            seen.outputs["id"],
+            "a policy has no tags of its own",
+            f'Declare the bucket too, and take it over: adopt: ["s3_bucket/{seen.outputs["id"]}"].',
+        )
 
 
 class LogGroup(Kind):
