@@ -24,11 +24,11 @@ EVERY_SECONDS = 3
 
 @contextlib.contextmanager
 def watched(
-    action: ActionBase, what: str, said: t.Callable[[str], str], *, host: str | None, show: bool
+    action: ActionBase, what: str, said: t.Callable[[str], str | list[str]], *, host: str | None, show: bool
 ) -> t.Iterator[str | None]:
     """Display the progress of `what` on `host`; yields the name of the file that the module writes it to.
 
-    `said` turns the content of the file into text for people, empty if there is nothing to display yet.
+    `said` turns the content of the file into a line for people, or into several, empty if there is nothing to display.
     """
     if not show or action._task.no_log:
         yield None
@@ -61,7 +61,9 @@ def _beside(action: ActionBase) -> ActionBase:
     return beside
 
 
-def _watch(action: ActionBase, what: str, said: t.Callable[[str], str], file: str, over: threading.Event) -> None:
+def _watch(
+    action: ActionBase, what: str, said: t.Callable[[str], str | list[str]], file: str, over: threading.Event
+) -> None:
     began = time.monotonic()
     while not over.wait(EVERY_SECONDS):
         try:
@@ -69,7 +71,9 @@ def _watch(action: ActionBase, what: str, said: t.Callable[[str], str], file: st
             text = said(answer.get("stdout") or "") if answer.get("rc") == 0 else ""
         except Exception:
             return  # a failed display of the progress must not end the module
-        if text and not over.is_set():
+        if not text or over.is_set():
+            continue
+        for line in [text] if isinstance(text, str) else text:
             # It may contain text of a server or a migration: their control characters must not reach the terminal.
-            plain = "".join(letter if letter.isprintable() else "?" for letter in text)
+            plain = "".join(letter if letter.isprintable() else "?" for letter in line)
             action._display.display(f"{what}: {plain}, {round(time.monotonic() - began)} s")

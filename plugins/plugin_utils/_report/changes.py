@@ -11,6 +11,8 @@ of keys, the seconds). So a plan and the deploy that follows it can be compared 
 from __future__ import annotations
 
 import dataclasses
+import hashlib
+import json
 import re
 import typing as t
 
@@ -98,6 +100,20 @@ def _aws_resources(result: Result, _given: Result) -> Items:
     ]
 
 
+ECS_WORDS = {"create": "create", "delete": "remove"}
+
+
+def _ecs_deploy(result: Result, given: Result) -> Items:
+    # The definition as declared: which number AWS gives it, only the real run can know.
+    declared = hashlib.sha256(json.dumps([one["after"] for one in result["diff"]]).encode()).hexdigest()[:12]
+    action = ECS_WORDS.get(result["action"], "update")
+    return [(action, "ECS service", f"{given.get('cluster')}/{given.get('name')}", declared)]
+
+
+def _ecs_run_task(_result: Result, given: Result) -> Items:
+    return [("run", "ECS task", f"{given.get('cluster')}/{given.get('name')}")]
+
+
 def _haproxy_server(_result: Result, given: Result) -> Items:
     word = {"drain": "drain", "ready": "enable"}.get(str(given.get("state")), str(given.get("state")))
     return [("run", "traffic", f"{word} {given.get('backend')}/{given.get('name')}")]
@@ -174,6 +190,8 @@ TRANSLATED: dict[str, t.Callable[[Result, Result], Items]] = {
     "nexod.infra.cache_namespace": _cache_namespace,
     "nexod.infra.aws_resources": _aws_resources,
     "nexod.infra.cloudfront_invalidation": _cloudfront_invalidation,
+    "nexod.infra.ecs_deploy": _ecs_deploy,
+    "nexod.infra.ecs_run_task": _ecs_run_task,
     "nexod.infra.haproxy_server": _haproxy_server,
     "nexod.infra.postgresql_access": _postgresql_access,
     "nexod.infra.postgresql_cluster": _postgresql_cluster,

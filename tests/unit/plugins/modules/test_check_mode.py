@@ -45,6 +45,8 @@ ELSEWHERE = {
     "cache_info": "tests/integration",
     "cache_namespace": "tests/integration",
     "cloudfront_invalidation": "tests/unit/plugins/module_utils/_aws",
+    "ecs_deploy": "tests/unit/plugins/module_utils/_aws/ecs",
+    "ecs_run_task": "tests/unit/plugins/module_utils/_aws/ecs",
     "lab_hosts": "tests/lab",
     "lab_image": "tests/lab",
     "lab_service": "tests/unit/plugins/module_utils/_lab",

@@ -122,6 +122,29 @@ Inst libfoo (1 Debian)
             id="resources of AWS",
         ),
         pytest.param(
+            "nexod.infra.ecs_deploy",
+            {
+                "changed": True,
+                "action": "update",
+                "diff": [{"before": "1", "after": "2"}],
+                "given": {"cluster": "main", "name": "api"},
+            },
+            [("update", "ECS service", "main/api", "68a90152c045")],
+            id="a service of ECS",
+        ),
+        pytest.param(
+            "nexod.infra.ecs_deploy",
+            {"changed": True, "action": "delete", "diff": [], "given": {"cluster": "main", "name": "api"}},
+            [("remove", "ECS service", "main/api", "4f53cda18c2b")],
+            id="a service of ECS that goes",
+        ),
+        pytest.param(
+            "nexod.infra.ecs_run_task",
+            {"changed": True, "given": {"cluster": "main", "name": "migrate-1.1.0"}},
+            [("run", "ECS task", "main/migrate-1.1.0", "")],
+            id="a task of ECS",
+        ),
+        pytest.param(
             "nexod.infra.cache_namespace",
             {"changed": True, "given": {"namespace": "query:version"}},
             [("run", "cache", "bump query:version", "")],
