@@ -26,7 +26,7 @@ description:
     C(rds_parameter_group), C(rds_instance), C(rds_replica), C(cache_subnet_group), C(cache_replication_group),
     C(s3_bucket), C(log_group), C(ecr_repository), C(sns_topic), C(alarm), C(iam_role), C(instance_profile), C(secret),
     C(ecs_cluster), C(scaling_target), C(scaling_policy), C(origin_access_control), C(cache_policy),
-    C(response_headers_policy), C(cloudfront_distribution) and C(bucket_policy).
+    C(response_headers_policy), C(cloudfront_distribution), C(bucket_policy), C(ec2_instance) and C(key_pair).
 options:
   environment:
     description: Name of the environment whose resources these are.
@@ -139,7 +139,7 @@ outputs:
   type: dict
   sample: {rds_instance/staging: {host: staging.abc.us-east-1.rds.amazonaws.com, port: 5432}}
 rights:
-  description: The IAM actions that the run needed.
+  description: The IAM actions that the run needed, with those that AWS wants besides, such as C(iam:PassRole).
   returned: always
   type: list
   elements: str

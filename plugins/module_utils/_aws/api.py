@@ -42,6 +42,7 @@ LIMIT = re.compile(r"Quota|LimitExceeded|Limit$|TooMany")
 #: Where the IAM action is not named after the service and the operation.
 IAM_SERVICES = {"elbv2": "elasticloadbalancing", "logs": "logs", "application-autoscaling": "application-autoscaling"}
 IAM_ACTIONS = {
+    "cloudfront:CreateDistributionWithTags": "cloudfront:CreateDistribution",
     "s3:HeadBucket": "s3:ListBucket",
     "s3:GetBucketEncryption": "s3:GetEncryptionConfiguration",
     "s3:PutBucketEncryption": "s3:PutEncryptionConfiguration",
@@ -49,6 +50,50 @@ IAM_ACTIONS = {
     "s3:PutBucketLifecycleConfiguration": "s3:PutLifecycleConfiguration",
     "s3:GetPublicAccessBlock": "s3:GetBucketPublicAccessBlock",
     "s3:PutPublicAccessBlock": "s3:PutBucketPublicAccessBlock",
+}
+#: What AWS wants besides, because a call also tags, hands over a role, keeps a snapshot, or makes a service's role.
+SERVICE_ROLE = "iam:CreateServiceLinkedRole"
+ALSO = {
+    "application-autoscaling:RegisterScalableTarget": ("application-autoscaling:TagResource", SERVICE_ROLE),
+    "cloudfront:CreateDistribution": ("cloudfront:TagResource",),
+    "ec2:AssociateIamInstanceProfile": ("iam:PassRole",),
+    "ec2:ImportKeyPair": ("ec2:CreateTags",),
+    "ec2:ReplaceIamInstanceProfileAssociation": ("iam:PassRole",),
+    "ec2:RunInstances": ("ec2:CreateTags", "iam:PassRole"),
+    "ecr:CreateRepository": ("ecr:TagResource",),
+    "ecs:CreateCluster": ("ecs:TagResource", SERVICE_ROLE),
+    "elasticache:CreateCacheSubnetGroup": ("elasticache:AddTagsToResource",),
+    "elasticache:CreateReplicationGroup": ("elasticache:AddTagsToResource", SERVICE_ROLE),
+    "elasticache:DeleteReplicationGroup": ("elasticache:CreateSnapshot",),
+    "iam:AddRoleToInstanceProfile": ("iam:PassRole",),
+    "iam:CreateInstanceProfile": ("iam:TagInstanceProfile",),
+    "iam:CreateRole": ("iam:TagRole",),
+    "logs:CreateLogGroup": ("logs:TagResource",),
+    "rds:CreateDBInstance": ("rds:AddTagsToResource", "secretsmanager:CreateSecret", "secretsmanager:TagResource"),
+    "rds:CreateDBInstanceReadReplica": ("rds:AddTagsToResource",),
+    "rds:CreateDBParameterGroup": ("rds:AddTagsToResource",),
+    "rds:CreateDBSubnetGroup": ("rds:AddTagsToResource",),
+    "rds:DeleteDBInstance": ("rds:CreateDBSnapshot",),
+    "secretsmanager:CreateSecret": ("secretsmanager:TagResource",),
+    "sns:CreateTopic": ("sns:TagResource",),
+    **{
+        f"ec2:{operation}": ("ec2:CreateTags",)
+        for operation in (
+            "AllocateAddress",
+            "CreateInternetGateway",
+            "CreateNatGateway",
+            "CreateRouteTable",
+            "CreateSecurityGroup",
+            "CreateSubnet",
+            "CreateVpc",
+            "CreateVpcEndpoint",
+        )
+    },
+    **{
+        f"elasticloadbalancing:Create{thing}": ("elasticloadbalancing:AddTags",)
+        for thing in ("LoadBalancer", "TargetGroup", "Listener")
+    },
+    "cloudwatch:PutMetricAlarm": ("cloudwatch:TagResource",),
 }
 
 
@@ -68,6 +113,11 @@ class Call:
         """The action that a policy must allow for this call."""
         named = f"{IAM_SERVICES.get(self.service, self.service)}:{self.operation}"
         return IAM_ACTIONS.get(named, named)
+
+    @property
+    def rights(self) -> tuple[str, ...]:
+        """All actions that a policy must allow for this call."""
+        return (self.right, *ALSO.get(self.right, ()))
 
 
 class Api:

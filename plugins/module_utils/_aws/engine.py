@@ -194,7 +194,7 @@ class Engine:
         begun, pause = self.clock.monotonic(), PAUSE
         while True:
             try:
-                return one.kind.create(self.api, wanted)
+                return self._follow(one, wanted, one.kind.create(self.api, wanted))
             except InfraError as error:
                 late = self.clock.monotonic() - begun > MOST_LAG
                 if late or not any(text in error.cause for text in one.kind.not_yet):
@@ -204,10 +204,15 @@ class Engine:
             pause = min(LONGEST_PAUSE, pause * GROWTH)
 
     def _update(self, one: Declared, wanted: Wanted, seen: Seen, changed: t.Collection[str]) -> None:
-        left = one.kind.update(self.api, wanted, seen, changed)
+        self._follow(one, wanted, one.kind.update(self.api, wanted, seen, changed))
+
+    def _follow(self, one: Declared, wanted: Wanted, left: t.Collection[str] | None) -> None:
+        """Do what is `left` of a change, when what was done of it has ended."""
         while left:
-            ended = self._await(one, wanted, ignored=frozenset({*left, "tags"}))
-            left = one.kind.update(self.api, wanted, t.cast("Seen", ended), left)
+            seen = t.cast("Seen", self._await(one, wanted, ignored=frozenset({*left, "tags"})))
+            left = [name for name in differences(one.kind, wanted, seen) if name in left]
+            if left:
+                left = one.kind.update(self.api, wanted, seen, left)
 
     def _delete(self, one: Declared, wanted: Wanted, seen: Seen) -> None:
         if one.kind.retire(self.api, wanted, seen):

@@ -118,7 +118,8 @@ class Kind:
         """The resource as it is, or None."""
         raise NotImplementedError
 
-    def create(self, api: Api, wanted: Wanted) -> None:
+    def create(self, api: Api, wanted: Wanted) -> t.Collection[str] | None:
+        """Create it, and name the properties that AWS takes only from an update."""
         raise NotImplementedError
 
     def update(self, api: Api, wanted: Wanted, seen: Seen, changed: t.Collection[str]) -> t.Collection[str] | None:

@@ -22,7 +22,7 @@ def reported(outcome: Outcome, calls: t.Iterable[Call]) -> dict[str, t.Any]:
             for one in outcome.changes
         ],
         "outputs": {key: dict(values) for key, values in outcome.outputs.items()},
-        "rights": sorted({call.right for call in calls}),
+        "rights": sorted({right for call in calls for right in call.rights}),
         "diff": [diff_of(one) for one in outcome.changes],
     }
     if not outcome.faults:

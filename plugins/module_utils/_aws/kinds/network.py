@@ -39,8 +39,7 @@ class Tagged(Kind):
             {"Name": "tag:Name", "Values": [wanted.name]},
             {"Name": f"tag:{OWNER}", "Values": [wanted.tags[OWNER]]},
         ]
-        answer = api.call("ec2", self.describe, **{self.filters_field: filters})[self.field]
-        found = [row for row in answer if str(row.get("State", "")).lower() not in self.gone_states]
+        found = self.rows(api.call("ec2", self.describe, **{self.filters_field: filters}))
         if len(found) > 1:
             ids = ", ".join(sorted(row[self.id_field] for row in found))
             raise InfraError(
@@ -50,6 +49,10 @@ class Tagged(Kind):
                 "Remove the tag Name of those that are not meant, or remove them.",
             )
         return found[0] if found else None
+
+    def rows(self, answer: Facts) -> list[Facts]:
+        """Those that are not gone."""
+        return [row for row in answer[self.field] if str(row.get("State", "")).lower() not in self.gone_states]
 
     def tag_specifications(self, wanted: Wanted, resource_type: str) -> list[dict[str, t.Any]]:
         """With its tags from the first moment on: a run that is killed leaves nothing that the next one can't find."""

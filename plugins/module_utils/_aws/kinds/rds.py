@@ -151,7 +151,10 @@ MODIFIED = {
     "deletion_protection": "DeletionProtection",
     "engine_version": "EngineVersion",
     "security_groups": "VpcSecurityGroupIds",
+    "parameter_group": "DBParameterGroupName",
 }
+#: Those that AWS shows in another way than it takes them.
+SHOWN_APART = ("security_groups", "parameter_group")
 
 
 class OnInstance(OfRds):
@@ -169,9 +172,11 @@ class OnInstance(OfRds):
         pending = row.get("PendingModifiedValues") or {}
         values = {name: pending.get(MODIFIED[name], row.get(MODIFIED[name])) for name in self.modified}
         groups = [one["VpcSecurityGroupId"] for one in row.get("VpcSecurityGroups", ())]
+        # A new group counts as used although its static parameters wait for a restart.
+        used = [one["DBParameterGroupName"] for one in row.get("DBParameterGroups", ())]
         endpoint, status = row.get("Endpoint") or {}, row["DBInstanceStatus"]
         return Seen(
-            {**values, "security_groups": groups, **properties},
+            {**values, "security_groups": groups, "parameter_group": used[0] if used else None, **properties},
             {
                 "id": row["DBInstanceIdentifier"],
                 "arn": row["DBInstanceArn"],
@@ -221,9 +226,10 @@ class Instance(OnInstance):
         "deletion_protection": Property("bool", default=True),
         "subnet_group": Property(required=True, change=FIXED),
         "security_groups": Property("list", required=True, same=same_set),
+        "parameter_group": Property(),
     }
 
-    modified = tuple(name for name in MODIFIED if name != "security_groups")
+    modified = tuple(name for name in MODIFIED if name not in SHOWN_APART)
 
     def read(self, api: Api, wanted: Wanted) -> Seen | None:
         row = self.row(api, wanted)
@@ -270,6 +276,7 @@ class Replica(OnInstance):
         "public": Property("bool", default=False),
         "deletion_protection": Property("bool", default=False),
         "security_groups": Property("list", required=True, same=same_set),
+        "parameter_group": Property(),
     }
 
     modified = ("instance_class", "public", "deletion_protection")
@@ -281,7 +288,7 @@ class Replica(OnInstance):
         # A promoted replica has no source.
         return self.seen(row, {"source": row.get("ReadReplicaSourceDBInstanceIdentifier")})
 
-    def create(self, api: Api, wanted: Wanted) -> None:
+    def create(self, api: Api, wanted: Wanted) -> t.Collection[str]:
         api.call(
             "rds",
             "CreateDBInstanceReadReplica",
@@ -294,6 +301,8 @@ class Replica(OnInstance):
             CopyTagsToSnapshot=True,
             Tags=as_tags(wanted.tags),
         )
+        # With PostgreSQL it is created with the group of its source, whatever is asked for.
+        return {"parameter_group"} & wanted.properties.keys()
 
     def delete(self, api: Api, wanted: Wanted, seen: Seen) -> None:
         # AWS makes no final snapshot of a replica; a promoted one has data of its own.

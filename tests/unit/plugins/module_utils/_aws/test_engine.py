@@ -273,6 +273,23 @@ def test_changes_that_aws_makes_one_at_a_time_follow_each_other() -> None:
     assert cloud.said == ["update a: size", "update a: grows", "update a: within", "tag"]
 
 
+def test_what_aws_takes_only_from_an_update_follows_the_creation() -> None:
+    class Later(Box):
+        name = "later"
+
+        def create(self, api: t.Any, wanted: Wanted) -> list[str]:
+            own = Wanted(wanted.name, {**wanted.properties, "within": "default"}, wanted.tags)
+            super().create(api, own)
+            return ["within"]
+
+    for within, updates in (("b", ["update a: within"]), ("default", [])):
+        cloud = Cloud()
+        cloud.slow = 2
+        ordered = declared([{"kind": "later", "name": "a", "properties": {"within": within}}], {"later": Later()})
+        assert Engine(t.cast("t.Any", cloud), Policy("staging"), clock=Instantly()).present(ordered).faults == []
+        assert cloud.said == ["create a", *updates]
+
+
 def test_what_must_be_retired_first_is_deleted_when_that_has_ended() -> None:
     class Locked(Box):
         name = "locked"

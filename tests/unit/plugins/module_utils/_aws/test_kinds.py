@@ -10,7 +10,7 @@ import typing as t
 import boto3
 import pytest
 
-from ansible_collections.nexod.infra.plugins.module_utils._aws.api import Api
+from ansible_collections.nexod.infra.plugins.module_utils._aws.api import Api, Call
 from ansible_collections.nexod.infra.plugins.module_utils._aws.catalogue import KINDS
 from ansible_collections.nexod.infra.plugins.module_utils._aws.kind import Seen, Wanted
 from ansible_collections.nexod.infra.plugins.module_utils._core.errors import InfraError
@@ -40,6 +40,7 @@ INSTANCE = (
         "user": "postgres",
         "subnet_group": "@rds_subnet_group/main",
         "security_groups": ["@security_group/database"],
+        "parameter_group": "@rds_parameter_group/main",
     },
 )
 ROUTING = [
@@ -74,8 +75,10 @@ DATABASE = [
             "source": "@rds_instance/main",
             "instance_class": "db.t4g.medium",
             "security_groups": ["@security_group/database"],
+            "parameter_group": "@rds_parameter_group/main",
         },
     ),
+    ("rds_parameter_group", "other", {"family": "postgres15", "description": "Another"}),
 ]
 ALARM = {
     "namespace": "AWS/RDS",
@@ -150,6 +153,12 @@ def test_from_an_empty_account_and_again_and_away() -> None:
             "rds_parameter_group/main",
             {"parameters": {"log_min_duration_statement": 200}},
             id="rds_parameter_group parameters",
+        ),
+        pytest.param(
+            "rds_instance/main", {"parameter_group": "@rds_parameter_group/other"}, id="rds_instance parameters"
+        ),
+        pytest.param(
+            "rds_replica/reader", {"parameter_group": "@rds_parameter_group/other"}, id="rds_replica parameters"
         ),
         pytest.param("rds_replica/reader", {"instance_class": "db.r6g.large"}, id="rds_replica instance_class"),
         pytest.param("load_balancer/api", {"idle_seconds": 300}, id="load_balancer idle_seconds"),
@@ -227,6 +236,20 @@ def test_check_mode_sends_no_change_whoever_asks() -> None:
 def test_a_refusal_of_aws_names_the_action() -> None:
     with pytest.raises(InfraError, match=r"Cannot call ec2:DeleteVpc: InvalidVpcID\.NotFound"):
         Api(REGION).call("ec2", "DeleteVpc", VpcId="vpc-0")
+
+
+@pytest.mark.parametrize(
+    ("service", "operation", "rights"),
+    [
+        ("ec2", "DescribeVpcs", ("ec2:DescribeVpcs",)),
+        ("s3", "HeadBucket", ("s3:ListBucket",)),
+        ("cloudfront", "CreateDistributionWithTags", ("cloudfront:CreateDistribution", "cloudfront:TagResource")),
+        ("elbv2", "CreateListener", ("elasticloadbalancing:CreateListener", "elasticloadbalancing:AddTags")),
+        ("ec2", "RunInstances", ("ec2:RunInstances", "ec2:CreateTags", "iam:PassRole")),
+    ],
+)
+def test_the_rights_that_a_call_needs(service: str, operation: str, rights: tuple[str, ...]) -> None:
+    assert Call(service, operation).rights == rights
 
 
 def test_a_parameter_that_is_no_longer_declared_is_reset() -> None:
