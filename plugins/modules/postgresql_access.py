@@ -16,17 +16,54 @@ description:
   - Sends passwords to the server as SCRAM-SHA-256 verifiers over standard input, in a session that logs nothing. They
     appear neither in process arguments nor in the server's log, and a diff shows three dots.
   - Does not change roles and databases that are not listed, and never drops anything.
+  - Works on the server's own host as a superuser, or over TCP (O(host)) as an administrator without a superuser's
+    rights, which is all that a managed service such as Amazon RDS offers. That account needs C(CREATEROLE) and
+    C(CREATEDB), and C(pg_monitor) or C(pg_read_all_stats) to see other accounts' sessions; what can't be seen counts as
+    in use.
+  - An administrator may not read verifiers. Whether a role has its declared password is found by one attempt to log in
+    as that role, so the server must accept passwords from this host (not C(trust)). Where it may not turn off the log
+    either, statements are sent in a form of which the usual settings log no verifier.
+  - An administrator is made a member of the owners of O(databases) and stays one, because PostgreSQL lets nobody else
+    but a superuser create a database for an owner, or change what the owner's tables grant.
   - Refuses, in check mode too, what would make programs fail that are connected now, which is to change the password of
     a role that has sessions, or to take its right to log in. Two roles in turn rotate a password without a failed
     connection.
 author: The nexod.infra maintainers (@nexod)
 options:
   version:
-    description: Major version of the PostgreSQL server.
+    description:
+      - Major version of the PostgreSQL server on this host, by which its C(psql) is found.
+      - Required unless O(host) or O(program) is given.
     type: int
-    required: true
+  host:
+    description:
+      - Name or address of a server that is reached over TCP. Without it, the server is on this host.
+      - In check mode, a server with an empty host, or one whose name is not known, does not exist yet.
+    type: str
+  user:
+    description: With O(host), the account that administers the server.
+    type: str
+    default: postgres
+  password:
+    description: Password of O(user). It is passed in the environment of C(psql), never in its arguments.
+    type: str
+  database:
+    description: Database to log in to, in which roles and databases are created.
+    type: str
+    default: postgres
+  sslmode:
+    description: With O(host), how TLS is used, as in libpq.
+    type: str
+    choices: [disable, allow, prefer, require, verify-ca, verify-full]
+    default: verify-full
+  sslrootcert:
+    description: With O(host), file on this host with the certificate authorities that the server's may be signed by.
+    type: path
+  program:
+    description: C(psql) to run. By default that of O(version), or with O(host) the one in C(PATH).
+    type: path
   port:
-    description: Port of the server, which is part of its socket's name.
+    description: Port of the server, which is also part of its socket's name.
     type: int
     default: 5432
   socket_dir:
@@ -144,6 +181,21 @@ EXAMPLES = r"""
         connect: [monitor]
         extensions: [pg_stat_statements]
 
+- name: Set up the database of an Amazon RDS instance, from a host that reaches it
+  nexod.infra.postgresql_access:
+    host: app.cj3kx8e2.us-east-1.rds.amazonaws.com
+    user: postgres
+    password: "{{ administrator_password }}"
+    sslrootcert: /etc/ssl/rds-global-bundle.pem
+    roles:
+      - name: app_owner
+      - name: app
+    passwords:
+      app_owner: "{{ owner_password }}"
+      app: "{{ app_password }}"
+    databases:
+      - {name: app, owner: app_owner, read_write: [app]}
+
 # After the application was deployed with the role app_b: the former role may no longer log in.
 - name: Retire the application's former role
   nexod.infra.postgresql_access:
@@ -161,21 +213,17 @@ statements:
   sample: ["postgres: CREATE ROLE app LOGIN PASSWORD '...'"]
 """
 
-import os
-
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.nexod.infra.plugins.module_utils._core.edge import edge
-from ansible_collections.nexod.infra.plugins.module_utils._postgresql.access import (
-    DATABASE_QUERY,
-    NO_SERVER,
-    SERVER_QUERY,
-    as_batches,
-    as_diff,
-    check,
-    plan,
+from ansible_collections.nexod.infra.plugins.module_utils._postgresql.access import as_diff, check, plan, unreachable
+from ansible_collections.nexod.infra.plugins.module_utils._postgresql.state import (
+    apply,
+    connection,
+    join_owners,
+    read_inside,
+    read_server,
 )
-from ansible_collections.nexod.infra.plugins.module_utils._postgresql.client import Psql
 
 ROLE = {
     "name": {"type": "str", "required": True},
@@ -193,8 +241,16 @@ DATABASE = {
     "connect": {"type": "list", "elements": "str", "default": []},
     "extensions": {"type": "list", "elements": "str", "default": []},
 }
+SSLMODES = ["disable", "allow", "prefer", "require", "verify-ca", "verify-full"]
 ARGUMENTS = {
-    "version": {"type": "int", "required": True},
+    "version": {"type": "int"},
+    "host": {"type": "str"},
+    "user": {"type": "str", "default": "postgres"},
+    "password": {"type": "str", "no_log": True},
+    "database": {"type": "str", "default": "postgres"},
+    "sslmode": {"type": "str", "default": "verify-full", "choices": SSLMODES},
+    "sslrootcert": {"type": "path"},
+    "program": {"type": "path"},
     "port": {"type": "int", "default": 5432},
     "socket_dir": {"type": "path", "default": "/var/run/postgresql"},
     "account": {"type": "str", "default": "postgres"},
@@ -206,24 +262,26 @@ ARGUMENTS = {
 
 
 def main() -> None:
-    module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
-    given = module.params
-    program = f"/usr/lib/postgresql/{given['version']}/bin/psql"
-    psql = Psql(program, account=given["account"], socket_dir=given["socket_dir"], port=given["port"])
-    with edge(module, "grant access to", f"the server on port {given['port']}", given["socket_dir"]):
-        check(given["roles"], given["databases"], given["passwords"])
-        server = NO_SERVER
-        # In check mode a server that does not run (yet) has nothing: the tasks before would have started it.
-        if not module.check_mode or (os.path.exists(program) and psql.ready().rc == 0):
-            server = psql.ask(SERVER_QUERY)
-        names = [row["name"] for row in given["databases"] if row["name"] in server["databases"]]
-        inside = {name: psql.ask(DATABASE_QUERY, name) for name in names}
-        roles = [{**role, "password": given["passwords"].get(role["name"])} for role in given["roles"]]
-        ending = given["poolers"] if module.check_mode else []
-        steps = plan(roles, given["databases"], server=server, inside=inside, ending=ending)
-        if not module.check_mode:
-            for database, statements in as_batches(steps):
-                psql.execute(statements, database)
+    module = AnsibleModule(
+        argument_spec=ARGUMENTS, supports_check_mode=True, required_one_of=[("version", "program", "host")]
+    )
+    given, predicting = module.params, module.check_mode
+    roles, databases, maintenance = given["roles"], given["databases"], given["database"]
+    place = f"the server on port {given['port']}" + (f" of {given['host']}" if given["host"] else "")
+    with edge(module, "grant access to", place, "" if given["host"] else given["socket_dir"]):
+        check(roles, databases, given["passwords"])
+        psql = connection(given)
+        roles = [{**role, "password": given["passwords"].get(role["name"])} for role in roles]
+        server = read_server(psql, roles, maintenance, predicting=predicting)
+        inside = read_inside(psql, databases, server)
+        ending = given["poolers"] if predicting else []
+        steps = plan(roles, databases, server=server, inside=inside, ending=ending, maintenance=maintenance)
+        if unreachable(databases, server) and not predicting:
+            join_owners(psql, databases, server, maintenance)
+            inside = read_inside(psql, databases, server, joined=True)
+            steps = plan(roles, databases, server=server, inside=inside, maintenance=maintenance)
+        if not predicting:
+            apply(psql, steps)
     module.exit_json(
         changed=bool(steps), statements=[f"{step.database}: {step.text}" for step in steps], diff=as_diff(steps)
     )

@@ -83,9 +83,9 @@ def folder_of_postgres() -> t.Iterator[Path]:
 
 
 @contextlib.contextmanager
-def running_postgres(folder: Path) -> t.Iterator[Postgres]:
-    """A cluster of its own in `folder`; a benchmark starts one too."""
-    binaries = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
+def running_postgres(folder: Path, version: str = "*", further: str = "") -> t.Iterator[Postgres]:
+    """A cluster of its own in `folder`, with `further` settings; a benchmark starts one too."""
+    binaries = sorted(Path("/usr/lib/postgresql").glob(f"{version}/bin"))
     initdb, pg_ctl = (program(name, "postgresql-15", *binaries) for name in ("initdb", "pg_ctl"))
     as_account: list[str] = []
     if os.geteuid() == 0:  # PostgreSQL refuses to run as root
@@ -103,7 +103,7 @@ def running_postgres(folder: Path) -> t.Iterator[Postgres]:
     run(initdb, "-D", str(data), "-U", "postgres", "-A", "scram-sha-256", f"--pwfile={secret}", "--no-sync")
     # Nothing writes but the tests: that something has written nothing is proven by the server's own counter.
     settings = f"-p {port} -c fsync=off -c autovacuum=off -c max_connections=50"
-    settings += f" -c listen_addresses=127.0.0.1 -c unix_socket_directories={folder}"
+    settings += f" -c listen_addresses=127.0.0.1 -c unix_socket_directories={folder} {further}"
     run(pg_ctl, "-D", str(data), "-o", settings, "-l", str(folder / "log"), "-w", "start")
     try:
         server = Postgres("127.0.0.1", port, socket=str(folder))

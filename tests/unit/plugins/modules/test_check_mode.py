@@ -52,7 +52,7 @@ ELSEWHERE = {
     "lab_service": "tests/unit/plugins/module_utils/_lab",
     "release_archive": "tests/unit/plugins/module_utils/_files",
     "software_info": "tests/unit/plugins/module_utils/_host",
-    "postgresql_access": "molecule/postgresql",
+    "postgresql_access": "tests/integration",
     "postgresql_cluster": "molecule/postgresql",
 }
 

@@ -16,7 +16,9 @@ from ansible_collections.nexod.infra.plugins.module_utils._postgresql.access imp
     as_batches,
     as_diff,
     check,
+    concealed,
     plan,
+    unreachable,
 )
 from ansible_collections.nexod.infra.plugins.module_utils._postgresql.client import (
     identifier,
@@ -290,6 +292,110 @@ def test_what_would_break_a_program_that_is_connected_is_refused(wanted: dict[st
         plan([role("first"), wanted], [], server=server, inside={})
     assert says in str(refused.value)
     assert refused.value.next_step
+
+
+ADMINISTRATOR = {"name": "master", "sees_sessions": True, "reads_verifiers": False}
+AS_DECLARED = {"owner": "owner", "connect": ["owner"], "reachable": True}
+
+
+@pytest.mark.parametrize(
+    ("roles", "databases", "on", "statements"),
+    [
+        pytest.param(
+            [role("owner", password="pw")],
+            [database()],
+            {"roles": {}, "databases": {}},
+            [
+                "first: CREATE ROLE owner LOGIN PASSWORD '...'",
+                "first: GRANT owner TO master",
+                "first: CREATE DATABASE app OWNER owner TEMPLATE template0 ENCODING 'UTF8'",
+                "first: REVOKE CONNECT, TEMPORARY ON DATABASE app FROM PUBLIC",
+            ],
+            id="new",
+        ),
+        pytest.param(
+            [role("owner", password="pw")],
+            [database()],
+            {"roles": {"owner": on_server(mine=True, matches=True)}, "databases": {"app": AS_DECLARED}},
+            [],
+            id="as declared",
+        ),
+        pytest.param(
+            [],
+            [database(owner="master")],
+            {
+                "roles": {"master": on_server(mine=True)},
+                "databases": {"app": {**AS_DECLARED, "owner": "old", "connect": ["master"]}},
+            },
+            ["first: GRANT old TO master", "first: ALTER DATABASE app OWNER TO master"],
+            id="handed over to the administrator itself",
+        ),
+        pytest.param(
+            [role("app", password="pw")],
+            [],
+            {"roles": {"app": on_server(matches=False, sessions={})}, "databases": {}},
+            ["first: ALTER ROLE app PASSWORD '...' (sessions go on, new ones need the new password)"],
+            id="another password",
+        ),
+        pytest.param(
+            [role("app", password="pw")],
+            [],
+            {"roles": {"app": on_server(matches=True, sessions=None)}, "databases": {}},
+            [],
+            id="its password, sessions unseen",
+        ),
+        pytest.param(
+            [role("app", password="pw", password_change="always")],
+            [],
+            {"roles": {"app": on_server(matches=False, sessions=None)}, "databases": {}},
+            ["first: ALTER ROLE app PASSWORD '...' (sessions go on, new ones need the new password)"],
+            id="another password, which is accepted, sessions unseen",
+        ),
+        pytest.param(
+            [role("app", login=False)],
+            [],
+            {"roles": {"app": on_server(login=False, sessions=None)}, "databases": {}},
+            [],
+            id="retired before, sessions unseen",
+        ),
+        pytest.param(
+            [role("app", password="pw")],
+            [],
+            {"roles": {"app": on_server(login=False, matches=True, sessions=None)}, "databases": {}},
+            ["first: ALTER ROLE app LOGIN"],
+            id="comes back with its password",
+        ),
+    ],
+)
+def test_plan_of_an_administrator(
+    roles: list[dict[str, t.Any]], databases: list[dict[str, t.Any]], on: dict[str, t.Any], statements: list[str]
+) -> None:
+    steps = plan(roles, databases, server={"me": ADMINISTRATOR, **on}, inside={}, maintenance="first")
+    assert [f"{step.database}: {step.text}" for step in steps] == statements
+
+
+@pytest.mark.parametrize("wanted", [role("app", password="new"), role("app", login=False)])
+def test_sessions_that_cannot_be_seen_are_taken_for_some(wanted: dict[str, t.Any]) -> None:
+    server = {"me": ADMINISTRATOR, "roles": {"app": on_server(matches=False, sessions=None)}, "databases": {}}
+    with pytest.raises(InfraError, match="whether programs use it can't be seen") as refused:
+        plan([wanted], [], server=server, inside={}, ending=["10.0.0.31"])
+    assert "Grant pg_read_all_stats" in refused.value.next_step
+
+
+def test_a_database_that_the_administrator_may_not_connect_to() -> None:
+    there = {"app": AS_DECLARED, "closed": {**AS_DECLARED, "reachable": False}}
+    server = {"me": ADMINISTRATOR, "roles": {}, "databases": there}
+    assert unreachable([database(name) for name in ("app", "closed", "new")], server) == ["closed"]
+
+
+def test_what_a_server_logs_of_a_concealed_statement_has_no_verifier() -> None:
+    roles = [role("it's", password="hunter2")]
+    (step,) = plan(roles, [], server=NO_SERVER, inside={}, verifier=lambda _password: "SCRAM-SHA-256$x")
+    before, _, statement = concealed(step).sql.partition("; DO ")
+    assert before == "SELECT set_config('nexod.verifier', 'SCRAM-SHA-256$x', false) IS NULL"
+    assert "SCRAM" not in statement
+    assert """EXECUTE ''CREATE ROLE "it''''s" LOGIN PASSWORD '' || quote_literal(""" in statement
+    assert concealed(step).text == step.text
 
 
 @pytest.mark.parametrize(("sessions", "refused"), [({"10.0.0.31": 4}, False), (SESSIONS, True)])
