@@ -27,6 +27,7 @@ description:
     C(s3_bucket), C(log_group), C(ecr_repository), C(sns_topic), C(alarm), C(iam_role), C(instance_profile), C(secret),
     C(ecs_cluster), C(scaling_target), C(scaling_policy), C(origin_access_control), C(cache_policy),
     C(response_headers_policy), C(cloudfront_distribution), C(bucket_policy), C(ec2_instance) and C(key_pair).
+    Their properties and outputs are described in docs/aws_resources.md.
 options:
   environment:
     description: Name of the environment whose resources these are.
@@ -58,7 +59,8 @@ options:
         type: str
         required: true
       properties:
-        description: Its properties. What is wrong with them is reported for all resources at once.
+        description: Its properties (docs/aws_resources.md). What is wrong with them is reported for all resources at
+          once, before any call.
         type: dict
         default: {}
   tags:

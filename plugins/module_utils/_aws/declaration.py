@@ -94,6 +94,10 @@ def declared(
         )
     for one in found.values():
         faults += [f"{one.key}: {key} is not declared" for key in sorted(one.needs - found.keys())]
+        for key, output in references(one.properties):
+            known = found[key].kind.outputs if key in found else (output,)
+            if output not in known:
+                faults.append(f"{one.key}: {key} has no output {output}; it has {', '.join(known)}")
     if not faults:
         ordered, cycle = in_order(found)
         if not cycle:
@@ -123,7 +127,18 @@ def validated(kind: Kind, given: Facts) -> tuple[dict[str, t.Any], list[str]]:
     }
     result = ArgumentSpecValidator(spec).validate(dict(given))
     values = {name: value for name, value in result.validated_parameters.items() if value is not None}
-    return values, list(result.error_messages) or kind.faults(values)
+    faults = list(result.error_messages) or out_of_range(kind, values)
+    return values, faults or kind.faults(values)
+
+
+def out_of_range(kind: Kind, values: Facts) -> list[str]:
+    found = []
+    for name, value in values.items():
+        one = kind.properties[name]
+        if (one.least is not None and value < one.least) or (one.most is not None and value > one.most):
+            bounds = f"from {one.least} to {one.most}" if one.most is not None else f"at least {one.least}"
+            found.append(f"{name} is {value}, and must be {bounds}")
+    return found
 
 
 def with_secrets(kind: Kind, properties: dict[str, t.Any], secrets: t.Mapping[str, t.Any]) -> list[str]:

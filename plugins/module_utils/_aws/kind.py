@@ -50,7 +50,7 @@ class Property:
     """A property of a declaration.
 
     `type` is a type of Ansible's argument specifications. `change`: "update" in place; "replace", where AWS can only
-    make another resource in its place; "fixed", where not even that is offered here.
+    make another resource in its place; "fixed", where not even that is offered here. `about` is for the documentation.
     """
 
     type: str = "str"
@@ -60,6 +60,9 @@ class Property:
     same: t.Callable[[t.Any, t.Any], bool] = same
     secret: bool = False
     choices: tuple[t.Any, ...] = ()
+    least: int | None = None
+    most: int | None = None
+    about: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -103,6 +106,8 @@ class Kind:
     #: For the reports: what a person calls it.
     title: t.ClassVar[str]
     properties: t.ClassVar[t.Mapping[str, Property]]
+    #: What others may refer to. `Seen.outputs` can have more, for the kind itself.
+    outputs: t.ClassVar[tuple[str, ...]]
     #: Whether its removal or replacement loses data that nothing else has.
     holds_data: t.ClassVar[bool] = False
     #: Seconds until it must be ready, or gone.

@@ -37,13 +37,24 @@ class LoadBalancer(OfBalancing):
     """An application load balancer. Connections that say nothing for `idle_seconds` are closed."""
 
     name, title = "load_balancer", "load balancer"
+    # `dimension` is how CloudWatch names it.
+    outputs = ("id", "arn", "host", "zone", "dimension")
     properties = {
-        "subnets": Property("list", required=True, same=same_set),
-        "security_groups": Property("list", required=True, same=same_set),
-        "internal": Property("bool", default=False, change=FIXED),
-        # Calls of 30 s and WebSockets must not be cut.
-        "idle_seconds": Property("int", default=120),
-        "deletion_protection": Property("bool", default=False),
+        "subnets": Property("list", required=True, same=same_set, about="At least two, in different zones."),
+        "security_groups": Property("list", required=True, same=same_set, about="Who reaches it."),
+        "internal": Property("bool", default=False, change=FIXED, about="Whether it has private addresses only."),
+        "idle_seconds": Property(
+            "int",
+            default=120,
+            about="After how long a silent connection is closed. Calls of 30 s and WebSockets must not be cut.",
+            least=1,
+            most=4000,
+        ),
+        "deletion_protection": Property(
+            "bool",
+            default=False,
+            about="Whether AWS refuses to remove it; a removal that is allowed by name ends it first.",
+        ),
     }
 
     def read(self, api: Api, wanted: Wanted) -> Seen | None:
@@ -63,7 +74,13 @@ class LoadBalancer(OfBalancing):
                 "idle_seconds": int(attributes["idle_timeout.timeout_seconds"]),
                 "deletion_protection": attributes["deletion_protection.enabled"] == "true",
             },
-            {"id": wanted.name, "arn": arn, "host": row["DNSName"], "zone": row["CanonicalHostedZoneId"]},
+            {
+                "id": wanted.name,
+                "arn": arn,
+                "host": row["DNSName"],
+                "zone": row["CanonicalHostedZoneId"],
+                "dimension": arn.partition(":loadbalancer/")[2],
+            },
             self.tags_of(api, arn),
             waiting="" if state == "active" else f"its state is {state}",
         )
@@ -109,15 +126,17 @@ class TargetGroup(OfBalancing):
     """Addresses that a balancer sends requests to, as long as they are healthy."""
 
     name, title = "target_group", "target group"
+    outputs = ("id", "arn", "dimension")
     properties = {
-        "vpc": Property(required=True, change=FIXED),
-        "port": Property("int", required=True, change=FIXED),
-        "health_path": Property(default="/"),
-        "health_seconds": Property("int", default=10),
-        "healthy_after": Property("int", default=2),
-        "unhealthy_after": Property("int", default=2),
-        # Running calls of a target that leaves have this long.
-        "drain_seconds": Property("int", default=60),
+        "vpc": Property(required=True, change=FIXED, about="Its VPC."),
+        "port": Property("int", required=True, change=FIXED, about="Port of the targets.", least=1, most=65535),
+        "health_path": Property(default="/", about="Path of the health check."),
+        "health_seconds": Property("int", default=10, about="Between two health checks.", least=5, most=300),
+        "healthy_after": Property("int", default=2, about="Checks until a target gets requests.", least=2, most=10),
+        "unhealthy_after": Property("int", default=2, about="Failed checks until it gets none.", least=2, most=10),
+        "drain_seconds": Property(
+            "int", default=60, about="For which running calls of a target that leaves go on.", least=0, most=3600
+        ),
     }
 
     def read(self, api: Api, wanted: Wanted) -> Seen | None:
@@ -137,7 +156,7 @@ class TargetGroup(OfBalancing):
                 "unhealthy_after": row["UnhealthyThresholdCount"],
                 "drain_seconds": int(attributes["deregistration_delay.timeout_seconds"]),
             },
-            {"id": wanted.name, "arn": arn},
+            {"id": wanted.name, "arn": arn, "dimension": arn.rpartition(":")[2]},
             self.tags_of(api, arn),
         )
 
@@ -184,12 +203,13 @@ class Listener(OfBalancing):
     """A port of a balancer; its name is only the declaration's. Requests go to a target group, or on to HTTPS."""
 
     name, title = "listener", "listener"
+    outputs = ("id", "arn")
     properties = {
-        "load_balancer": Property(required=True, change=FIXED),
-        "port": Property("int", required=True, change=FIXED),
-        "certificate": Property(default=""),
-        "target_group": Property(default=""),
-        "to_https": Property("bool", default=False),
+        "load_balancer": Property(required=True, change=FIXED, about="ARN of its balancer."),
+        "port": Property("int", required=True, change=FIXED, about="Where it answers.", least=1, most=65535),
+        "certificate": Property(default="", about="ARN of a certificate; with it, the listener speaks HTTPS."),
+        "target_group": Property(default="", about="ARN of the group that gets the requests."),
+        "to_https": Property("bool", default=False, about="Whether requests are redirected to HTTPS instead."),
     }
 
     def read(self, api: Api, wanted: Wanted) -> Seen | None:

@@ -42,9 +42,10 @@ class CacheSubnetGroup(OfElastiCache):
     """The subnets that the nodes are placed in."""
 
     name, title = "cache_subnet_group", "cache subnet group"
+    outputs = ("id", "arn")
     properties = {
-        "description": Property(required=True),
-        "subnets": Property("list", required=True, same=same_set),
+        "description": Property(required=True, about="What it is for."),
+        "subnets": Property("list", required=True, same=same_set, about="Where nodes are placed."),
     }
 
     def read(self, api: Api, wanted: Wanted) -> Seen | None:
@@ -107,26 +108,49 @@ class ReplicationGroup(OfElastiCache):
     """A primary and its replicas, with cluster mode disabled."""
 
     name, title, holds_data, patience = "cache_replication_group", "ElastiCache replication group", True, 3600.0
+    outputs = ("id", "arn", "host", "port", "reader_host")
     properties = {
-        "engine": Property(default="redis", choices=("redis", "valkey")),
-        "engine_version": Property(required=True, same=major_version),
-        "node_type": Property(required=True),
-        "replicas": Property("int", default=1),
-        "automatic_failover": Property("bool", default=True),
-        "multi_az": Property("bool", default=True),
-        "port": Property("int", default=6379, change=REPLACE),
-        "parameter_group": Property(),
-        "subnet_group": Property(required=True, change=REPLACE),
-        "security_groups": Property("list", required=True, same=same_set),
-        "tls": Property("bool", default=True, change=REPLACE),
-        "tls_mode": Property(default="required", choices=("required", "preferred"), same=when_shown),
-        "encrypted": Property("bool", default=True, change=REPLACE),
-        # Whether it has one is compared; another one is set when its version is another one.
-        "auth_token": Property(secret=True, same=lambda _wanted, seen: bool(seen)),
-        "auth_token_version": Property("int", default=1, same=when_shown),
-        # ROTATE lets clients use the former token too, or none if there was none; SET ends that.
-        "auth_token_strategy": Property(default="ROTATE", choices=("ROTATE", "SET"), same=lambda _wanted, _seen: True),
-        "snapshot_days": Property("int", default=7),
+        "engine": Property(
+            default="redis", choices=("redis", "valkey"), about="Redis becomes Valkey in place, and never back."
+        ),
+        "engine_version": Property(required=True, same=major_version, about="May be given in part, such as 7.1."),
+        "node_type": Property(required=True, about="Such as cache.m6g.large."),
+        "replicas": Property("int", default=1, about="How many follow the primary.", least=0, most=5),
+        "automatic_failover": Property("bool", default=True, about="Whether a replica takes over; needs at least one."),
+        "multi_az": Property(
+            "bool", default=True, about="Whether they are in different zones; needs automatic_failover."
+        ),
+        "port": Property("int", default=6379, change=REPLACE, about="Where it answers.", least=1, most=65535),
+        "parameter_group": Property(about="Name of its parameters; by default those of AWS."),
+        "subnet_group": Property(required=True, change=REPLACE, about="Where it is placed."),
+        "security_groups": Property("list", required=True, same=same_set, about="Who reaches it."),
+        "tls": Property("bool", default=True, change=REPLACE, about="Whether connections are encrypted."),
+        "tls_mode": Property(
+            default="required",
+            choices=("required", "preferred"),
+            same=when_shown,
+            about="Whether connections without TLS are let in beside. AWS wants preferred before required.",
+        ),
+        "encrypted": Property("bool", default=True, change=REPLACE, about="Whether its storage is encrypted."),
+        "auth_token": Property(
+            secret=True,
+            same=lambda _wanted, seen: bool(seen),
+            about="What clients log in with. AWS does not show it, so only whether there is one is compared.",
+        ),
+        "auth_token_version": Property(
+            "int",
+            default=1,
+            same=when_shown,
+            about="Raise it to set another token; the tag nexod:auth-token-version keeps it.",
+        ),
+        "auth_token_strategy": Property(
+            default="ROTATE",
+            choices=("ROTATE", "SET"),
+            same=lambda _wanted, _seen: True,
+            about="How a token is set. ROTATE lets clients use the former one too, or none if there was none; SET, "
+            "after ROTATE, ends that.",
+        ),
+        "snapshot_days": Property("int", default=7, about="For which daily snapshots are kept.", least=0, most=35),
     }
 
     def faults(self, given: Facts) -> list[str]:

@@ -27,9 +27,14 @@ class Cluster(Kind):
     """A cluster of ECS that runs tasks on Fargate."""
 
     name, title = "ecs_cluster", "ECS cluster"
+    outputs = ("id", "arn", "name")
     properties = {
-        "container_insights": Property(default="enabled", choices=("enabled", "enhanced", "disabled")),
-        "capacity_providers": Property("list", default=["FARGATE", "FARGATE_SPOT"], same=same_set),
+        "container_insights": Property(
+            default="enabled", choices=("enabled", "enhanced", "disabled"), about="Metrics of its tasks and containers."
+        ),
+        "capacity_providers": Property(
+            "list", default=["FARGATE", "FARGATE_SPOT"], same=same_set, about="What its services may run on."
+        ),
     }
 
     def read(self, api: Api, wanted: Wanted) -> Seen | None:
@@ -98,11 +103,12 @@ class ScalingTarget(Kind):
     """The bounds of the number of tasks of a service of ECS, which must exist; a deploy leaves the number alone."""
 
     name, title = "scaling_target", "scaling target"
+    outputs = ("id", "arn")
     properties = {
-        "cluster": Property(required=True, change=FIXED),
-        "service": Property(required=True, change=FIXED),
-        "min": Property("int", required=True),
-        "max": Property("int", required=True),
+        "cluster": Property(required=True, change=FIXED, about="Name of the cluster."),
+        "service": Property(required=True, change=FIXED, about="Name of the service, which must exist."),
+        "min": Property("int", required=True, about="Least number of tasks.", least=0),
+        "max": Property("int", required=True, about="Most."),
     }
 
     def faults(self, given: Facts) -> list[str]:
@@ -165,16 +171,25 @@ class ScalingPolicy(Kind):
     """A metric that is kept near a value by more or fewer tasks. It belongs to whom its target belongs."""
 
     name, title = "scaling_policy", "scaling policy"
+    outputs = ("id", "arn")
     properties = {
-        "target": Property(required=True, change=FIXED),
+        "target": Property(required=True, change=FIXED, about="Its scaling_target, by whose tags it is ours."),
         "metric": Property(
-            required=True, choices=("ECSServiceAverageCPUUtilization", "ECSServiceAverageMemoryUtilization", REQUESTS)
+            required=True,
+            choices=("ECSServiceAverageCPUUtilization", "ECSServiceAverageMemoryUtilization", REQUESTS),
+            about="What is kept near the value.",
         ),
-        "value": Property("float", required=True, same=same_number),
-        # For requests: ARNs of the load_balancer and the target_group.
-        "requests_to": Property("dict", default={}, same=same_label),
-        "scale_out_seconds": Property("int", default=60),
-        "scale_in_seconds": Property("int", default=300),
+        "value": Property(
+            "float", required=True, same=same_number, about="Per cent, or requests for each task and minute."
+        ),
+        "requests_to": Property(
+            "dict",
+            default={},
+            same=same_label,
+            about="With ALBRequestCountPerTarget - the ARNs of the load_balancer and the target_group.",
+        ),
+        "scale_out_seconds": Property("int", default=60, about="Between two increases.", least=0),
+        "scale_in_seconds": Property("int", default=300, about="Between two decreases.", least=0),
     }
 
     def faults(self, given: Facts) -> list[str]:

@@ -92,8 +92,13 @@ class OriginAccessControl(Marked):
     """By which a distribution signs its requests to a bucket, so that the bucket can let nobody else read."""
 
     name, title = "origin_access_control", "origin access control"
+    outputs = ("id",)
     thing, things, comment, kind_of_list = "OriginAccessControl", "OriginAccessControls", "Description", {}
-    properties = {"signing": Property(default="always", choices=("always", "no-override", "never"))}
+    properties = {
+        "signing": Property(
+            default="always", choices=("always", "no-override", "never"), about="Which requests are signed."
+        )
+    }
 
     def config(self, wanted: Wanted) -> dict[str, t.Any]:
         origin = {"OriginAccessControlOriginType": "s3", "SigningProtocol": "sigv4"}
@@ -107,14 +112,16 @@ class CachePolicy(Marked):
     """How long answers are kept: as their Cache-Control says within these bounds, or for `default_seconds`."""
 
     name, title = "cache_policy", "cache policy"
+    outputs = ("id",)
     thing, things = "CachePolicy", "CachePolicies"
     properties = {
-        "min_seconds": Property("int", default=0),
-        "default_seconds": Property("int", default=3600),
-        "max_seconds": Property("int", default=86400),
-        # What a cached answer depends on beside its path.
-        "headers": Property("list", default=[], same=same_set),
-        "query_strings": Property("list", default=[], same=same_set),
+        "min_seconds": Property(
+            "int", default=0, about="Least time for which an answer is kept, whatever its Cache-Control says.", least=0
+        ),
+        "default_seconds": Property("int", default=3600, about="If it says nothing.", least=0),
+        "max_seconds": Property("int", default=86400, about="Most.", least=0),
+        "headers": Property("list", default=[], same=same_set, about="On which an answer depends."),
+        "query_strings": Property("list", default=[], same=same_set, about="On which an answer depends."),
     }
 
     def faults(self, given: Facts) -> list[str]:
@@ -164,11 +171,18 @@ class ResponseHeadersPolicy(Marked):
     """Headers that every answer gets, such as Cache-Control for browsers, whatever the origin says."""
 
     name, title = "response_headers_policy", "response headers policy"
+    outputs = ("id",)
     thing, things = "ResponseHeadersPolicy", "ResponseHeadersPolicies"
     properties = {
-        "headers": Property("dict", default={}, same=same_headers),
-        # Strict-Transport-Security; 0 leaves it out.
-        "hsts_seconds": Property("int", default=31536000),
+        "headers": Property(
+            "dict",
+            default={},
+            same=same_headers,
+            about="Values by name, such as Cache-Control for browsers; they replace those of the origin.",
+        ),
+        "hsts_seconds": Property(
+            "int", default=31536000, about="Of Strict-Transport-Security; 0 leaves it out.", least=0
+        ),
     }
 
     def config(self, wanted: Wanted) -> dict[str, t.Any]:
@@ -210,23 +224,37 @@ class Distribution(Kind):
     """A distribution of a private bucket. It has no name in AWS: its comment is the declaration's name."""
 
     name, title, patience = "cloudfront_distribution", "CloudFront distribution", 1800.0
+    outputs = ("id", "arn", "host")
     properties = {
-        "bucket": Property(required=True),
-        "origin_access_control": Property(required=True),
-        "origin_path": Property(default=""),
-        "cache_policy": Property(required=True),
-        "response_headers_policy": Property(default=""),
-        "compress": Property("bool", default=True),
-        "behaviours": Property("list", default=[], same=same_behaviours),
-        "error_pages": Property("list", default=[], same=same_error_pages),
-        "root_object": Property(default="index.html"),
-        "price_class": Property(
-            default="PriceClass_100", choices=("PriceClass_100", "PriceClass_200", "PriceClass_All")
+        "bucket": Property(required=True, about="What it delivers."),
+        "origin_access_control": Property(required=True, about="By which it signs its requests."),
+        "origin_path": Property(default="", about="Folder of the bucket."),
+        "cache_policy": Property(required=True, about="Id of the policy."),
+        "response_headers_policy": Property(default="", about="Id of the policy."),
+        "compress": Property("bool", default=True, about="Whether answers are compressed."),
+        "behaviours": Property(
+            "list",
+            default=[],
+            same=same_behaviours,
+            about="Other rules for some paths, in this order - rows of path and cache_policy, and optionally "
+            "response_headers_policy and compress.",
         ),
-        "aliases": Property("list", default=[], same=same_set),
-        # Of ACM in us-east-1, wherever the rest is.
-        "certificate": Property(default=""),
-        "enabled": Property("bool", default=True),
+        "error_pages": Property(
+            "list",
+            default=[],
+            same=same_error_pages,
+            about="Rows of code (such as 404) and page (/index.html), and optionally answer (200) and seconds for "
+            "which it is kept (10).",
+        ),
+        "root_object": Property(default="index.html", about="What the path / delivers."),
+        "price_class": Property(
+            default="PriceClass_100",
+            choices=("PriceClass_100", "PriceClass_200", "PriceClass_All"),
+            about="From where it delivers.",
+        ),
+        "aliases": Property("list", default=[], same=same_set, about="Its names, for which it needs a certificate."),
+        "certificate": Property(default="", about="ARN of a certificate of ACM in us-east-1, wherever the rest is."),
+        "enabled": Property("bool", default=True, about="Whether it delivers."),
     }
 
     def faults(self, given: Facts) -> list[str]:

@@ -36,25 +36,50 @@ class Instance(Tagged):
     """A host. It is stopped for a while when its type is changed."""
 
     name, title, holds_data, patience = "ec2_instance", "EC2 instance", True, 900.0
+    outputs = ("id", "private_ip", "public_ip")
     describe, field, id_field = "DescribeInstances", "Reservations", "InstanceId"
     not_yet = ("Invalid IAM Instance Profile",)
     properties = {
-        "image": Property(required=True, change=REPLACE, same=same_image),
-        "type": Property(required=True),
-        "subnet": Property(required=True, change=REPLACE),
-        "security_groups": Property("list", required=True, same=same_set),
-        "instance_profile": Property(default=""),
-        "key": Property(default="", change=REPLACE),
-        "public_address": Property("bool", default=False, change=REPLACE),
-        # It grows in place, and never shrinks.
-        "root_gb": Property("int", default=20, same=at_least),
-        "encrypted": Property("bool", default=True, change=REPLACE),
-        # IMDSv2: without it, a request forged on the host could read the credentials of its role.
-        "metadata_tokens": Property("bool", default=True, choices=(True,)),
-        "groups": Property("list", default=[], same=same_set),
-        "running": Property("bool", default=True),
-        # Is run by the first start only, so another one has no effect on a host that exists.
-        "user_data": Property(default="", same=lambda _wanted, _seen: True),
+        "image": Property(
+            required=True,
+            change=REPLACE,
+            same=same_image,
+            about="An AMI, or resolve:ssm:NAME for that which a parameter names; a new one there replaces nothing.",
+        ),
+        "type": Property(required=True, about="Such as t3.small. The host is stopped for the change."),
+        "subnet": Property(required=True, change=REPLACE, about="Where it is placed."),
+        "security_groups": Property("list", required=True, same=same_set, about="Who reaches it."),
+        "instance_profile": Property(default="", about="Name of the profile that gives it a role."),
+        "key": Property(default="", change=REPLACE, about="Name of the key_pair that it lets in."),
+        "public_address": Property("bool", default=False, change=REPLACE, about="Whether it has a public address."),
+        "root_gb": Property(
+            "int",
+            default=20,
+            same=at_least,
+            about="Size of the root volume (gp3). It grows, and never shrinks.",
+            least=1,
+        ),
+        "encrypted": Property("bool", default=True, change=REPLACE, about="Whether the root volume is encrypted."),
+        "metadata_tokens": Property(
+            "bool",
+            default=True,
+            choices=(True,),
+            about="IMDSv2 is required: without it, a request forged on the host could read the credentials of its "
+            "role.",
+        ),
+        "groups": Property(
+            "list",
+            default=[],
+            same=same_set,
+            about="Groups of the inventory, which amazon.aws.aws_ec2 reads from the tag nexod:groups, separated by "
+            "commas.",
+        ),
+        "running": Property("bool", default=True, about="Whether it runs."),
+        "user_data": Property(
+            default="",
+            same=lambda _wanted, _seen: True,
+            about="What its first start runs. Later changes have no effect.",
+        ),
     }
 
     def rows(self, answer: Facts) -> list[Facts]:
@@ -193,10 +218,14 @@ class KeyPair(Tagged):
     """The public key that an instance lets in when it is made."""
 
     name, title = "key_pair", "key pair"
+    outputs = ("id", "name")
     describe, field, id_field = "DescribeKeyPairs", "KeyPairs", "KeyPairId"
     properties = {
         "public_key": Property(
-            required=True, change=REPLACE, same=lambda wanted, seen: public_key(wanted) == public_key(seen)
+            required=True,
+            change=REPLACE,
+            same=lambda wanted, seen: public_key(wanted) == public_key(seen),
+            about="In the form of OpenSSH.",
         )
     }
 

@@ -71,10 +71,13 @@ class Role(Kind):
     """A role for one service, with exactly these policies: `policies` are its own, by name."""
 
     name, title = "iam_role", "IAM role"
+    outputs = ("id", "arn", "name")
     properties = {
-        "service": Property(required=True),
-        "policies": Property("dict", default={}, same=same_documents),
-        "managed_policies": Property("list", default=[], same=same_set),
+        "service": Property(required=True, about="Which may take it, such as ecs-tasks.amazonaws.com."),
+        "policies": Property(
+            "dict", default={}, same=same_documents, about="Its own policies, exactly - documents by name."
+        ),
+        "managed_policies": Property("list", default=[], same=same_set, about="ARNs of other policies, exactly."),
     }
 
     def read(self, api: Api, wanted: Wanted) -> Seen | None:
@@ -135,7 +138,8 @@ class InstanceProfile(Kind):
     """By which an instance of EC2 has a role."""
 
     name, title = "instance_profile", "instance profile"
-    properties = {"role": Property(required=True)}
+    outputs = ("id", "arn", "name")
+    properties = {"role": Property(required=True, about="Its role.")}
 
     def read(self, api: Api, wanted: Wanted) -> Seen | None:
         found = api.call("iam", "GetInstanceProfile", ("NoSuchEntity",), InstanceProfileName=wanted.name)
@@ -172,17 +176,22 @@ class Secret(Kind):
     """A secret in Secrets Manager. A removed one can be restored for some days, which a later run does."""
 
     name, title = "secret", "secret"
+    outputs = ("id", "arn", "name")
     properties = {
-        "description": Property(default=""),
-        "value": Property(required=True, secret=True),
-        "kms_key": Property(change=FIXED),
-        # Days for which it can be restored after its removal, from 7 to 30; used at its removal only.
-        "recovery_days": Property("int", default=30, same=lambda _wanted, _seen: True),
+        "description": Property(default="", about="What it is for."),
+        "value": Property(
+            required=True, secret=True, about="Another value makes a new version; the former is kept as AWSPREVIOUS."
+        ),
+        "kms_key": Property(change=FIXED, about="By which it is encrypted; by default that of AWS."),
+        "recovery_days": Property(
+            "int",
+            default=30,
+            same=lambda _wanted, _seen: True,
+            about="For which a removed one can be restored.",
+            least=7,
+            most=30,
+        ),
     }
-
-    def faults(self, given: Facts) -> list[str]:
-        days = given["recovery_days"]
-        return [] if 7 <= days <= 30 else [f"recovery_days is {days}: AWS takes 7 to 30"]
 
     def read(self, api: Api, wanted: Wanted) -> Seen | None:
         row = self._row(api, wanted)

@@ -66,8 +66,16 @@ class Vpc(Tagged):
     """A VPC with DNS names, which RDS and ElastiCache need for their endpoints."""
 
     name, title = "vpc", "VPC"
+    outputs = ("id",)
     describe, field, id_field = "DescribeVpcs", "Vpcs", "VpcId"
-    properties = {"cidr": Property(required=True, change=FIXED), "dns_names": Property("bool", default=True)}
+    properties = {
+        "cidr": Property(required=True, change=FIXED, about="Its network."),
+        "dns_names": Property(
+            "bool",
+            default=True,
+            about="Whether hosts get DNS names, which RDS and ElastiCache need for their endpoints.",
+        ),
+    }
 
     def read(self, api: Api, wanted: Wanted) -> Seen | None:
         row = self.find(api, wanted)
@@ -100,12 +108,13 @@ class Subnet(Tagged):
     """A subnet in one availability zone."""
 
     name, title = "subnet", "subnet"
+    outputs = ("id",)
     describe, field, id_field = "DescribeSubnets", "Subnets", "SubnetId"
     properties = {
-        "vpc": Property(required=True, change=FIXED),
-        "cidr": Property(required=True, change=FIXED),
-        "zone": Property(required=True, change=FIXED),
-        "public_addresses": Property("bool", default=False),
+        "vpc": Property(required=True, change=FIXED, about="Its VPC."),
+        "cidr": Property(required=True, change=FIXED, about="Its part of the network of the VPC."),
+        "zone": Property(required=True, change=FIXED, about="Availability zone."),
+        "public_addresses": Property("bool", default=False, about="Whether hosts get public addresses."),
     }
 
     def read(self, api: Api, wanted: Wanted) -> Seen | None:
@@ -188,11 +197,18 @@ class SecurityGroup(Tagged):
     """A security group with exactly these rules for what comes in. What goes out is not limited, as by default."""
 
     name, title = "security_group", "security group"
+    outputs = ("id",)
     describe, field, id_field = "DescribeSecurityGroups", "SecurityGroups", "GroupId"
     properties = {
-        "vpc": Property(required=True, change=FIXED),
-        "description": Property(required=True, change=FIXED),
-        "ingress": Property("list", default=[], same=same_rules),
+        "vpc": Property(required=True, change=FIXED, about="Its VPC."),
+        "description": Property(required=True, change=FIXED, about="What it is for."),
+        "ingress": Property(
+            "list",
+            default=[],
+            same=same_rules,
+            about="What may come in, exactly - rows of ports (443 or 8000-8080, default all), from (a network, a "
+            "group or a prefix list) and protocol (default tcp). What goes out is not limited.",
+        ),
     }
 
     def read(self, api: Api, wanted: Wanted) -> Seen | None:

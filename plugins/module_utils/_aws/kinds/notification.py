@@ -25,7 +25,8 @@ class Topic(Kind):
     """A topic of SNS."""
 
     name, title = "sns_topic", "SNS topic"
-    properties = {"display_name": Property(default="")}
+    outputs = ("id", "arn")
+    properties = {"display_name": Property(default="", about="Shown to receivers.")}
 
     def read(self, api: Api, wanted: Wanted) -> Seen | None:
         arn = f"arn:aws:sns:{api.region}:{api.account}:{wanted.name}"
@@ -84,15 +85,19 @@ class Alarm(Kind):
     """An alarm on one metric. Missing data is bad by default: what is not seen is not called good."""
 
     name, title = "alarm", "CloudWatch alarm"
+    outputs = ("id", "arn")
     properties = {
-        "description": Property(default=""),
-        "namespace": Property(required=True),
-        "metric": Property(required=True),
-        "dimensions": Property("dict", default={}, same=same_dimensions),
-        "statistic": Property(choices=("Average", "Minimum", "Maximum", "Sum", "SampleCount")),
-        "quantile": Property(),
-        "period_seconds": Property("int", default=60),
-        "periods": Property("int", default=5),
+        "description": Property(default="", about="What it is for."),
+        "namespace": Property(required=True, about="Such as AWS/RDS."),
+        "metric": Property(required=True, about="Name of the metric."),
+        "dimensions": Property("dict", default={}, same=same_dimensions, about="Of the metric, by name."),
+        "statistic": Property(
+            choices=("Average", "Minimum", "Maximum", "Sum", "SampleCount"),
+            about="Of the values of a period; this or quantile.",
+        ),
+        "quantile": Property(about="Such as p95."),
+        "period_seconds": Property("int", default=60, about="Length of a period.", least=10),
+        "periods": Property("int", default=5, about="How many in a row.", least=1),
         "comparison": Property(
             default="GreaterThanThreshold",
             choices=(
@@ -101,11 +106,16 @@ class Alarm(Kind):
                 "LessThanThreshold",
                 "LessThanOrEqualToThreshold",
             ),
+            about="With the threshold.",
         ),
-        "threshold": Property("float", required=True, same=same_number),
-        "missing_data": Property(default="breaching", choices=("breaching", "notBreaching", "ignore", "missing")),
-        "actions": Property("list", default=[], same=same_set),
-        "ok_actions": Property("list", default=[], same=same_set),
+        "threshold": Property("float", required=True, same=same_number, about="In the unit of the metric."),
+        "missing_data": Property(
+            default="breaching",
+            choices=("breaching", "notBreaching", "ignore", "missing"),
+            about="What missing data means. What is not seen is not called good.",
+        ),
+        "actions": Property("list", default=[], same=same_set, about="ARNs of what is told of an alarm."),
+        "ok_actions": Property("list", default=[], same=same_set, about="ARNs of what is told of its end."),
     }
 
     def read(self, api: Api, wanted: Wanted) -> Seen | None:

@@ -41,9 +41,10 @@ class SubnetGroup(OfRds):
     """The subnets that instances are placed in, in at least two zones."""
 
     name, title = "rds_subnet_group", "DB subnet group"
+    outputs = ("id", "arn")
     properties = {
-        "description": Property(required=True),
-        "subnets": Property("list", required=True, same=same_set),
+        "description": Property(required=True, about="What it is for."),
+        "subnets": Property("list", required=True, same=same_set, about="At least two, in different zones."),
     }
 
     def read(self, api: Api, wanted: Wanted) -> Seen | None:
@@ -82,10 +83,16 @@ class ParameterGroup(OfRds):
     """Parameters of instances that differ from the defaults of their engine."""
 
     name, title = "rds_parameter_group", "DB parameter group"
+    outputs = ("id", "arn")
     properties = {
-        "family": Property(required=True, change=FIXED),
-        "description": Property(required=True, change=FIXED),
-        "parameters": Property("dict", default={}, same=same_parameters),
+        "family": Property(required=True, change=FIXED, about="Such as postgres15."),
+        "description": Property(required=True, change=FIXED, about="What it is for."),
+        "parameters": Property(
+            "dict",
+            default={},
+            same=same_parameters,
+            about="Values by name. A static one is used after the next restart, which is not done here.",
+        ),
     }
 
     def read(self, api: Api, wanted: Wanted) -> Seen | None:
@@ -210,26 +217,40 @@ class Instance(OnInstance):
     """A PostgreSQL instance. Its master password is made and kept by AWS in Secrets Manager; nothing here knows it."""
 
     name, title, holds_data, patience = "rds_instance", "RDS instance", True, 3600.0
+    outputs = ("id", "arn", "host", "port", "secret")
     properties = {
-        "engine_version": Property(required=True, same=major_version),
-        "instance_class": Property(required=True),
-        "database": Property(required=True, change=REPLACE),
-        "user": Property(required=True, change=REPLACE),
-        # It grows by itself, and never shrinks.
-        "storage_gb": Property("int", required=True, same=at_least),
-        "storage_max_gb": Property("int"),
-        "storage_type": Property(default="gp3"),
-        "multi_az": Property("bool", default=False),
-        "backup_days": Property("int", default=7),
-        "encrypted": Property("bool", default=True, change=REPLACE),
-        "public": Property("bool", default=False),
-        "deletion_protection": Property("bool", default=True),
-        "subnet_group": Property(required=True, change=FIXED),
-        "security_groups": Property("list", required=True, same=same_set),
-        "parameter_group": Property(),
+        "engine_version": Property(required=True, same=major_version, about="May be given in part, such as 15."),
+        "instance_class": Property(required=True, about="Such as db.r6g.large."),
+        "database": Property(required=True, change=REPLACE, about="Its first database."),
+        "user": Property(
+            required=True,
+            change=REPLACE,
+            about="Its master user, whose password AWS makes and keeps in Secrets Manager.",
+        ),
+        "storage_gb": Property("int", required=True, same=at_least, about="It grows, and never shrinks.", least=20),
+        "storage_max_gb": Property("int", about="To which the storage grows by itself."),
+        "storage_type": Property(default="gp3", about="Of the storage."),
+        "multi_az": Property("bool", default=False, about="Whether a standby waits in another zone."),
+        "backup_days": Property(
+            "int", default=7, about="For which backups are kept; replicas need at least 1.", least=0, most=35
+        ),
+        "encrypted": Property("bool", default=True, change=REPLACE, about="Whether the storage is encrypted."),
+        "public": Property("bool", default=False, about="Whether it has a public address."),
+        "deletion_protection": Property(
+            "bool",
+            default=True,
+            about="Whether AWS refuses to remove it; a removal that is allowed by name ends it first.",
+        ),
+        "subnet_group": Property(required=True, change=FIXED, about="Where it is placed."),
+        "security_groups": Property("list", required=True, same=same_set, about="Who reaches it."),
+        "parameter_group": Property(about="Its parameters; by default those of AWS."),
     }
 
     modified = tuple(name for name in MODIFIED if name not in SHOWN_APART)
+
+    def faults(self, given: Facts) -> list[str]:
+        least, most = given["storage_gb"], given.get("storage_max_gb")
+        return [f"storage_max_gb is {most}, and storage_gb {least}"] if most is not None and most <= least else []
 
     def read(self, api: Api, wanted: Wanted) -> Seen | None:
         row = self.row(api, wanted)
@@ -270,13 +291,14 @@ class Replica(OnInstance):
 
     # Once promoted it holds data that nothing else has, so it is treated alike from the beginning.
     name, title, holds_data, patience = "rds_replica", "RDS read replica", True, 3600.0
+    outputs = ("id", "arn", "host", "port")
     properties = {
-        "source": Property(required=True, change=REPLACE),
-        "instance_class": Property(required=True),
-        "public": Property("bool", default=False),
-        "deletion_protection": Property("bool", default=False),
-        "security_groups": Property("list", required=True, same=same_set),
-        "parameter_group": Property(),
+        "source": Property(required=True, change=REPLACE, about="The instance that it follows."),
+        "instance_class": Property(required=True, about="Such as db.r6g.large."),
+        "public": Property("bool", default=False, about="Whether it has a public address."),
+        "deletion_protection": Property("bool", default=False, about="Whether AWS refuses to remove it."),
+        "security_groups": Property("list", required=True, same=same_set, about="Who reaches it."),
+        "parameter_group": Property(about="Its parameters; by default those of its source."),
     }
 
     modified = ("instance_class", "public", "deletion_protection")

@@ -24,8 +24,9 @@ class InternetGateway(Tagged):
     """An internet gateway, attached to its VPC."""
 
     name, title = "internet_gateway", "internet gateway"
+    outputs = ("id",)
     describe, field, id_field = "DescribeInternetGateways", "InternetGateways", "InternetGatewayId"
-    properties = {"vpc": Property(required=True)}
+    properties = {"vpc": Property(required=True, about="The VPC that it is attached to.")}
 
     def read(self, api: Api, wanted: Wanted) -> Seen | None:
         row = self.find(api, wanted)
@@ -58,6 +59,7 @@ class ElasticIp(Tagged):
     """A fixed public address."""
 
     name, title = "elastic_ip", "Elastic IP address"
+    outputs = ("id", "address")
     describe, field, id_field = "DescribeAddresses", "Addresses", "AllocationId"
     properties: t.ClassVar[dict[str, Property]] = {}
 
@@ -85,11 +87,12 @@ class NatGateway(Tagged):
     """A public NAT gateway in a public subnet."""
 
     name, title, patience = "nat_gateway", "NAT gateway", 900.0
+    outputs = ("id",)
     describe, field, id_field = "DescribeNatGateways", "NatGateways", "NatGatewayId"
     filters_field, gone_states = "Filter", ("deleted", "failed")
     properties = {
-        "subnet": Property(required=True, change=FIXED),
-        "address": Property(required=True, change=FIXED, same=same_if_shown),
+        "subnet": Property(required=True, change=FIXED, about="The public subnet that it is in."),
+        "address": Property(required=True, change=FIXED, same=same_if_shown, about="Its Elastic IP address."),
     }
 
     def read(self, api: Api, wanted: Wanted) -> Seen | None:
@@ -131,11 +134,17 @@ class RouteTable(Tagged):
     """A route table with exactly these routes beside the VPC's own, for these subnets."""
 
     name, title = "route_table", "route table"
+    outputs = ("id",)
     describe, field, id_field = "DescribeRouteTables", "RouteTables", "RouteTableId"
     properties = {
-        "vpc": Property(required=True, change=FIXED),
-        "routes": Property("list", default=[], same=same_routes),
-        "subnets": Property("list", default=[], same=same_set),
+        "vpc": Property(required=True, change=FIXED, about="Its VPC."),
+        "routes": Property(
+            "list",
+            default=[],
+            same=same_routes,
+            about="Rows of to (a network) and via (a gateway, an instance, a network interface or a peering).",
+        ),
+        "subnets": Property("list", default=[], same=same_set, about="The subnets that use it."),
     }
 
     def read(self, api: Api, wanted: Wanted) -> Seen | None:
@@ -195,12 +204,17 @@ class GatewayEndpoint(Tagged):
     """A gateway endpoint, by which S3 or DynamoDB is reached without a NAT gateway."""
 
     name, title = "gateway_endpoint", "gateway endpoint"
+    outputs = ("id",)
     describe, field, id_field = "DescribeVpcEndpoints", "VpcEndpoints", "VpcEndpointId"
     gone_states = ("deleted",)
     properties = {
-        "vpc": Property(required=True, change=FIXED),
-        "service": Property(default="s3", change=FIXED, choices=("s3", "dynamodb")),
-        "route_tables": Property("list", required=True, same=same_set),
+        "vpc": Property(required=True, change=FIXED, about="Its VPC."),
+        "service": Property(
+            default="s3", change=FIXED, choices=("s3", "dynamodb"), about="What is reached through it."
+        ),
+        "route_tables": Property(
+            "list", required=True, same=same_set, about="The route tables that get a route to it."
+        ),
     }
 
     def read(self, api: Api, wanted: Wanted) -> Seen | None:

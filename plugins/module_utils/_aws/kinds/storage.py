@@ -39,13 +39,16 @@ class Bucket(Kind):
     """A bucket that is private, encrypted by S3, and of which only its owner has objects."""
 
     name, title, holds_data = "s3_bucket", "bucket", True
+    outputs = ("id", "arn")
     properties = {
-        "versioned": Property("bool", default=True),
-        "private": Property("bool", default=True, choices=(True,)),
-        # Days after which versions that were overwritten or deleted go; 0 keeps them.
-        "old_versions_days": Property("int", default=90),
-        # Whether S3 moves objects that are seldom read to cheaper storage.
-        "intelligent_tiering": Property("bool", default=False),
+        "versioned": Property("bool", default=True, about="Whether former versions are kept."),
+        "private": Property("bool", default=True, choices=(True,), about="No bucket is public."),
+        "old_versions_days": Property(
+            "int", default=90, about="After which overwritten and deleted versions go; 0 keeps them.", least=0
+        ),
+        "intelligent_tiering": Property(
+            "bool", default=False, about="Whether S3 moves objects that are seldom read to cheaper storage."
+        ),
     }
 
     def read(self, api: Api, wanted: Wanted) -> Seen | None:
@@ -142,7 +145,15 @@ class BucketPolicy(Kind):
     """Who beside the account's own roles reads a bucket. It belongs to whom the bucket belongs."""
 
     name, title = "bucket_policy", "bucket policy"
-    properties = {"bucket": Property(required=True, change=FIXED), "distribution": Property(default="")}
+    outputs = ("id",)
+    properties = {
+        "bucket": Property(required=True, change=FIXED, about="Its bucket, by whose tags it is ours."),
+        "distribution": Property(
+            default="",
+            about="ARN of the distribution that may read. All others need rights of their own, and nobody reads "
+            "without TLS.",
+        ),
+    }
 
     def read(self, api: Api, wanted: Wanted) -> Seen | None:
         bucket = wanted["bucket"]
@@ -183,11 +194,18 @@ class BucketPolicy(Kind):
         )
 
 
+#: CloudWatch takes no other numbers of days; 0 is ours for always.
+KEPT = (0, 1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653)
+
+
 class LogGroup(Kind):
     """A log group, whose events are kept for some days."""
 
     name, title = "log_group", "log group"
-    properties = {"retention_days": Property("int", default=30)}
+    outputs = ("id", "arn")
+    properties = {
+        "retention_days": Property("int", default=30, choices=KEPT, about="For which events are kept; 0 keeps them.")
+    }
 
     def read(self, api: Api, wanted: Wanted) -> Seen | None:
         groups = api.call("logs", "DescribeLogGroups", logGroupNamePrefix=wanted.name)["logGroups"]
@@ -224,9 +242,10 @@ class Repository(Kind):
     """A repository of images, whose tags can't be moved to another image."""
 
     name, title, holds_data = "ecr_repository", "ECR repository", True
+    outputs = ("id", "arn", "url")
     properties = {
-        "immutable": Property("bool", default=True),
-        "scan_on_push": Property("bool", default=True),
+        "immutable": Property("bool", default=True, about="Whether a tag stays with its image."),
+        "scan_on_push": Property("bool", default=True, about="Whether images are scanned for known vulnerabilities."),
     }
 
     def read(self, api: Api, wanted: Wanted) -> Seen | None:

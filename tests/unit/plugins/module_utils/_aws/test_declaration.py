@@ -43,6 +43,45 @@ def test_every_fault_at_once() -> None:
     assert "nothing was changed" in said
 
 
+@pytest.mark.parametrize(
+    ("kind", "properties", "words"),
+    [
+        pytest.param("subnet", {"vpc": "@vpc/main.arn"}, "vpc/main has no output arn; it has id", id="no such output"),
+        pytest.param(
+            "load_balancer", {"idle_seconds": 0}, "idle_seconds is 0, and must be from 1 to 4000", id="too little"
+        ),
+        pytest.param("load_balancer", {"idle_seconds": 4001}, "must be from 1 to 4000", id="too much"),
+        pytest.param("scaling_policy", {"scale_in_seconds": -1}, "must be at least 0", id="negative"),
+        pytest.param(
+            "log_group", {"retention_days": 31}, "value of retention_days must be one of", id="no such number"
+        ),
+        pytest.param("rds_instance", {"storage_max_gb": 20}, "storage_max_gb is 20, and storage_gb 100", id="no room"),
+    ],
+)
+def test_what_aws_would_refuse(kind: str, properties: dict[str, t.Any], words: str) -> None:
+    required: dict[str, dict[str, t.Any]] = {
+        "subnet": {"cidr": "10.0.1.0/24", "zone": "us-east-1a"},
+        "load_balancer": {"subnets": ["a", "b"], "security_groups": ["c"]},
+        "scaling_policy": {"target": "t", "metric": "ECSServiceAverageCPUUtilization", "value": 60},
+        "log_group": {},
+        "rds_instance": {
+            **dict.fromkeys(("engine_version", "instance_class", "database", "user", "subnet_group"), "x"),
+            "security_groups": ["c"],
+            "storage_gb": 100,
+        },
+    }
+    row = {"kind": kind, "name": "one", "properties": {**required[kind], **properties}}
+    with pytest.raises(InfraError, match=words):
+        declared([VPC, row], KINDS)
+
+
+@pytest.mark.parametrize("kind", sorted(KINDS))
+def test_each_property_is_documented(kind: str) -> None:
+    assert KINDS[kind].__doc__
+    assert "id" in KINDS[kind].outputs
+    assert [name for name, one in KINDS[kind].properties.items() if not one.about.endswith(".")] == []
+
+
 def test_a_circle() -> None:
     rows = [{**VPC, "properties": {"cidr": "@subnet/a"}}, subnet()]
     with pytest.raises(InfraError, match="these refer to each other: subnet/a, vpc/main"):

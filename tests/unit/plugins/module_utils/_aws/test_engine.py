@@ -43,6 +43,7 @@ class Cloud:
 
 class Box(Kind):
     name, title = "box", "box"
+    outputs = ("id",)
     properties = {
         "size": Property("int", default=1),
         "grows": Property("int", same=at_least),
