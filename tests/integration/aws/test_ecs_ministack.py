@@ -15,6 +15,7 @@ import subprocess
 import sys
 import time
 import typing as t
+import urllib.request
 import uuid
 from pathlib import Path
 
@@ -199,6 +200,46 @@ def test_from_nothing_to_an_update_and_back(place: Place) -> None:
     assert not good("ecs_deploy", back)["changed"]
     assert good("ecs_deploy", {**place.service(), "state": "absent"})["action"] == "delete"
     assert client("ecs").list_tasks(cluster=place.cluster)["taskArns"] == []
+
+
+@pytest.fixture
+def balancer(place: Place) -> t.Iterator[tuple[str, str]]:
+    """A target group with a listener, and the name by which requests reach it."""
+    balancing = client("elbv2")
+    subnets = client("ec2").describe_subnets()["Subnets"]
+    name = place.cluster[-20:]
+    made = balancing.create_target_group(
+        Name=name, Protocol="HTTP", Port=8000, VpcId=subnets[0]["VpcId"], TargetType="ip"
+    )
+    group = made["TargetGroups"][0]["TargetGroupArn"]
+    found = balancing.create_load_balancer(Name=name, Subnets=[one["SubnetId"] for one in subnets[:2]])
+    arn = found["LoadBalancers"][0]["LoadBalancerArn"]
+    forward = [{"Type": "forward", "TargetGroupArn": group}]
+    balancing.create_listener(LoadBalancerArn=arn, Protocol="HTTP", Port=80, DefaultActions=forward)
+    yield group, found["LoadBalancers"][0]["DNSName"]
+    balancing.delete_load_balancer(LoadBalancerArn=arn)
+    balancing.delete_target_group(TargetGroupArn=group)
+
+
+def test_behind_a_load_balancer(place: Place, balancer: tuple[str, str]) -> None:
+    group, host = balancer
+    behind = {"load_balancers": [{"target_group": group, "container": "app", "port": 8000}]}
+
+    def answered() -> bool:
+        request = urllib.request.Request(ENDPOINT, headers={"Host": host})
+        try:
+            with urllib.request.urlopen(request, timeout=5) as answer:
+                return bool(answer.status == 200)
+        except OSError:
+            return False
+
+    refused = run("ecs_deploy", place.service(load_balancers=[{**behind["load_balancers"][0], "port": 9000}]))
+    assert "port 9000 of app, which has [8000]" in refused["msg"]
+    good("ecs_deploy", place.service(**behind))
+    until(answered)
+    assert not good("ecs_deploy", place.service(**behind))["changed"]
+    good("ecs_deploy", place.service(value="2", **behind))
+    until(answered)
 
 
 def test_a_release_that_exits_is_ended_by_the_breaker_and_the_old_one_runs_on(place: Place) -> None:

@@ -36,6 +36,7 @@ from ansible_collections.nexod.infra.plugins.module_utils._aws.ecs.deployment im
     newest,
     previous_of,
     primary,
+    revision_of,
     serving,
     short,
     under_way,
@@ -117,6 +118,8 @@ class Deployer:
     def __init__(self, api: Api, declared: Declared, tell: Tell = nobody, clock: t.Any = time) -> None:
         self.api, self.declared, self.tell, self.clock = api, declared, tell, clock
         self.result = Result()
+        # Of the service as it is where none is declared, as for a return.
+        self._rolling = declared.rolling
         self._known: set[str] = set()
         self._ends = 0.0
 
@@ -134,11 +137,12 @@ class Deployer:
             self.result.missing = verify(
                 self.api, declared.cluster, declared.definition, declared.service, action="deploy", label=declared.label
             )
-        elif self.declared.rolling and under_way(seen):
+        elif self._rolling and under_way(seen):
             # Begun by a run that was ended: what it has changed is known when it is complete.
             self.result.action, self.result.changed = "follow", True
         if self.api.check:
             self.result.task_definition = found or None
+            self._deregister()
             return self.result
         if seen is None or changed:
             definition = found or register(self.api, declared.definition, declared.all_tags)
@@ -155,6 +159,7 @@ class Deployer:
         seen = self._ours(self._service())
         if seen is None:
             raise self._fault("return", "it does not exist", "Deploy it with state: present.")
+        self._rolling = (current(seen, "deploymentConfiguration").get("strategy") or "ROLLING") == "ROLLING"
         using = in_use(seen)
         target = previous_of(using, self._marks(using))
         if not target:
@@ -255,15 +260,19 @@ class Deployer:
 
     def _marks(self, using: str) -> dict[str, str]:
         family = short(using).rpartition(":")[0]
-        arns = self.api.call("ecs", "ListTaskDefinitions", familyPrefix=family, status="ACTIVE", sort="DESC")
         found = {}
-        # A prefix is of other families as well.
-        same = [arn for arn in arns["taskDefinitionArns"] if short(arn).rpartition(":")[0] == family]
-        for arn in sorted(same, key=lambda one: int(one.rpartition(":")[2]), reverse=True)[:LOOKED_AT]:
+        for arn in self._family(family)[:LOOKED_AT]:
             tags = self.api.call("ecs", "ListTagsForResource", resourceArn=arn)["tags"]
             if mark := next((str(one["value"]) for one in tags if one["key"] == MARK), ""):
                 found[arn] = mark
         return found
+
+    def _family(self, family: str) -> list[str]:
+        """The registered definitions of a family, the latest first."""
+        found = self.api.call("ecs", "ListTaskDefinitions", familyPrefix=family, status="ACTIVE", sort="DESC")
+        # A prefix is of other families as well.
+        same = [arn for arn in found["taskDefinitionArns"] if short(arn).rpartition(":")[0] == family]
+        return sorted(same, key=revision_of, reverse=True)
 
     # -- what would change
 
@@ -345,18 +354,18 @@ class Deployer:
 
     def _deregister(self) -> None:
         """Deregister the oldest definitions; those that run or could be returned to are among the latest."""
-        if self.declared.keep is None or self.api.check:
+        if self.declared.keep is None:
             return
-        family = self.declared.definition["family"]
-        found = self.api.call("ecs", "ListTaskDefinitions", familyPrefix=family, status="ACTIVE", sort="DESC")
-        arns = [arn for arn in found["taskDefinitionArns"] if short(arn).rpartition(":")[0] == family]
-        arns.sort(key=lambda one: int(one.rpartition(":")[2]), reverse=True)
+        listed = self._family(self.declared.definition["family"])
+        # In check mode the latest may not be registered yet.
+        unregistered = self.api.check and not self.result.task_definition
         used = {str(one.get("taskDefinition")) for one in (self._service() or {}).get("deployments") or ()}
-        for arn in arns[self.declared.keep :]:
+        for arn in listed[self.declared.keep - unregistered :]:
             if arn not in used:
-                self.api.call("ecs", "DeregisterTaskDefinition", taskDefinition=arn)
+                if not self.api.check:
+                    self.api.call("ecs", "DeregisterTaskDefinition", taskDefinition=arn)
                 self.result.changed = True
-                self.result.changes.append(f"deregistered {short(arn)}")
+                self.result.changes.append(f"deregister {short(arn)}")
 
     # -- following it
 
@@ -366,7 +375,7 @@ class Deployer:
 
     def _service_deployments(self) -> list[str]:
         """What DescribeServiceDeployments knows already; for rolling updates it is not needed."""
-        return [] if self.declared.rolling else [str(one["serviceDeploymentArn"]) for one in self._listed()]
+        return [] if self._rolling else [str(one["serviceDeploymentArn"]) for one in self._listed()]
 
     def _listed(self) -> list[Facts]:
         return list(
@@ -379,7 +388,7 @@ class Deployer:
         """Nothing has to be changed; but a rollout may be on its way, begun by a run that was ended."""
         self._start_clock(seen)
         first = primary(seen) or {}
-        if self.declared.rolling:
+        if self._rolling:
             self._follow(seen, definition, before=self._elsewhere(seen, definition), known=())
         elif (latest := newest(self._listed())) and latest.get("status") not in ("SUCCESSFUL", None):
             self.result.deployment = str(latest["serviceDeploymentArn"])
@@ -396,7 +405,7 @@ class Deployer:
     def _follow(self, service: Facts, definition: str, before: str, known: t.Collection[str]) -> None:
         first = primary(service) or {}
         self.result.deployment = str(first.get("id") or "")
-        if not self.declared.rolling:
+        if not self._rolling:
             self.result.deployment = self._new_deployment(known) or self.result.deployment
         self._wait(definition, before)
 
@@ -420,7 +429,7 @@ class Deployer:
     def _judged(self, definition: str, before: str) -> tuple[Judgement, Facts | None]:
         service = self._service()
         deployment = str(self.result.deployment)
-        if self.declared.rolling or ":service-deployment/" not in deployment:
+        if self._rolling or ":service-deployment/" not in deployment:
             return judge(service, deployment, definition, before), service
         rows = self.api.call("ecs", "DescribeServiceDeployments", serviceDeploymentArns=[deployment])
         return judge_service_deployment(next(iter(rows["serviceDeployments"]), None)), service
@@ -482,7 +491,7 @@ class Deployer:
         """The time is up: the service goes back to what served before, unless that is not wanted or not known."""
         reasons = "\n".join(self._reasons(definition))
         late = f"not complete after {self.declared.seconds:g} s: {judgement.text}"
-        if not (self.declared.roll_back and before and before != definition and self.declared.rolling):
+        if not (self.declared.roll_back and before and before != definition and self._rolling):
             return self._fault(
                 f"roll out {short(definition)} to",
                 f"{late}; now: {described(service)}",

@@ -244,10 +244,22 @@ def test_absent(running: Ecs) -> None:
 
 
 def test_old_definitions_are_deregistered_but_never_one_in_use(running: Ecs) -> None:
+    running._RegisterTaskDefinition(**declared(name="api-other").definition)
     for value in ("2", "3", "4"):
-        deploy(running, declared(value=value, keep=2))
-    kept = [arn[-5:] for arn, one in running.definitions.items() if one["status"] == "ACTIVE"]
-    assert kept == ["api:3", "api:4"]
+        predicted = deploy(running, declared(value=value, keep=2), check=True)
+        done = deploy(running, declared(value=value, keep=2))
+        assert predicted.changes == done.changes
+    kept = [arn.rpartition("/")[2] for arn, one in running.definitions.items() if one["status"] == "ACTIVE"]
+    assert kept == ["api-other:1", "api:3", "api:4"]
+    assert not deploy(running, declared(value="4", keep=2)).changed
+
+
+def test_a_return_is_followed_by_the_strategy_that_the_service_has(ecs: Ecs) -> None:
+    how = {"strategy": "CANARY"}
+    deploy(ecs, declared(deployment=how))
+    deploy(ecs, declared(value="2", deployment=how))
+    done = deploy(ecs, declared(), "previous")
+    assert ":service-deployment/" in str(done.deployment)
 
 
 def test_a_changed_tag_or_option_needs_no_new_definition(running: Ecs) -> None:
