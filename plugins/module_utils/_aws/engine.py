@@ -153,9 +153,17 @@ class Engine:
     def _wanted(self, one: Declared) -> Wanted:
         return Wanted(one.name, resolved(one.properties, self._outputs), self.policy.all_tags)
 
+    def _read(self, one: Declared, wanted: Wanted) -> Seen | None:
+        """The resource, if it is ours. Where its tags are not shown, when they are, for which check mode waits too."""
+        seen = one.kind.read(self.api, wanted)
+        if seen is None or seen.tags_known:
+            return self._ours(one, seen)
+        # What is being removed is only waited for, whosever it is.
+        return seen if seen.leaving else self._ours(one, self._await(one, wanted, settled=False))
+
     def _apply(self, one: Declared) -> None:
         kind, wanted = one.kind, self._wanted(one)
-        seen = self._ours(one, kind.read(self.api, wanted))
+        seen = self._read(one, wanted)
         if seen and seen.leaving:
             if not self.api.check:
                 self._await(one, wanted, gone=True)
@@ -186,7 +194,9 @@ class Engine:
             if properties := [name for name in changed if name != "tags"]:
                 self._update(one, wanted, seen, properties)
             if "tags" in changed:
-                kind.tag(self.api, seen, {**seen.tags, **wanted.tags})
+                # A change of properties may be in progress, and may have changed tags of the kind's own.
+                latest = t.cast("Seen", self._await(one, wanted, settled=False)) if properties else seen
+                kind.tag(self.api, latest, {**latest.tags, **wanted.tags})
         return self._await(one, wanted, settled=bool(action)) if action or (seen and seen.waiting) else seen
 
     def _create(self, one: Declared, wanted: Wanted) -> None:
@@ -205,6 +215,9 @@ class Engine:
 
     def _update(self, one: Declared, wanted: Wanted, seen: Seen, changed: t.Collection[str]) -> None:
         self._follow(one, wanted, one.kind.update(self.api, wanted, seen, changed))
+        if one.kind.finishes & set(changed):
+            ended = t.cast("Seen", self._await(one, wanted, settled=False))
+            one.kind.finish(self.api, wanted, ended)
 
     def _follow(self, one: Declared, wanted: Wanted, left: t.Collection[str] | None) -> None:
         """Do what is `left` of a change, when what was done of it has ended."""
@@ -227,7 +240,7 @@ class Engine:
 
     def _remove(self, one: Declared) -> None:
         kind, wanted = one.kind, self._wanted(one)
-        seen = self._ours(one, kind.read(self.api, wanted))
+        seen = self._read(one, wanted)
         if seen is None:
             return
         if kind.holds_data and one.key not in self.policy.lose:

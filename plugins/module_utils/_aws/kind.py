@@ -77,6 +77,8 @@ class Seen:
     tags: Facts = dataclasses.field(default_factory=dict)
     waiting: str = ""
     leaving: bool = False
+    #: False where AWS does not show the tags of what is being changed.
+    tags_known: bool = True
 
 
 @dataclasses.dataclass(frozen=True)
@@ -133,6 +135,12 @@ class Kind:
         Where AWS makes one change at a time, those that are left for the next call, when this change has ended.
         """
         raise NotImplementedError
+
+    #: Properties whose change has a last step, which AWS takes only when the others have ended.
+    finishes: t.ClassVar[frozenset[str]] = frozenset()
+
+    def finish(self, api: Api, wanted: Wanted, seen: Seen) -> None:
+        """Do that last step."""
 
     def retire(self, api: Api, wanted: Wanted, seen: Seen) -> bool:  # noqa: ARG002 - for subclasses
         """Do what must have ended before it can be deleted, such as disabling it; whether there is such a thing."""

@@ -153,6 +153,8 @@ class ReplicationGroup(OfElastiCache):
         "snapshot_days": Property("int", default=7, about="For which daily snapshots are kept.", least=0, most=35),
     }
 
+    finishes = frozenset({"auth_token", "auth_token_version"})
+
     def faults(self, given: Facts) -> list[str]:
         found = []
         if given["automatic_failover"] and given["replicas"] < 1:
@@ -175,7 +177,11 @@ class ReplicationGroup(OfElastiCache):
                 "elasticache", "DescribeCacheClusters", ("CacheClusterNotFound",), CacheClusterId=members[0]
             )
             node = answer["CacheClusters"][0] if answer else {}
-        tags = self.tags_of(api, row["ARN"])
+        # While a group is being changed, AWS refuses to show its tags, and to change them.
+        shown = api.call(
+            "elasticache", "ListTagsForResource", ("InvalidReplicationGroupState",), ResourceName=row["ARN"]
+        )
+        tags = from_tags(shown["TagList"]) if shown else {}
         group = (row.get("NodeGroups") or [{}])[0]
         primary, reader = group.get("PrimaryEndpoint") or {}, group.get("ReaderEndpoint") or {}
         outputs = {
@@ -186,13 +192,15 @@ class ReplicationGroup(OfElastiCache):
             "reader_host": reader.get("Address"),
         }
         waiting = "" if row["Status"] == "available" else f"its status is {row['Status']}"
+        if not shown:
+            waiting = waiting or "AWS does not show its tags yet"
         properties = {
             **self._of_group(row),
             **self._of_node(node),
             "port": primary.get("Port"),
             "auth_token_version": int(tags[VERSION]) if VERSION in tags else None,
         }
-        return Seen(properties, outputs, tags, waiting, leaving=row["Status"] == "deleting")
+        return Seen(properties, outputs, tags, waiting, row["Status"] == "deleting", tags_known=bool(shown))
 
     @staticmethod
     def _of_group(row: Facts) -> dict[str, t.Any]:
@@ -245,7 +253,7 @@ class ReplicationGroup(OfElastiCache):
             ({"replicas"} if more else set(), lambda: self._set_replicas(api, wanted, more=more)),
             (set(MODIFIED), lambda: self._modify(api, wanted, **self._modified(wanted, changed))),
             ({"tls_mode"}, lambda: self._modify(api, wanted, **self._tls(wanted))),
-            ({"auth_token", "auth_token_version"}, lambda: self._set_token(api, wanted, seen)),
+            ({"auth_token", "auth_token_version"}, lambda: self._set_token(api, wanted)),
             ({"replicas"}, lambda: self._set_replicas(api, wanted, more=more)),
         ]
         names, step = next((names, step) for names, step in steps if names & set(changed))
@@ -266,10 +274,12 @@ class ReplicationGroup(OfElastiCache):
     def _tls(wanted: Wanted) -> dict[str, t.Any]:
         return {"TransitEncryptionEnabled": True, "TransitEncryptionMode": wanted["tls_mode"]}
 
-    def _set_token(self, api: Api, wanted: Wanted, seen: Seen) -> None:
+    def _set_token(self, api: Api, wanted: Wanted) -> None:
         if "auth_token" in wanted.properties:
             token = {"AuthToken": wanted["auth_token"], "AuthTokenUpdateStrategy": wanted["auth_token_strategy"]}
             self._modify(api, wanted, **token)
+
+    def finish(self, api: Api, wanted: Wanted, seen: Seen) -> None:
         self.tag(api, seen, {VERSION: wanted["auth_token_version"]})
 
     @staticmethod

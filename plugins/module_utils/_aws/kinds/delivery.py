@@ -354,8 +354,9 @@ class Distribution(Kind):
             "OriginPath": wanted["origin_path"],
             "OriginAccessControlId": wanted["origin_access_control"],
             "S3OriginConfig": {"OriginAccessIdentity": ""},
-            "CustomHeaders": {"Quantity": 0},
         }
+        origins = (there.get("Origins") or {}).get("Items") or ()
+        former: Facts = next((row for row in origins if row["Id"] == bucket), {})
 
         def behaves(given: Facts) -> dict[str, t.Any]:
             methods = ["GET", "HEAD", "OPTIONS"]
@@ -389,7 +390,7 @@ class Distribution(Kind):
             "MinimumProtocolVersion": "TLSv1.2_2021",
         }
         return {
-            "Origins": listed([origin]),
+            "Origins": listed([{"CustomHeaders": {"Quantity": 0}, **former, **origin}]),
             "DefaultCacheBehavior": {
                 **without_headers(there.get("DefaultCacheBehavior") or {}),
                 **behaves(wanted.properties),

@@ -203,11 +203,6 @@ class Instance(Tagged):
     def delete(self, api: Api, wanted: Wanted, seen: Seen) -> None:
         api.call("ec2", "TerminateInstances", InstanceIds=[seen.outputs["id"]])
 
-    def tag(self, api: Api, seen: Seen, tags: Facts) -> None:
-        # The groups that `seen` has may just have been changed.
-        kept = {key: value for key, value in tags.items() if key != GROUPS or len(tags) == 1}
-        super().tag(api, seen, kept)
-
 
 def public_key(text: t.Any) -> list[str]:
     """Type and key, without the comment."""

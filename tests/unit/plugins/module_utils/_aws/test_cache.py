@@ -10,7 +10,7 @@ from ansible_collections.nexod.infra.plugins.module_utils._aws.catalogue import 
 from ansible_collections.nexod.infra.plugins.module_utils._aws.declaration import declared
 from ansible_collections.nexod.infra.plugins.module_utils._core.errors import InfraError
 from ansible_collections.nexod.infra.tests.fixtures import aws_resources
-from ansible_collections.nexod.infra.tests.fixtures.aws_resources import bring, changed, must_change, must_live
+from ansible_collections.nexod.infra.tests.fixtures.aws_resources import bring, changed, must_change, must_live, writes
 from ansible_collections.nexod.infra.tests.fixtures.aws_stand_ins import ElastiCache
 
 SECRETS = {"redis": "canary-0123456789abcdef"}
@@ -90,6 +90,28 @@ def test_a_group_that_is_being_changed_is_deleted_when_that_has_ended(cache: Ela
     cache.modify_replication_group(ReplicationGroupId="main", SnapshotRetentionLimit=3, ApplyImmediately=True)
     assert bring(*ROWS, gone=True, lose=frozenset({KEY}), secrets=SECRETS)[0].faults == []
     assert cache.groups == {}
+
+
+@pytest.mark.parametrize("check", [True, False])
+@pytest.mark.parametrize("owner", ["staging", "production"])
+def test_whose_a_group_is_is_looked_at_when_its_tags_are_shown(cache: ElastiCache, owner: str, check: bool) -> None:
+    """A run was killed while the group was created: AWS shows no tags until it is available."""
+    bring(*ROWS, secrets=SECRETS)
+    cache.tags[cache.groups["main"]["ARN"]]["nexod:environment"] = owner
+    cache.groups["main"].update(status="creating", looks=5)
+    done, api = bring(*ROWS, secrets=SECRETS, check=check)
+    assert (writes(api), len(done.faults)) == ([], int(owner != "staging"))
+
+
+def test_tags_and_properties_are_changed_one_after_the_other(cache: ElastiCache) -> None:
+    bring(*ROWS, secrets=SECRETS)
+    tags = cache.tags[cache.groups["main"]["ARN"]]
+    del tags["team"]
+    rows = changed(ROWS, KEY, snapshot_days=1, auth_token_version=2)
+    done, _api = bring(*rows, secrets=SECRETS)
+    assert done.faults == []
+    assert (tags["team"], tags["nexod:auth-token-version"]) == ("infra", "2")
+    assert bring(*rows, secrets=SECRETS)[0].changes == []
 
 
 @pytest.mark.parametrize(

@@ -111,8 +111,10 @@ def test_what_is_not_declared_stays_as_it_is(cloudfront: CloudFront) -> None:
     (distribution,) = cloudfront.found["Distribution"].values()
     distribution["config"] |= {"WebACLId": "arn:aws:wafv2:us-east-1:123456789012:global/webacl/1"}
     distribution["config"]["DefaultCacheBehavior"]["OriginRequestPolicyId"] = "theirs"
+    distribution["config"]["Origins"]["Items"][0]["ConnectionAttempts"] = 2
     assert actions(bring(*changed(rows, KEY, compress=False))[0]) == [(KEY, "update")]
     assert distribution["config"]["WebACLId"]
+    assert distribution["config"]["Origins"]["Items"][0]["ConnectionAttempts"] == 2
     assert distribution["config"]["DefaultCacheBehavior"]["OriginRequestPolicyId"] == "theirs"
 
 
