@@ -15,6 +15,8 @@ from pathlib import Path
 import psycopg2
 import pytest
 
+from ansible_collections.nexod.infra.tests.playbook import AS_JSON, play, tasks_of
+
 from .conftest import PASSWORD, Postgres, folder_of_postgres, running_postgres, until
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -261,7 +263,10 @@ def test_a_refusal_has_its_next_step(managed: Managed, given: dict[str, t.Any], 
     assert says in refused["msg"]
 
 
-@pytest.mark.parametrize("given", [{"host": ""}, {"host": "gone.invalid"}, {"program": "/nowhere/psql"}])
+@pytest.mark.parametrize(
+    "given",
+    [{"host": ""}, {"host": "(known when it is created)"}, {"host": "gone.invalid"}, {"program": "/nowhere/psql"}],
+)
 def test_what_does_not_exist_yet_has_nothing(managed: Managed, given: dict[str, t.Any]) -> None:
     predicted = managed(check=True, **given)["statements"]
     assert "postgres: CREATE ROLE far_app LOGIN CONNECTION LIMIT 5 PASSWORD '...'" in predicted
@@ -291,3 +296,55 @@ def test_secrets_are_nowhere(managed: Managed) -> None:
             # The fixture's own statement for the administrator has its password in plain text.
             assert secret not in place
     assert PASSWORD not in (managed.scratch / "arguments").read_text()
+
+
+def test_the_role_sets_up_what_is_declared_and_retires(managed: Managed, tmp_path: Path) -> None:
+    """All but its package, which is the system's."""
+    given = declared()
+    roles = [{**row, "password": given["passwords"][row["name"]]} for row in given["roles"]]
+    tasks = [
+        {"ansible.builtin.include_role": {"name": "nexod.infra.database_access", "tasks_from": name}}
+        for name in ("preflight", "run", "run", "retire")
+    ]
+    variables = {
+        "ansible_python_interpreter": sys.executable,
+        "database_access_host": "localhost",
+        "database_access_port": str(managed.server.port),
+        "database_access_user": ADMINISTRATOR,
+        "database_access_password": PASSWORD,
+        "database_access_ca_file": str(managed.folder / "data/server.crt"),
+        "database_access_roles": roles,
+        "database_access_databases": given["databases"],
+        "database_access_retired_roles": ["far_app"],
+    }
+    written = {"hosts": "localhost", "connection": "local", "gather_facts": False, "vars": variables, "tasks": tasks}
+    (tmp_path / "play.json").write_text(json.dumps([written]))
+    done = play("-i", "localhost,", "play.json", cwd=tmp_path, **AS_JSON)
+    shown = [
+        row["hosts"]["localhost"] for row in tasks_of(done) if row["hosts"]["localhost"].get("statements") is not None
+    ]
+    assert [row["changed"] for row in shown] == [True, False, True], done.stdout
+    assert shown[-1]["statements"] == ["postgres: ALTER ROLE far_app NOLOGIN"]
+    assert "-secret" not in done.stdout
+
+
+def test_the_role_predicts_a_server_that_is_created_later(tmp_path: Path) -> None:
+    given = declared()
+    tasks = [
+        {"ansible.builtin.include_role": {"name": "nexod.infra.database_access", "tasks_from": name}}
+        for name in ("preflight", "run")
+    ]
+    variables = {
+        "ansible_python_interpreter": sys.executable,
+        "database_access_host": "(known when rds_instance/shop is created)",
+        "database_access_password": PASSWORD,
+        "database_access_roles": given["roles"],
+        "database_access_databases": given["databases"],
+    }
+    written = {"hosts": "localhost", "connection": "local", "gather_facts": False, "vars": variables, "tasks": tasks}
+    (tmp_path / "play.json").write_text(json.dumps([written]))
+    predicted = play("-i", "localhost,", "play.json", "--check", cwd=tmp_path, **AS_JSON)
+    assert predicted.returncode == 0, predicted.stdout
+    assert "CREATE DATABASE far" in predicted.stdout
+    refused = play("-i", "localhost,", "play.json", cwd=tmp_path, **AS_JSON)
+    assert "database_access_host is '(known when" in refused.stdout

@@ -159,7 +159,10 @@ def test_two_accounts_in_turn(own: pathlib.Path) -> None:
     names = ["postgresql_roles", "postgresql_databases", "postgresql_retired_roles", "pgbouncer_users"]
     names += ["redis_password", "redis_previous_passwords", "redis_password_change", "backend_database"]
     names += ["postgresql_poolers", "caches_redis"]
-    seen = evaluate(own, "db", *names)
+    managed = ["roles", "databases", "retired_roles", "poolers"]
+    seen = evaluate(own, "db", *names, *(f"database_access_{name}" for name in managed))
+    # A managed server has the same accounts as one on a host of the inventory.
+    assert [seen[f"database_access_{name}"] for name in managed] == [seen[f"postgresql_{name}"] for name in managed]
     assert (seen["postgresql_poolers"], seen["caches_redis"]["password"]) == ([], "fresh")
     changes = {row["name"]: (row["password"], row["password_change"]) for row in seen["postgresql_roles"]}
     assert changes == {
