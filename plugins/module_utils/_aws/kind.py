@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 import time
 import typing as t
 
@@ -40,9 +41,15 @@ def same_number(wanted: t.Any, seen: t.Any) -> bool:
     return seen is not None and float(wanted) == float(seen)
 
 
-def major_version(wanted: t.Any, seen: t.Any) -> bool:
-    """A version that is declared in part: 15 is as 15.8 is."""
-    return str(seen) == str(wanted) or str(seen).startswith(f"{wanted}.")
+def minor_upgraded(wanted: t.Any, seen: t.Any) -> bool:
+    """A version that is declared in part, or that AWS has upgraded since: 15 and 15.8 are as 15.9 is, 14 is not.
+
+    AWS installs minor versions by itself, and refuses to go back.
+    """
+    if not seen:
+        return False
+    first, second = ([int(part) for part in re.findall(r"\d+", str(version))] for version in (wanted, seen))
+    return first[:1] == second[:1] and first <= second
 
 
 @dataclasses.dataclass(frozen=True)

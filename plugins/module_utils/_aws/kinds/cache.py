@@ -19,7 +19,7 @@ from ansible_collections.nexod.infra.plugins.module_utils._aws.kind import (
     as_tags,
     final_snapshot,
     from_tags,
-    major_version,
+    minor_upgraded,
     same_set,
 )
 
@@ -113,7 +113,11 @@ class ReplicationGroup(OfElastiCache):
         "engine": Property(
             default="redis", choices=("redis", "valkey"), about="Redis becomes Valkey in place, and never back."
         ),
-        "engine_version": Property(required=True, same=major_version, about="May be given in part, such as 7.1."),
+        "engine_version": Property(
+            required=True,
+            same=minor_upgraded,
+            about="May be given in part, such as 7.1. AWS installs minor versions by itself, which are kept.",
+        ),
         "node_type": Property(required=True, about="Such as cache.m6g.large."),
         "replicas": Property("int", default=1, about="How many follow the primary.", least=0, most=5),
         "automatic_failover": Property("bool", default=True, about="Whether a replica takes over; needs at least one."),
@@ -233,15 +237,17 @@ class ReplicationGroup(OfElastiCache):
     def create(self, api: Api, wanted: Wanted) -> None:
         sent = {**MODIFIED, **MADE, "auth_token": "AuthToken"}
         values = {name: wanted.properties[given] for given, name in sent.items() if given in wanted.properties}
-        if wanted["tls"]:
+        # Required TLS and a single node are what AWS makes by default, and are not accepted as values.
+        if wanted["tls"] and wanted["tls_mode"] == "preferred":
             values.update(self._tls(wanted))
+        if wanted["replicas"]:
+            values["NumCacheClusters"] = 1 + wanted["replicas"]
         api.call(
             "elasticache",
             "CreateReplicationGroup",
             **values,
             ReplicationGroupId=wanted.name,
             ReplicationGroupDescription=f"Cache of the environment {wanted.tags[OWNER]}",
-            NumCacheClusters=1 + wanted["replicas"],
             AutoMinorVersionUpgrade=True,
             Tags=as_tags({**wanted.tags, VERSION: wanted["auth_token_version"]}),
         )

@@ -50,7 +50,12 @@ class Cluster(Kind):
                 "container_insights": settings.get("containerInsights", "disabled"),
                 "capacity_providers": row.get("capacityProviders") or [],
             },
-            {"id": wanted.name, "arn": row["clusterArn"], "name": wanted.name},
+            {
+                "id": wanted.name,
+                "arn": row["clusterArn"],
+                "name": wanted.name,
+                "strategy": row.get("defaultCapacityProviderStrategy") or [],
+            },
             {one["key"]: one["value"] for one in row.get("tags", ())},
             waiting="" if status == "ACTIVE" else f"its status is {status}",
             leaving=status == "DEPROVISIONING",
@@ -70,8 +75,10 @@ class Cluster(Kind):
         if "container_insights" in changed:
             api.call("ecs", "UpdateCluster", cluster=wanted.name, settings=self._settings(wanted))
         if "capacity_providers" in changed:
-            # A default strategy would be lost here; services name their own.
-            providers = {"capacityProviders": wanted["capacity_providers"], "defaultCapacityProviderStrategy": []}
+            names = wanted["capacity_providers"]
+            # Both are set by one call: the default strategy stays, without the providers that go.
+            strategy = [one for one in seen.outputs["strategy"] if one["capacityProvider"] in names]
+            providers = {"capacityProviders": names, "defaultCapacityProviderStrategy": strategy}
             api.call("ecs", "PutClusterCapacityProviders", cluster=wanted.name, **providers)
 
     def delete(self, api: Api, wanted: Wanted, seen: Seen) -> None:

@@ -20,7 +20,7 @@ from ansible_collections.nexod.infra.plugins.module_utils._aws.kind import (
     at_least,
     final_snapshot,
     from_tags,
-    major_version,
+    minor_upgraded,
     same_set,
 )
 
@@ -219,7 +219,11 @@ class Instance(OnInstance):
     name, title, holds_data, patience = "rds_instance", "RDS instance", True, 3600.0
     outputs = ("id", "arn", "host", "port", "secret")
     properties = {
-        "engine_version": Property(required=True, same=major_version, about="May be given in part, such as 15."),
+        "engine_version": Property(
+            required=True,
+            same=minor_upgraded,
+            about="May be given in part, such as 15. AWS installs minor versions by itself, which are kept.",
+        ),
         "instance_class": Property(required=True, about="Such as db.r6g.large."),
         "database": Property(required=True, change=REPLACE, about="Its first database."),
         "user": Property(

@@ -47,7 +47,6 @@ def test_from_nothing_and_away(cache: ElastiCache) -> None:
     [
         pytest.param("cache_subnet_group/main", {"description": "Other"}, id="subnet group description"),
         pytest.param("cache_subnet_group/main", {"subnets": ["subnet-a", "subnet-c"]}, id="subnet group subnets"),
-        pytest.param(KEY, {"engine": "valkey", "engine_version": "8.0"}, id="engine"),
         pytest.param(KEY, {"engine_version": "7.2"}, id="engine_version"),
         pytest.param(KEY, {"node_type": "cache.m6g.large"}, id="node_type"),
         pytest.param(KEY, {"replicas": 2}, id="replicas"),
@@ -62,7 +61,8 @@ def test_from_nothing_and_away(cache: ElastiCache) -> None:
     ],
 )
 def test_each_property_is_changed_and_changed_back(key: str, value: dict[str, t.Any]) -> None:
-    must_change(ROWS, key, value, secrets=SECRETS)
+    # A minor version is never taken back, nor is Valkey.
+    must_change(ROWS, key, value, secrets=SECRETS, back="engine_version" not in value)
 
 
 @pytest.mark.parametrize("value", [{"port": 6380}, {"tls": False, "auth_token": None}, {"encrypted": False}])
@@ -71,6 +71,21 @@ def test_what_can_not_be_changed_in_place_is_refused(value: dict[str, t.Any]) ->
     done, api = bring(*changed(ROWS, KEY, **value), secrets=SECRETS)
     assert f"it holds data that would be lost ({next(iter(value))} can't be changed in place)" in str(done.faults[0][1])
     assert [call for call in api.calls if call.changes] == []
+
+
+def test_redis_becomes_valkey(cache: ElastiCache) -> None:
+    bring(*ROWS, secrets=SECRETS)
+    rows = changed(ROWS, KEY, engine="valkey", engine_version="8.0", parameter_group="default.valkey8")
+    done, _api = bring(*rows, secrets=SECRETS)
+    assert (done.faults, set(done.changes[0].after)) == ([], {"engine", "engine_version", "parameter_group"})
+    assert bring(*rows, secrets=SECRETS)[0].changes == []
+
+
+def test_a_group_without_replicas(cache: ElastiCache) -> None:
+    rows = changed(ROWS, KEY, **ALONE, tls_mode="preferred")
+    assert bring(*rows, secrets=SECRETS)[0].faults == []
+    assert bring(*rows, secrets=SECRETS)[0].changes == []
+    assert cache.groups["main"]["NumCacheClusters"] == 1
 
 
 def test_the_token_is_set_added_and_made_the_only_one(cache: ElastiCache) -> None:

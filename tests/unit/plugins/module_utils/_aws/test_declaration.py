@@ -8,6 +8,7 @@ import pytest
 
 from ansible_collections.nexod.infra.plugins.module_utils._aws.catalogue import KINDS
 from ansible_collections.nexod.infra.plugins.module_utils._aws.declaration import declared, references, resolved
+from ansible_collections.nexod.infra.plugins.module_utils._aws.kind import minor_upgraded
 from ansible_collections.nexod.infra.plugins.module_utils._core.errors import InfraError
 
 VPC = {"kind": "vpc", "name": "main", "properties": {"cidr": "10.0.0.0/16"}}
@@ -80,6 +81,24 @@ def test_each_property_is_documented(kind: str) -> None:
     assert KINDS[kind].__doc__
     assert "id" in KINDS[kind].outputs
     assert [name for name, one in KINDS[kind].properties.items() if not one.about.endswith(".")] == []
+
+
+@pytest.mark.parametrize(
+    ("wanted", "seen", "same"),
+    [
+        ("15", "15.8", True),
+        ("15.8", "15.8", True),
+        ("15.8", "15.10", True),
+        ("15.8", "15.7", False),
+        ("15", "14.9", False),
+        ("15", "16.1", False),
+        ("7.1", "7.1.0", True),
+        ("1", "15.8", False),
+        ("15", None, False),
+    ],
+)
+def test_minor_versions_that_aws_has_installed_are_kept(wanted: str, seen: str | None, same: bool) -> None:
+    assert minor_upgraded(wanted, seen) == same
 
 
 def test_a_circle() -> None:

@@ -109,6 +109,20 @@ def test_a_right_that_was_granted_behind_our_back_is_taken_away() -> None:
     assert bring(*rows)[0].changes == []
 
 
+def test_the_default_strategy_of_a_cluster_stays() -> None:
+    rows = needed(ROWS, "ecs_cluster/staging")
+    bring(*rows)
+    ecs = boto3.client("ecs", REGION)
+    strategy = [{"capacityProvider": name, "weight": 1, "base": 0} for name in ("FARGATE", "FARGATE_SPOT")]
+    both = ["FARGATE", "FARGATE_SPOT"]
+    ecs.put_cluster_capacity_providers(
+        cluster="staging", capacityProviders=both, defaultCapacityProviderStrategy=strategy
+    )
+    assert bring(*changed(rows, "ecs_cluster/staging", capacity_providers=["FARGATE"]))[0].faults == []
+    cluster = ecs.describe_clusters(clusters=["staging"])["clusters"][0]
+    assert [one["capacityProvider"] for one in cluster["defaultCapacityProviderStrategy"]] == ["FARGATE"]
+
+
 def test_a_removed_secret_is_restored_with_its_new_value() -> None:
     rows = needed(ROWS, "secret/staging/api")
     client = boto3.client("secretsmanager", REGION)
