@@ -21,8 +21,9 @@ description:
     C(CREATEDB), and C(pg_monitor) or C(pg_read_all_stats) to see other accounts' sessions; what can't be seen counts as
     in use.
   - An administrator may not read verifiers. Whether a role has its declared password is found by one attempt to log in
-    as that role, so the server must accept passwords from this host (not C(trust)). Where it may not turn off the log
-    either, statements are sent in a form of which the usual settings log no verifier.
+    as that role, so the server must ask for passwords from this host (not C(trust), which only C(psql) 16 and later
+    notices). Where it may not turn off the log either, statements are sent in a form of which the usual settings log
+    no verifier.
   - An administrator is made a member of the owners of O(databases) and stays one, because PostgreSQL lets nobody else
     but a superuser create a database for an owner, or change what the owner's tables grant.
   - Refuses, in check mode too, what would make programs fail that are connected now, which is to change the password of
@@ -272,6 +273,8 @@ def main() -> None:
         check(roles, databases, given["passwords"])
         psql = connection(given)
         roles = [{**role, "password": given["passwords"].get(role["name"])} for role in roles]
+        if predicting and not psql.installed():
+            module.warn(f"{psql.program} is not on this host yet, so {place} is taken for empty.")
         server = read_server(psql, roles, maintenance, predicting=predicting)
         inside = read_inside(psql, databases, server)
         ending = given["poolers"] if predicting else []

@@ -268,7 +268,9 @@ def test_a_refusal_has_its_next_step(managed: Managed, given: dict[str, t.Any], 
     [{"host": ""}, {"host": "(known when it is created)"}, {"host": "gone.invalid"}, {"program": "/nowhere/psql"}],
 )
 def test_what_does_not_exist_yet_has_nothing(managed: Managed, given: dict[str, t.Any]) -> None:
-    predicted = managed(check=True, **given)["statements"]
+    result = managed(check=True, **given)
+    assert ("program" in given) == ("is not on this host yet" in str(result.get("warnings"))), result
+    predicted = result["statements"]
     assert "postgres: CREATE ROLE far_app LOGIN CONNECTION LIMIT 5 PASSWORD '...'" in predicted
     assert any(statement.startswith("postgres: CREATE DATABASE far") for statement in predicted)
 

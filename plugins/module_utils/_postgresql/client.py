@@ -63,6 +63,7 @@ NEXT_STEPS = {
     "Amazon RDS, the administrator must be a member of rds_superuser, and RDS must offer the extension.",
     "must have admin option on role": ADMIN_OPTION,  # before PostgreSQL 16
     "permission denied to grant role": ADMIN_OPTION,
+    "permission denied to alter role": ADMIN_OPTION,
     "must be superuser": "Do it as a superuser, or change the declaration: a managed server has no account that may.",
     "permission denied": "Grant the administrator what it lacks (CREATEROLE, CREATEDB; on Amazon RDS rds_superuser), "
     "then run again.",
@@ -156,6 +157,10 @@ class Psql:
         """rc 0 if the server responds."""
         return self._run("SELECT 1;\n", "postgres")
 
+    def installed(self) -> bool:
+        """Whether the program is there; on the server's own host it comes with the server."""
+        return True
+
     def exists(self) -> bool:
         """Whether there is a server that can be asked."""
         return os.path.exists(self.program) and self.ready().rc == 0
@@ -216,8 +221,9 @@ class RemotePsql(Psql):
         super().__init__(program, account="", socket_dir="", port=server.port)
         self.server, self.user, self.password, self.maintenance = server, user, password, maintenance
 
-    def _connect(self, script: str, database: str, user: str, password: str) -> Result:
-        environment = {**self.server.environment, "PGDATABASE": database, "PGUSER": user, "PGPASSWORD": password}
+    def _connect(self, script: str, database: str, user: str, password: str, **more: str) -> Result:
+        given = {"PGDATABASE": database, "PGUSER": user, "PGPASSWORD": password, **more}
+        environment = {**self.server.environment, **given}
         # In its context, an error would quote a statement.
         argv = [self.program, "-XAtqw", "-v", "ON_ERROR_STOP=1", "-v", "VERBOSITY=terse"]
         done = run(argv, stdin=script, timeout=120, cwd="/", environment=environment)
@@ -233,15 +239,20 @@ class RemotePsql(Psql):
     def _run(self, script: str, database: str) -> Result:
         return self._connect(script, database, self.user, self.password)
 
+    def installed(self) -> bool:
+        return shutil.which(self.program) is not None
+
     def exists(self) -> bool:
         """A server whose name is not known does not exist yet. One that does not respond does, and is an error."""
-        if not self.server.host or (shutil.which(self.program) is None):
+        if not (self.server.host and self.installed()):
             return False
         return "could not translate host name" not in self._run("SELECT 1;\n", self.maintenance).stderr
 
     def accepts(self, role: str, password: str) -> bool:
         """Whether the role has this password: found by one attempt to log in."""
-        done = self._connect("SELECT 1;\n", self.maintenance, role, password)
+        # From release 16, the client refuses a server that does not ask for the password; former ones ignore it.
+        asked = {"PGREQUIREAUTH": "password,md5,scram-sha-256"}
+        done = self._connect("SELECT 1;\n", self.maintenance, role, password, **asked)
         accepted = accepts_password(done)
         if accepted is None:
             raise InfraError(

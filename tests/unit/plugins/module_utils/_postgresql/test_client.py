@@ -29,6 +29,7 @@ FATAL = 'psql: error: connection to server at "10.0.0.5", port 5432 failed: FATA
         # Reported before the server has looked at the password.
         (2, f"{FATAL}sorry, too many clients already", None),
         (2, f'{FATAL}no pg_hba.conf entry for host "10.0.0.9", user "app", database "postgres", no encryption', None),
+        (2, 'psql: error: failed: authentication method requirement "scram-sha-256" failed: server did not', None),
         (2, f'{FATAL}PAM authentication failed for user "app"', None),
         (2, "psql: error: connection to server failed: timeout expired", None),
         (124, "no end within 120 s", None),
@@ -46,6 +47,7 @@ def test_whether_a_login_shows_that_a_password_is_right(rc: int, stderr: str, ac
         ('ERROR:  permission denied to create extension "pg_stat_statements"', "rds_superuser"),
         ('ERROR:  must have admin option on role "owner"', "WITH ADMIN OPTION"),
         ('ERROR:  permission denied to grant role "owner"', "WITH ADMIN OPTION"),
+        ("ERROR:  permission denied to alter role", "WITH ADMIN OPTION"),
         ("ERROR:  must be superuser to create replication users", "superuser"),
         ("ERROR:  permission denied to create database", "CREATEDB"),
         ("ERROR:  syntax error", "Fix the error that the server reports"),
@@ -69,6 +71,8 @@ def test_passwords_are_in_the_environment_only(monkeypatch: pytest.MonkeyPatch) 
     psql.accepts("app", "hunter3")
     given = [(row["environment"]["PGUSER"], row["environment"]["PGPASSWORD"]) for _argv, row in seen]
     assert given == [("master", "hunter2"), ("app", "hunter3")]
+    # A server that does not ask for the role's password proves nothing.
+    assert ["PGREQUIREAUTH" in row["environment"] for _argv, row in seen] == [False, True]
     assert all(row["environment"]["PGSSLMODE"] == "verify-full" for _argv, row in seen)
     assert "hunter" not in str([(argv, row["stdin"]) for argv, row in seen])
 
