@@ -126,7 +126,7 @@ class Deployer:
     # -- states
 
     def present(self) -> Result:
-        declared, seen = self.declared, self._ours(self._service())
+        declared, seen = self.declared, self._staying(self._ours(self._service()))
         using = in_use(seen)
         found, before = find_definition(self.api, declared.definition, using)
         if seen is not None:
@@ -156,7 +156,7 @@ class Deployer:
 
     def previous(self) -> Result:
         """Return to the definition that served before the last deploy; doing so twice is doing it once."""
-        seen = self._ours(self._service())
+        seen = self._staying(self._ours(self._service()))
         if seen is None:
             raise self._fault("return", "it does not exist", "Deploy it with state: present.")
         self._rolling = (current(seen, "deploymentConfiguration").get("strategy") or "ROLLING") == "ROLLING"
@@ -188,7 +188,7 @@ class Deployer:
         return self.result
 
     def absent(self) -> Result:
-        seen = self._ours(self._service())
+        seen = self._staying(self._ours(self._service()))
         if seen is None:
             return self.result
         self.result.action, self.result.changed = "delete", True
@@ -226,6 +226,15 @@ class Deployer:
             f"its tag {OWNER} says that it belongs to {belongs}, not to {environment}",
             f"Give yours another name, or set the tag {OWNER} to take this one over. Nothing was done to it.",
         )
+
+    def _staying(self, seen: Facts | None) -> Facts | None:
+        """None for a service that is being deleted, once it is gone: AWS makes no other of its name before."""
+        if seen is None or seen.get("status") != "DRAINING":
+            return seen
+        if not self.api.check:
+            self.tell("waiting until the service that is being deleted is gone")
+            self._await_gone()
+        return None
 
     def _changed(self, seen: Facts | None, found: str, using: str) -> list[str]:
         declared = self.declared
@@ -310,9 +319,7 @@ class Deployer:
 
     def _apply(self, seen: Facts | None, definition: str, changed: t.Sequence[str]) -> None:
         declared = self.declared
-        if seen is None or seen.get("status") == "DRAINING":
-            if seen is not None:
-                self._await_gone()
+        if seen is None:
             self._start_clock(None)
             made = self.api.call(
                 "ecs",
@@ -491,7 +498,9 @@ class Deployer:
         """The time is up: the service goes back to what served before, unless that is not wanted or not known."""
         reasons = "\n".join(self._reasons(definition))
         late = f"not complete after {self.declared.seconds:g} s: {judgement.text}"
-        if not (self.declared.roll_back and before and before != definition and self._rolling):
+        # A return that takes too long must not end where the bad release is.
+        returns = self.declared.roll_back and self.result.action != "return" and self._rolling
+        if not returns or before in ("", definition):
             return self._fault(
                 f"roll out {short(definition)} to",
                 f"{late}; now: {described(service)}",

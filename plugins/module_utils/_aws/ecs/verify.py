@@ -94,6 +94,7 @@ def checks_for(api: Api, cluster: str, definition: Facts, service: Facts) -> lis
         *of(secret_faults, sorted(secrets)),
         *of(role_faults, sorted(roles)),
         *of(log_faults, sorted(log_groups(containers, api.region))),
+        *of(alarm_faults, alarms_of(service)),
         *(functools.partial(target_faults, api, one, definition) for one in service.get("loadBalancers") or ()),
     ]
 
@@ -203,6 +204,16 @@ def log_faults(api: Api, group: str) -> list[str]:
         return ["a container logs to CloudWatch Logs without a group: set log.group"]
     rows = api.call("logs", "DescribeLogGroups", logGroupNamePrefix=group)["logGroups"]
     return [] if any(one["logGroupName"] == group for one in rows) else [f"there is no log group {group}"]
+
+
+def alarms_of(service: Facts) -> list[str]:
+    deployment = service.get("deploymentConfiguration") or {}
+    return sorted((deployment.get("alarms") or {}).get("alarmNames") or ())
+
+
+def alarm_faults(api: Api, alarm: str) -> list[str]:
+    found = api.call("cloudwatch", "DescribeAlarms", AlarmNames=[alarm], AlarmTypes=["MetricAlarm", "CompositeAlarm"])
+    return [] if found.get("MetricAlarms") or found.get("CompositeAlarms") else [f"there is no alarm {alarm}"]
 
 
 def target_faults(api: Api, balancer: Facts, definition: Facts) -> list[str]:

@@ -182,6 +182,22 @@ def test_previous_twice_is_previous_once(running: Ecs) -> None:
     assert (again.changed, running.said, in_service(running)) == (False, [], "api:1")
 
 
+def test_a_return_that_takes_too_long_does_not_end_at_the_bad_release(running: Ecs) -> None:
+    deploy(running, declared(value="2"))
+    running.definitions[next(iter(running.definitions))]["containerDefinitions"][0]["image"] = "api:never"
+    error = failure(running, declared(), "previous")
+    assert "not complete after 100 s" in error.cause
+    assert in_service(running) == "api:1"
+
+
+@pytest.mark.parametrize(("state", "changed"), [("present", True), ("absent", False)])
+def test_a_service_that_is_being_deleted_is_waited_for(running: Ecs, state: str, changed: bool) -> None:
+    running.services["api"].update(status="DRAINING")
+    assert deploy(running, declared(count=2), state, check=True).changed is changed
+    done = deploy(running, declared(count=2), state)
+    assert (done.changed, done.action) == (changed, "create" if changed else "none")
+
+
 def test_previous_of_the_first(running: Ecs) -> None:
     assert "is known to have served before" in failure(running, declared(), "previous").cause
     assert "does not exist" in failure(Ecs(), declared(), "previous").cause

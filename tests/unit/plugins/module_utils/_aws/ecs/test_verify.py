@@ -129,8 +129,19 @@ def made() -> tuple[dict[str, t.Any], dict[str, t.Any]]:
         "log": {"group": "/api"},
         "secrets": {"URL": f"{secret}:url::", "KEY": "arn:aws:ssm:us-east-1:123456789012:parameter/api/key"},
     }
+    client("cloudwatch").put_metric_alarm(
+        AlarmName="errors",
+        MetricName="m",
+        Namespace="n",
+        Statistic="Sum",
+        Period=60,
+        EvaluationPeriods=1,
+        Threshold=1,
+        ComparisonOperator="GreaterThanThreshold",
+    )
     service = {
         **NETWORK,
+        "deploymentConfiguration": {"alarms": {"alarmNames": ["errors"], "enable": True, "rollback": True}},
         "loadBalancers": [{"targetGroupArn": arn, "containerName": "api", "containerPort": 8000}],
     }
     return definition(container, execution_role="exec"), service
@@ -154,7 +165,9 @@ def test_everything_that_is_missing_is_reported_at_once(api: Api) -> None:
         "secrets": {"URL": secret, "KEY": "arn:aws:ssm:us-east-1:123456789012:parameter/gone"},
     }
     wanted = definition(container, execution_role="gone", task_role="task")
-    service = {**NETWORK, "loadBalancers": [{"targetGroupArn": group, "containerName": "api", "containerPort": 8000}]}
+    alarms = {"alarms": {"alarmNames": ["gone"], "enable": True, "rollback": True}}
+    service = {**NETWORK, "deploymentConfiguration": alarms}
+    service["loadBalancers"] = [{"targetGroupArn": group, "containerName": "api", "containerPort": 8000}]
     expected = [
         "there is no cluster main in us-east-1",
         f"there is no image {REGISTRY}/api:2 in ECR: push it first",
@@ -163,12 +176,13 @@ def test_everything_that_is_missing_is_reported_at_once(api: Api) -> None:
         "there is no role gone",
         "the role task can't be assumed by ECS: its trust policy has to name ecs-tasks.amazonaws.com",
         "there is no log group /api",
+        "there is no alarm gone",
         f"there is no target group {group}",
     ]
     assert sorted(missing(api, "main", wanted, service)) == sorted(expected)
-    with pytest.raises(InfraError, match="there are 8 faults") as caught:
+    with pytest.raises(InfraError, match="there are 9 faults") as caught:
         verify(api, "main", wanted, service, action="deploy", label="x")
-    assert caught.value.detail.count("\n") == 7
+    assert caught.value.detail.count("\n") == 8
 
 
 def test_in_check_mode_what_is_missing_may_be_made_by_an_earlier_task(api: Api) -> None:
