@@ -15,9 +15,9 @@ description:
   - Creates or updates a service together with its task definition, which is declared as data, and only if something
     differs.
   - Before the first change it verifies that the cluster is active, and that the images in ECR, the secrets, roles, log
-    groups, alarms and target groups exist and fit, and reports all faults at once. Images of other registries and whatever is
-    in another region are not verified. In check mode, what does not exist is only a warning, because an earlier task
-    may be going to create it.
+    groups, alarms and target groups exist and fit, and reports all faults at once. Images of other registries and
+    whatever is in another region are not verified. In check mode, what does not exist is only a warning, because an
+    earlier task may be going to create it.
   - After a change it follows its own deployment by its id, and shows the service's events as they come. It fails if
     that deployment fails, is rolled back by AWS, or is replaced by another one, with the reasons, exit codes and last
     log lines of the tasks that stopped, and says which definition runs now.
