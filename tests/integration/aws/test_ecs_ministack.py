@@ -36,7 +36,7 @@ RUN = (
     "module = importlib.import_module(f'ansible_collections.nexod.infra.plugins.modules.{name}');"
     "patched = patch_module_args(options); patched.__enter__(); module.main()"
 )
-SERVE = ["python3", "-m", "http.server", "8000"]
+SERVE = ("python3", "-m", "http.server", "8000")
 EXIT_3 = ["sh", "-c", "echo cannot read the configuration; exit 3"]
 
 pytestmark = pytest.mark.skipif(

@@ -8,7 +8,6 @@ import typing as t
 import boto3
 import pytest
 
-from ansible_collections.nexod.infra.plugins.module_utils._aws.api import Api
 from ansible_collections.nexod.infra.plugins.module_utils._aws.catalogue import KINDS
 from ansible_collections.nexod.infra.plugins.module_utils._aws.kind import Seen, Wanted
 from ansible_collections.nexod.infra.tests.fixtures.aws_resources import (
@@ -132,7 +131,7 @@ def test_a_profile_is_replaced_without_a_moment_without_one() -> None:
 
     seen = Seen({"running": True}, {"id": "i-1"})
     wanted = Wanted("prometheus", {"instance_profile": "others"}, {})
-    KINDS["ec2_instance"].update(t.cast("Api", Calls()), wanted, seen, ["instance_profile"])
+    KINDS["ec2_instance"].update(t.cast("t.Any", Calls()), wanted, seen, ["instance_profile"])
     replaced = {"AssociationId": "a-1", "IamInstanceProfile": {"Name": "others"}}
     assert sent[1:] == [("ReplaceIamInstanceProfileAssociation", replaced)]
 
