@@ -16,16 +16,21 @@ $(error No inventory inventories/$(ENV): ENV is one of $(filter-out shared,$(not
 endif
 
 INVENTORY_VERSION = $(shell sed -n 's/^backend_version: *//p' inventories/shared/backend.yml)
+# The labs: environments whose hosts are containers on this machine.
+LAB_ENV := $(filter lab lab_aws,$(ENV))
 BIN := .venv/bin
 # Without root, podman's networks are in a namespace of the user; what connects to the lab's hosts runs in it.
-INSIDE := $(if $(filter lab,$(ENV)),$(shell [ "$$(id -u)" = 0 ] || echo podman unshare --rootless-netns))
+ROOTLESS := $(if $(LAB_ENV),$(shell [ "$$(id -u)" = 0 ] || echo podman unshare --rootless-netns))
+# The emulator of AWS takes any key. Real ones, which the environment may hold, have no business there.
+KEYS := $(if $(filter lab_aws,$(ENV)),env -u AWS_PROFILE -u AWS_SESSION_TOKEN AWS_ACCESS_KEY_ID=emulator AWS_SECRET_ACCESS_KEY=emulator)
+INSIDE := $(ROOTLESS) $(KEYS)
 PLAYBOOK := $(INSIDE) $(BIN)/ansible-playbook -i inventories/$(ENV)
-LAB := $(INSIDE) $(BIN)/ansible-playbook -i inventories/lab
+LAB := $(INSIDE) $(BIN)/ansible-playbook -i inventories/$(or $(LAB_ENV),lab)
 DEPLOY = $(PLAYBOOK) playbooks/deploy.yml $(if $(VERSION),-e backend_version=$(VERSION)) $(ARGS)
 # Tools are also found by name: ansible calls ansible-galaxy, molecule calls ansible-config.
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-REQUIREMENTS = $(if $(filter lab,$(ENV)),requirements-lab.txt,requirements.txt)
+REQUIREMENTS = $(if $(LAB_ENV),requirements-lab.txt,requirements.txt)
 
 help: ## list the targets
 	@echo "make TARGET [ENV=lab|dev|staging|production] [VERSION=1.0.0] [ARGS='--tags x']"
@@ -86,7 +91,7 @@ readmes: venv ## write the READMEs of the roles and the contents of the main one
 # --- targets that the ones above use
 
 .PHONY: ready
-ifeq ($(ENV),lab)
+ifneq ($(LAB_ENV),)
 ready: lab_up
 else
 ready: prerequisites venv
@@ -94,10 +99,10 @@ endif
 
 lab_up: prerequisites venv ## boot the lab's hosts
 	@$(BIN)/python examples/api/build.py $(or $(VERSION),$(INVENTORY_VERSION)) -o dist/
-	@$(LAB) playbooks/lab_up.yml
+	@$(LAB) playbooks/lab_up.yml $(if $(VERSION),-e backend_version=$(VERSION))
 
 prerequisites:
-	@$(PYTHON) tools/prerequisites.py $(if $(filter lab,$(ENV)),--lab --install)
+	@$(PYTHON) tools/prerequisites.py $(if $(LAB_ENV),--lab --install)
 
 venv: ## create or update .venv with the locked versions
 	@$(PYTHON) tools/make_venv.py $(REQUIREMENTS)

@@ -33,6 +33,9 @@ options:
     description: Name of the environment whose resources these are.
     type: str
     required: true
+  account:
+    description: Number of the AWS account. With credentials of another one nothing else is called.
+    type: str
   region:
     description: AWS region.
     type: str
@@ -164,6 +167,7 @@ RESOURCE = {
 }
 ARGUMENTS = {
     "environment": {"type": "str", "required": True},
+    "account": {"type": "str"},
     "region": {"type": "str", "required": True},
     "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
     "resources": {"type": "list", "elements": "dict", "required": True, "options": RESOURCE},
@@ -186,6 +190,8 @@ def main() -> None:
         api = Api(
             given["region"], check=module.check_mode, profile=given["profile"], endpoint_url=given["endpoint_url"]
         )
+        if given["account"]:
+            api.require_account(given["account"])
         policy = Policy(given["environment"], given["tags"], frozenset(given["lose"]), frozenset(given["adopt"]))
         engine = Engine(api, policy)
         outcome = engine.present(rows) if given["state"] == "present" else engine.absent(rows)

@@ -41,7 +41,7 @@ options:
   timeout:
     description: Seconds to wait until a server listens.
     type: int
-    default: 30
+    default: 120
   state:
     description: V(stopped) stops them.
     type: str
@@ -83,7 +83,7 @@ SERVICE = {
 ARGUMENTS = {
     "services": {"type": "list", "elements": "dict", "options": SERVICE, "required": True},
     "folder": {"type": "path", "required": True},
-    "timeout": {"type": "int", "default": 30},
+    "timeout": {"type": "int", "default": 120},
     "state": {"type": "str", "choices": ["started", "stopped"], "default": "started"},
 }
 

@@ -156,6 +156,16 @@ class Api:
             self._account = str(self.call("sts", "GetCallerIdentity")["Account"])
         return self._account
 
+    def require_account(self, number: str) -> None:
+        """Refuse credentials of another account than that."""
+        if self.account != number:
+            raise InfraError(
+                "use AWS",
+                f"account {number}",
+                f"the credentials are of the account {self.account}",
+                "Set AWS_PROFILE, or the keys, for the account of this environment. Nothing else was called.",
+            )
+
     def call(self, service: str, operation: str, missing: t.Sequence[str] = (), /, **arguments: t.Any) -> t.Any:
         """The answer of `operation`, in AWS' own spelling; None for an error code of `missing`.
 

@@ -15,6 +15,24 @@ _HOST = {"type": "str", "required": True, "description": "Address or name, witho
 _URL = {"type": "str", "required": True, "description": "Where users reach it, without a slash at its end."}
 _SSLMODES = ["disable", "allow", "prefer", "require", "verify-ca", "verify-full"]
 
+_SERVICE = (
+    ("name", "str", "Name of the service."),
+    ("cluster", "str", "Name of its cluster."),
+    ("region", "str", "AWS region."),
+    ("endpoint_url", "str", "URL of the API of AWS, if it is not Amazon's."),
+    ("profile", "str", "Profile of the AWS configuration, unless boto3 finds the credentials."),
+    ("subnets", "list", "Ids of the subnets of the tasks."),
+    ("security_groups", "list", "Ids of the security groups of the tasks."),
+    ("target_group", "str", "ARN of the target group."),
+    ("execution_role", "str", "ARN of the role that ECS takes to start a task."),
+    ("task_role", "str", "ARN of the role of the application."),
+    ("log_group", "str", "Log group of CloudWatch Logs."),
+    ("environment_source", "str", "ARN of what the secrets of the application are read from."),
+    ("repository", "str", "URL of the image's repository."),
+)
+
+_MAY_LACK = ("endpoint_url", "profile")
+
 ENDPOINTS: t.Final[dict[str, dict[str, t.Any]]] = {
     "database": {
         "type": "dict",
@@ -70,6 +88,14 @@ ENDPOINTS: t.Final[dict[str, dict[str, t.Any]]] = {
                     "name": {"type": "str", "required": True, "description": "Instance name."},
                     "host": _HOST,
                     "port": _PORT,
+                },
+            },
+            "service": {
+                "type": "dict",
+                "description": "The service of Amazon ECS whose tasks serve, instead of hosts.",
+                "options": {
+                    name: {"type": kind, "required": name not in _MAY_LACK, "description": description}
+                    for name, kind, description in _SERVICE
                 },
             },
         },

@@ -95,7 +95,7 @@ def _aws_resources(result: Result, _given: Result) -> Items:
     rows = result.get("changes") or ()
     # Values may refer to what is not created yet: which properties change is known in check mode, their values are not.
     return [
-        ("remove" if row["action"] == "delete" else row["action"], "AWS resource", row["key"], " ".join(row["after"]))
+        ("remove" if row["action"] == "delete" else row["action"], "AWS", row["key"], " ".join(row["after"]))
         for row in rows
     ]
 

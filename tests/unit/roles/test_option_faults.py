@@ -44,6 +44,11 @@ ROWS: dict[str, tuple[dict[str, t.Any], str, str]] = {
         "infra_api_port is -1, but must be from 1 to 65535",
         TO_65535,
     ),
+    "ecs_service": (
+        {"ecs_service_count": 0},
+        "ecs_service_count is 0, but must be from 1 to 5000",
+        "set it to a whole number, from 1 to 5000",
+    ),
     "exporters": (
         {"exporters_memory_max_mb": 0},
         "exporters_memory_max_mb is 0, but must be at least 1",

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 import typing as t
 
 from ansible_collections.nexod.infra.plugins.module_utils._aws.api import Api
@@ -194,7 +195,10 @@ def declared_rules(rows: t.Iterable[Facts]) -> list[str]:
 
 
 class SecurityGroup(Tagged):
-    """A security group with exactly these rules for what comes in. What goes out is not limited, as by default."""
+    """A security group with exactly these rules for what comes in. What goes out is not limited, as by default.
+
+    A rule from `self` lets its members reach each other.
+    """
 
     name, title = "security_group", "security group"
     outputs = ("id",)
@@ -218,7 +222,7 @@ class SecurityGroup(Tagged):
         properties = {
             "vpc": row["VpcId"],
             "description": row["Description"],
-            "ingress": sorted(rules_of(row["IpPermissions"])),
+            "ingress": sorted(re.sub(f" {row['GroupId']}$", " self", rule) for rule in rules_of(row["IpPermissions"])),
         }
         return Seen(properties, {"id": row["GroupId"]}, from_tags(row.get("Tags")))
 
@@ -238,14 +242,18 @@ class SecurityGroup(Tagged):
         # First what is new: a rule that is only written in another way lets its traffic pass all the time.
         self._allow(api, seen.outputs["id"], sorted(rules - there))
         if surplus := sorted(there - rules):
-            group, permissions = seen.outputs["id"], [permission_of(rule) for rule in surplus]
+            group = seen.outputs["id"]
+            permissions = self._permissions(group, surplus)
             api.call("ec2", "RevokeSecurityGroupIngress", GroupId=group, IpPermissions=permissions)
 
     def delete(self, api: Api, wanted: Wanted, seen: Seen) -> None:
         api.call("ec2", "DeleteSecurityGroup", GroupId=seen.outputs["id"])
 
-    @staticmethod
-    def _allow(api: Api, group: str, rules: t.Sequence[str]) -> None:
+    def _allow(self, api: Api, group: str, rules: t.Sequence[str]) -> None:
         if rules:
-            permissions = [permission_of(rule) for rule in rules]
+            permissions = self._permissions(group, rules)
             api.call("ec2", "AuthorizeSecurityGroupIngress", GroupId=group, IpPermissions=permissions)
+
+    @staticmethod
+    def _permissions(group: str, rules: t.Iterable[str]) -> list[dict[str, t.Any]]:
+        return [permission_of(re.sub(" self$", f" {group}", rule)) for rule in rules]

@@ -214,7 +214,10 @@ class OnInstance(OfRds):
 
 
 class Instance(OnInstance):
-    """A PostgreSQL instance. Its master password is made and kept by AWS in Secrets Manager; nothing here knows it."""
+    """A PostgreSQL instance.
+
+    Without `password`, AWS generates the administrator's and keeps it in Secrets Manager: nothing here knows it.
+    """
 
     name, title, holds_data, patience = "rds_instance", "RDS instance", True, 3600.0
     outputs = ("id", "arn", "host", "port", "secret")
@@ -229,7 +232,13 @@ class Instance(OnInstance):
         "user": Property(
             required=True,
             change=REPLACE,
-            about="Its master user, whose password AWS makes and keeps in Secrets Manager.",
+            about="Its administrator.",
+        ),
+        # AWS never shows it, so it is set when the instance is created, and never again.
+        "password": Property(
+            secret=True,
+            same=lambda _wanted, _seen: True,
+            about="Of the administrator, when it is created. Without one, AWS keeps its own in Secrets Manager.",
         ),
         "storage_gb": Property("int", required=True, same=at_least, about="It grows, and never shrinks.", least=20),
         "storage_max_gb": Property("int", about="To which the storage grows by itself."),
@@ -247,7 +256,7 @@ class Instance(OnInstance):
         ),
         "subnet_group": Property(required=True, change=FIXED, about="Where it is placed."),
         "security_groups": Property("list", required=True, same=same_set, about="Who reaches it."),
-        "parameter_group": Property(about="Its parameters; by default those of AWS."),
+        "parameter_group": Property(about="Its parameters; static ones apply from its next restart."),
     }
 
     modified = tuple(name for name in MODIFIED if name not in SHOWN_APART)
@@ -270,6 +279,7 @@ class Instance(OnInstance):
 
     def create(self, api: Api, wanted: Wanted) -> None:
         values = {sent: wanted.properties[name] for name, sent in MODIFIED.items() if name in wanted.properties}
+        password = wanted.properties.get("password")
         api.call(
             "rds",
             "CreateDBInstance",
@@ -278,7 +288,7 @@ class Instance(OnInstance):
             Engine="postgres",
             DBName=wanted["database"],
             MasterUsername=wanted["user"],
-            ManageMasterUserPassword=True,
+            **({"MasterUserPassword": password} if password else {"ManageMasterUserPassword": True}),
             StorageEncrypted=wanted["encrypted"],
             DBSubnetGroupName=wanted["subnet_group"],
             AutoMinorVersionUpgrade=True,

@@ -116,8 +116,8 @@ Inst libfoo (1 Debian)
                 ],
             },
             [
-                ("create", "AWS resource", "vpc/main", "cidr"),
-                ("remove", "AWS resource", "rds_instance/old", ""),
+                ("create", "AWS", "vpc/main", "cidr"),
+                ("remove", "AWS", "rds_instance/old", ""),
             ],
             id="resources of AWS",
         ),

@@ -1,0 +1,141 @@
+# Copyright: (c) 2026, the nexod.infra maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What an environment declares on AWS: the network, who may connect to what, sizes, and the endpoints."""
+
+from __future__ import annotations
+
+import ipaddress
+import pathlib
+import typing as t
+
+import pytest
+import yaml
+
+from ansible_collections.nexod.infra.plugins.module_utils._aws.catalogue import KINDS
+from ansible_collections.nexod.infra.plugins.module_utils._aws.declaration import declared
+from ansible_collections.nexod.infra.plugins.plugin_utils._aws.environment import declaration, endpoints
+from ansible_collections.nexod.infra.plugins.plugin_utils._environment.endpoints import endpoint_faults
+from ansible_collections.nexod.infra.tests.fixtures.aws_resources import bring
+from ansible_collections.nexod.infra.tests.fixtures.emulated_aws import emulated_aws
+
+ROOT = pathlib.Path(__file__).resolve().parents[5]
+SECRETS = {"database": "database-canary", "cache": "cache-canary-0123456789", "api": "{}"}
+
+
+def options(**changes: t.Any) -> dict[str, t.Any]:
+    """The role's defaults, with the values that production's inventory gives."""
+    defaults = yaml.safe_load((ROOT / "roles/provider_aws/defaults/main.yml").read_text())
+    found = {name.removeprefix("provider_aws_"): value for name, value in defaults.items()}
+    return {
+        **found,
+        "prefix": "nexod-staging",
+        "zones": ["us-east-1a", "us-east-1b"],
+        "uploads_bucket": "nexod-staging-uploads",
+        "repository": "nexod-staging-api",
+        "rds_engine_version": 15,
+        "rds_instance_class": "db.r6g.large",
+        "rds_storage_gb": 100,
+        "rds_storage_type": "gp3",
+        "rds_multi_az": True,
+        "rds_backup_days": 7,
+        "rds_replicas": 2,
+        "cache_node_type": "cache.r6g.large",
+        "cache_password": SECRETS["cache"],
+        "pooler": "10.20.128.10",
+        **changes,
+    }
+
+
+def by_key(rows: list[dict[str, t.Any]]) -> dict[str, dict[str, t.Any]]:
+    return {f"{one['kind']}/{one['name']}": one["properties"] for one in rows}
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        pytest.param({}, id="production"),
+        pytest.param({"nat_gateways": 0, "rds_replicas": 0, "cache_replicas": 0, "pooler": ""}, id="the smallest"),
+        pytest.param({"nat_gateways": 2, "certificate": "arn:aws:acm:us-east-1:1:certificate/x"}, id="two gateways"),
+        pytest.param({"zones": ["us-east-1a", "us-east-1b", "us-east-1c"], "cidr": "10.0.0.0/20"}, id="three zones"),
+        pytest.param({"rds_password": SECRETS["database"]}, id="a password of our own"),
+    ],
+)
+def test_the_engine_accepts_every_declaration(changes: dict[str, t.Any]) -> None:
+    rows = declaration(options(**changes))
+    assert len(declared(rows, KINDS, SECRETS)) == len(rows)
+
+
+def test_subnets_lie_in_the_vpc_and_do_not_overlap() -> None:
+    rows = by_key(declaration(options(zones=[f"us-east-1{letter}" for letter in "abcdef"])))
+    blocks = [ipaddress.ip_network(given["cidr"]) for key, given in rows.items() if key.startswith("subnet/")]
+    assert len(blocks) == 12
+    assert all(one.subnet_of(ipaddress.ip_network("10.20.0.0/16")) for one in blocks)
+    assert not any(one.overlaps(other) for one in blocks for other in blocks if one is not other)
+
+
+@pytest.mark.parametrize(
+    ("part", "port", "sources"),
+    [
+        ("database", 5432, ["@security_group/nexod-staging-hosts"]),
+        ("cache", 6379, ["@security_group/nexod-staging-hosts", "@security_group/nexod-staging-api"]),
+        ("hosts", 6432, ["@security_group/nexod-staging-api"]),
+        ("api", 8000, ["@security_group/nexod-staging-edge", "10.20.128.0/24", "10.20.129.0/24"]),
+        ("edge", 80, ["0.0.0.0/0"]),
+    ],
+)
+def test_only_what_must_pass_may_connect(part: str, port: int, sources: list[str]) -> None:
+    rules = by_key(declaration(options()))[f"security_group/nexod-staging-{part}"]["ingress"]
+    assert [rule["from"] for rule in rules if rule["ports"] == port] == sources
+    # Beside that, only hosts reach each other.
+    assert [rule for rule in rules if rule["ports"] != port] == (
+        [{"ports": "0-65535", "from": "self"}] if part == "hosts" else []
+    )
+
+
+def test_without_a_pooler_the_tasks_reach_the_database() -> None:
+    rules = by_key(declaration(options(pooler="")))["security_group/nexod-staging-database"]["ingress"]
+    assert "@security_group/nexod-staging-api" in [rule["from"] for rule in rules]
+
+
+def test_with_a_certificate_port_80_only_redirects() -> None:
+    rows = by_key(declaration(options(certificate="arn:aws:acm:us-east-1:1:certificate/x")))
+    assert rows["listener/nexod-staging-http"]["to_https"] is True
+    assert rows["listener/nexod-staging-https"]["target_group"] == "@target_group/nexod-staging-api.arn"
+
+
+def test_a_zone_without_a_gateway_of_its_own_uses_the_first() -> None:
+    rows = by_key(declaration(options(nat_gateways=1)))
+    routes = [rows[f"route_table/nexod-staging-private-{letter}"]["routes"][0]["via"] for letter in "ab"]
+    assert routes == ["@nat_gateway/nexod-staging-a"] * 2
+
+
+def test_no_secret_is_in_the_declaration() -> None:
+    text = str(declaration(options(rds_password=SECRETS["database"], api_secrets={"TOKEN": "api-canary"})))
+    assert "canary" not in text
+
+
+def test_endpoints_of_an_empty_account_say_when_they_are_known() -> None:
+    found = endpoints({}, options())
+    assert endpoint_faults(found) == []
+    assert found["database"]["host"] == "(known when rds_instance/nexod-staging is created)"
+    assert found["api"]["service"]["cluster"] == "nexod-staging"
+
+
+def test_a_whole_environment_is_created_once_and_predicted_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On the emulator moto, which loses where a cache is and who may connect to it: the lab has one (lab_aws)."""
+    given = options(rds_replicas=1)
+    cache = "cache_replication_group"
+    rows = [(one["kind"], one["name"], one["properties"]) for one in declaration(given) if one["kind"] != cache]
+    with emulated_aws(monkeypatch):
+        predicted, api = bring(*rows, secrets=SECRETS, check=True)
+        assert not [call for call in api.calls if call.changes]
+        created, _api = bring(*rows, secrets=SECRETS)
+        again, _api = bring(*rows, secrets=SECRETS)
+    assert [f"{key}: {error}" for key, error in created.faults] == []
+    assert [one.key for one in predicted.changes] == [one.key for one in created.changes]
+    assert {one.key for one in created.changes} == {f"{kind}/{name}" for kind, name, _properties in rows}
+    assert (again.changes, again.faults) == ([], [])
+    found = endpoints({**created.outputs, f"{cache}/nexod-staging": {"host": "cache.example.com"}}, given)
+    assert endpoint_faults(found) == []
+    assert "(known when" not in str(found)
