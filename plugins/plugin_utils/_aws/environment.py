@@ -21,6 +21,8 @@ PRIVATE_FROM = 128
 POSTGRESQL, REDIS = 5432, 6379
 #: Of the policy language.
 POLICY_VERSION = "2012-10-17"
+#: The domain of what has no address yet.
+NOT_CREATED = "not-created-yet.invalid"
 
 
 def row(kind: str, name: str, **properties: t.Any) -> Row:
@@ -300,8 +302,10 @@ def declaration(options: Options) -> list[Row]:
 
 
 def known(outputs: t.Mapping[str, Options], key: str, name: str) -> str:
-    """An output, or in check mode when it will be known."""
-    return str(outputs.get(key, {}).get(name) or f"(known when {key} is created)")
+    """An output, or in check mode when it will be known: a host by a name that can never be resolved (RFC 2606)."""
+    kind = key.partition("/")[0].replace("_", "-")
+    later = f"{kind}.{NOT_CREATED}" if name == "host" else f"(known when {key} is created)"
+    return str(outputs.get(key, {}).get(name) or later)
 
 
 def endpoints(outputs: t.Mapping[str, Options], options: Options) -> Row:

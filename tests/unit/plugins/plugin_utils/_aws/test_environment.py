@@ -118,7 +118,8 @@ def test_no_secret_is_in_the_declaration() -> None:
 def test_endpoints_of_an_empty_account_say_when_they_are_known() -> None:
     found = endpoints({}, options())
     assert endpoint_faults(found) == []
-    assert found["database"]["host"] == "(known when rds_instance/nexod-staging is created)"
+    # A name that can be written into configurations, and that nothing can connect to.
+    assert found["database"]["host"] == "rds-instance.not-created-yet.invalid"
     assert found["api"]["service"]["cluster"] == "nexod-staging"
 
 
