@@ -33,7 +33,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 REQUIREMENTS = $(if $(LAB_ENV),requirements-lab.txt,requirements.txt)
 
 help: ## list the targets
-	@echo "make TARGET [ENV=lab|dev|staging|production] [VERSION=1.0.0] [ARGS='--tags x']"
+	@echo "make TARGET [ENV=lab|lab_aws|dev|staging|production] [VERSION=1.0.0] [ARGS='--tags x']"
 	@sed -n 's/^\([a-z_-]*\):.*## /  \1\t/p' $(MAKEFILE_LIST) | expand -t 16
 
 deploy: ready ## deploy VERSION to ENV (default: the lab, which is created if necessary)

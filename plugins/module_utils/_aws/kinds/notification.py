@@ -114,8 +114,8 @@ class Alarm(Kind):
             choices=("breaching", "notBreaching", "ignore", "missing"),
             about="What missing data means. What is not seen is not called good.",
         ),
-        "actions": Property("list", default=[], same=same_set, about="ARNs of what is told of an alarm."),
-        "ok_actions": Property("list", default=[], same=same_set, about="ARNs of what is told of its end."),
+        "actions": Property("list", default=[], same=same_set, about="ARNs of topics that it notifies."),
+        "ok_actions": Property("list", default=[], same=same_set, about="ARNs of topics that its end notifies."),
     }
 
     def read(self, api: Api, wanted: Wanted) -> Seen | None:
