@@ -88,8 +88,12 @@ def say(text: str) -> None:
 
 def environment(**more: str) -> dict[str, str]:
     """The environment of the tests, without the caller's Ansible configuration."""
+    others = ("ANSIBLE_", "MOLECULE_", "NEXOD_")
     kept = {
-        name: value for name, value in os.environ.items() if not name.startswith(("ANSIBLE_", "MOLECULE_", "NEXOD_"))
+        name: value
+        for name, value in os.environ.items()
+        # NEXOD_TEST_ is the tests' own.
+        if name.startswith("NEXOD_TEST_") or not name.startswith(others)
     }
     return {
         **kept,
