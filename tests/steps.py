@@ -298,6 +298,11 @@ def lab() -> Count:
     return pytest("lab", "-x", "-s", "-v", "--durations=20", "-m", "not long", *way, limit=3600, each=1500)
 
 
+def lab_aws() -> Count:
+    """The second lab, whose AWS is an emulator with real containers."""
+    return pytest("lab_aws", "-x", "-s", "-v", "--durations=10", "tests/lab_aws", limit=1800, each=900)
+
+
 def archive() -> Count:
     return pytest("archive", "tests/archive")
 
@@ -311,6 +316,7 @@ STEPS: dict[str, Callable[[], Count]] = {
     "browser": browser,
     "molecule": molecule,
     "lab": lab,
+    "lab_aws": lab_aws,
     "archive": archive,
 }
 # Lists of steps that run at the same time, one after another in each: the integration tests mostly wait for their
@@ -319,7 +325,7 @@ LANES: list[list[list[str]]] = [
     [["app", "unit"], ["integration", "browser"]],
     [["molecule"]],
     [["lab"], ["lint", "sanity"]],
-    [["archive"]],
+    [["archive"], ["lab_aws"]],
 ]
 
 

@@ -28,6 +28,7 @@ description:
     C(ecs_cluster), C(scaling_target), C(scaling_policy), C(origin_access_control), C(cache_policy),
     C(response_headers_policy), C(cloudfront_distribution), C(bucket_policy), C(ec2_instance) and C(key_pair).
     Their properties and outputs are described in docs/aws_resources.md.
+extends_documentation_fragment: [nexod.infra.internal]
 options:
   environment:
     description: Name of the environment whose resources these are.
@@ -159,6 +160,7 @@ from ansible_collections.nexod.infra.plugins.module_utils._aws.declaration impor
 from ansible_collections.nexod.infra.plugins.module_utils._aws.engine import Engine, Policy
 from ansible_collections.nexod.infra.plugins.module_utils._aws.outcome import reported
 from ansible_collections.nexod.infra.plugins.module_utils._core.edge import edge
+from ansible_collections.nexod.infra.plugins.module_utils._core.lines import told_lines
 
 RESOURCE = {
     "kind": {"type": "str", "required": True},
@@ -177,6 +179,7 @@ ARGUMENTS = {
     "adopt": {"type": "list", "elements": "str", "default": []},
     "profile": {"type": "str"},
     "endpoint_url": {"type": "str"},
+    "_internal": {"type": "dict"},
 }
 
 
@@ -185,7 +188,8 @@ def main() -> None:
     given = module.params
     if MISSING:
         module.fail_json(msg=missing_required_lib("boto3 (Debian: python3-boto3)"), exception=MISSING)
-    with edge(module, "manage the AWS resources of", given["environment"]):
+    path = (given["_internal"] or {}).get("progress_file")
+    with edge(module, "manage the AWS resources of", given["environment"]), told_lines(path) as tell:
         rows = declared(given["resources"], KINDS, given["secrets"])
         api = Api(
             given["region"], check=module.check_mode, profile=given["profile"], endpoint_url=given["endpoint_url"]
@@ -193,7 +197,7 @@ def main() -> None:
         if given["account"]:
             api.require_account(given["account"])
         policy = Policy(given["environment"], given["tags"], frozenset(given["lose"]), frozenset(given["adopt"]))
-        engine = Engine(api, policy)
+        engine = Engine(api, policy, tell)
         outcome = engine.present(rows) if given["state"] == "present" else engine.absent(rows)
         module.exit_json(**reported(outcome, api.calls))
 

@@ -59,11 +59,11 @@ class Done:
         )
 
 
-def run(*argv: str, report: str = "", quiet: bool = False, **environment: str) -> Done:
-    """Run a command in the checkout, show its output as it comes, and read the report that it has left."""
+def run(*argv: str, report: str = "", quiet: bool = False, latest: Path = LATEST, **environment: str) -> Done:
+    """Run a command in the checkout, show its output as it comes, and read the report that it has left in `latest`."""
     report = report or ("deploy-plan" if "plan" in argv else "deploy")
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("ANSIBLE_", "NEXOD_", "MAKE"))}
-    latest = LATEST.resolve()
+    before = latest.resolve()
     begun, lines = time.monotonic(), []
     with subprocess.Popen(
         argv,
@@ -82,9 +82,9 @@ def run(*argv: str, report: str = "", quiet: bool = False, **environment: str) -
                 sys.stdout.write(f"    {line}")
                 sys.stdout.flush()
             lines.append(line)
-    path = LATEST / f"{report}.json"
+    path = latest / f"{report}.json"
     # The link is as before where the run has left no report.
-    found = json.loads(path.read_text()) if LATEST.resolve() != latest and path.exists() else {}
+    found = json.loads(path.read_text()) if latest.resolve() != before and path.exists() else {}
     return Done(process.returncode, "".join(lines), found, time.monotonic() - begun)
 
 
@@ -112,9 +112,9 @@ def get(path: str, base: str = EDGE) -> dict:
         return json.loads(answer.read())
 
 
-def secrets() -> list[str]:
+def secrets(folder: Path = ROOT / ".lab") -> list[str]:
     """Every secret that the lab has made."""
-    return [path.read_text().split()[0] for path in (ROOT / ".lab" / "secrets").rglob("*") if path.is_file()]
+    return [path.read_text().split()[0] for path in (folder / "secrets").rglob("*") if path.is_file()]
 
 
 # Everything that a deploy could write, with size, mode, owner and content; what runs by itself writes elsewhere.
@@ -228,7 +228,7 @@ def meanwhile(act: Callable[[], None], over: threading.Event) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def users(paths: Sequence[str] = ("/health", "/dashboard"), every: float = 0.1) -> Iterator[Served]:
+def users(paths: Sequence[str] = ("/health", "/dashboard"), every: float = 0.1, base: str = EDGE) -> Iterator[Served]:
     """Ask the edge all the while, ten times a second, and keep what went wrong."""
     served, over = Served(), threading.Event()
 
@@ -238,7 +238,7 @@ def users(paths: Sequence[str] = ("/health", "/dashboard"), every: float = 0.1) 
             path = paths[number % len(paths)]
             number += 1
             try:
-                said = get(path)
+                said = get(path, base)
             except (OSError, ValueError) as error:
                 served.failures.append(f"{time.strftime('%X')} {path}: {error}")
                 continue

@@ -24,6 +24,7 @@ _SERVICE = (
     ("subnets", "list", "Ids of the subnets of the tasks."),
     ("security_groups", "list", "Ids of the security groups of the tasks."),
     ("target_group", "str", "ARN of the target group."),
+    ("load_balancer", "str", "ARN of the load balancer."),
     ("execution_role", "str", "ARN of the role that ECS takes to start a task."),
     ("task_role", "str", "ARN of the role of the application."),
     ("log_group", "str", "Log group of CloudWatch Logs."),

@@ -101,7 +101,8 @@ class Inputs:
             return self.values[host, name]
         spec = next((options[name] for options in self.specs.values() if name in options), {})
         default = spec.get("default")
-        return None if isinstance(default, str) and "{{" in default else default
+        # A template is evaluated by the role only.
+        return None if "{{" in str(default) else default
 
     def number(self, host: str, name: str) -> int | None:
         """The same as a whole number; None where it is none."""

@@ -14,6 +14,7 @@ import ipaddress
 import itertools
 import posixpath
 import re
+import string
 import typing as t
 
 from ansible_collections.nexod.infra.plugins.plugin_utils._preflight.inputs import (
@@ -383,6 +384,10 @@ def one_grafana(inputs: Inputs) -> list[Fault]:
     return found
 
 
+#: Of a password of ElastiCache: letters, digits and these.
+_AUTH_TOKEN: t.Final = frozenset(string.ascii_letters + string.digits + "!&#$^<>-")
+
+
 def alerts_reach_somebody(inputs: Inputs) -> list[Fault]:
     """An Alertmanager without a receiver drops every alert."""
     names = ("alertmanager_webhook_urls", "alertmanager_slack_webhook_url", "alertmanager_pagerduty_routing_key")
@@ -423,6 +428,55 @@ def values_of_rds(inputs: Inputs) -> list[Fault]:
     return found
 
 
+def values_of_aws_network(inputs: Inputs) -> list[Fault]:
+    """A network that AWS refuses, or in which RDS and the load balancer can't be placed."""
+    if inputs.provider != "aws":
+        return []
+    region, zones = (inputs.value(CONTROLLER, f"provider_aws_{what}") for what in ("region", "zones"))
+    found = []
+    if isinstance(zones, (list, tuple)) and isinstance(region, str):
+        names = [str(zone) for zone in zones]
+        if elsewhere := [name for name in names if not re.fullmatch(rf"{re.escape(region)}[a-z]", name)]:
+            cause = f"contains {', '.join(elsewhere)}, which the region {region} does not have"
+            found.append(Fault("provider_aws_zones", cause, f"Name zones such as {region}a."))
+        if len(set(names)) < 2:
+            cause = f"names {len(set(names))} zone, but RDS and the load balancer need two"
+            found.append(Fault("provider_aws_zones", cause, "Name at least two zones, each once."))
+        gateways = inputs.number(CONTROLLER, "provider_aws_nat_gateways")
+        if gateways is not None and gateways > len(set(names)):
+            cause = f"is {gateways}, which is more than the zones ({len(set(names))})"
+            found.append(Fault("provider_aws_nat_gateways", cause, "Set it to at most one for each zone."))
+    network = _network(inputs.value(CONTROLLER, "provider_aws_cidr"))
+    if network and (not network.is_private or not 16 <= network.prefixlen <= 22):
+        cause = f"is {network}; a VPC needs private addresses, and its subnets a network from /16 to /22"
+        found.append(Fault("provider_aws_cidr", cause, "Set it to a network such as 10.20.0.0/16."))
+    return found
+
+
+def _network(value: object) -> ipaddress.IPv4Network | None:
+    """Nothing where the form of the value is at fault, which its specification reports."""
+    try:
+        return ipaddress.IPv4Network(str(value))
+    except ValueError:
+        return None
+
+
+def values_of_elasticache(inputs: Inputs) -> list[Fault]:
+    """Passwords that ElastiCache refuses, minutes after it has begun to create a cache."""
+    if inputs.provider != "aws" or not _true(inputs.value(CONTROLLER, "provider_aws_cache_tls")):
+        return []
+    password = inputs.value(CONTROLLER, "provider_aws_cache_password")
+    if not isinstance(password, str) or not password:
+        return []
+    found = []
+    if not 16 <= len(password) <= 128:
+        found.append(f"has {len(password)} characters; ElastiCache takes 16 to 128")
+    if set(password) - _AUTH_TOKEN:
+        found.append("contains characters that ElastiCache refuses")
+    next_step = "Use letters, digits and !&#$^<>- (docs/passwords.md says how to change it)."
+    return [Fault("infra_cache_password", cause, next_step) for cause in found]
+
+
 def _true(value: object) -> bool:
     return str(value).lower() in ("true", "yes", "on", "1", "y", "t")
 
@@ -446,6 +500,8 @@ RULES: t.Final[tuple[t.Callable[[Inputs], list[Fault]], ...]] = (
     one_grafana,
     alerts_reach_somebody,
     values_of_rds,
+    values_of_aws_network,
+    values_of_elasticache,
 )
 
 

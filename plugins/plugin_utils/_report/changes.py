@@ -107,7 +107,7 @@ def _ecs_deploy(result: Result, given: Result) -> Items:
     # The definition as declared: which number AWS gives it, only the real run can know.
     declared = hashlib.sha256(json.dumps([one["after"] for one in result["diff"]]).encode()).hexdigest()[:12]
     action = ECS_WORDS.get(result["action"], "update")
-    return [(action, "ECS service", f"{given.get('cluster')}/{given.get('name')}", declared)]
+    return [(action, "ECS", f"{given.get('cluster')}/{given.get('name')}", declared)]
 
 
 def _ecs_run_task(_result: Result, given: Result) -> Items:

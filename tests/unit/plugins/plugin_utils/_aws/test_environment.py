@@ -43,6 +43,11 @@ def options(**changes: t.Any) -> dict[str, t.Any]:
         "cache_node_type": "cache.r6g.large",
         "cache_password": SECRETS["cache"],
         "pooler": "10.20.128.10",
+        "latency_targets": [
+            {"metric": "api", "quantile": 0.95, "target_seconds": 0.3, "alert_seconds": 0.5},
+            {"metric": "api", "quantile": 0.999, "target_seconds": 0.6, "alert_seconds": 1},
+            {"metric": "redis", "quantile": 0.95, "target_seconds": 0.005, "alert_seconds": 0.01},
+        ],
         **changes,
     }
 
@@ -110,6 +115,24 @@ def test_a_zone_without_a_gateway_of_its_own_uses_the_first() -> None:
     assert routes == ["@nat_gateway/nexod-staging-a"] * 2
 
 
+@pytest.mark.parametrize(
+    ("alarm", "threshold", "more"),
+    [
+        ("api-p95", 0.5, {"quantile": "p95", "metric": "TargetResponseTime"}),
+        ("api-p99.9", 1, {"quantile": "p99.9"}),
+        ("database-storage", 10 * 1024**3, {"comparison": "LessThanThreshold"}),
+        ("database-connections", 90, {"metric": "DatabaseConnections"}),
+        ("replica-2-lag", 30, {"dimensions": {"DBInstanceIdentifier": "nexod-staging-replica-2"}}),
+        ("cache-2-memory", 80, {"dimensions": {"CacheClusterId": "nexod-staging-002"}}),
+    ],
+)
+def test_alarms_follow_from_the_latency_table_and_the_sizes(alarm: str, threshold: float, more: t.Any) -> None:
+    found = by_key(declaration(options()))[f"alarm/nexod-staging-{alarm}"]
+    assert found["threshold"] == threshold
+    assert {name: found[name] for name in more} == more
+    assert found["actions"] == ["@sns_topic/nexod-staging-alarms.arn"]
+
+
 def test_no_secret_is_in_the_declaration() -> None:
     text = str(declaration(options(rds_password=SECRETS["database"], api_secrets={"TOKEN": "api-canary"})))
     assert "canary" not in text
@@ -140,3 +163,4 @@ def test_a_whole_environment_is_created_once_and_predicted_before(monkeypatch: p
     found = endpoints({**created.outputs, f"{cache}/nexod-staging": {"host": "cache.example.com"}}, given)
     assert endpoint_faults(found) == []
     assert "(known when" not in str(found)
+    assert "not-created-yet" not in str(found)

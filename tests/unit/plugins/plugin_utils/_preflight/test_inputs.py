@@ -424,6 +424,12 @@ RULE_SPECS: dict[str, t.Any] = {
         "provider_aws_rds_backup_days": 7,
         "provider_aws_rds_replicas": 2,
         "provider_aws_rds_public": False,
+        "provider_aws_region": "us-east-1",
+        "provider_aws_zones": ["us-east-1a", "us-east-1b"],
+        "provider_aws_nat_gateways": 1,
+        "provider_aws_cidr": "10.20.0.0/16",
+        "provider_aws_cache_tls": True,
+        "provider_aws_cache_password": "0123456789abcdef",
     }.items()
 }
 RULE_GROUPS = {
@@ -673,6 +679,51 @@ AWS = {"environment": "production", "provider": "aws"}
                 "provider_aws_rds_replicas is 16",
             ],
             id="beyond what RDS takes",
+        ),
+        pytest.param(
+            {"provider_aws_zones": ["us-east-1a", "eu-west-1b"]},
+            AWS,
+            ["provider_aws_zones contains eu-west-1b, which the region us-east-1 does not have"],
+            id="a zone of another region",
+        ),
+        pytest.param(
+            {"provider_aws_zones": ["us-east-1a", "us-east-1a"], "provider_aws_nat_gateways": 2},
+            AWS,
+            [
+                "provider_aws_nat_gateways is 2, which is more than the zones (1)",
+                "provider_aws_zones names 1 zone, but RDS and the load balancer need two",
+            ],
+            id="one zone, twice",
+        ),
+        pytest.param(
+            {"provider_aws_cidr": "10.20.0.0/24"},
+            AWS,
+            [
+                "provider_aws_cidr is 10.20.0.0/24;"
+                " a VPC needs private addresses, and its subnets a network from /16 to /22"
+            ],
+            id="a network too small",
+        ),
+        pytest.param(
+            {"provider_aws_cidr": "52.20.0.0/16"},
+            AWS,
+            [
+                "provider_aws_cidr is 52.20.0.0/16;"
+                " a VPC needs private addresses, and its subnets a network from /16 to /22"
+            ],
+            id="addresses of others",
+        ),
+        pytest.param(
+            {"provider_aws_cache_password": "short@"},
+            AWS,
+            [
+                "infra_cache_password contains characters that ElastiCache refuses",
+                "infra_cache_password has 6 characters; ElastiCache takes 16 to 128",
+            ],
+            id="a password that ElastiCache refuses",
+        ),
+        pytest.param(
+            {"provider_aws_cache_password": "short@", "provider_aws_cache_tls": False}, AWS, [], id="no password at all"
         ),
     ],
 )

@@ -129,13 +129,13 @@ Inst libfoo (1 Debian)
                 "diff": [{"before": "1", "after": "2"}],
                 "given": {"cluster": "main", "name": "api"},
             },
-            [("update", "ECS service", "main/api", "68a90152c045")],
+            [("update", "ECS", "main/api", "68a90152c045")],
             id="a service of ECS",
         ),
         pytest.param(
             "nexod.infra.ecs_deploy",
             {"changed": True, "action": "delete", "diff": [], "given": {"cluster": "main", "name": "api"}},
-            [("remove", "ECS service", "main/api", "4f53cda18c2b")],
+            [("remove", "ECS", "main/api", "4f53cda18c2b")],
             id="a service of ECS that goes",
         ),
         pytest.param(
