@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from ansible_collections.nexod.infra.plugins.plugin_utils._aws.environment import endpoints
+from ansible_collections.nexod.infra.plugins.plugin_utils._aws.endpoints import endpoints
 
 DOCUMENTATION = r"""
 name: aws_endpoints

@@ -14,7 +14,8 @@ import yaml
 
 from ansible_collections.nexod.infra.plugins.module_utils._aws.catalogue import KINDS
 from ansible_collections.nexod.infra.plugins.module_utils._aws.declaration import declared
-from ansible_collections.nexod.infra.plugins.plugin_utils._aws.environment import declaration, endpoints
+from ansible_collections.nexod.infra.plugins.plugin_utils._aws.endpoints import endpoints
+from ansible_collections.nexod.infra.plugins.plugin_utils._aws.environment import declaration
 from ansible_collections.nexod.infra.plugins.plugin_utils._environment.endpoints import endpoint_faults
 from ansible_collections.nexod.infra.tests.fixtures.aws_resources import bring
 from ansible_collections.nexod.infra.tests.fixtures.emulated_aws import emulated_aws

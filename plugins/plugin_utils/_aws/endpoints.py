@@ -1,0 +1,79 @@
+# Copyright: (c) 2026, the nexod.infra maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The endpoints of an environment on AWS, from the outputs of its resources."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.nexod.infra.plugins.plugin_utils._aws.rows import (
+    POSTGRESQL,
+    REDIS,
+    Options,
+    Row,
+    group,
+    private_subnets,
+)
+
+#: The domain of what has no address yet.
+NOT_CREATED = "not-created-yet.invalid"
+
+
+def known(outputs: t.Mapping[str, Options], key: str, name: str) -> str:
+    """An output, or in check mode when it will be known: a host by a name that can never be resolved (RFC 2606)."""
+    kind = key.partition("/")[0].replace("_", "-")
+    later = f"{kind}.{NOT_CREATED}" if name == "host" else f"(known when {key} is created)"
+    return str(outputs.get(key, {}).get(name) or later)
+
+
+def endpoints(outputs: t.Mapping[str, Options], options: Options) -> Row:
+    """The endpoints, from the outputs of the declared resources."""
+    name = options["prefix"]
+    replicas = [f"rds_replica/{name}-replica-{number}" for number in range(1, options["rds_replicas"] + 1)]
+    scheme = "https" if options["certificate"] else "http"
+    url = options["api_url"] or f"{scheme}://{known(outputs, f'load_balancer/{name}', 'host')}"
+    pooler = {"host": options["pooler"], "port": options["pooler_port"], "name": options["database_name"]}
+    return {
+        "database": {
+            "host": known(outputs, f"rds_instance/{name}", "host"),
+            "port": POSTGRESQL,
+            "name": options["database_name"],
+            "sslmode": options["rds_sslmode"],
+        },
+        "replicas": [{"host": known(outputs, one, "host"), "port": POSTGRESQL} for one in replicas],
+        "pooler": pooler if options["pooler"] else None,
+        "cache": {
+            "host": known(outputs, f"cache_replication_group/{name}", "host"),
+            "port": REDIS,
+            "tls": options["cache_tls"],
+            "db": 0,
+        },
+        "api": {"url": url, "instances": [], "service": tasks(outputs, options)},
+        "cdn": None,
+        "object_store": {
+            "bucket": options["uploads_bucket"],
+            "endpoint_url": options["endpoint_url"] or f"https://s3.{options['region']}.amazonaws.com",
+            "region": options["region"],
+        },
+    }
+
+
+def tasks(outputs: t.Mapping[str, Options], options: Options) -> Row:
+    """The ECS service that runs the API: what the rollout must know of it."""
+    name = options["prefix"]
+    return {
+        "name": "api",
+        "cluster": name,
+        "region": options["region"],
+        **{name: options[name] for name in ("endpoint_url", "profile") if options[name]},
+        "subnets": [known(outputs, one.removeprefix("@"), "id") for one in private_subnets(options)],
+        "security_groups": [known(outputs, group(options, "api").removeprefix("@"), "id")],
+        "target_group": known(outputs, f"target_group/{name}-api", "arn"),
+        "load_balancer": known(outputs, f"load_balancer/{name}", "arn"),
+        "execution_role": known(outputs, f"iam_role/{name}-api-execution", "arn"),
+        "task_role": known(outputs, f"iam_role/{name}-api", "arn"),
+        "log_group": f"/{name}/api",
+        "environment_source": known(outputs, f"secret/{name}-api", "arn"),
+        "repository": known(outputs, f"ecr_repository/{options['repository']}", "url"),
+    }
