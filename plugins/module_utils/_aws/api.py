@@ -74,6 +74,7 @@ ALSO = {
     "rds:CreateDBParameterGroup": ("rds:AddTagsToResource",),
     "rds:CreateDBSubnetGroup": ("rds:AddTagsToResource",),
     "rds:DeleteDBInstance": ("rds:CreateDBSnapshot",),
+    "s3:CreateBucket": ("s3:TagResource",),
     "secretsmanager:CreateSecret": ("secretsmanager:TagResource",),
     "sns:CreateTopic": ("sns:TagResource",),
     **{

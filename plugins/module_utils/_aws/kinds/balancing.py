@@ -21,6 +21,9 @@ from ansible_collections.nexod.infra.plugins.module_utils._aws.kind import (
     same_set,
 )
 
+#: What AWS sets by itself. A run that was killed has not set ours yet, and not every emulator shows these.
+IDLE_SECONDS, DRAIN_SECONDS = 60, 300
+
 
 class OfBalancing(Kind):
     """Tags and attributes are read and set by ARN."""
@@ -71,8 +74,8 @@ class LoadBalancer(OfBalancing):
                 "subnets": [one["SubnetId"] for one in row["AvailabilityZones"]],
                 "security_groups": row.get("SecurityGroups") or [],
                 "internal": row["Scheme"] == "internal",
-                "idle_seconds": int(attributes["idle_timeout.timeout_seconds"]),
-                "deletion_protection": attributes["deletion_protection.enabled"] == "true",
+                "idle_seconds": int(attributes.get("idle_timeout.timeout_seconds", IDLE_SECONDS)),
+                "deletion_protection": attributes.get("deletion_protection.enabled") == "true",
             },
             {
                 "id": wanted.name,
@@ -154,7 +157,7 @@ class TargetGroup(OfBalancing):
                 "health_seconds": row["HealthCheckIntervalSeconds"],
                 "healthy_after": row["HealthyThresholdCount"],
                 "unhealthy_after": row["UnhealthyThresholdCount"],
-                "drain_seconds": int(attributes["deregistration_delay.timeout_seconds"]),
+                "drain_seconds": int(attributes.get("deregistration_delay.timeout_seconds", DRAIN_SECONDS)),
             },
             {"id": wanted.name, "arn": arn, "dimension": arn.rpartition(":")[2]},
             self.tags_of(api, arn),

@@ -25,6 +25,8 @@ from ansible_collections.nexod.infra.plugins.module_utils._aws.kind import (
 
 #: The tag that says which version of its token a group has: AWS never shows the token itself.
 VERSION = "nexod:auth-token-version"
+#: Its value while a token is being set: the version, and when AWS has last set one before.
+SETTING = " after "
 
 
 class OfElastiCache(Kind):
@@ -97,6 +99,15 @@ MADE = {
     "tls": "TransitEncryptionEnabled",
     "encrypted": "AtRestEncryptionEnabled",
 }
+
+
+def token_version(tags: t.Mapping[str, str], token_set: str) -> int | None:
+    """Which version of its token a group has; 0 where one was to be set and AWS has not set it since."""
+    if VERSION not in tags:
+        return None
+    version, _after, before = tags[VERSION].partition(SETTING.rstrip())
+    pending = bool(_after) and before.strip() == token_set
+    return 0 if pending else int(version)
 
 
 def when_shown(wanted: t.Any, seen: t.Any) -> bool:
@@ -194,6 +205,7 @@ class ReplicationGroup(OfElastiCache):
             "host": primary.get("Address"),
             "port": primary.get("Port"),
             "reader_host": reader.get("Address"),
+            "token_set": str(row.get("AuthTokenLastModifiedDate") or ""),
         }
         waiting = "" if row["Status"] == "available" else f"its status is {row['Status']}"
         if not shown:
@@ -202,7 +214,7 @@ class ReplicationGroup(OfElastiCache):
             **self._of_group(row),
             **self._of_node(node),
             "port": primary.get("Port"),
-            "auth_token_version": int(tags[VERSION]) if VERSION in tags else None,
+            "auth_token_version": token_version(tags, outputs["token_set"]),
         }
         return Seen(properties, outputs, tags, waiting, row["Status"] == "deleting", tags_known=bool(shown))
 
@@ -259,7 +271,7 @@ class ReplicationGroup(OfElastiCache):
             ({"replicas"} if more else set(), lambda: self._set_replicas(api, wanted, more=more)),
             (set(MODIFIED), lambda: self._modify(api, wanted, **self._modified(wanted, changed))),
             ({"tls_mode"}, lambda: self._modify(api, wanted, **self._tls(wanted))),
-            ({"auth_token", "auth_token_version"}, lambda: self._set_token(api, wanted)),
+            ({"auth_token", "auth_token_version"}, lambda: self._set_token(api, wanted, seen)),
             ({"replicas"}, lambda: self._set_replicas(api, wanted, more=more)),
         ]
         names, step = next((names, step) for names, step in steps if names & set(changed))
@@ -280,8 +292,12 @@ class ReplicationGroup(OfElastiCache):
     def _tls(wanted: Wanted) -> dict[str, t.Any]:
         return {"TransitEncryptionEnabled": True, "TransitEncryptionMode": wanted["tls_mode"]}
 
-    def _set_token(self, api: Api, wanted: Wanted) -> None:
+    def _set_token(self, api: Api, wanted: Wanted, seen: Seen) -> None:
+        """Noted before: a run that was killed must not set it again, as the second ROTATE ends the former token."""
         if "auth_token" in wanted.properties:
+            noted = f"{wanted['auth_token_version']}{SETTING}{seen.outputs['token_set']}".strip()
+            if seen.tags.get(VERSION) != noted:
+                self.tag(api, seen, {VERSION: noted})
             token = {"AuthToken": wanted["auth_token"], "AuthTokenUpdateStrategy": wanted["auth_token_strategy"]}
             self._modify(api, wanted, **token)
 

@@ -75,12 +75,20 @@ class Bucket(Kind):
         )
 
     def create(self, api: Api, wanted: Wanted) -> None:
-        elsewhere = {"CreateBucketConfiguration": {"LocationConstraint": api.region}}
-        place = {} if api.region == "us-east-1" else elsewhere
-        api.call("s3", "CreateBucket", Bucket=wanted.name, ObjectOwnership="BucketOwnerEnforced", **place)
-        # The tags first: a run that is killed here must find its own bucket again.
+        tagged = {"Tags": as_tags(wanted.tags)} if self._takes_tags(api) else {}
+        place = {} if api.region == "us-east-1" else {"LocationConstraint": api.region}
+        config = {"CreateBucketConfiguration": {**place, **tagged}} if place or tagged else {}
+        # With its tags from the first moment on: a run that is killed leaves nothing that the next one can't find.
+        api.call("s3", "CreateBucket", Bucket=wanted.name, ObjectOwnership="BucketOwnerEnforced", **config)
+        # For a botocore that does not know them yet, and for emulators, which ignore them.
         api.call("s3", "PutBucketTagging", Bucket=wanted.name, Tagging={"TagSet": as_tags(wanted.tags)})
         self._set(api, wanted, self.properties)
+
+    @staticmethod
+    def _takes_tags(api: Api) -> bool:
+        """Whether the installed botocore can create a bucket with tags."""
+        given = api.client("s3").meta.service_model.operation_model("CreateBucket").input_shape.members
+        return "Tags" in given["CreateBucketConfiguration"].members
 
     def update(self, api: Api, wanted: Wanted, seen: Seen, changed: t.Collection[str]) -> None:
         self._set(api, wanted, changed)

@@ -40,12 +40,16 @@ ROWS: list[Row] = [
 SECRETS = {"api": "canary-1", "other": "@canary/2"}
 
 
+def make_policies() -> None:
+    for arn in (MANAGED, ADMINISTRATOR):
+        name = arn.rpartition("/")[2]
+        boto3.client("iam", REGION).create_policy(PolicyName=name, PolicyDocument=json.dumps(READ))
+
+
 @pytest.fixture(autouse=True)
 def aws(monkeypatch: pytest.MonkeyPatch) -> t.Iterator[None]:
     with emulated_aws(monkeypatch):
-        for arn in (MANAGED, ADMINISTRATOR):
-            name = arn.rpartition("/")[2]
-            boto3.client("iam", REGION).create_policy(PolicyName=name, PolicyDocument=json.dumps(READ))
+        make_policies()
         yield
 
 
