@@ -22,36 +22,20 @@ from ansible_collections.nexod.infra.plugins.module_utils._aws.declaration impor
 from ansible_collections.nexod.infra.plugins.module_utils._aws.engine import Engine, Outcome, Policy
 from ansible_collections.nexod.infra.tests.fixtures import aws_resources
 from ansible_collections.nexod.infra.tests.fixtures.aws_resources import REGION, Instantly, Row, changed, needed
-from ansible_collections.nexod.infra.tests.fixtures.aws_stand_ins import CloudFront, ElastiCache, Scaling
-from ansible_collections.nexod.infra.tests.fixtures.emulated_aws import emulated_aws
-from ansible_collections.nexod.infra.tests.unit.plugins.module_utils._aws import (
-    test_cache,
-    test_delivery,
-    test_hosts,
-    test_identity,
-    test_kinds,
-    test_scaling,
+from ansible_collections.nexod.infra.tests.unit.plugins.module_utils._aws import test_cache
+from ansible_collections.nexod.infra.tests.unit.plugins.module_utils._aws.every_kind import (
+    MODULES,
+    PARTS,
+    SECRETS,
+    changes_of,
+    empty_account,
+    everything,
+    rows_of,
 )
 
 #: Operations that make something: how often each was done tells whether anything was made twice.
 MAKES = ("Create", "Allocate", "Import", "Run", "Register")
 MOST_RUNS = 400
-MODULES = (test_kinds, test_cache, test_identity, test_scaling, test_delivery, test_hosts)
-SECRETS = {**test_cache.SECRETS, **test_identity.SECRETS}
-#: What is declared together, so that a run is short: between them, all kinds.
-PARTS: dict[str, list[Row]] = {
-    "network": [row for row in test_kinds.ALL if row[0] not in ("alarm", "sns_topic") and "rds" not in row[0]],
-    "database": [
-        row
-        for row in test_kinds.ALL
-        if "rds" in row[0] or row[0] in ("alarm", "sns_topic", "vpc", "subnet", "security_group")
-    ],
-    "cache": test_cache.ROWS,
-    "identity": test_identity.ROWS,
-    "scaling": test_scaling.ROWS,
-    "delivery": test_delivery.ROWS,
-    "hosts": test_hosts.ROWS,
-}
 
 
 class Killed(BaseException):
@@ -127,30 +111,6 @@ def declared_of(rows: t.Iterable[Row]) -> dict[str, int]:
     return {kind: counted[kind] for kind in existing()}
 
 
-#: Making a client takes longer than most tests.
-CLIENTS: dict[str, t.Any] = {}
-
-
-@contextlib.contextmanager
-def empty_account() -> t.Iterator[None]:
-    stand_ins = {"elasticache": ElastiCache(), "cloudfront": CloudFront(), "application-autoscaling": Scaling()}
-    clients = {**CLIENTS, **stand_ins}
-    with pytest.MonkeyPatch.context() as patch, emulated_aws(patch):
-        patch.setattr(aws_resources, "CLIENTS", clients)
-        test_hosts.release_image(0)
-        test_identity.make_policies()
-        yield
-    CLIENTS.update({name: one for name, one in clients.items() if name not in stand_ins})
-
-
-def everything() -> list[Row]:
-    return list({row[:2]: row for part in PARTS.values() for row in part}.values())
-
-
-def test_all_kinds_are_among_them() -> None:
-    assert {kind for kind, _name, _properties in everything()} == set(KINDS)
-
-
 def until_done(rows: t.Sequence[Row], *, gone: bool = False) -> list[str]:
     """Killed after each single change until there is nothing left to do; everything that was done."""
     done: list[str] = []
@@ -195,20 +155,11 @@ def test_killed_after_each_call_of_creation_and_removal(part: str) -> None:
         assert not any(existing().values())
 
 
-def changes_of(module: t.Any) -> t.Iterator[tuple[str, dict[str, t.Any]]]:
-    """The rows of a module's test of each property."""
-    (mark,) = module.test_each_property_is_changed_and_changed_back.pytestmark
-    names, rows = mark.args
-    for row in rows:
-        given = dict(zip(names, row.values, strict=True))
-        yield given.get("key") or module.KEY, given["value"]
-
-
 @pytest.mark.usefixtures("one_thread")
 @pytest.mark.parametrize("module", MODULES, ids=lambda module: module.__name__.rpartition("_")[2])
 def test_killed_after_each_call_of_a_change(module: t.Any) -> None:
     """Changed to something else and back; where AWS takes more than one call, killed after each of them."""
-    all_rows = list(getattr(module, "ALL", None) or module.ROWS)
+    all_rows = rows_of(module)
     with empty_account():
         assert faults(run(Mortal(), all_rows)) == []
         for key, value in changes_of(module):

@@ -1,6 +1,6 @@
 """Each kind of resource on the emulator moto: made, seen as declared, changed property by property, removed.
 
-moto loses a subnet group of RDS when it is changed, so that is not tested. Nothing here says anything about AWS itself.
+Nothing here says anything about AWS itself.
 """
 
 from __future__ import annotations
@@ -88,7 +88,11 @@ ALARM = {
     "threshold": 80,
     "actions": ["@sns_topic/pages.arn"],
 }
-TOLD = [("sns_topic", "pages", {}), ("alarm", "database-cpu", ALARM)]
+TOLD = [
+    ("sns_topic", "pages", {}),
+    ("alarm", "database-cpu", ALARM),
+    ("alarm", "slow", {**ALARM, "statistic": None, "quantile": "p95"}),
+]
 BALANCING = [
     ("load_balancer", "api", {"subnets": ["@subnet/a", "@subnet/b"], "security_groups": ["@security_group/database"]}),
     ("target_group", "api", {"vpc": "@vpc/main", "port": 8000, "health_path": "/ready"}),
@@ -99,7 +103,13 @@ BALANCING = [
         {"load_balancer": "@load_balancer/api.arn", "port": 80, "target_group": "@target_group/api.arn"},
     ),
 ]
-ALL = [VPC, *SUBNETS, GROUP, *ROUTING, *BALANCING, *DATABASE, *STORAGE, *TOLD]
+# What others are changed to.
+OTHERS = [
+    ("vpc", "other", {"cidr": "10.30.0.0/16"}),
+    ("subnet", "c", {"vpc": "@vpc/main", "cidr": "10.20.2.0/24", "zone": "us-east-1c"}),
+    ("security_group", "other", {"vpc": "@vpc/main", "description": "Other"}),
+]
+ALL = [VPC, *SUBNETS, GROUP, *OTHERS, *ROUTING, *BALANCING, *DATABASE, *STORAGE, *TOLD]
 DATA = frozenset({"rds_instance/main", "rds_replica/reader", "s3_bucket/nexod-uploads", "ecr_repository/api"})
 
 
@@ -139,6 +149,7 @@ def test_from_an_empty_account_and_again_and_away() -> None:
             {"ingress": [{"ports": 5432, "from": "10.20.0.0/16"}, {"protocol": "all", "from": "::/0"}]},
             id="security_group ingress",
         ),
+        pytest.param("internet_gateway/main", {"vpc": "@vpc/other"}, id="internet_gateway vpc"),
         pytest.param("route_table/public", {"routes": []}, id="route_table routes"),
         pytest.param("route_table/public", {"subnets": ["@subnet/a", "@subnet/b"]}, id="route_table subnets"),
         pytest.param(
@@ -164,15 +175,51 @@ def test_from_an_empty_account_and_again_and_away() -> None:
         pytest.param("load_balancer/api", {"idle_seconds": 300}, id="load_balancer idle_seconds"),
         pytest.param("load_balancer/api", {"deletion_protection": True}, id="load_balancer deletion_protection"),
         pytest.param("target_group/api", {"health_path": "/health"}, id="target_group health_path"),
+        pytest.param("load_balancer/api", {"subnets": ["@subnet/a", "@subnet/c"]}, id="load_balancer subnets"),
+        pytest.param(
+            "load_balancer/api", {"security_groups": ["@security_group/other"]}, id="load_balancer security_groups"
+        ),
+        pytest.param("target_group/api", {"health_seconds": 20}, id="target_group health_seconds"),
+        pytest.param("target_group/api", {"healthy_after": 3}, id="target_group healthy_after"),
+        pytest.param("target_group/api", {"unhealthy_after": 3}, id="target_group unhealthy_after"),
         pytest.param("target_group/api", {"drain_seconds": 90}, id="target_group drain_seconds"),
         pytest.param("listener/http", {"target_group": "@target_group/other.arn"}, id="listener target_group"),
         pytest.param("listener/http", {"to_https": True, "target_group": ""}, id="listener to_https"),
         pytest.param("sns_topic/pages", {"display_name": "Pages"}, id="sns_topic display_name"),
         pytest.param("alarm/database-cpu", {"threshold": 90.5}, id="alarm threshold"),
         pytest.param("alarm/database-cpu", {"actions": []}, id="alarm actions"),
+        pytest.param("alarm/slow", {"quantile": "p99"}, id="alarm quantile"),
+        *(
+            pytest.param("alarm/database-cpu", {name: value}, id=f"alarm {name}")
+            for name, value in {
+                "description": "Busy",
+                "namespace": "AWS/ECS",
+                "metric": "MemoryUtilization",
+                "dimensions": {"DBInstanceIdentifier": "other"},
+                "statistic": "Maximum",
+                "period_seconds": 300,
+                "periods": 3,
+                "comparison": "LessThanThreshold",
+                "missing_data": "notBreaching",
+                "ok_actions": ["@sns_topic/pages.arn"],
+            }.items()
+        ),
         pytest.param("log_group//ecs/api", {"retention_days": 7}, id="log_group retention_days"),
         pytest.param("ecr_repository/api", {"immutable": False}, id="ecr_repository immutable"),
         pytest.param("ecr_repository/api", {"scan_on_push": False}, id="ecr_repository scan_on_push"),
+        pytest.param("rds_replica/reader", {"public": True}, id="rds_replica public"),
+        pytest.param("rds_replica/reader", {"deletion_protection": True}, id="rds_replica deletion_protection"),
+        pytest.param(
+            "rds_replica/reader", {"security_groups": ["@security_group/other"]}, id="rds_replica security_groups"
+        ),
+        pytest.param("rds_instance/main", {"engine_version": "15.9"}, id="rds_instance engine_version"),
+        pytest.param("rds_instance/main", {"storage_type": "io1"}, id="rds_instance storage_type"),
+        pytest.param("rds_instance/main", {"public": True}, id="rds_instance public"),
+        pytest.param(
+            "rds_instance/main", {"security_groups": ["@security_group/other"]}, id="rds_instance security_groups"
+        ),
+        pytest.param("rds_subnet_group/main", {"description": "Other"}, id="rds_subnet_group description"),
+        pytest.param("rds_subnet_group/main", {"subnets": ["@subnet/a", "@subnet/c"]}, id="rds_subnet_group subnets"),
         pytest.param("rds_instance/main", {"instance_class": "db.r6g.large"}, id="rds_instance instance_class"),
         pytest.param("rds_instance/main", {"storage_gb": 50}, id="rds_instance storage_gb"),
         pytest.param("rds_instance/main", {"storage_max_gb": 200}, id="rds_instance storage_max_gb"),
@@ -182,8 +229,8 @@ def test_from_an_empty_account_and_again_and_away() -> None:
     ],
 )
 def test_each_property_is_changed_and_changed_back(key: str, value: dict[str, t.Any]) -> None:
-    # Storage has grown, and never shrinks.
-    must_change(ALL, key, value, back="storage_gb" not in value)
+    # Storage has grown, and never shrinks; nor is a minor version taken back.
+    must_change(ALL, key, value, back=not {"storage_gb", "engine_version"} & value.keys())
 
 
 def test_drift_is_found_and_fixed() -> None:
@@ -264,6 +311,22 @@ def test_a_parameter_that_is_no_longer_declared_is_reset() -> None:
     seen = Seen({**declared, "parameters": {"old": "1", "kept": "1"}}, {"id": "main"})
     kind.update(t.cast("Api", Calls()), Wanted("main", declared, {}), seen, ["parameters"])
     assert sent == [("ModifyDBParameterGroup", ["work_mem"]), ("ResetDBParameterGroup", ["old"])]
+
+
+@pytest.mark.parametrize("certificate", ["", "arn:aws:acm:us-east-1:123456789012:certificate/1"])
+def test_a_listener_gets_its_certificate_and_loses_it(certificate: str) -> None:
+    """moto takes only certificates that it has made itself, so the call is looked at."""
+    sent: list[dict[str, t.Any]] = []
+
+    class Calls:
+        def call(self, _service: str, operation: str, **arguments: t.Any) -> None:
+            sent.append({"operation": operation, **arguments})
+
+    declared = {"port": 443, "certificate": certificate, "target_group": "arn", "to_https": False}
+    wanted, seen = Wanted("https", declared, {}), Seen({}, {"arn": "listener"})
+    KINDS["listener"].update(t.cast("Api", Calls()), wanted, seen, ["certificate"])
+    assert (sent[0]["operation"], sent[0]["Protocol"]) == ("ModifyListener", "HTTPS" if certificate else "HTTP")
+    assert sent[0].get("Certificates") == ([{"CertificateArn": certificate}] if certificate else None)
 
 
 @pytest.mark.parametrize(("source", "snapshot"), [("main", False), (None, True)])
