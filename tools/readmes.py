@@ -1,6 +1,6 @@
 # ruff: noqa: T201
 """Write the README.md of every role from its argument specification, the list of contents in the main README.md, and
-docs/aws_resources.md from the catalogue of the kinds of AWS resources.
+docs/aws_resources.md from the catalogue of the kinds of AWS resources, and the policies of whoever deploys to AWS.
 
     readmes.py            write them
     readmes.py --check    only name those that are out of date (rc 1), for lint
@@ -196,6 +196,13 @@ def kinds() -> str:
     return "\n".join(lines)
 
 
+def policies() -> dict[Path, str]:
+    """The policies of whoever runs a deploy."""
+    grants = importlib.import_module("ansible_collections.nexod.infra.plugins.module_utils._aws.grants")
+    folder = ROOT / "roles/provider_aws/templates/policies"
+    return {folder / f"{part}.json": json.dumps(grants.policy(part), indent=2) + "\n" for part in grants.PARTS}
+
+
 def property_row(name: str, one: Any) -> str:
     default = "required" if one.required else "" if one.default is None else f"`{json.dumps(one.default)}`"
     words = [one.about]
@@ -213,9 +220,11 @@ def main(check: bool) -> int:
     readmes = {role / "README.md": readme_of(role) for role in roles()}
     if (ROOT / "plugins/module_utils/_aws/catalogue.py").exists():
         readmes[ROOT / "docs/aws_resources.md"] = kinds()
+        readmes.update(policies())
     readmes[ROOT / "README.md"] = main_readme((ROOT / "README.md").read_text(encoding="utf-8"))
     stale = [path for path, text in readmes.items() if not path.exists() or path.read_text(encoding="utf-8") != text]
     for path in [] if check else stale:
+        path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(readmes[path], encoding="utf-8")
     if stale:
         names = [str(path.relative_to(ROOT)) for path in stale]

@@ -223,7 +223,7 @@ missing:
   type: list
   elements: str
 rights:
-  description: The IAM actions that the run needed.
+  description: The IAM actions that the run needed, with those that AWS wants besides, such as C(iam:PassRole).
   returned: always
   type: list
   elements: str
@@ -234,7 +234,7 @@ import dataclasses
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 
-from ansible_collections.nexod.infra.plugins.module_utils._aws.api import MISSING, Api
+from ansible_collections.nexod.infra.plugins.module_utils._aws.api import MISSING, Api, rights_of
 from ansible_collections.nexod.infra.plugins.module_utils._aws.ecs.declared import check_service, declared_service
 from ansible_collections.nexod.infra.plugins.module_utils._aws.ecs.deploy import Deployer
 from ansible_collections.nexod.infra.plugins.module_utils._aws.ecs.options import COMMON, TASK_DEFINITION
@@ -295,7 +295,7 @@ def main() -> None:
         result = state[given["state"]]()
     for text in result.missing:
         module.warn(f"In check mode, not verified: {text}")
-    module.exit_json(**dataclasses.asdict(result), rights=sorted({call.right for call in api.calls}))
+    module.exit_json(**dataclasses.asdict(result), rights=rights_of(api.calls))
 
 
 if __name__ == "__main__":

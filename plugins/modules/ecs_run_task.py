@@ -119,7 +119,7 @@ missing:
   type: list
   elements: str
 rights:
-  description: The IAM actions that the run needed.
+  description: The IAM actions that the run needed, with those that AWS wants besides, such as C(iam:PassRole).
   returned: success
   type: list
   elements: str
@@ -130,7 +130,7 @@ import dataclasses
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 
-from ansible_collections.nexod.infra.plugins.module_utils._aws.api import MISSING, Api
+from ansible_collections.nexod.infra.plugins.module_utils._aws.api import MISSING, Api, rights_of
 from ansible_collections.nexod.infra.plugins.module_utils._aws.ecs.declared import check_task, declared_task
 from ansible_collections.nexod.infra.plugins.module_utils._aws.ecs.options import COMMON, TASK_DEFINITION
 from ansible_collections.nexod.infra.plugins.module_utils._aws.ecs.run import Runner
@@ -168,7 +168,7 @@ def main() -> None:
         ran = Runner(api, declared_task(given), tell).run()
     for text in ran.missing:
         module.warn(f"In check mode, not verified: {text}")
-    module.exit_json(**dataclasses.asdict(ran), rights=sorted({call.right for call in api.calls}))
+    module.exit_json(**dataclasses.asdict(ran), rights=rights_of(api.calls))
 
 
 if __name__ == "__main__":

@@ -6,13 +6,19 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import re
 import threading
+import time
 import traceback
 import typing as t
 
 from ansible_collections.nexod.infra.plugins.module_utils._aws.credentials import aws_fault
+from ansible_collections.nexod.infra.plugins.module_utils._aws.errors import (
+    ATTEMPTS,
+    cause_of,
+    meaning_of,
+    refused_by,
+)
 from ansible_collections.nexod.infra.plugins.module_utils._core.errors import InfraError
 
 try:
@@ -27,20 +33,8 @@ else:
 
 #: Operations that change nothing, by how AWS names them.
 READS = re.compile(r"(Describe|List|Get|Head|BatchGet|Lookup)[A-Z]")
-#: Error codes by what they mean; AWS has several for each, by the age of the service.
-DENIED = ("AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "AuthorizationError", "AuthFailure")
-EXPIRED = ("ExpiredToken", "ExpiredTokenException", "RequestExpired")
-UNKNOWN_KEY = (
-    "IncompleteSignature",
-    "InvalidClientTokenId",
-    "InvalidAccessKeyId",
-    "SignatureDoesNotMatch",
-    "UnrecognizedClientException",
-)
-SLOW_DOWN = ("Throttling", "ThrottlingException", "RequestLimitExceeded", "TooManyRequestsException", "SlowDown")
-LIMIT = re.compile(r"Quota|LimitExceeded|Limit$|TooMany")
 #: Where the IAM action is not named after the service and the operation.
-IAM_SERVICES = {"elbv2": "elasticloadbalancing", "logs": "logs", "application-autoscaling": "application-autoscaling"}
+IAM_SERVICES = {"elbv2": "elasticloadbalancing"}
 IAM_ACTIONS = {
     "cloudfront:CreateDistributionWithTags": "cloudfront:CreateDistribution",
     "s3:HeadBucket": "s3:ListBucket",
@@ -52,29 +46,87 @@ IAM_ACTIONS = {
     "s3:PutPublicAccessBlock": "s3:PutBucketPublicAccessBlock",
 }
 #: What AWS wants besides, because a call also tags, hands over a role, keeps a snapshot, or makes a service's role.
+#: From "Dependent actions" in the Service Authorization Reference, and from the services' own pages on permissions.
 SERVICE_ROLE = "iam:CreateServiceLinkedRole"
+CACHE_NETWORK = (
+    "ec2:CreateNetworkInterface",
+    "ec2:DeleteNetworkInterface",
+    "ec2:DescribeNetworkInterfaces",
+    "ec2:DescribeSubnets",
+    "ec2:DescribeVpcs",
+)
 ALSO = {
-    "application-autoscaling:RegisterScalableTarget": ("application-autoscaling:TagResource", SERVICE_ROLE),
+    "application-autoscaling:DeleteScalingPolicy": ("cloudwatch:DeleteAlarms",),
+    "application-autoscaling:DeregisterScalableTarget": ("cloudwatch:DeleteAlarms",),
+    "application-autoscaling:PutScalingPolicy": (
+        "cloudwatch:DescribeAlarms",
+        "cloudwatch:PutMetricAlarm",
+        "ecs:DescribeServices",
+        "ecs:UpdateService",
+    ),
+    "application-autoscaling:RegisterScalableTarget": (
+        "application-autoscaling:TagResource",
+        "ecs:DescribeServices",
+        "ecs:UpdateService",
+        SERVICE_ROLE,
+    ),
     "cloudfront:CreateDistribution": ("cloudfront:TagResource",),
     "ec2:AssociateIamInstanceProfile": ("iam:PassRole",),
+    "ec2:CreateVpcEndpoint": (
+        "ec2:CreateTags",
+        "ec2:DescribeSecurityGroups",
+        "ec2:DescribeSubnets",
+        "ec2:DescribeVpcs",
+    ),
     "ec2:ImportKeyPair": ("ec2:CreateTags",),
     "ec2:ReplaceIamInstanceProfileAssociation": ("iam:PassRole",),
     "ec2:RunInstances": ("ec2:CreateTags", "iam:PassRole"),
     "ecr:CreateRepository": ("ecr:TagResource",),
     "ecs:CreateCluster": ("ecs:TagResource", SERVICE_ROLE),
+    "ecs:CreateService": ("ecs:TagResource", SERVICE_ROLE),
+    "ecs:RegisterTaskDefinition": ("ecs:TagResource", "iam:PassRole"),
+    "ecs:RunTask": ("ecs:TagResource", "iam:PassRole"),
     "elasticache:CreateCacheSubnetGroup": ("elasticache:AddTagsToResource",),
-    "elasticache:CreateReplicationGroup": ("elasticache:AddTagsToResource", SERVICE_ROLE),
-    "elasticache:DeleteReplicationGroup": ("elasticache:CreateSnapshot",),
+    "elasticache:CreateReplicationGroup": ("elasticache:AddTagsToResource", SERVICE_ROLE, *CACHE_NETWORK),
+    "elasticache:DecreaseReplicaCount": CACHE_NETWORK,
+    "elasticache:DeleteCacheSubnetGroup": CACHE_NETWORK,
+    "elasticache:DeleteReplicationGroup": ("elasticache:CreateSnapshot", *CACHE_NETWORK),
+    "elasticache:IncreaseReplicaCount": CACHE_NETWORK,
+    "elasticache:ModifyReplicationGroup": CACHE_NETWORK,
+    "elasticloadbalancing:CreateListener": ("elasticloadbalancing:AddTags",),
+    "elasticloadbalancing:CreateLoadBalancer": (
+        "ec2:DescribeAccountAttributes",
+        "ec2:DescribeAddresses",
+        "ec2:DescribeInternetGateways",
+        "ec2:DescribeSecurityGroups",
+        "ec2:DescribeSubnets",
+        "ec2:DescribeVpcs",
+        "elasticloadbalancing:AddTags",
+        SERVICE_ROLE,
+    ),
+    "elasticloadbalancing:CreateTargetGroup": (
+        "ec2:DescribeInternetGateways",
+        "ec2:DescribeVpcs",
+        "elasticloadbalancing:AddTags",
+        SERVICE_ROLE,
+    ),
+    "elasticloadbalancing:SetSubnets": ("ec2:DescribeSubnets",),
     "iam:AddRoleToInstanceProfile": ("iam:PassRole",),
     "iam:CreateInstanceProfile": ("iam:TagInstanceProfile",),
     "iam:CreateRole": ("iam:TagRole",),
     "logs:CreateLogGroup": ("logs:TagResource",),
-    "rds:CreateDBInstance": ("rds:AddTagsToResource", "secretsmanager:CreateSecret", "secretsmanager:TagResource"),
+    "rds:CreateDBInstance": (
+        "kms:DescribeKey",
+        "rds:AddTagsToResource",
+        "secretsmanager:CreateSecret",
+        "secretsmanager:TagResource",
+        SERVICE_ROLE,
+    ),
     "rds:CreateDBInstanceReadReplica": ("rds:AddTagsToResource",),
     "rds:CreateDBParameterGroup": ("rds:AddTagsToResource",),
     "rds:CreateDBSubnetGroup": ("rds:AddTagsToResource",),
-    "rds:DeleteDBInstance": ("rds:CreateDBSnapshot",),
-    "s3:CreateBucket": ("s3:TagResource",),
+    "rds:DeleteDBInstance": ("rds:AddTagsToResource", "rds:CreateDBSnapshot"),
+    "s3:CreateBucket": ("s3:PutBucketOwnershipControls", "s3:TagResource"),
     "secretsmanager:CreateSecret": ("secretsmanager:TagResource",),
     "sns:CreateTopic": ("sns:TagResource",),
     **{
@@ -87,12 +139,7 @@ ALSO = {
             "CreateSecurityGroup",
             "CreateSubnet",
             "CreateVpc",
-            "CreateVpcEndpoint",
         )
-    },
-    **{
-        f"elasticloadbalancing:Create{thing}": ("elasticloadbalancing:AddTags",)
-        for thing in ("LoadBalancer", "TargetGroup", "Listener")
     },
     "cloudwatch:PutMetricAlarm": ("cloudwatch:TagResource",),
 }
@@ -121,6 +168,11 @@ class Call:
         return (self.right, *ALSO.get(self.right, ()))
 
 
+def rights_of(calls: t.Iterable[Call]) -> list[str]:
+    """All actions that a policy must allow for these calls."""
+    return sorted({right for call in calls for right in call.rights})
+
+
 class Api:
     """AWS in one region. `check`: refuse every call that would change something, whoever asks for it."""
 
@@ -135,19 +187,19 @@ class Api:
         try:
             self._session = boto3.Session(profile_name=profile, region_name=region)
         except (BotoCoreError, ValueError) as error:
-            raise aws_fault("use AWS in", region, error) from error
+            raise aws_fault("use AWS in", region, error, region) from error
 
     def client(self, service: str) -> t.Any:
         """A client, made once: making one takes longer than most calls, and it may be used by several threads."""
         with self._lock:
             if service not in self._clients:
                 config = Config(
-                    retries={"mode": "adaptive", "total_max_attempts": 8}, connect_timeout=10, read_timeout=60
+                    retries={"mode": "adaptive", "total_max_attempts": ATTEMPTS}, connect_timeout=10, read_timeout=60
                 )
                 try:
                     self._clients[service] = self._session.client(service, endpoint_url=self._endpoint, config=config)
                 except (BotoCoreError, ValueError) as error:
-                    raise aws_fault("use AWS in", self.region, error) from error
+                    raise aws_fault("use AWS in", self.region, error, self.region) from error
             return self._clients[service]
 
     @property
@@ -187,28 +239,22 @@ class Api:
         except ClientError as error:
             if error.response.get("Error", {}).get("Code") in missing:
                 return None
-            raise refused(call, error) from error
+            raise refused(call, error, self.region) from error
         except BotoCoreError as error:
-            raise aws_fault("call", call.right, error) from error
+            raise aws_fault("call", call.right, error, self.region) from error
 
 
-def refused(call: Call, error: t.Any) -> InfraError:
-    """An error that AWS has answered, with what to do about it."""
-    said = error.response.get("Error", {})
-    code, message = str(said.get("Code", "")), str(said.get("Message", "")).strip()
-    return InfraError("call", call.right, f"{code}: {message}" if message else code, next_step(call, code), code=code)
-
-
-def next_step(call: Call, code: str) -> str:
-    if code in DENIED:
-        statement = json.dumps({"Effect": "Allow", "Action": call.right, "Resource": "*"})
-        return f"Let the account that runs this do so, for example by the policy statement {statement}."
-    if code in EXPIRED:
-        return "Sign in again (aws sso login, or new credentials), then run again; what was done stays done."
-    if code in UNKNOWN_KEY:
-        return "Check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_PROFILE: AWS does not know these credentials."
-    if code in SLOW_DOWN:
-        return "AWS limits the rate of requests, and 8 attempts were not enough. Run again; what was done stays done."
-    if LIMIT.search(code):
-        return "Ask for a higher quota (Service Quotas in the console), or remove what is not needed, then run again."
-    return "Correct the declaration by what AWS says, then run again; what was done stays done."
+def refused(call: Call, error: t.Any, region: str = "") -> InfraError:
+    """An error that AWS has answered, with what it means and what to do about it."""
+    asked = {"right": call.right, "service": call.service, "operation": call.operation, "region": region}
+    answer = refused_by(error, time.time(), **asked)
+    meaning = meaning_of(answer)
+    return InfraError(
+        "call",
+        call.right,
+        cause_of(answer),
+        meaning.advice(answer),
+        code=answer.code,
+        meaning=meaning.name,
+        everywhere=meaning.everywhere,
+    )

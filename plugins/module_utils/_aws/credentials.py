@@ -7,6 +7,10 @@ from __future__ import annotations
 
 from ansible_collections.nexod.infra.plugins.module_utils._core.errors import InfraError
 
+UNREACHABLE = (
+    "Check from the host that runs the module that the name is resolved and port 443 is reachable: endpoint_url, DNS, "
+    "proxy, and in a private subnet the NAT gateway or the VPC endpoint of the service."
+)
 # By the name of botocore's exception, so that botocore need not be installed.
 NEXT_STEPS = {
     "NoCredentialsError": (
@@ -29,14 +33,52 @@ NEXT_STEPS = {
     "UnauthorizedSSOTokenError": ("", "Sign in again with `aws sso login`."),
     "SSOTokenLoadError": ("", "Sign in with `aws sso login`."),
     "CredentialRetrievalError": ("", "Check the program or role that the profile takes its credentials from."),
+    "InvalidRegionError": ("", "Check region: it is no name of a region, such as us-east-1."),
+    "UnknownRegionError": ("", "Check region: it is no name of a region, such as us-east-1."),
+    "UnknownServiceError": ("", "Install a newer boto3 on the host that runs the module."),
+    "ParamValidationError": ("", "Correct the declaration by what it says; nothing was sent."),
+    "ProxyConnectionError": ("", "Check HTTPS_PROXY and NO_PROXY on the host that runs the module."),
+    "SSLError": (
+        "",
+        "Check what intercepts TLS between this host and AWS; its certificate authority is set with AWS_CA_BUNDLE.",
+    ),
+    "EndpointConnectionError": ("", UNREACHABLE),
+    "ConnectTimeoutError": ("", UNREACHABLE),
+    "ReadTimeoutError": (
+        "",
+        "AWS has accepted the request, and its answer did not come. Run again: what was done is found.",
+    ),
+    "ConnectionClosedError": (
+        "",
+        "The connection was closed before the answer came. Run again: what was done is found.",
+    ),
     "ValueError": ("", "Check endpoint_url and region."),
 }
+#: These are the same for every call, so that one of them says it all.
+EVERYWHERE = (
+    "NoCredentialsError",
+    "PartialCredentialsError",
+    "ProfileNotFound",
+    "ConfigParseError",
+    "InvalidConfigError",
+    "NoRegionError",
+    "InvalidRegionError",
+    "TokenRetrievalError",
+    "UnauthorizedSSOTokenError",
+    "SSOTokenLoadError",
+    "CredentialRetrievalError",
+    "ProxyConnectionError",
+    "SSLError",
+)
 
 
-def aws_fault(action: str, place: str, error: Exception) -> InfraError:
+def aws_fault(action: str, place: str, error: Exception, region: str = "") -> InfraError:
     """An error of boto3 as an InfraError."""
-    for kind in type(error).__mro__:
-        if kind.__name__ in NEXT_STEPS:
-            cause, next_step = NEXT_STEPS[kind.__name__]
-            return InfraError(action, place, cause or str(error), next_step)
-    return InfraError(action, place, str(error), "Check the address and the network.")
+    names = [kind.__name__ for kind in type(error).__mro__]
+    everywhere = any(name in EVERYWHERE for name in names)
+    for name in names:
+        if name in NEXT_STEPS:
+            cause, next_step = NEXT_STEPS[name]
+            hint = f" Check the region as well: {region}." if region and next_step is UNREACHABLE else ""
+            return InfraError(action, place, cause or str(error), f"{next_step}{hint}", everywhere=everywhere)
+    return InfraError(action, place, str(error), "Check the address and the network.", everywhere=everywhere)

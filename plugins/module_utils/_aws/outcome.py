@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import typing as t
 
-from ansible_collections.nexod.infra.plugins.module_utils._aws.api import Call
+from ansible_collections.nexod.infra.plugins.module_utils._aws.api import Call, rights_of
 from ansible_collections.nexod.infra.plugins.module_utils._aws.engine import Change, Outcome
 from ansible_collections.nexod.infra.plugins.module_utils._core.errors import InfraError
 
@@ -22,13 +22,15 @@ def reported(outcome: Outcome, calls: t.Iterable[Call]) -> dict[str, t.Any]:
             for one in outcome.changes
         ],
         "outputs": {key: dict(values) for key, values in outcome.outputs.items()},
-        "rights": sorted({right for call in calls for right in call.rights}),
+        "rights": rights_of(calls),
         "diff": [diff_of(one) for one in outcome.changes],
     }
     if not outcome.faults:
         return facts
-    if len(outcome.faults) == 1:
-        error = outcome.faults[0][1]
+    # Without credentials, or with a wrong clock, every resource fails for the same reason: it is reported once.
+    alone = [error for _key, error in outcome.faults if error.facts.get("everywhere")][:1]
+    if alone or len(outcome.faults) == 1:
+        error = alone[0] if alone else outcome.faults[0][1]
         raise InfraError(
             error.action, error.object, error.cause, error.next_step, error.detail, **{**error.facts, **facts}
         )

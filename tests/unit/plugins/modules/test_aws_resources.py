@@ -7,6 +7,8 @@ import typing as t
 
 import boto3
 import pytest
+from botocore.client import BaseClient
+from botocore.exceptions import ClientError
 
 from ansible_collections.nexod.infra.tests.fixtures.emulated_aws import emulated_aws
 
@@ -44,6 +46,41 @@ def test_predicted_made_and_made_again(run_module: Run) -> None:
     again = run_module("aws_resources", options(VPC, SUBNET))
     assert (again["changed"], again["diff"]) == (False, [])
     assert again["outputs"]["vpc/main"]["id"].startswith("vpc-")
+
+
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [
+        ("ExpiredToken", "Sign in again"),
+        ("RequestTimeTooSkewed", "chrony"),
+        ("InvalidClientTokenId", "AWS does not know these credentials"),
+    ],
+)
+def test_what_ends_every_call_is_reported_once(
+    run_module: Run, monkeypatch: pytest.MonkeyPatch, code: str, words: str
+) -> None:
+    def refuse(_client: t.Any, operation: str, _given: t.Any) -> t.NoReturn:
+        raise ClientError({"Error": {"Code": code, "Message": "no"}}, operation)
+
+    monkeypatch.setattr(BaseClient, "_make_api_call", refuse)
+    others = [{**VPC, "name": name} for name in ("a", "b", "c")]
+    result = run_module("aws_resources", options(*others))
+    assert result["msg"].count(code) == 1
+    assert words in result["msg"]
+    denied = ClientError({"Error": {"Code": "AccessDenied"}}, "DescribeVpcs")
+    monkeypatch.setattr(BaseClient, "_make_api_call", lambda *_given: (_ for _ in ()).throw(denied))
+    # A right may be missing for some of them only.
+    assert run_module("aws_resources", options(*others))["msg"].count("AccessDenied") == 3
+
+
+def test_without_credentials_it_says_so_once(run_module: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(name)
+    monkeypatch.setattr("botocore.credentials.InstanceMetadataProvider.load", lambda _self: None)
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/nowhere")
+    result = run_module("aws_resources", options(VPC, {**VPC, "name": "b"}))
+    assert result["msg"].count("there are no AWS credentials") == 1
+    assert "AWS_ACCESS_KEY_ID" in result["msg"]
 
 
 def test_secrets_are_given_by_name_and_returned_nowhere(run_module: Run) -> None:

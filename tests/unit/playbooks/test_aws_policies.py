@@ -1,0 +1,55 @@
+# Copyright: (c) 2026, the nexod.infra maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The playbook aws_policies writes the shipped policies with the names of an environment."""
+
+from __future__ import annotations
+
+import json
+import pathlib
+import typing as t
+
+import yaml
+
+from ansible_collections.nexod.infra.plugins.module_utils._aws.grants import PARTS, policy
+from ansible_collections.nexod.infra.tests.playbook import AS_JSON, ROOT, play, tasks_of
+
+GIVEN = {
+    "provider_aws_account": "123456789012",
+    "provider_aws_region": "eu-west-1",
+    "provider_aws_environment": "staging",
+    "provider_aws_prefix": "nexod-staging",
+}
+
+
+def written(folder: pathlib.Path, given: dict[str, t.Any], *flags: str) -> list[dict[str, t.Any]]:
+    role = {"name": "nexod.infra.provider_aws", "tasks_from": "policies.yml"}
+    task = {
+        "ansible.builtin.include_role": role,
+        "vars": {**given, "provider_aws_policies_folder": str(folder / "out")},
+    }
+    one = {"hosts": "localhost", "connection": "local", "gather_facts": False, "tasks": [task]}
+    (folder / "play.yml").write_text(json.dumps([one]))
+    return tasks_of(play(*flags, "play.yml", cwd=folder, **AS_JSON))
+
+
+def test_every_policy_is_written_for_its_environment_alone(tmp_path: pathlib.Path) -> None:
+    written(tmp_path, GIVEN)
+    for part in PARTS:
+        text = (tmp_path / "out" / f"{part}.json").read_text()
+        expected = json.dumps(policy(part))
+        for name, value in GIVEN.items():
+            expected = expected.replace(f"{{{{ {name} }}}}", value)
+        assert json.loads(text) == json.loads(expected)
+        assert "{{" not in text
+
+
+def test_without_an_account_no_policy_is_written(tmp_path: pathlib.Path) -> None:
+    tasks = written(tmp_path, {**GIVEN, "provider_aws_account": ""})
+    assert "NEXOD_AWS_ACCOUNT" in json.dumps(tasks)
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_role_knows_all_of_them() -> None:
+    known = yaml.safe_load((ROOT / "roles/provider_aws/vars/main.yml").read_text())["__provider_aws_policies"]
+    assert tuple(known) == PARTS
