@@ -144,6 +144,13 @@ outputs:
   returned: always
   type: dict
   sample: {rds_instance/staging: {host: staging.abc.us-east-1.rds.amazonaws.com, port: 5432}}
+later:
+  description: What AWS has accepted, or would accept, and applies only later, by C(KIND/NAME) - changes that wait for
+    the maintenance window, static parameters that wait for a restart. It is requested once, and reported until it is
+    applied.
+  returned: always
+  type: dict
+  sample: {rds_instance/staging: "instance_class db.r6g.large waits for the maintenance window"}
 rights:
   description: The IAM actions that the run needed, with those that AWS wants besides, such as C(iam:PassRole).
   returned: always
@@ -199,6 +206,8 @@ def main() -> None:
         policy = Policy(given["environment"], given["tags"], frozenset(given["lose"]), frozenset(given["adopt"]))
         engine = Engine(api, policy, tell)
         outcome = engine.present(rows) if given["state"] == "present" else engine.absent(rows)
+        for key, text in outcome.later.items():
+            module.warn(f"{key}: {text}")
         module.exit_json(**reported(outcome, api.calls))
 
 

@@ -73,6 +73,8 @@ class Outcome:
     outputs: dict[str, Facts]
     changes: list[Change]
     faults: list[tuple[str, InfraError]]
+    #: What AWS has accepted, or would, and applies only later, by key.
+    later: dict[str, str] = dataclasses.field(default_factory=dict)
 
 
 class Clock(t.Protocol):
@@ -107,6 +109,7 @@ class Engine:
         self.api, self.policy, self.tell, self.clock = api, policy, tell, t.cast("Clock", clock)
         self._changes: dict[str, Change] = {}
         self._outputs: dict[str, Facts] = {}
+        self._later: dict[str, str] = {}
 
     def present(self, rows: t.Sequence[Declared]) -> Outcome:
         """Create and update what is declared; `rows` are in an order in which each follows what it needs."""
@@ -146,7 +149,7 @@ class Engine:
             elif error is not None and not isinstance(error, SkippedError):
                 raise error
         changes = [self._changes[one.key] for one in rows if one.key in self._changes]
-        return Outcome(dict(self._outputs), changes, faults)
+        return Outcome(dict(self._outputs), changes, faults, dict(self._later))
 
     # -- one resource
 
@@ -174,6 +177,10 @@ class Engine:
             self._note(one, action, wanted, seen, changed)
         if not self.api.check:
             seen = self._change(one, wanted, seen, action, changed)
+        if seen and action != "replace":
+            sent = changed if self.api.check and action == "update" else ()
+            if later := kind.later(wanted, seen, sent):
+                self._later[one.key] = later
         # Check mode has only seen what would be replaced.
         predicted = seen is None or (self.api.check and action == "replace")
         self._outputs[one.key] = Later(one.key) if predicted else t.cast("Seen", seen).outputs
@@ -267,8 +274,10 @@ class Engine:
             )
         if REPLACE in ways.values():
             if kind.holds_data and one.key not in self.policy.lose:
-                names = ", ".join(name for name, way in ways.items() if way == REPLACE)
-                raise self._keeps(one, "replace", f" ({names} can't be changed in place)")
+                names = [name for name, way in ways.items() if way == REPLACE]
+                if known := kind.refusal(seen, names):
+                    raise InfraError("replace", one.key, known[0], known[1].format(key=one.key))
+                raise self._keeps(one, "replace", f" ({', '.join(names)} can't be changed in place)")
             return "replace"
         return "update" if changed else ""
 

@@ -149,6 +149,14 @@ class Kind:
     def finish(self, api: Api, wanted: Wanted, seen: Seen) -> None:
         """Do that last step."""
 
+    def later(self, wanted: Wanted, seen: Seen, changed: t.Collection[str]) -> str:  # noqa: ARG002 - for subclasses
+        """What AWS applies only later, and when: of what it has accepted, and of `changed`, which is to be sent."""
+        return ""
+
+    def refusal(self, seen: Seen, replaced: t.Collection[str]) -> tuple[str, str] | None:  # noqa: ARG002
+        """Cause and next step, where more is known than that a replacement would lose data."""
+        return None
+
     def retire(self, api: Api, wanted: Wanted, seen: Seen) -> bool:  # noqa: ARG002 - for subclasses
         """Do what must have ended before it can be deleted, such as disabling it; whether there is such a thing."""
         return False

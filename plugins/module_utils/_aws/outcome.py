@@ -22,6 +22,7 @@ def reported(outcome: Outcome, calls: t.Iterable[Call]) -> dict[str, t.Any]:
             for one in outcome.changes
         ],
         "outputs": {key: dict(values) for key, values in outcome.outputs.items()},
+        "later": dict(outcome.later),
         "rights": rights_of(calls),
         "diff": [diff_of(one) for one in outcome.changes],
     }

@@ -37,6 +37,7 @@ def database(options: Options) -> list[Row]:
             encrypted=options["rds_encrypted"],
             public=options["rds_public"],
             deletion_protection=options["rds_deletion_protection"],
+            apply_immediately=options["apply_immediately"],
             subnet_group=f"@rds_subnet_group/{name}",
             parameter_group=f"@rds_parameter_group/{name}-postgres{version}",
             security_groups=[group(options, "database")],
@@ -50,6 +51,7 @@ def database(options: Options) -> list[Row]:
             instance_class=options["rds_instance_class"],
             public=options["rds_public"],
             security_groups=[group(options, "database")],
+            apply_immediately=options["apply_immediately"],
         )
         for number in range(1, options["rds_replicas"] + 1)
     ]

@@ -160,6 +160,15 @@ MODIFIED = {
     "security_groups": "VpcSecurityGroupIds",
     "parameter_group": "DBParameterGroupName",
 }
+#: Changes that interrupt the database, as the table "Settings for DB instances" in the user guide says.
+INTERRUPTING = frozenset({"instance_class", "engine_version", "storage_type"})
+AT_ONCE = Property(
+    "bool",
+    default=False,
+    same=lambda _wanted, _seen: True,
+    about="Whether changes that interrupt it (instance_class, engine_version, storage_type, backups switched on or "
+    "off) are applied at once, with all that wait already, instead of in its maintenance window.",
+)
 #: Those that AWS shows in another way than it takes them.
 SHOWN_APART = ("security_groups", "parameter_group")
 
@@ -174,14 +183,24 @@ class OnInstance(OfRds):
         found = api.call("rds", "DescribeDBInstances", ("DBInstanceNotFound",), DBInstanceIdentifier=wanted.name)
         return t.cast("Facts", found["DBInstances"][0]) if found and found["DBInstances"] else None
 
-    def seen(self, row: Facts, properties: Facts, **outputs: t.Any) -> Seen:
-        # A change that AWS has accepted but not finished counts as done: to request it again would change nothing.
+    def seen(self, wanted: Wanted, row: Facts, properties: Facts, **outputs: t.Any) -> Seen:
+        status = row["DBInstanceStatus"]
         pending = row.get("PendingModifiedValues") or {}
-        values = {name: pending.get(MODIFIED[name], row.get(MODIFIED[name])) for name in self.modified}
+        # What AWS has accepted counts as done: to request it again would change nothing, unless it is not to wait.
+        waits = status == "available" and wanted["apply_immediately"]
+        values = {
+            name: row.get(MODIFIED[name]) if waits else pending.get(MODIFIED[name], row.get(MODIFIED[name]))
+            for name in self.modified
+        }
         groups = [one["VpcSecurityGroupId"] for one in row.get("VpcSecurityGroups", ())]
         # A new group counts as used although its static parameters wait for a restart.
         used = [one["DBParameterGroupName"] for one in row.get("DBParameterGroups", ())]
-        endpoint, status = row.get("Endpoint") or {}, row["DBInstanceStatus"]
+        endpoint = row.get("Endpoint") or {}
+        restart = [
+            one["DBParameterGroupName"]
+            for one in row.get("DBParameterGroups", ())
+            if one.get("ParameterApplyStatus") == "pending-reboot"
+        ]
         return Seen(
             {**values, "security_groups": groups, "parameter_group": used[0] if used else None, **properties},
             {
@@ -189,6 +208,9 @@ class OnInstance(OfRds):
                 "arn": row["DBInstanceArn"],
                 "host": endpoint.get("Address"),
                 "port": endpoint.get("Port"),
+                "pending": {name: pending[sent] for name, sent in MODIFIED.items() if sent in pending},
+                "restart_for": restart,
+                "window": row.get("PreferredMaintenanceWindow") or "",
                 **outputs,
             },
             from_tags(row.get("TagList")),
@@ -198,7 +220,32 @@ class OnInstance(OfRds):
 
     def update(self, api: Api, wanted: Wanted, seen: Seen, changed: t.Collection[str]) -> None:
         values = {MODIFIED[name]: wanted[name] for name in changed}
-        api.call("rds", "ModifyDBInstance", DBInstanceIdentifier=wanted.name, ApplyImmediately=True, **values)
+        # "At once" applies all that waits already, too.
+        at_once = not self._deferred(wanted, seen, changed)
+        api.call("rds", "ModifyDBInstance", DBInstanceIdentifier=wanted.name, ApplyImmediately=at_once, **values)
+
+    @staticmethod
+    def _deferred(wanted: Wanted, seen: Seen, changed: t.Collection[str]) -> bool:
+        """Whether a request has to leave the time to AWS."""
+        if wanted["apply_immediately"]:
+            return False
+        backups = "backup_days" in changed and 0 in (wanted["backup_days"], seen.properties.get("backup_days"))
+        return backups or bool(INTERRUPTING & {*changed, *seen.outputs["pending"]})
+
+    def later(self, wanted: Wanted, seen: Seen, changed: t.Collection[str]) -> str:
+        values = {} if seen.waiting or wanted["apply_immediately"] else dict(seen.outputs["pending"])
+        if self._deferred(wanted, seen, changed):
+            values |= {name: wanted[name] for name in changed if name in self.modified}
+        found = []
+        if values:
+            names = ", ".join(f"{name} {value}" for name, value in sorted(values.items()))
+            found.append(
+                f"{names} {'wait' if len(values) > 1 else 'waits'} for the maintenance window {seen.outputs['window']} "
+                "(UTC); apply_immediately: true applies it at once, with an interruption"
+            )
+        if groups := seen.outputs["restart_for"]:
+            found.append(f"static parameters of {', '.join(groups)} apply from the next restart, which is left to you")
+        return "; ".join(found)
 
     def remove(self, api: Api, wanted: Wanted, seen: Seen, *, snapshot: bool) -> None:
         if seen.properties["deletion_protection"]:
@@ -257,6 +304,7 @@ class Instance(OnInstance):
         "subnet_group": Property(required=True, change=FIXED, about="Where it is placed."),
         "security_groups": Property("list", required=True, same=same_set, about="Who reaches it."),
         "parameter_group": Property(about="Its parameters; static ones apply from its next restart."),
+        "apply_immediately": AT_ONCE,
     }
 
     modified = tuple(name for name in MODIFIED if name not in SHOWN_APART)
@@ -275,7 +323,7 @@ class Instance(OnInstance):
             "encrypted": row.get("StorageEncrypted"),
             "subnet_group": (row.get("DBSubnetGroup") or {}).get("DBSubnetGroupName"),
         }
-        return self.seen(row, properties, secret=(row.get("MasterUserSecret") or {}).get("SecretArn"))
+        return self.seen(wanted, row, properties, secret=(row.get("MasterUserSecret") or {}).get("SecretArn"))
 
     def create(self, api: Api, wanted: Wanted) -> None:
         values = {sent: wanted.properties[name] for name, sent in MODIFIED.items() if name in wanted.properties}
@@ -313,6 +361,7 @@ class Replica(OnInstance):
         "deletion_protection": Property("bool", default=False, about="Whether AWS refuses to remove it."),
         "security_groups": Property("list", required=True, same=same_set, about="Who reaches it."),
         "parameter_group": Property(about="Its parameters; by default those of its source."),
+        "apply_immediately": AT_ONCE,
     }
 
     modified = ("instance_class", "public", "deletion_protection")
@@ -322,7 +371,7 @@ class Replica(OnInstance):
         if row is None:
             return None
         # A promoted replica has no source.
-        return self.seen(row, {"source": row.get("ReadReplicaSourceDBInstanceIdentifier")})
+        return self.seen(wanted, row, {"source": row.get("ReadReplicaSourceDBInstanceIdentifier")})
 
     def create(self, api: Api, wanted: Wanted) -> t.Collection[str]:
         api.call(
@@ -339,6 +388,15 @@ class Replica(OnInstance):
         )
         # With PostgreSQL it is created with the group of its source, whatever is asked for.
         return {"parameter_group"} & wanted.properties.keys()
+
+    def refusal(self, seen: Seen, replaced: t.Collection[str]) -> tuple[str, str] | None:
+        if seen.properties["source"]:
+            return None
+        return (
+            "it was promoted: it follows no instance any more, and has data of its own",
+            "If it is the primary now, declare it as rds_instance, and its replica under another name. If it is no "
+            'longer needed, lose: ["{key}"] replaces it by a replica, and leaves a final snapshot. Nothing was done.',
+        )
 
     def delete(self, api: Api, wanted: Wanted, seen: Seen) -> None:
         # AWS makes no final snapshot of a replica; a promoted one has data of its own.
