@@ -53,6 +53,7 @@ def entry_point(options: Options) -> list[Row]:
 def service(options: Options) -> list[Row]:
     """What the API's tasks need: their cluster, the roles that they and ECS take, and their secrets."""
     name = options["prefix"]
+    place = f"{options['region']}:{options['account'] or '*'}"
     uploads = f"arn:aws:s3:::{options['uploads_bucket']}/*"
     start = [
         allow("secretsmanager:GetSecretValue", f"@secret/{name}-api.arn"),
@@ -61,7 +62,7 @@ def service(options: Options) -> list[Row]:
             ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"],
             f"@ecr_repository/{options['repository']}.arn",
         ),
-        allow(["logs:CreateLogStream", "logs:PutLogEvents"], f"arn:aws:logs:*:*:log-group:/{name}/api:*"),
+        allow(["logs:CreateLogStream", "logs:PutLogEvents"], f"arn:aws:logs:{place}:log-group:/{name}/api:*"),
     ]
     use = [allow(["s3:GetObject", "s3:PutObject", "s3:DeleteObject"], uploads)]
     return [
