@@ -169,6 +169,18 @@ class Kind:
         raise NotImplementedError
 
 
+def waiting_for_window(values: Facts, window: t.Any) -> str:
+    """That these values are applied in the maintenance window; empty without any."""
+    if not values:
+        return ""
+    names = ", ".join(f"{name} {value}" for name, value in sorted(values.items()))
+    verb = "wait" if len(values) > 1 else "waits"
+    return (
+        f"{names} {verb} for the maintenance window {window} (UTC); apply_immediately: true applies it at once, with "
+        "an interruption"
+    )
+
+
 def final_snapshot(name: str) -> str:
     """The snapshot that a removal leaves; with the time, as the name of an earlier one would be refused."""
     return f"{name}-final-{time.strftime('%Y%m%d%H%M%S', time.gmtime())}"

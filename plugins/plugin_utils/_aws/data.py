@@ -78,5 +78,6 @@ def cache(options: Options) -> list[Row]:
             tls=options["cache_tls"],
             **token,
             snapshot_days=options["cache_snapshot_days"],
+            apply_immediately=options["apply_immediately"],
         ),
     ]

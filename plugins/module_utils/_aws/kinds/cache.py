@@ -21,6 +21,7 @@ from ansible_collections.nexod.infra.plugins.module_utils._aws.kind import (
     from_tags,
     minor_upgraded,
     same_set,
+    waiting_for_window,
 )
 
 #: The tag that says which version of its token a group has: AWS never shows the token itself.
@@ -92,6 +93,8 @@ MODIFIED = {
     "security_groups": "SecurityGroupIds",
     "snapshot_days": "SnapshotRetentionLimit",
 }
+#: Changes that interrupt connections, and how AWS calls them while they wait.
+INTERRUPTING = {"engine_version": "EngineVersion", "node_type": "CacheNodeType"}
 #: Those that are only given when a group is made.
 MADE = {
     "port": "Port",
@@ -166,6 +169,13 @@ class ReplicationGroup(OfElastiCache):
             "after ROTATE, ends that.",
         ),
         "snapshot_days": Property("int", default=7, about="For which daily snapshots are kept.", least=0, most=35),
+        "apply_immediately": Property(
+            "bool",
+            default=False,
+            same=lambda _wanted, _seen: True,
+            about="Whether changes that interrupt connections (node_type, engine_version) are applied at once instead "
+            "of in its maintenance window. AWS applies what waits with another engine, token or mode of TLS, too.",
+        ),
     }
 
     finishes = frozenset({"auth_token", "auth_token_version"})
@@ -206,13 +216,17 @@ class ReplicationGroup(OfElastiCache):
             "port": primary.get("Port"),
             "reader_host": reader.get("Address"),
             "token_set": str(row.get("AuthTokenLastModifiedDate") or ""),
+            "pending": node.get("PendingModifiedValues") or {},
+            "window": node.get("PreferredMaintenanceWindow") or "",
         }
         waiting = "" if row["Status"] == "available" else f"its status is {row['Status']}"
         if not shown:
             waiting = waiting or "AWS does not show its tags yet"
+        # What AWS has accepted counts as done: to request it again would change nothing, unless it is not to wait.
+        asked = wanted["apply_immediately"] and row["Status"] == "available"
         properties = {
             **self._of_group(row),
-            **self._of_node(node),
+            **self._of_node({**node, "PendingModifiedValues": {}} if asked else node),
             "port": primary.get("Port"),
             "auth_token_version": token_version(tags, outputs["token_set"]),
         }
@@ -241,6 +255,8 @@ class ReplicationGroup(OfElastiCache):
         pending = node.get("PendingModifiedValues") or {}
         return {
             "engine_version": pending.get("EngineVersion", node.get("EngineVersion")),
+            # Otherwise that of the group.
+            **({"node_type": pending["CacheNodeType"]} if "CacheNodeType" in pending else {}),
             "parameter_group": (node.get("CacheParameterGroup") or {}).get("CacheParameterGroupName"),
             "subnet_group": node.get("CacheSubnetGroupName"),
             "security_groups": [one["SecurityGroupId"] for one in node.get("SecurityGroups", ())],
@@ -269,7 +285,7 @@ class ReplicationGroup(OfElastiCache):
         more = wanted["replicas"] > seen.properties["replicas"]
         steps: list[tuple[set[str], t.Callable[[], None]]] = [
             ({"replicas"} if more else set(), lambda: self._set_replicas(api, wanted, more=more)),
-            (set(MODIFIED), lambda: self._modify(api, wanted, **self._modified(wanted, changed))),
+            (set(MODIFIED), lambda: self._set_modified(api, wanted, seen, changed)),
             ({"tls_mode"}, lambda: self._modify(api, wanted, **self._tls(wanted))),
             ({"auth_token", "auth_token_version"}, lambda: self._set_token(api, wanted, seen)),
             ({"replicas"}, lambda: self._set_replicas(api, wanted, more=more)),
@@ -278,9 +294,29 @@ class ReplicationGroup(OfElastiCache):
         step()
         return sorted(set(changed) - names)
 
+    def _set_modified(self, api: Api, wanted: Wanted, seen: Seen, changed: t.Collection[str]) -> None:
+        deferred = self._deferred(wanted, seen, changed)
+        self._modify(api, wanted, at_once=not deferred, **self._modified(wanted, changed))
+
     @staticmethod
-    def _modify(api: Api, wanted: Wanted, **values: t.Any) -> None:
-        named = {"ReplicationGroupId": wanted.name, "ApplyImmediately": True}
+    def _deferred(wanted: Wanted, seen: Seen, changed: t.Collection[str]) -> bool:
+        """Whether a request has to leave the time to AWS. Another engine is not shown while it waits."""
+        if wanted["apply_immediately"] or "engine" in changed:
+            return False
+        waiting = {name for name, shown in INTERRUPTING.items() if shown in seen.outputs["pending"]}
+        return bool(waiting | (INTERRUPTING.keys() & set(changed)))
+
+    def later(self, wanted: Wanted, seen: Seen, changed: t.Collection[str]) -> str:
+        pending = seen.outputs["pending"]
+        known = {name: pending[shown] for name, shown in INTERRUPTING.items() if shown in pending}
+        values = {} if seen.waiting or wanted["apply_immediately"] else known
+        if changed and self._deferred(wanted, seen, changed):
+            values |= {name: wanted[name] for name in changed if name in INTERRUPTING}
+        return waiting_for_window(values, seen.outputs["window"])
+
+    @staticmethod
+    def _modify(api: Api, wanted: Wanted, *, at_once: bool = True, **values: t.Any) -> None:
+        named = {"ReplicationGroupId": wanted.name, "ApplyImmediately": at_once}
         api.call("elasticache", "ModifyReplicationGroup", **named, **values)
 
     @staticmethod

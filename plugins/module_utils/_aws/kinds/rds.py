@@ -22,6 +22,7 @@ from ansible_collections.nexod.infra.plugins.module_utils._aws.kind import (
     from_tags,
     minor_upgraded,
     same_set,
+    waiting_for_window,
 )
 
 
@@ -236,13 +237,7 @@ class OnInstance(OfRds):
         values = {} if seen.waiting or wanted["apply_immediately"] else dict(seen.outputs["pending"])
         if self._deferred(wanted, seen, changed):
             values |= {name: wanted[name] for name in changed if name in self.modified}
-        found = []
-        if values:
-            names = ", ".join(f"{name} {value}" for name, value in sorted(values.items()))
-            found.append(
-                f"{names} {'wait' if len(values) > 1 else 'waits'} for the maintenance window {seen.outputs['window']} "
-                "(UTC); apply_immediately: true applies it at once, with an interruption"
-            )
+        found = [text] if (text := waiting_for_window(values, seen.outputs["window"])) else []
         if groups := seen.outputs["restart_for"]:
             found.append(f"static parameters of {', '.join(groups)} apply from the next restart, which is left to you")
         return "; ".join(found)

@@ -73,6 +73,26 @@ def test_what_can_not_be_changed_in_place_is_refused(value: dict[str, t.Any]) ->
     assert [call for call in api.calls if call.changes] == []
 
 
+def test_what_interrupts_waits_for_the_window_unless_it_is_to_be_applied_at_once(cache: ElastiCache) -> None:
+    bring(*ROWS, secrets=SECRETS)
+    larger = changed(ROWS, KEY, node_type="cache.m6g.large")
+    predicted, api = bring(*larger, check=True, secrets=SECRETS)
+    assert writes(api) == []
+    done, _api = bring(*larger, secrets=SECRETS)
+    again, api = bring(*larger, secrets=SECRETS)
+    assert (again.changes, writes(api), cache.groups["main"]["CacheNodeType"]) == ([], [], "cache.t4g.medium")
+    for outcome in (predicted, done, again):
+        text = "node_type cache.m6g.large waits for the maintenance window sun:03:00-sun:04:00 (UTC)"
+        assert text in outcome.later[KEY]
+    at_once, _api = bring(*changed(larger, KEY, apply_immediately=True), secrets=SECRETS)
+    assert (len(at_once.changes), at_once.later) == (1, {})
+    assert cache.groups["main"]["CacheNodeType"] == "cache.m6g.large"
+    bring(*changed(larger, KEY, engine_version="7.2"), secrets=SECRETS)
+    cache.window("main")
+    after, _api = bring(*changed(larger, KEY, engine_version="7.2"), secrets=SECRETS)
+    assert (after.changes, after.later) == ([], {})
+
+
 def test_redis_becomes_valkey(cache: ElastiCache) -> None:
     bring(*ROWS, secrets=SECRETS)
     rows = changed(ROWS, KEY, engine="valkey", engine_version="8.0", parameter_group="default.valkey8")

@@ -37,6 +37,7 @@ NOT_CHANGED = {
     ("listener", "certificate"): "moto has none: test_a_listener_gets_its_certificate_and_loses_it",
     ("rds_instance", "apply_immediately"): "says when, not what: test_rds_later",
     ("rds_replica", "apply_immediately"): "the same",
+    ("cache_replication_group", "apply_immediately"): "the same: test_cache",
     ("rds_instance", "password"): "AWS never shows it, so it is set once",
     ("cache_replication_group", "engine"): "there is no way back: test_redis_becomes_valkey",
     ("cache_replication_group", "auth_token"): "never shown: test_the_token_is_set_added_and_made_the_only_one",
