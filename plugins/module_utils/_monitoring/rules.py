@@ -13,6 +13,8 @@ Document = dict[str, t.Any]
 # All latency alerts look back this far, which must stay at least twice the longest scrape interval: Prometheus 3
 # leaves the sample at the window's left end out.
 WINDOW = "5m"
+#: Tasks of ECS are replaced within a minute; the default of Prometheus would find them after one.
+DISCOVERY_INTERVAL = "15s"
 
 
 def number(value: float) -> str:
@@ -80,7 +82,8 @@ def targets(
 def scrape_config(job: Row) -> Document:
     """One entry of `scrape_configs`.
 
-    A job with `probe` asks the blackbox exporter at `probe.exporter` to probe each target with `probe.module`.
+    A job with `probe` asks the blackbox exporter at `probe.exporter` to probe each target with `probe.module`; one with
+    `discovery_url` gets its targets from there.
     """
     config: Document = {"job_name": job["name"]}
     optional = {
@@ -94,10 +97,13 @@ def scrape_config(job: Row) -> Document:
     config.update({key: value for key, value in optional.items() if value})
     # Targets are written out rather than read through file_sd: a reload does not make an unchanged file_sd look at
     # its files again, and its watch stays on the folder that the swap has left behind.
-    config["static_configs"] = [
-        {"targets": [target["address"]], **({"labels": dict(target["labels"])} if target.get("labels") else {})}
-        for target in job.get("targets") or []
-    ]
+    if url := job.get("discovery_url"):
+        config["http_sd_configs"] = [{"url": url, "refresh_interval": DISCOVERY_INTERVAL}]
+    if job.get("targets") or not url:
+        config["static_configs"] = [
+            {"targets": [target["address"]], **({"labels": dict(target["labels"])} if target.get("labels") else {})}
+            for target in job.get("targets") or []
+        ]
     if probe := job.get("probe"):
         config["metrics_path"] = "/probe"
         config["params"] = {"module": [probe["module"]]}
@@ -249,6 +255,17 @@ def availability_group() -> Document:
                     "description": "No instance of the API can be scraped; latency alerts are silent without traffic.",
                 },
             },
+            {
+                "alert": "TasksNotDiscovered",
+                # 0 where it has never succeeded: as long ago as can be.
+                "expr": "time() - ecs_discovery_last_success_time_seconds > 300",
+                "for": "1m",
+                "labels": {"severity": "warning"},
+                "annotations": {
+                    "summary": "The tasks of ECS have not been listed for 5 minutes",
+                    "description": "New tasks are not scraped. The journal of ecs-discovery.service says why.",
+                },
+            },
         ],
     }
 
@@ -286,6 +303,24 @@ def availability_cases() -> list[Document]:
                     "alert_rule_test": [{"eval_time": at, "alertname": alert, "exp_alerts": [fired] if fires else []}],
                 }
             )
+    discovered = rules["TasksNotDiscovered"]
+    fired = {"exp_labels": {**discovered["labels"], "job": "d"}, "exp_annotations": discovered["annotations"]}
+    for name, values, fires in (
+        ("has never succeeded", "0x20", True),
+        # The series is the time of the last success, here in each minute.
+        ("goes on", "0+60x20", False),
+        ("has stopped", "0+60x5 300x20", True),
+    ):
+        series = 'ecs_discovery_last_success_time_seconds{job="d"}'
+        expected = {"eval_time": "15m", "alertname": "TasksNotDiscovered", "exp_alerts": [fired] if fires else []}
+        cases.append(
+            {
+                "name": f"TasksNotDiscovered: {name}",
+                "interval": "1m",
+                "input_series": [{"series": series, "values": values}],
+                "alert_rule_test": [expected],
+            }
+        )
     return cases
 
 

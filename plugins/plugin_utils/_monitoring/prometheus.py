@@ -161,6 +161,11 @@ def _job_faults(settings: Settings) -> list[str]:
             f"prometheus_scrape_timeout_seconds is {timeout}, prometheus_scrape_interval_seconds only {interval}; "
             "make the timeout at most the interval"
         )
+    found += [
+        f'scrape job "{job["name"]}" has no targets; list them, or set its discovery_url'
+        for job in settings["scrape_jobs"]
+        if not job.get("targets") and not job.get("discovery_url")
+    ]
     for job in settings["scrape_jobs"]:
         own_interval = int(job.get("interval_seconds") or interval)
         own_timeout = int(job.get("timeout_seconds") or timeout)

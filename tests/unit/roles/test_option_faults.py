@@ -44,6 +44,11 @@ ROWS: dict[str, tuple[dict[str, t.Any], str, str]] = {
         "infra_api_port is -1, but must be from 1 to 65535",
         TO_65535,
     ),
+    "ecs_discovery": (
+        {"ecs_discovery_port": 0, "ecs_discovery_region": "us-east-1"},
+        "ecs_discovery_port is 0, but must be from 1 to 65535",
+        TO_65535,
+    ),
     "ecs_service": (
         {"ecs_service_count": 0},
         "ecs_service_count is 0, but must be from 1 to 5000",

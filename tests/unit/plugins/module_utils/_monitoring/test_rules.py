@@ -78,6 +78,14 @@ def test_targets(hosts: list[str], hostvars: dict[str, dict[str, str]], addresse
             },
             id="a probe",
         ),
+        pytest.param(
+            {"name": "api", "discovery_url": "http://127.0.0.1:9160/"},
+            {
+                "job_name": "api",
+                "http_sd_configs": [{"url": "http://127.0.0.1:9160/", "refresh_interval": "15s"}],
+            },
+            id="discovered",
+        ),
     ],
 )
 def test_scrape_config(job: dict[str, t.Any], config: dict[str, t.Any]) -> None:

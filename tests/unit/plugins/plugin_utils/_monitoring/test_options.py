@@ -67,10 +67,16 @@ def exporter_settings(**change: t.Any) -> dict[str, t.Any]:
             id="a credential that is not given",
         ),
         pytest.param(
-            {"scrape_configs": [{"job_name": "a"}], "scrape_jobs": [{"name": "a", "targets": []}]},
+            {"scrape_configs": [{"job_name": "a"}], "scrape_jobs": [{"name": "a", "targets": [{"address": "a:1"}]}]},
             DEBIAN,
             ['scrape job "a" is defined 2 times'],
             id="a name twice",
+        ),
+        pytest.param(
+            {"scrape_jobs": [{"name": "a", "targets": []}, {"name": "b", "discovery_url": "http://127.0.0.1:9160/"}]},
+            DEBIAN,
+            ['scrape job "a" has no targets'],
+            id="nothing to scrape",
         ),
         pytest.param({"scrape_timeout_seconds": 20}, DEBIAN, ["make the timeout at most"], id="timeout above interval"),
         pytest.param({"disabled_alerts": ["No"]}, DEBIAN, ["which is no alert"], id="an alert that is none"),
