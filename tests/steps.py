@@ -325,7 +325,7 @@ LANES: list[list[list[str]]] = [
     [["app", "unit"], ["integration", "browser"]],
     [["molecule"]],
     [["lab"], ["lint", "sanity"]],
-    [["archive"]],
+    [["archive"], ["lab_aws"]],
 ]
 
 

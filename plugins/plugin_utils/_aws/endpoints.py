@@ -75,5 +75,15 @@ def tasks(outputs: t.Mapping[str, Options], options: Options) -> Row:
         "task_role": known(outputs, f"iam_role/{name}-api", "arn"),
         "log_group": f"/{name}/api",
         "environment_source": known(outputs, f"secret/{name}-api", "arn"),
+        **(migrations(outputs, options) if options["migration_secrets"] else {}),
         "repository": known(outputs, f"ecr_repository/{options['repository']}", "url"),
+    }
+
+
+def migrations(outputs: t.Mapping[str, Options], options: Options) -> Row:
+    """What a task that migrates the schema has instead of what the service's tasks have."""
+    name = options["prefix"]
+    return {
+        "migration_security_groups": [known(outputs, group(options, "migrations").removeprefix("@"), "id")],
+        "migration_environment_source": known(outputs, f"secret/{name}-migrations", "arn"),
     }

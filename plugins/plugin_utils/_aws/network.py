@@ -74,7 +74,8 @@ def security_groups(options: Options) -> list[Row]:
     edge = [80, 443] if options["certificate"] else [80]
     # The hosts, from which Prometheus scrapes each task, are in the private subnets; two groups can't name each other.
     private = [block for _zone, _letter, _public, block in subnets(options)]
-    clients = ["hosts"] if options["pooler"] else ["hosts", "api"]
+    migrations = ["migrations"] if options["migration_secrets"] else []
+    clients = ["hosts", *([] if options["pooler"] else ["api"]), *migrations]
     ways: dict[str, tuple[str, list[tuple[t.Any, str]]]] = {
         "edge": ("The load balancer", [(port, ANYWHERE) for port in edge]),
         "api": ("The API's tasks", [(api, group(options, "edge")), *((api, block) for block in private)]),
@@ -86,6 +87,8 @@ def security_groups(options: Options) -> list[Row]:
         "database": ("PostgreSQL", [(POSTGRESQL, group(options, part)) for part in clients]),
         "cache": ("Redis", [(REDIS, group(options, part)) for part in ("hosts", "api")]),
     }
+    if migrations:
+        ways["migrations"] = ("Tasks that migrate the schema; nothing connects to them", [])
     return [
         row(
             "security_group",

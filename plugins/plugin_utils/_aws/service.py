@@ -55,8 +55,10 @@ def service(options: Options) -> list[Row]:
     name = options["prefix"]
     place = f"{options['region']}:{options['account'] or '*'}"
     uploads = f"arn:aws:s3:::{options['uploads_bucket']}/*"
+    # Of the API, and of the task that migrates the schema: that one is the owner of the schema.
+    secrets = ["api", *(["migrations"] if options["migration_secrets"] else [])]
     start = [
-        allow("secretsmanager:GetSecretValue", f"@secret/{name}-api.arn"),
+        *(allow("secretsmanager:GetSecretValue", f"@secret/{name}-{one}.arn") for one in secrets),
         allow("ecr:GetAuthorizationToken", "*"),
         allow(
             ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"],
@@ -67,7 +69,7 @@ def service(options: Options) -> list[Row]:
     use = [allow(["s3:GetObject", "s3:PutObject", "s3:DeleteObject"], uploads)]
     return [
         row("ecs_cluster", name),
-        row("secret", f"{name}-api", value="api"),
+        *(row("secret", f"{name}-{one}", value=one) for one in secrets),
         # The role with which ECS starts a task, and that of the application itself.
         task_role(f"{name}-api-execution", start),
         task_role(f"{name}-api", use),

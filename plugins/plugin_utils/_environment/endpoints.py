@@ -30,9 +30,11 @@ _SERVICE = (
     ("log_group", "str", "Log group of CloudWatch Logs."),
     ("environment_source", "str", "ARN of what the secrets of the application are read from."),
     ("repository", "str", "URL of the image's repository."),
+    ("migration_security_groups", "list", "Ids of the security groups of a task that migrates the schema."),
+    ("migration_environment_source", "str", "ARN of what the secrets of such a task are read from."),
 )
 
-_MAY_LACK = ("endpoint_url", "profile")
+_MAY_LACK = ("endpoint_url", "profile", "migration_security_groups", "migration_environment_source")
 
 ENDPOINTS: t.Final[dict[str, dict[str, t.Any]]] = {
     "database": {

@@ -21,7 +21,7 @@ from ansible_collections.nexod.infra.tests.fixtures.aws_resources import bring
 from ansible_collections.nexod.infra.tests.fixtures.emulated_aws import emulated_aws
 
 ROOT = pathlib.Path(__file__).resolve().parents[5]
-SECRETS = {"database": "database-canary", "cache": "cache-canary-0123456789", "api": "{}"}
+SECRETS = {"database": "database-canary", "cache": "cache-canary-0123456789", "api": "{}", "migrations": "{}"}
 
 
 def options(**changes: t.Any) -> dict[str, t.Any]:
@@ -65,6 +65,7 @@ def by_key(rows: list[dict[str, t.Any]]) -> dict[str, dict[str, t.Any]]:
         pytest.param({"nat_gateways": 2, "certificate": "arn:aws:acm:us-east-1:1:certificate/x"}, id="two gateways"),
         pytest.param({"zones": ["us-east-1a", "us-east-1b", "us-east-1c"], "cidr": "10.0.0.0/20"}, id="three zones"),
         pytest.param({"rds_password": SECRETS["database"]}, id="a password of our own"),
+        pytest.param({"migration_secrets": {"API_DATABASE_PASSWORD": "x"}}, id="migrations as a task"),
     ],
 )
 def test_the_engine_accepts_every_declaration(changes: dict[str, t.Any]) -> None:
@@ -102,6 +103,22 @@ def test_only_what_must_pass_may_connect(part: str, port: int, sources: list[str
 def test_without_a_pooler_the_tasks_reach_the_database() -> None:
     rules = by_key(declaration(options(pooler="")))["security_group/nexod-staging-database"]["ingress"]
     assert "@security_group/nexod-staging-api" in [rule["from"] for rule in rules]
+
+
+def test_a_task_that_migrates_reaches_the_database_with_a_secret_of_its_own() -> None:
+    given = options(migration_secrets={"API_DATABASE_PASSWORD": "owner-canary"})
+    rows = by_key(declaration(given))
+    assert "@security_group/nexod-staging-migrations" in [
+        rule["from"] for rule in rows["security_group/nexod-staging-database"]["ingress"]
+    ]
+    assert rows["security_group/nexod-staging-migrations"]["ingress"] == []
+    # ECS reads it when the task starts; the API's tasks can't.
+    statements = rows["iam_role/nexod-staging-api-execution"]["policies"]["tasks"]["Statement"]
+    assert "@secret/nexod-staging-migrations.arn" in [one["Resource"] for one in statements]
+    assert "canary" not in str(rows)
+    found = endpoints({}, given)
+    assert endpoint_faults(found) == []
+    assert "secret/nexod-staging-migrations" in found["api"]["service"]["migration_environment_source"]
 
 
 def test_with_a_certificate_port_80_only_redirects() -> None:
