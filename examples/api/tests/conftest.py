@@ -247,7 +247,11 @@ def bench(postgres: int, redis: Redis, tmp_path_factory: pytest.TempPathFactory)
 def migrated(bench: Bench, old: Release, new: Release) -> Bench:
     """The schema of 1.1.0, brought there through 1.0.0's."""
     bench.migrate(old, "upgrade", "head")
-    bench.migrate(new, "upgrade", "head")
+    # As a task of ECS does, which tells by its log what it has run.
+    argv = [new.venv / "bin" / "nexod-api", "migrate"]
+    done = subprocess.run(argv, env=bench.environment(), capture_output=True, text=True, check=False, cwd="/")
+    assert done.returncode == 0, done.stderr
+    assert "Running upgrade" in done.stderr
     return bench
 
 

@@ -1,8 +1,9 @@
-"""`nexod-api serve`: the process that systemd runs."""
+"""`nexod-api serve`: the process that systemd or ECS runs. `nexod-api migrate`: the task before it."""
 
 from __future__ import annotations
 
 import argparse
+import importlib.resources
 import logging
 import os
 import signal
@@ -10,6 +11,8 @@ import time
 from types import FrameType
 
 import uvicorn
+from alembic import command
+from alembic.config import Config
 
 from nexod_api import __version__
 from nexod_api.app import create_app
@@ -50,6 +53,12 @@ class DrainingServer(uvicorn.Server):
         return await super().on_tick(counter)
 
 
+def migrate() -> None:
+    """Upgrade the schema to this release. Alembic says on stderr what it runs."""
+    with importlib.resources.as_file(importlib.resources.files("nexod_api") / "alembic.ini") as path:
+        command.upgrade(Config(str(path)), "head")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(prog="nexod-api")
     parser.add_argument("--version", action="version", version=__version__)
@@ -57,7 +66,11 @@ def main() -> None:
     serve = commands.add_parser("serve", help="answer requests until SIGTERM")
     serve.add_argument("--host", default="127.0.0.1")
     serve.add_argument("--port", type=int, default=8000)
+    commands.add_parser("migrate", help="upgrade the schema of the database to this release")
     arguments = parser.parse_args()
+    if arguments.command == "migrate":
+        migrate()
+        return
 
     settings = Settings.read(os.environ)
     app = create_app(settings)

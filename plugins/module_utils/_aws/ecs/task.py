@@ -16,6 +16,8 @@ from ansible_collections.nexod.infra.plugins.module_utils._aws.ecs.deployment im
 Facts = t.Mapping[str, t.Any]
 LONGEST_MARK = 128
 CODE_OF_SIGNAL = 128
+#: Of Linux; a code above is a program's own, such as 255.
+LAST_SIGNAL = 64
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,7 +43,8 @@ def outcome(task: Facts, container: str) -> Outcome:
     if code is None:
         return Outcome(None, reason, f"the container {container} never started: {said or 'AWS gives no reason'}")
     if code:
-        signal = f" (signal {code - CODE_OF_SIGNAL})" if code > CODE_OF_SIGNAL else ""
+        number = code - CODE_OF_SIGNAL
+        signal = f" (signal {number})" if 0 < number <= LAST_SIGNAL else ""
         return Outcome(
             code, reason, f"the container {container} ended with exit code {code}{signal}; {said}".rstrip("; ")
         )

@@ -34,6 +34,12 @@ LOG = {"name": "log", "exitCode": 0}
         pytest.param(task({"name": "job", "exitCode": 0}), 0, "", id="good"),
         pytest.param(task(LOG, {"name": "job", "exitCode": 3}), 3, "exit code 3", id="not the first container"),
         pytest.param(
+            task({"name": "job", "exitCode": 255}),
+            255,
+            "ended with exit code 255; Essential container in task exited",
+            id="a code above signals",
+        ),
+        pytest.param(
             task({"name": "job", "exitCode": 137, "reason": "OutOfMemoryError"}), 137, "signal 9", id="killed"
         ),
         pytest.param(
