@@ -78,7 +78,7 @@ bench-cache: ## measure cache flushes and their effect on other clients, compare
 bench-deploy: ## put load on the lab during an upgrade and a rollback; fails if users would have noticed
 	@$(PYTHON) tools/prerequisites.py --lab --install
 	@$(MAKE) -s venv REQUIREMENTS=requirements-dev.txt
-	@$(INSIDE) $(BIN)/python tests/bench/bench_zero_downtime.py $(ARGS)
+	@$(INSIDE) $(BIN)/python tests/bench/bench_zero_downtime.py --env $(ENV) $(ARGS)
 
 bench-migrate: ## compare alembic_upgrade with the alembic command
 	@$(PYTHON) tools/prerequisites.py

@@ -295,6 +295,7 @@ def main() -> None:
     options = Plan.options = arguments()
     started = datetime.datetime.now(datetime.UTC)
     counts = {Visitor: options.sessions, Caller: callers(options.slow_seconds), Listener: options.websockets}
+    counts = {user: count for user, count in counts.items() if count}
     for user, count in counts.items():
         user.fixed_count = count
     environment = Environment(user_classes=list(counts), host=options.url.rstrip("/"), stop_timeout=1)

@@ -18,8 +18,8 @@ figures = load(Path(__file__).resolve().parents[3] / "tests" / "load" / "figures
         ("http://localhost", None),
         ("http://[::1]:80", None),
         ("http://10.213.77.61", None),
-        ("http://10.213.78.61", "neither this machine nor the lab"),
-        ("http://192.0.2.1", "neither this machine nor the lab"),
+        ("http://10.213.78.61", "neither this machine nor a lab"),
+        ("http://192.0.2.1", "neither this machine nor a lab"),
         ("http://app.nexod.ai", "is a name"),
         ("https://10.213.77.61", "only http://"),
         ("10.213.77.61", "only http://"),
@@ -107,6 +107,12 @@ def test_each_fault_is_said(change, fault: str) -> None:
     book = clean()
     change(book)
     assert figures.faults(book.report(125.0)) == [fault]
+
+
+def test_a_load_without_websockets_needs_none() -> None:
+    book = clean()
+    book.opened = 0
+    assert figures.faults(book.report(125.0), websockets=False) == []
 
 
 def test_first_failures_are_kept_in_full_and_all_are_counted() -> None:
