@@ -16,6 +16,7 @@ from ansible.template import Templar
 
 from ansible_collections.nexod.infra.plugins.plugin_utils._action.on_controller import ControllerAction
 from ansible_collections.nexod.infra.plugins.plugin_utils._environment.endpoints import PLACEHOLDER
+from ansible_collections.nexod.infra.plugins.plugin_utils._preflight.aws import wanted
 from ansible_collections.nexod.infra.plugins.plugin_utils._preflight.hosts import check_port_numbers, wants_of
 from ansible_collections.nexod.infra.plugins.plugin_utils._preflight.inputs import (
     CONTROLLER,
@@ -61,6 +62,8 @@ class ActionModule(ControllerAction):
             "provider": inputs.provider,
             "faults": as_rows(faults),
             "asked": asked,
+            # Without credentials, which is a problem already, there is nobody to ask.
+            "aws": {} if credentials else wanted(inputs, variables.get("ansible_run_tags") or ("all",)),
             "hosts": [name for name in inputs.hosts if name in variables["groups"]["all"]],
         }
 

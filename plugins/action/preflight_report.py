@@ -8,6 +8,7 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.nexod.infra.plugins.plugin_utils._action.on_controller import ControllerAction
+from ansible_collections.nexod.infra.plugins.plugin_utils._preflight.aws import judge_aws, notes
 from ansible_collections.nexod.infra.plugins.plugin_utils._preflight.hosts import judge_answer
 from ansible_collections.nexod.infra.plugins.plugin_utils._preflight.inputs import as_rows, cluster, from_rows, render
 
@@ -15,7 +16,11 @@ from ansible_collections.nexod.infra.plugins.plugin_utils._preflight.inputs impo
 class ActionModule(ControllerAction):
     """Collects the registered results of the probe and reports the problems."""
 
-    ARGUMENTS = {"inputs": {"type": "dict", "required": True}, "answer": {"type": "str", "required": True}}
+    ARGUMENTS = {
+        "inputs": {"type": "dict", "required": True},
+        "answer": {"type": "str", "required": True},
+        "aws": {"type": "dict", "default": {}},
+    }
 
     def act(self, variables: dict[str, t.Any]) -> dict[str, t.Any]:
         """The task's result: ok, or every problem."""
@@ -26,10 +31,14 @@ class ActionModule(ControllerAction):
         asked = sorted(host for host, answer in answers.items() if answer is not None)
         for host in asked:
             found += judge_answer(host, inputs["asked"][host], answers[host])
+        wants, aws = inputs.get("aws"), self.arguments["aws"]
+        if wants and aws:
+            found += judge_aws(wants, aws)
+        known = notes(wants, aws) if wants and aws else []
         faults = cluster(found)
-        result = {"faults": as_rows(faults), "asked": asked}
+        result = {"faults": as_rows(faults), "asked": asked, "notes": known}
         if not faults:
-            return {**result, "msg": f"{len(asked)} hosts probed, no problems found."}
+            return {**result, "msg": "\n".join([f"{len(asked)} hosts probed, no problems found.", *known])}
         error = {
             "action": "deploy",
             "object": inputs["environment"],

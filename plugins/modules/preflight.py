@@ -65,6 +65,11 @@ asked:
   description: Hosts to probe, each with its requirements.
   returned: always
   type: dict
+aws:
+  description: What to ask AWS with M(nexod.infra.aws_info), as C(asked), and what its answer is compared with.
+    Empty with other providers, and without credentials.
+  returned: always
+  type: dict
 hosts:
   description: All hosts of the inventory.
   returned: always

@@ -23,6 +23,10 @@ options:
     description: Name of the variable that the result of M(nexod.infra.host_probe) was registered in.
     type: str
     required: true
+  aws:
+    description: The result of M(nexod.infra.aws_info), if AWS was asked.
+    type: dict
+    default: {}
 """
 
 EXAMPLES = r"""
@@ -38,6 +42,11 @@ faults:
   returned: always
   type: list
   elements: dict
+notes:
+  description: What is no problem but should be known, such as what an emulator could not say.
+  returned: always
+  type: list
+  elements: str
 asked:
   description: Hosts that were probed.
   returned: always

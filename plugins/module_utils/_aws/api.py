@@ -26,6 +26,7 @@ try:
     from botocore import xform_name
     from botocore.config import Config
     from botocore.exceptions import BotoCoreError, ClientError
+    from botocore.parsers import ResponseParserError
 except ImportError:
     MISSING: str | None = traceback.format_exc()
 else:
@@ -177,9 +178,15 @@ class Api:
     """AWS in one region. `check`: refuse every call that would change something, whoever asks for it."""
 
     def __init__(
-        self, region: str, *, check: bool = False, profile: str | None = None, endpoint_url: str | None = None
+        self,
+        region: str,
+        *,
+        check: bool = False,
+        profile: str | None = None,
+        endpoint_url: str | None = None,
+        attempts: int = ATTEMPTS,
     ) -> None:
-        self.region, self.check = region, check
+        self.region, self.check, self.attempts = region, check, attempts
         self.calls: list[Call] = []
         self._endpoint, self._lock = endpoint_url, threading.Lock()
         self._clients: dict[str, t.Any] = {}
@@ -193,9 +200,8 @@ class Api:
         """A client, made once: making one takes longer than most calls, and it may be used by several threads."""
         with self._lock:
             if service not in self._clients:
-                config = Config(
-                    retries={"mode": "adaptive", "total_max_attempts": ATTEMPTS}, connect_timeout=10, read_timeout=60
-                )
+                retries = {"mode": "adaptive", "total_max_attempts": self.attempts}
+                config = Config(retries=retries, connect_timeout=10, read_timeout=60)
                 try:
                     self._clients[service] = self._session.client(service, endpoint_url=self._endpoint, config=config)
                 except (BotoCoreError, ValueError) as error:
@@ -240,7 +246,7 @@ class Api:
             if error.response.get("Error", {}).get("Code") in missing:
                 return None
             raise refused(call, error, self.region) from error
-        except BotoCoreError as error:
+        except (BotoCoreError, ResponseParserError) as error:
             raise aws_fault("call", call.right, error, self.region) from error
 
 

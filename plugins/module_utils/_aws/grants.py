@@ -129,6 +129,7 @@ READ = (
             *of(
                 "ec2",
                 "DescribeAddresses",
+                "DescribeAvailabilityZones",
                 "DescribeIamInstanceProfileAssociations",
                 "DescribeImages",
                 "DescribeInstances",
@@ -153,6 +154,7 @@ READ = (
                 "DescribeTargetGroups",
             ),
             *of("logs", "DescribeLogGroups"),
+            *of("rds", "DescribeDBEngineVersions"),
             *of("ssm", "DescribeParameters"),
         ),
         conditions=IN_REGION,
@@ -162,6 +164,8 @@ READ = (
         "ReadGlobal",
         (
             *of("sts", "GetCallerIdentity"),
+            # Asked where every account can: a region that is not enabled knows no credentials.
+            *of("ec2", "DescribeRegions"),
             *of(
                 "cloudfront",
                 "ListCachePolicies",

@@ -434,6 +434,9 @@ def values_of_aws_network(inputs: Inputs) -> list[Fault]:
         return []
     region, zones = (inputs.value(CONTROLLER, f"provider_aws_{what}") for what in ("region", "zones"))
     found = []
+    if isinstance(region, str) and not re.fullmatch(r"[a-z]{2,4}(-[a-z]+){1,3}-\d", region):
+        found.append(Fault("provider_aws_region", f"is {region!r}", "Name a region of AWS, such as us-east-1."))
+        return found
     if isinstance(zones, (list, tuple)) and isinstance(region, str):
         names = [str(zone) for zone in zones]
         if elsewhere := [name for name in names if not re.fullmatch(rf"{re.escape(region)}[a-z]", name)]:
@@ -451,6 +454,36 @@ def values_of_aws_network(inputs: Inputs) -> list[Fault]:
         cause = f"is {network}; a VPC needs private addresses, and its subnets a network from /16 to /22"
         found.append(Fault("provider_aws_cidr", cause, "Set it to a network such as 10.20.0.0/16."))
     return found
+
+
+def aws_networks_are_apart(inputs: Inputs) -> list[Fault]:
+    """Subnets have their own part of the VPC, and the VPC shares no address with the networks that reach it."""
+    network = _network(inputs.value(CONTROLLER, "provider_aws_cidr")) if inputs.provider == "aws" else None
+    if network is None:
+        return []
+    found = []
+    zones = inputs.value(CONTROLLER, "provider_aws_zones")
+    # A public and a private /24 for each.
+    most = 2 ** max(0, 24 - network.prefixlen) // 2
+    if isinstance(zones, (list, tuple)) and len(zones) > most > 1:
+        cause = f"is {network}, which has subnets for {most} zones, and provider_aws_zones names {len(zones)}"
+        found.append(Fault("provider_aws_cidr", cause, "Set a larger network, or fewer zones."))
+    peers = inputs.value(CONTROLLER, "provider_aws_peer_networks")
+    for peer in peers if isinstance(peers, (list, tuple)) else ():
+        other = _network(peer)
+        if other and other.overlaps(network):
+            cause = f"is {network}, which overlaps with {other} of provider_aws_peer_networks"
+            found.append(Fault("provider_aws_cidr", cause, "Choose a network that nothing connected to the VPC has."))
+    return found
+
+
+def values_of_ecs(inputs: Inputs) -> list[Fault]:
+    """Bounds of the number of tasks that contradict each other."""
+    least, most = (inputs.number(CONTROLLER, f"ecs_service_{what}") for what in ("count", "most"))
+    if inputs.provider != "aws" or least is None or not most or most >= least:
+        return []
+    cause = f"is {most}, below the {least} of ecs_service_count"
+    return [Fault("ecs_service_most", cause, "Raise it, lower ecs_service_count, or set it to 0 to scale nothing.")]
 
 
 def _network(value: object) -> ipaddress.IPv4Network | None:
@@ -501,6 +534,8 @@ RULES: t.Final[tuple[t.Callable[[Inputs], list[Fault]], ...]] = (
     alerts_reach_somebody,
     values_of_rds,
     values_of_aws_network,
+    aws_networks_are_apart,
+    values_of_ecs,
     values_of_elasticache,
 )
 

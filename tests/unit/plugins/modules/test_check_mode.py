@@ -40,6 +40,7 @@ ELSEWHERE = {
     "alembic_info": "tests/integration",
     "alembic_stamp": "tests/integration",
     "alembic_upgrade": "tests/integration",
+    "aws_info": "tests/unit/plugins/modules/test_aws_info.py",
     "aws_resources": "tests/unit/plugins/module_utils/_aws",
     "cache_flush": "tests/integration",
     "cache_info": "tests/integration",

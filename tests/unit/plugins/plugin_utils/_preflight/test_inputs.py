@@ -428,6 +428,9 @@ RULE_SPECS: dict[str, t.Any] = {
         "provider_aws_zones": ["us-east-1a", "us-east-1b"],
         "provider_aws_nat_gateways": 1,
         "provider_aws_cidr": "10.20.0.0/16",
+        "provider_aws_peer_networks": [],
+        "ecs_service_count": 2,
+        "ecs_service_most": 10,
         "provider_aws_cache_tls": True,
         "provider_aws_cache_password": "0123456789abcdef",
     }.items()
@@ -713,6 +716,31 @@ AWS = {"environment": "production", "provider": "aws"}
             ],
             id="addresses of others",
         ),
+        pytest.param(
+            {"provider_aws_region": "us east 1"},
+            AWS,
+            ["provider_aws_region is 'us east 1'"],
+            id="no name of a region",
+        ),
+        pytest.param(
+            {"provider_aws_cidr": "10.20.0.0/22", "provider_aws_zones": ["us-east-1a", "us-east-1b", "us-east-1c"]},
+            AWS,
+            ["provider_aws_cidr is 10.20.0.0/22, which has subnets for 2 zones, and provider_aws_zones names 3"],
+            id="subnets that would overlap",
+        ),
+        pytest.param(
+            {"provider_aws_peer_networks": ["10.20.7.0/24", "10.8.0.0/16"]},
+            AWS,
+            ["provider_aws_cidr is 10.20.0.0/16, which overlaps with 10.20.7.0/24 of provider_aws_peer_networks"],
+            id="the network of the VPN",
+        ),
+        pytest.param(
+            {"ecs_service_count": 4, "ecs_service_most": 3},
+            AWS,
+            ["ecs_service_most is 3, below the 4 of ecs_service_count"],
+            id="tasks: most below least",
+        ),
+        pytest.param({"ecs_service_count": 4, "ecs_service_most": 0}, AWS, [], id="tasks that are not scaled"),
         pytest.param(
             {"provider_aws_cache_password": "short@"},
             AWS,

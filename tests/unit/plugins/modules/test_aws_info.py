@@ -1,0 +1,95 @@
+"""What preflight asks AWS, on the emulator moto: read-only, and nothing with another account's credentials."""
+
+from __future__ import annotations
+
+import typing as t
+
+import boto3
+import pytest
+
+from ansible_collections.nexod.infra.plugins.module_utils._aws import facts
+from ansible_collections.nexod.infra.plugins.module_utils._aws.api import Api
+from ansible_collections.nexod.infra.plugins.module_utils._core.errors import InfraError
+from ansible_collections.nexod.infra.tests.fixtures.emulated_aws import emulated_aws
+
+Run = t.Callable[..., dict[str, t.Any]]
+REGION = "us-east-1"
+ASKED = {"region": REGION, "instance": "nexod-staging", "repository": "api", "tag": "1.4.0"}
+
+
+@pytest.fixture(autouse=True)
+def aws(monkeypatch: pytest.MonkeyPatch) -> t.Iterator[None]:
+    # moto can't list them.
+    monkeypatch.setattr(facts, "engine_versions", lambda _api: ["15.8"])
+    with emulated_aws(monkeypatch):
+        yield
+
+
+@pytest.mark.parametrize("check_mode", [True, False])
+def test_what_there_is(run_module: Run, check_mode: bool) -> None:
+    ec2, rds, ecr = (boto3.client(service, REGION) for service in ("ec2", "rds", "ecr"))
+    tags = [{"Key": "Name", "Value": "nexod-staging"}, {"Key": "nexod:environment", "Value": "staging"}]
+    ec2.create_vpc(CidrBlock="10.20.0.0/16", TagSpecifications=[{"ResourceType": "vpc", "Tags": tags}])
+    rds.create_db_instance(
+        DBInstanceIdentifier="nexod-staging",
+        Engine="postgres",
+        EngineVersion="15.8",
+        DBInstanceClass="db.t4g.medium",
+        AllocatedStorage=50,
+        MasterUsername="postgres",
+        MasterUserPassword="canary-password",
+    )
+    ecr.create_repository(repositoryName="api")
+    found = run_module("aws_info", ASKED, check_mode=check_mode)
+    assert found["changed"] is False
+    assert (REGION in found["regions"], "us-east-1a" in found["zones"]) == (True, True)
+    ours = [row for row in found["networks"] if row["environment"] == "staging"]
+    assert [(row["name"], row["cidrs"]) for row in ours] == [("nexod-staging", ["10.20.0.0/16"])]
+    assert found["instance"] == {"storage_gb": 50, "version": "15.8"}
+    assert found["image"] == "no"
+    assert "canary" not in str(found)
+
+
+def test_an_empty_account(run_module: Run) -> None:
+    found = run_module("aws_info", ASKED)
+    assert (found["instance"], found["image"], found["refused"]) == ({}, "no repository yet", [])
+
+
+def test_another_account_is_asked_nothing_else(run_module: Run) -> None:
+    failed = run_module("aws_info", {**ASKED, "account": "999999999999"})
+    assert failed["failed"]
+    assert "the credentials are of the account 123456789012" in failed["error"]["cause"]
+    api = Api(REGION, check=True)
+    with pytest.raises(InfraError):
+        facts.gather(api, api, {**ASKED, "account": "999999999999"}, emulated=False)
+    assert [call.operation for call in api.calls] == ["GetCallerIdentity"]
+
+
+def test_in_a_region_that_is_none_nothing_is_asked(run_module: Run) -> None:
+    home, nowhere = Api(REGION, check=True), Api("us-east-9", check=True)
+    found = facts.gather(nowhere, home, ASKED, emulated=False)
+    assert "us-east-9" not in found["regions"]
+    assert nowhere.calls == []
+
+
+@pytest.mark.parametrize(
+    ("meaning", "emulated", "refused"),
+    [("denied", False, True), ("denied", True, True), ("unavailable", True, False), ("unavailable", False, True)],
+)
+def test_what_an_emulator_does_not_know_is_no_refusal(meaning: str, emulated: bool, refused: bool) -> None:
+    def ask() -> t.NoReturn:
+        raise InfraError("call", "rds:DescribeDBEngineVersions", meaning, "Do something.", meaning=meaning)
+
+    found: dict[str, t.Any] = {"refused": [], "not_checked": []}
+    facts.answer(found, {"engine_versions": ask}, emulated=emulated)
+    assert ([row["about"] for row in found["refused"]], found["not_checked"]) == (
+        (["engine_versions"], []) if refused else ([], ["engine_versions"])
+    )
+
+
+@pytest.mark.parametrize(
+    ("region", "home"),
+    [("eu-west-1", "us-east-1"), ("cn-northwest-1", "cn-north-1"), ("us-gov-east-1", "us-gov-west-1")],
+)
+def test_where_the_account_is_asked_for(region: str, home: str) -> None:
+    assert facts.home_of(region) == home
