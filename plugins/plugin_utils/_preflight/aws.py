@@ -73,7 +73,10 @@ def judge_aws(wants: Facts, found: Facts) -> list[Fault]:
     if "account" not in found:
         error = found.get("error") or {}
         cause = str(error.get("cause") or found.get("msg") or "no answer").rstrip(".")
-        return [Fault("AWS", f"can't be used: {cause}", str(error.get("next_step") or "Correct it, then run again."))]
+        place = f" ({error['object']})" if error.get("object") else ""
+        return [
+            Fault("AWS", f"can't be used{place}: {cause}", str(error.get("next_step") or "Correct it, then run again."))
+        ]
     faults = [
         Fault("AWS", f"does not say {NAMES[row['about']]}: {row['cause'].rstrip('.')}", row["next_step"])
         for row in found.get("refused", ())

@@ -132,9 +132,16 @@ def test_problems(given: dict[str, t.Any], found: dict[str, t.Any], faults: list
 
 
 def test_no_answer_is_a_problem() -> None:
-    error = {"cause": "the credentials are of the account 999999999999", "next_step": "Set AWS_PROFILE."}
+    error = {
+        "object": "account 123456789012",
+        "cause": "the credentials are of the account 999999999999",
+        "next_step": "Set AWS_PROFILE.",
+    }
     (fault,) = judge_aws(wanted(inputs()), {"msg": "Cannot use AWS", "error": error})
-    assert (fault.cause, fault.next_step) == (f"can't be used: {error['cause']}", "Set AWS_PROFILE.")
+    assert (fault.cause, fault.next_step) == (
+        f"can't be used (account 123456789012): {error['cause']}",
+        "Set AWS_PROFILE.",
+    )
     assert judge_aws(wanted(inputs()), {"skipped": True}) == []
 
 
