@@ -236,6 +236,16 @@ def quota(refused: Refused) -> str:
     )
 
 
+def not_started(reason: str, region: str) -> str:
+    """What to do about a task that ECS does not place; it says so in words, not by a code."""
+    answer = Refused("ecs:RunTask", "ecs", "RunTask", "", reason, region)
+    if VCPUS in reason:
+        return quota(answer)
+    if "apacity is unavailable" in reason:
+        return no_capacity(answer)
+    return "Check capacity, subnets and quotas of the cluster, then run again."
+
+
 def no_capacity(_refused: Refused) -> str:
     return (
         "AWS has none of these left there at the moment. Run again later, or declare another size or another zone; "

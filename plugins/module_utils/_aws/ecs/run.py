@@ -36,6 +36,7 @@ from ansible_collections.nexod.infra.plugins.module_utils._aws.ecs.task import (
     told,
 )
 from ansible_collections.nexod.infra.plugins.module_utils._aws.ecs.verify import verify
+from ansible_collections.nexod.infra.plugins.module_utils._aws.errors import not_started
 from ansible_collections.nexod.infra.plugins.module_utils._core.errors import InfraError
 from ansible_collections.nexod.infra.plugins.module_utils._core.lines import Tell, nobody
 
@@ -243,7 +244,7 @@ class Runner:
             reasons = "; ".join(str(one.get("reason") or one) for one in answer.get("failures") or ())
             raise self._fault(
                 f"AWS did not start it: {reasons or 'no reason given'}",
-                "Check capacity, subnets and quotas of the cluster, then run again.",
+                not_started(reasons, self.api.region),
             )
         task = t.cast("Facts", answer["tasks"][0])
         self.ran.task_arn, self.ran.task_definition = str(task["taskArn"]), arn

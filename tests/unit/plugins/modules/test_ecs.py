@@ -12,7 +12,7 @@ import typing as t
 import boto3
 import pytest
 from botocore.client import BaseClient
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, EndpointConnectionError
 
 from ansible_collections.nexod.infra.tests.fixtures.emulated_aws import emulated_aws
 
@@ -125,25 +125,50 @@ def test_faults_are_one_list(run_module: Run) -> None:
     assert predicted["warnings"] == ["In check mode, not verified: there is no cluster other in us-east-1"]
 
 
-def test_expired_credentials_and_a_missing_permission_are_named(
-    run_module: Run, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    wanted = service()
-    for code, text in (
+@pytest.mark.parametrize("module", ["ecs_deploy", "ecs_run_task"])
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [
         ("ExpiredTokenException", "Sign in again"),
-        ("AccessDeniedException", '"Action": "ecs:DescribeServices"'),
+        ("UnrecognizedClientException", "AWS does not know these credentials"),
+        ("AccessDeniedException", "attach the current policies of roles/provider_aws/templates/policies"),
         ("ThrottlingException", "limits the rate"),
-        ("LimitExceededException", "quota"),
-    ):
+        ("LimitExceededException", "servicequotas/home/services/ecs/quotas"),
+        ("RequestExpired", "Sign in again"),
+        ("RequestTimeTooSkewed", "Set the clock"),
+        ("OptInRequired", "Check the region, which is us-east-1"),
+        ("ServerException", "health.aws.amazon.com"),
+    ],
+)
+def test_what_aws_refuses_is_named(
+    run_module: Run, monkeypatch: pytest.MonkeyPatch, module: str, code: str, words: str
+) -> None:
+    wanted, operation = (task(), "ecs:DescribeTaskDefinition")
+    if module == "ecs_deploy":
+        wanted, operation = (service(), "ecs:DescribeServices")
 
-        def refuse(_client: t.Any, operation: str, _given: t.Any, code: str = code) -> t.NoReturn:
-            raise ClientError({"Error": {"Code": code, "Message": "no"}}, operation)
+    def refuse(_client: t.Any, called: str, _given: t.Any) -> t.NoReturn:
+        raise ClientError({"Error": {"Code": code, "Message": "no"}}, called)
 
-        with monkeypatch.context() as patched:
-            patched.setattr(BaseClient, "_make_api_call", refuse)
-            result = run_module("ecs_deploy", wanted)
-        assert text in result["msg"]
-        assert result["msg"].startswith("Cannot call ecs:DescribeServices: ")
+    monkeypatch.setattr(BaseClient, "_make_api_call", refuse)
+    result = run_module(module, wanted)
+    assert result["msg"].startswith(f"Cannot call {operation}: {code}: no.\n")
+    assert words.lower() in result["msg"].lower()
+    assert result["code"] == code
+
+
+@pytest.mark.parametrize("module", ["ecs_deploy", "ecs_run_task"])
+def test_an_address_that_nobody_answers_is_named(run_module: Run, monkeypatch: pytest.MonkeyPatch, module: str) -> None:
+    wanted = service() if module == "ecs_deploy" else task()
+
+    def refuse(_client: t.Any, _called: str, _given: t.Any) -> t.NoReturn:
+        raise EndpointConnectionError(endpoint_url="https://ecs.us-east-1.amazonaws.com/")
+
+    monkeypatch.setattr(BaseClient, "_make_api_call", refuse)
+    result = run_module(module, wanted)
+    assert 'Could not connect to the endpoint URL: "https://ecs.us-east-1.amazonaws.com/"' in result["msg"]
+    assert "port 443 is reachable" in result["msg"]
+    assert "Check the region as well: us-east-1" in result["msg"]
 
 
 def task(**more: t.Any) -> dict[str, t.Any]:

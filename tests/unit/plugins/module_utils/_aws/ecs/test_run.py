@@ -166,6 +166,19 @@ def test_a_registered_definition(ecs: Ecs) -> None:
     assert (ran.exit_code, ecs.said) == (0, ["RunTask"])
 
 
-def test_what_aws_does_not_start(ecs: Ecs) -> None:
-    ecs._RunTask = lambda **_given: {"tasks": [], "failures": [{"reason": "Capacity is unavailable"}]}  # type: ignore[method-assign]
-    assert "AWS did not start it: Capacity is unavailable" in failure(ecs, wanted()).cause
+@pytest.mark.parametrize(
+    ("reason", "next_step"),
+    [
+        ("Capacity is unavailable at this time", "another size or another zone"),
+        (
+            "You've reached the limit on the number of vCPUs you can run concurrently",
+            'the quota "Fargate On-Demand vCPU resource count" of fargate',
+        ),
+        ("RESOURCE:ENI", "Check capacity, subnets and quotas"),
+    ],
+)
+def test_what_aws_does_not_start(ecs: Ecs, reason: str, next_step: str) -> None:
+    ecs._RunTask = lambda **_given: {"tasks": [], "failures": [{"reason": reason}]}  # type: ignore[method-assign]
+    error = failure(ecs, wanted())
+    assert f"AWS did not start it: {reason}" in error.cause
+    assert next_step in error.next_step
