@@ -18,6 +18,7 @@ import typing as t
 import urllib.parse
 
 from ansible_collections.nexod.infra.plugins.module_utils._aws.credentials import aws_fault
+from ansible_collections.nexod.infra.plugins.module_utils._aws.errors import cause_of, meaning_of, refused_by
 from ansible_collections.nexod.infra.plugins.module_utils._core.errors import InfraError
 
 try:
@@ -40,14 +41,6 @@ LEAST_SECONDS = 5  # even with wait_seconds: 0, a request needs some time
 LOOKED_AT = 20
 BUSY = ("TooManyInvalidationsInProgress", "Throttling", "ThrottlingException", "ServiceUnavailable")
 ACTION = "invalidate paths of"
-WRONG_CREDENTIALS = (
-    "ExpiredToken",
-    "IncompleteSignature",
-    "InvalidClientTokenId",
-    "SignatureDoesNotMatch",
-    "UnrecognizedClientException",
-)
-RIGHTS = "cloudfront:CreateInvalidation, cloudfront:GetInvalidation and cloudfront:ListInvalidations"
 
 
 def refused_item(kind: str, text: str, cause: str, next_step: str) -> InfraError:
@@ -304,11 +297,10 @@ def opened(distribution: str, seconds: float, **options: t.Any) -> t.Iterator[t.
 
 
 def refused_by_aws(error: t.Any, place: str) -> InfraError:
-    code = error.response["Error"]["Code"]
-    next_steps = {
-        "NoSuchDistribution": "Check distribution_id and the account.",
-        "AccessDenied": f"The account needs {RIGHTS}.",
-        **dict.fromkeys(WRONG_CREDENTIALS, "Check the credentials of AWS on the host that runs the module."),
-    }
-    cause = f"{code}: {error.response['Error'].get('Message', '')}"
-    return InfraError(ACTION, place, cause, next_steps.get(code, "Look up the error code in Amazon's documentation."))
+    operation = str(error.operation_name)
+    asked = {"right": f"cloudfront:{operation}", "service": "cloudfront", "operation": operation, "region": ""}
+    answer = refused_by(error, time.time(), **asked)
+    if answer.code == "NoSuchDistribution":
+        return InfraError(ACTION, place, cause_of(answer), "Check distribution_id and the account.")
+    meaning = meaning_of(answer)
+    return InfraError(ACTION, place, cause_of(answer), meaning.advice(answer), code=answer.code, meaning=meaning.name)

@@ -62,6 +62,25 @@ def test_what_cloudfront_would_refuse(paths: list[str], tags: list[str], words: 
 
 
 @pytest.mark.parametrize(
+    ("code", "words"),
+    [
+        ("NoSuchDistribution", "Check distribution_id and the account"),
+        ("AccessDenied", "ManageDistributions of delivery.json grants it"),
+        ("ExpiredToken", "Sign in again"),
+        ("SignatureDoesNotMatch", "AWS does not know these credentials"),
+        ("RequestTimeTooSkewed", "Set the clock"),
+        ("Throttling", "limits the rate"),
+        ("InvalidArgument", "Correct the declaration"),
+    ],
+)
+def test_what_cloudfront_refuses(code: str, words: str) -> None:
+    error = ClientError({"Error": {"Code": code, "Message": "no"}}, "CreateInvalidation")
+    found = cloudfront.refused_by_aws(error, '"E1"')
+    assert str(found).startswith(f'Cannot invalidate paths of "E1": {code}: no.')
+    assert words in str(found)
+
+
+@pytest.mark.parametrize(
     ("items", "sizes"),
     [
         ([], []),
