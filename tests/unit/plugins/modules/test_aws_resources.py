@@ -68,7 +68,11 @@ def test_what_ends_every_call_is_reported_once(
     assert result["msg"].count(code) == 1
     assert words in result["msg"]
     denied = ClientError({"Error": {"Code": "AccessDenied"}}, "DescribeVpcs")
-    monkeypatch.setattr(BaseClient, "_make_api_call", lambda *_given: (_ for _ in ()).throw(denied))
+
+    def deny(*_given: t.Any) -> t.NoReturn:
+        raise denied
+
+    monkeypatch.setattr(BaseClient, "_make_api_call", deny)
     # A right may be missing for some of them only.
     assert run_module("aws_resources", options(*others))["msg"].count("AccessDenied") == 3
 
