@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import collections.abc as c
 import functools
 import os
 import pathlib
@@ -15,6 +16,7 @@ from ansible.module_utils.common.yaml import yaml_load
 from ansible.template import Templar
 
 from ansible_collections.nexod.infra.plugins.plugin_utils._action.on_controller import ControllerAction
+from ansible_collections.nexod.infra.plugins.plugin_utils._aws.endpoints import NOT_CREATED
 from ansible_collections.nexod.infra.plugins.plugin_utils._environment.endpoints import PLACEHOLDER
 from ansible_collections.nexod.infra.plugins.plugin_utils._preflight.aws import wanted
 from ansible_collections.nexod.infra.plugins.plugin_utils._preflight.hosts import check_port_numbers, wants_of
@@ -68,7 +70,9 @@ class ActionModule(ControllerAction):
         }
 
     def _inputs(self, variables: dict[str, t.Any]) -> Inputs:
-        groups = variables["groups"]
+        pending = self._add_declared(variables)
+        # Hosts that do not exist yet are checked as if they did: not only after the first minutes of a deploy.
+        groups = self._inventory().get_groups_dict() if pending else variables["groups"]
         names = [*groups["all"], *({CONTROLLER} - set(groups["all"]))]
         hosts = {name: self._host(name, variables) for name in names}
         here = hosts[CONTROLLER]
@@ -78,7 +82,25 @@ class ActionModule(ControllerAction):
             specs=self._specs(),
             groups=groups,
             hosts=hosts,
+            pending=pending,
         )
+
+    def _inventory(self) -> t.Any:
+        return self._task.get_variable_manager()._inventory
+
+    def _add_declared(self, variables: dict[str, t.Any]) -> frozenset[str]:
+        """Add declared hosts that the inventory lacks to this worker's own copy of it; returns their names."""
+        here = self._host(CONTROLLER, variables)
+        try:
+            declared = here.evaluate("infra_declared_hosts") if "infra_declared_hosts" in here.raw else []
+        except EvaluationError:
+            declared = []
+        rows = [row for row in _rows(declared) if row["name"] not in variables["groups"]["all"]]
+        for row in rows:
+            address = {"ansible_host": f"{row['name']}.{NOT_CREATED}"}
+            added = {"host_name": str(row["name"]), "groups": list(row.get("groups") or ()), "host_vars": address}
+            self._inventory().add_dynamic_host(added, {})
+        return frozenset(str(row["name"]) for row in rows)
 
     @staticmethod
     def _specs() -> dict[str, Options]:
@@ -116,6 +138,15 @@ class ActionModule(ControllerAction):
         )
 
 
+def _rows(declared: object) -> list[t.Mapping[str, t.Any]]:
+    """Rows that have a name; what is wrong with the others is reported with the option itself."""
+    return (
+        [row for row in declared if isinstance(row, c.Mapping) and row.get("name")]
+        if isinstance(declared, list)
+        else []
+    )
+
+
 def _exists(path: str) -> bool:
     return pathlib.Path(path).expanduser().exists()
 
@@ -133,7 +164,7 @@ def _askable(inputs: Inputs, faults: t.Sequence[Fault]) -> dict[str, HostInputs]
     return {
         name: host
         for name, host in inputs.hosts.items()
-        if f"host {name}" not in silent and name in inputs.groups["all"]
+        if f"host {name}" not in silent and name in inputs.groups["all"] and name not in inputs.pending
     }
 
 

@@ -270,7 +270,9 @@ class CallbackModule(CallbackBase):
         return Path(sources[0]).name if sources else ""
 
     def _hold_lock(self, lock: dict[str, t.Any]) -> None:
-        """Renew the environment's lock from now on."""
+        """Renew the environment's lock from now on, instead of one on another host that it replaces."""
+        if self._lock:
+            self._release_lock()
         self._lock = lock
         if not lock or context.CLIARGS.get("check"):
             return

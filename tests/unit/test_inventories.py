@@ -71,10 +71,24 @@ def test_what_staging_and_production_share_stands_in_neither() -> None:
     assert sorted(set(same) - {"infra_provider"}) == []
 
 
+def elsewhere(tmp_path: pathlib.Path, address: str) -> tuple[str, ...]:
+    """Arguments of an inventory whose hosts are not instances of EC2 that the provider creates."""
+    groups = {
+        "pooler": "pooler-1",
+        "migration_runner": "runner-1",
+        "monitoring": "monitoring-1",
+        "grafana": "grafana-1",
+    }
+    hosts = {group: {"hosts": {host: {"ansible_host": address}}} for group, host in groups.items()}
+    (tmp_path / "more.yml").write_text(json.dumps({"all": {"children": hosts}}))
+    return ("-i", str(tmp_path / "more.yml"), "-e", json.dumps({"provider_aws_hosts": []}))
+
+
 def preflight(tmp_path: pathlib.Path, environment: str, *arguments: str, **environ: str) -> dict[str, t.Any]:
     """The last result of the real stage, run as a user would, with nothing in the environment but `environ`."""
     stage = ("-i", f"inventories/{environment}", "playbooks/stages/preflight.yml")
-    done = play(*stage, *arguments, **AS_JSON, HOME=str(tmp_path), **environ)
+    # No credentials are asked for at an address that only exists on EC2.
+    done = play(*stage, *arguments, **AS_JSON, HOME=str(tmp_path), AWS_EC2_METADATA_DISABLED="true", **environ)
     return dict(tasks_of(done)[-1]["hosts"]["localhost"])
 
 
@@ -83,7 +97,9 @@ def test_without_anything_one_list_of_what_is_missing(tmp_path: pathlib.Path, en
     said = preflight(tmp_path, environment)
     assert said["asked"] == [], "a host was asked"
     subjects = [fault["subject"] for fault in said["faults"]]
-    wanted = {"AWS credentials", *(f"host {host}" for host in HOSTS), *(f"infra_{name.lower()}" for name in SECRETS)}
+    wanted = {"AWS credentials", "hosts of EC2", *(f"infra_{name.lower()}" for name in SECRETS)}
+    # Of hosts that do not exist yet, all but the address is checked.
+    wanted |= {"Grafana's package", "alerts"}
     assert wanted <= set(subjects)
     assert said["msg"].startswith(f"Cannot deploy {environment}: {len(subjects)} problems to fix first.")
     # Everything that is missing can be given by the environment alone, except for a release that was never built.
@@ -100,10 +116,10 @@ def test_every_mistake_of_a_caller_at_once_and_no_secret(tmp_path: pathlib.Path)
     """Credentials are there, hosts have addresses that nobody answers at: inputs and hosts are in one list."""
     canary = "canary-of-a-secret"
     given = {f"NEXOD_{name}": canary for name in (*SECRETS, "GRAFANA_ADMIN_PASSWORD")}
-    given |= {f"NEXOD_{host.upper().replace('-', '_')}_ADDRESS": "127.0.0.1" for host in HOSTS}
     said = preflight(
         tmp_path,
         "production",
+        *elsewhere(tmp_path, "127.0.0.1"),
         "-e",
         # Port 9 (discard) on this machine: refused at once, without the network.
         json.dumps({"ansible_port": 9, "pgbouncer_prot": 1, "infra_api_port": canary, "infra_domain": ""}),
@@ -119,7 +135,6 @@ def test_every_mistake_of_a_caller_at_once_and_no_secret(tmp_path: pathlib.Path)
 
 def test_hosts_are_in_the_list_where_secrets_and_credentials_are_missing(tmp_path: pathlib.Path) -> None:
     """The faults of issue 10, as a caller writes them."""
-    given = {f"NEXOD_{host.upper().replace('-', '_')}_ADDRESS": "127.0.0.1" for host in HOSTS}
     wrong = {
         "ansible_port": 9,
         "ansible_hots": "10.0.0.1",
@@ -129,7 +144,7 @@ def test_hosts_are_in_the_list_where_secrets_and_credentials_are_missing(tmp_pat
         "haproxy_longest_call_seconds": -1,
         "alertmanager_webhook_urls": ["htp:/"],
     }
-    said = preflight(tmp_path, "production", "-e", json.dumps(wrong), **given)
+    said = preflight(tmp_path, "production", *elsewhere(tmp_path, "127.0.0.1"), "-e", json.dumps(wrong))
     subjects = {fault["subject"]: fault for fault in said["faults"]}
     missing = {"AWS credentials", "infra_cache_password"}
     named = {"ansible_hots", "infra_database_owner_password", "infra_database_name", "pgbouncer_pool_size"}

@@ -13,6 +13,7 @@ from ansible_collections.nexod.infra.plugins.plugin_utils._aws.rows import (
     Options,
     Row,
     group,
+    poolers,
     private_subnets,
 )
 
@@ -23,7 +24,7 @@ NOT_CREATED = "not-created-yet.invalid"
 def known(outputs: t.Mapping[str, Options], key: str, name: str) -> str:
     """An output, or in check mode when it will be known: a host by a name that can never be resolved (RFC 2606)."""
     kind = key.partition("/")[0].replace("_", "-")
-    later = f"{kind}.{NOT_CREATED}" if name == "host" else f"(known when {key} is created)"
+    later = f"{kind}.{NOT_CREATED}" if name in ("host", "private_ip") else f"(known when {key} is created)"
     return str(outputs.get(key, {}).get(name) or later)
 
 
@@ -33,7 +34,9 @@ def endpoints(outputs: t.Mapping[str, Options], options: Options) -> Row:
     replicas = [f"rds_replica/{name}-replica-{number}" for number in range(1, options["rds_replicas"] + 1)]
     scheme = "https" if options["certificate"] else "http"
     url = options["api_url"] or f"{scheme}://{known(outputs, f'load_balancer/{name}', 'host')}"
-    pooler = {"host": options["pooler"], "port": options["pooler_port"], "name": options["database_name"]}
+    # Of several, the first, as where addresses are given.
+    address = next((known(outputs, one, "private_ip") for one in poolers(options)), options["pooler"])
+    pooler = {"host": address, "port": options["pooler_port"], "name": options["database_name"]}
     return {
         "database": {
             "host": known(outputs, f"rds_instance/{name}", "host"),
@@ -42,7 +45,7 @@ def endpoints(outputs: t.Mapping[str, Options], options: Options) -> Row:
             "sslmode": options["rds_sslmode"],
         },
         "replicas": [{"host": known(outputs, one, "host"), "port": POSTGRESQL} for one in replicas],
-        "pooler": pooler if options["pooler"] else None,
+        "pooler": pooler if address else None,
         "cache": {
             "host": known(outputs, f"cache_replication_group/{name}", "host"),
             "port": REDIS,

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from ansible_collections.nexod.infra.plugins.plugin_utils._aws.alarms import alarms
 from ansible_collections.nexod.infra.plugins.plugin_utils._aws.data import cache, database
+from ansible_collections.nexod.infra.plugins.plugin_utils._aws.hosts import hosts
 from ansible_collections.nexod.infra.plugins.plugin_utils._aws.network import network, security_groups
 from ansible_collections.nexod.infra.plugins.plugin_utils._aws.rows import Options, Row
 from ansible_collections.nexod.infra.plugins.plugin_utils._aws.service import entry_point, service, storage
@@ -25,6 +26,7 @@ def declaration(options: Options) -> list[Row]:
         *entry_point(options),
         *service(options),
         *storage(options),
+        *hosts(options),
         *alarms(options),
         *options["more_resources"],
     ]

@@ -13,6 +13,7 @@ from ansible_collections.nexod.infra.plugins.plugin_utils._aws.rows import (
     Options,
     Row,
     group,
+    has_pooler,
     row,
     subnets,
 )
@@ -75,14 +76,18 @@ def security_groups(options: Options) -> list[Row]:
     # The hosts, from which Prometheus scrapes each task, are in the private subnets; two groups can't name each other.
     private = [block for _zone, _letter, _public, block in subnets(options)]
     migrations = ["migrations"] if options["migration_secrets"] else []
-    clients = ["hosts", *([] if options["pooler"] else ["api"]), *migrations]
+    clients = ["hosts", *([] if has_pooler(options) else ["api"]), *migrations]
     ways: dict[str, tuple[str, list[tuple[t.Any, str]]]] = {
         "edge": ("The load balancer", [(port, ANYWHERE) for port in edge]),
         "api": ("The API's tasks", [(api, group(options, "edge")), *((api, block) for block in private)]),
         # Hosts reach each other on every port: exporters, Alertmanager, Grafana's data sources.
         "hosts": (
             "Poolers, migration runner, monitoring",
-            [(options["pooler_port"], group(options, "api")), ("0-65535", "self")],
+            [
+                (options["pooler_port"], group(options, "api")),
+                ("0-65535", "self"),
+                *((22, block) for block in options["hosts_ssh_from"]),
+            ],
         ),
         "database": ("PostgreSQL", [(POSTGRESQL, group(options, part)) for part in clients]),
         "cache": ("Redis", [(REDIS, group(options, part)) for part in ("hosts", "api")]),

@@ -43,6 +43,16 @@ def public_subnets(options: Options) -> list[str]:
     return [f"@subnet/{options['prefix']}-public-{zone_of(zone)}" for zone in options["zones"]]
 
 
+def poolers(options: Options) -> list[str]:
+    """The declared hosts that are poolers, as keys."""
+    return [f"ec2_instance/{host['name']}" for host in options["hosts"] if "pooler" in (host.get("groups") or ())]
+
+
+def has_pooler(options: Options) -> bool:
+    """Whether the API's tasks connect to a pooler: a declared one, or one whose address is given."""
+    return bool(poolers(options) or options["pooler"])
+
+
 def group(options: Options, part: str) -> str:
     """A reference to the security group of a part."""
     return f"@security_group/{options['prefix']}-{part}"

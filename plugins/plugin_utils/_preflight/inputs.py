@@ -82,6 +82,8 @@ class Inputs:
     missing: set[str] = dataclasses.field(default_factory=set)
     locked: set[str] = dataclasses.field(default_factory=set)
     evaluated: dict[str, list[tuple[dict[str, object], object]]] = dataclasses.field(default_factory=dict)
+    #: Hosts that are declared and do not exist yet.
+    pending: frozenset[str] = frozenset()
 
     def evaluate(self, host: HostInputs, name: str, reached: t.Iterable[str]) -> object:
         """The value of a variable; taken from another host where all that it is made of is the same."""

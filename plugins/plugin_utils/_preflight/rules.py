@@ -486,6 +486,28 @@ def values_of_ecs(inputs: Inputs) -> list[Fault]:
     return [Fault("ecs_service_most", cause, "Raise it, lower ecs_service_count, or set it to 0 to scale nothing.")]
 
 
+def hosts_of_ec2(inputs: Inputs) -> list[Fault]:
+    """Declared hosts that the inventory could not ask for, and hosts that would be there twice."""
+    declared = inputs.value(CONTROLLER, "infra_declared_hosts")
+    if inputs.provider != "aws" or not isinstance(declared, list) or not declared:
+        return []
+    found = []
+    # The plugin amazon.aws.aws_ec2 adds this group wherever it succeeds, and Ansible goes on where it does not.
+    if "aws_ec2" not in inputs.groups:
+        step = "See the inventory's warning: often credentials (export AWS_PROFILE) or the right ec2:DescribeInstances."
+        found.append(Fault("hosts of EC2", "could not be read by the inventory (aws_ec2.yml)", step))
+    names = {str(row["name"]) for row in declared}
+    for group in sorted({str(group) for row in declared for group in row.get("groups") or ()}):
+        if others := sorted(set(inputs.groups.get(group, ())) - names):
+            cause = "has hosts that provider_aws_hosts does not declare, beside those that it does"
+            step = "Set provider_aws_hosts to [] if the hosts are elsewhere, or remove what is not declared any more."
+            found.append(Fault(f"group {group}", cause, step, tuple(others)))
+    if inputs.number(CONTROLLER, "provider_aws_nat_gateways") == 0:
+        cause = "is 0, but the declared hosts install packages and are reached by way of the Internet"
+        found.append(Fault("provider_aws_nat_gateways", cause, "Set it to 1 at least."))
+    return found
+
+
 def _network(value: object) -> ipaddress.IPv4Network | None:
     """Nothing where the form of the value is at fault, which its specification reports."""
     try:
@@ -536,6 +558,7 @@ RULES: t.Final[tuple[t.Callable[[Inputs], list[Fault]], ...]] = (
     values_of_aws_network,
     aws_networks_are_apart,
     values_of_ecs,
+    hosts_of_ec2,
     values_of_elasticache,
 )
 

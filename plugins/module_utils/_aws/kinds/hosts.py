@@ -32,6 +32,11 @@ def same_image(wanted: t.Any, seen: t.Any) -> bool:
     return wanted == seen or (bool(seen) and str(wanted).startswith(BY_PARAMETER))
 
 
+def same_key(wanted: t.Any, seen: t.Any) -> bool:
+    """Whoever runs a deploy without a key at hand changes nothing: a key is only used by the first start."""
+    return not wanted or bool(wanted == seen)
+
+
 class Instance(Tagged):
     """A host. It is stopped for a while when its type is changed."""
 
@@ -50,7 +55,9 @@ class Instance(Tagged):
         "subnet": Property(required=True, change=REPLACE, about="Where it is placed."),
         "security_groups": Property("list", required=True, same=same_set, about="Who reaches it."),
         "instance_profile": Property(default="", about="Name of the profile that gives it a role."),
-        "key": Property(default="", change=REPLACE, about="Name of the key_pair that it lets in."),
+        "key": Property(
+            default="", change=REPLACE, same=same_key, about="Name of the key_pair that it lets in; empty accepts any."
+        ),
         "public_address": Property("bool", default=False, change=REPLACE, about="Whether it has a public address."),
         "root_gb": Property(
             "int",

@@ -121,6 +121,34 @@ def test_a_task_that_migrates_reaches_the_database_with_a_secret_of_its_own() ->
     assert "secret/nexod-staging-migrations" in found["api"]["service"]["migration_environment_source"]
 
 
+def test_a_declared_pooler_needs_no_address() -> None:
+    """Whether it exists yet or not: the first run declares what the second one does."""
+    given = options(pooler="", hosts=[{"name": "pooler-1", "groups": ["pooler"], "type": "t3.small"}])
+    rules = by_key(declaration(given))["security_group/nexod-staging-database"]["ingress"]
+    assert [rule["from"] for rule in rules] == ["@security_group/nexod-staging-hosts"]
+    assert endpoints({}, given)["pooler"]["host"] == "ec2-instance.not-created-yet.invalid"
+    found = endpoints({"ec2_instance/pooler-1": {"private_ip": "10.20.128.9"}}, given)
+    assert found["pooler"] == {"host": "10.20.128.9", "port": 6432, "name": "app"}
+
+
+@pytest.mark.parametrize(
+    ("row", "expected"),
+    [
+        pytest.param({}, {"subnet": "@subnet/nexod-staging-private-a", "public_address": False}, id="private"),
+        pytest.param(
+            {"public": True}, {"subnet": "@subnet/nexod-staging-public-a", "public_address": True}, id="bastion"
+        ),
+        pytest.param({"zone": "us-east-1b"}, {"subnet": "@subnet/nexod-staging-private-b"}, id="zone"),
+        pytest.param({"root_gb": 50}, {"root_gb": 50, "key": ""}, id="volume, and no key"),
+    ],
+)
+def test_a_host_is_placed_as_declared(row: dict[str, t.Any], expected: dict[str, t.Any]) -> None:
+    host = {"name": "ops", "groups": [], "type": "t3.micro", **row}
+    found = by_key(declaration(options(hosts=[host], hosts_ssh_from=["198.51.100.0/24"])))
+    assert expected.items() <= found["ec2_instance/ops"].items()
+    assert {"ports": 22, "from": "198.51.100.0/24"} in found["security_group/nexod-staging-hosts"]["ingress"]
+
+
 def test_with_a_certificate_port_80_only_redirects() -> None:
     rows = by_key(declaration(options(certificate="arn:aws:acm:us-east-1:1:certificate/x")))
     assert rows["listener/nexod-staging-http"]["to_https"] is True

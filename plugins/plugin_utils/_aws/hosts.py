@@ -1,0 +1,61 @@
+# Copyright: (c) 2026, the nexod.infra maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Hosts: instances of EC2 for poolers, migration runner, Prometheus and Grafana, and how they are reached."""
+
+from __future__ import annotations
+
+from ansible_collections.nexod.infra.plugins.plugin_utils._aws.rows import Options, Row, group, row, zone_of
+
+#: What Session Manager needs, and nothing else.
+SESSIONS = "arn:aws:iam::aws:policy/AmazonSSMManagedInstanceCore"
+#: Debian's images come without the agent. By Python, which cloud-init needs anyway: not every image has curl. A gateway
+#: that has just been created may not answer yet, and dpkg may be in use by the first boot.
+FIRST_START = """\
+#!/bin/sh
+set -eu
+agent=/var/tmp/amazon-ssm-agent.deb
+fetch='import sys, urllib.request; urllib.request.urlretrieve(*sys.argv[1:])'
+until python3 -c "$fetch" {url} "$agent"; do sleep 5; done
+until dpkg --install "$agent"; do sleep 5; done
+systemctl enable --now amazon-ssm-agent
+"""
+
+
+def hosts(options: Options) -> list[Row]:
+    """The declared hosts, with the role that lets Session Manager in, and their key where one is given."""
+    if not options["hosts"]:
+        return []
+    name, key = options["prefix"], options["hosts_public_key"]
+    return [
+        row("iam_role", f"{name}-hosts", service="ec2.amazonaws.com", managed_policies=[SESSIONS]),
+        row("instance_profile", f"{name}-hosts", role=f"@iam_role/{name}-hosts.name"),
+        *([row("key_pair", f"{name}-hosts", public_key=key)] if key else []),
+        *(instance(options, host) for host in options["hosts"]),
+    ]
+
+
+def instance(options: Options, host: Options) -> Row:
+    """A host. Its name in the inventory is its tag Name, which has to be unique within the environment only."""
+    name, public = options["prefix"], bool(host.get("public"))
+    zone = zone_of(host.get("zone") or options["zones"][0])
+    return row(
+        "ec2_instance",
+        host["name"],
+        image=host.get("image") or options["hosts_image"],
+        type=host["type"],
+        subnet=f"@subnet/{name}-{'public' if public else 'private'}-{zone}",
+        security_groups=[group(options, "hosts")],
+        instance_profile=f"@instance_profile/{name}-hosts.name",
+        key=f"@key_pair/{name}-hosts.name" if options["hosts_public_key"] else "",
+        public_address=public,
+        root_gb=host.get("root_gb") or 20,
+        groups=list(host.get("groups") or ()),
+        user_data=FIRST_START.format(url=agent_url(options)),
+    )
+
+
+def agent_url(options: Options) -> str:
+    region, version = options["region"], options["hosts_agent_version"]
+    machine = "arm64" if options["hosts_image"].endswith("/arm64") else "amd64"
+    return f"https://s3.{region}.amazonaws.com/amazon-ssm-{region}/{version}/debian_{machine}/amazon-ssm-agent.deb"
