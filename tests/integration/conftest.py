@@ -334,3 +334,25 @@ def pgbouncer(postgres: Postgres, account_folder: Path) -> t.Iterator[t.Callable
     for process in running:
         process.kill()
         process.wait()
+
+
+@pytest.fixture(scope="module")
+def aws() -> t.Iterator[str]:
+    """The stand-in for Amazon's API that the lab has."""
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        port = one.getsockname()[1]
+    process = subprocess.Popen(
+        [sys.executable, str(ROOT / "tests/fixtures/aws_server.py"), "--port", str(port)],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    ends = time.monotonic() + 60
+    while True:
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+            break
+        assert time.monotonic() < ends, "the moto server does not answer"
+        time.sleep(0.1)
+    yield f"http://127.0.0.1:{port}"
+    process.kill()
+    process.wait()

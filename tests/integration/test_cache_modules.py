@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import re
-import socket
 import subprocess
 import sys
-import time
 import typing as t
 from pathlib import Path
 
@@ -206,28 +203,6 @@ def test_info(servers: Servers) -> None:
     assert part["sampled"]
     assert 300 <= part["looked_at"] < 603
     assert 550 < part["prefixes"]["api:"]["keys"] <= 603
-
-
-@pytest.fixture(scope="module")
-def aws() -> t.Iterator[str]:
-    """The stand-in for Amazon's API that the lab has."""
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        port = one.getsockname()[1]
-    process = subprocess.Popen(
-        [sys.executable, str(ROOT / "tests/fixtures/aws_server.py"), "--port", str(port)],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    ends = time.monotonic() + 60
-    while True:
-        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
-            break
-        assert time.monotonic() < ends, "the moto server does not answer"
-        time.sleep(0.1)
-    yield f"http://127.0.0.1:{port}"
-    process.kill()
-    process.wait()
 
 
 def test_cloudfront(aws: str, monkeypatch: pytest.MonkeyPatch) -> None:

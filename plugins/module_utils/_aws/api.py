@@ -39,6 +39,7 @@ IAM_SERVICES = {"elbv2": "elasticloadbalancing"}
 IAM_ACTIONS = {
     "cloudfront:CreateDistributionWithTags": "cloudfront:CreateDistribution",
     "s3:HeadBucket": "s3:ListBucket",
+    "s3:ListObjectsV2": "s3:ListBucket",
     "s3:GetBucketEncryption": "s3:GetEncryptionConfiguration",
     "s3:PutBucketEncryption": "s3:PutEncryptionConfiguration",
     "s3:GetBucketLifecycleConfiguration": "s3:GetLifecycleConfiguration",

@@ -106,6 +106,8 @@ CACHES = arns("elasticache", f"replicationgroup:{PREFIX}", f"subnetgroup:{PREFIX
 SECRETS = arns("secretsmanager", f"secret:{PREFIX}-*")
 ROLES, PROFILES = (arns("iam", f"{kind}/{PREFIX}-*", region="") for kind in ("role", "instance-profile"))
 BUCKETS = (f"arn:aws:s3:::{PREFIX}-*",)
+#: Static files, and not what users have uploaded. The record of what is published lies beside them.
+STATIC, STATIC_RECORD = (f"arn:aws:s3:::{PREFIX}-static/*",), (f"arn:aws:s3:::{PREFIX}-static/.nexod/*",)
 REPOSITORIES = arns("ecr", f"repository/{PREFIX}-*")
 LOG_GROUPS = arns("logs", f"log-group:/{PREFIX}/*")
 ALARMS = arns("cloudwatch", f"alarm:{PREFIX}-*")
@@ -239,6 +241,7 @@ READ = (
         ),
         BUCKETS,
     ),
+    Grant("read_service", "ReadRecordOfStaticFiles", of("s3", "GetObject"), STATIC_RECORD),
     Grant("read_service", "ReadLogs", of("logs", "GetLogEvents"), arns("logs", f"log-group:/{PREFIX}/*:log-stream:*")),
     Grant("read_service", "ReadLogGroupTags", of("logs", "ListTagsForResource"), LOG_GROUPS),
     Grant("read_service", "ReadAlarmTags", of("cloudwatch", "ListTagsForResource"), ALARMS),
@@ -518,6 +521,7 @@ STORAGE = (
         ),
         BUCKETS,
     ),
+    Grant("storage", "PublishStaticFiles", of("s3", "DeleteObject", "PutObject"), STATIC),
     Grant(
         "storage",
         "ManageRepositories",

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible_collections.nexod.infra.plugins.plugin_utils._aws.delivery import PUBLISHED
 from ansible_collections.nexod.infra.plugins.plugin_utils._aws.rows import (
     POSTGRESQL,
     REDIS,
@@ -53,13 +54,29 @@ def endpoints(outputs: t.Mapping[str, Options], options: Options) -> Row:
             "db": 0,
         },
         "api": {"url": url, "instances": [], "service": tasks(outputs, options)},
-        "cdn": None,
+        "cdn": cdn(outputs, options),
         "object_store": {
             "bucket": options["uploads_bucket"],
             "endpoint_url": options["endpoint_url"] or f"https://s3.{options['region']}.amazonaws.com",
             "region": options["region"],
         },
     }
+
+
+def cdn(outputs: t.Mapping[str, Options], options: Options) -> Row | None:
+    """The distribution, and the bucket whose files it delivers: what publishing them must know."""
+    if not options["cdn"]:
+        return None
+    key = f"cloudfront_distribution/{options['prefix']}"
+    host = options["cdn_domains"][0] if options["cdn_domains"] else known(outputs, key, "host")
+    origin = {
+        "bucket": options["cdn_bucket"],
+        "folder": PUBLISHED,
+        "region": options["region"],
+        "distribution": known(outputs, key, "id"),
+        **{name: options[name] for name in ("endpoint_url", "profile") if options[name]},
+    }
+    return {"url": f"https://{host}", "origin": origin}
 
 
 def tasks(outputs: t.Mapping[str, Options], options: Options) -> Row:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from ansible_collections.nexod.infra.plugins.plugin_utils._aws.alarms import alarms
 from ansible_collections.nexod.infra.plugins.plugin_utils._aws.data import cache, database
+from ansible_collections.nexod.infra.plugins.plugin_utils._aws.delivery import delivery
 from ansible_collections.nexod.infra.plugins.plugin_utils._aws.hosts import hosts
 from ansible_collections.nexod.infra.plugins.plugin_utils._aws.network import network, security_groups
 from ansible_collections.nexod.infra.plugins.plugin_utils._aws.rows import Options, Row
@@ -26,6 +27,7 @@ def declaration(options: Options) -> list[Row]:
         *entry_point(options),
         *service(options),
         *storage(options),
+        *delivery(options),
         *hosts(options),
         *alarms(options),
         *options["more_resources"],

@@ -34,6 +34,15 @@ _SERVICE = (
     ("migration_environment_source", "str", "ARN of what the secrets of such a task are read from."),
 )
 
+_ORIGIN = (
+    ("bucket", "str", "Its name."),
+    ("folder", "str", "Its folder that is delivered."),
+    ("region", "str", "AWS region."),
+    ("distribution", "str", "Id of the distribution of CloudFront."),
+    ("endpoint_url", "str", "URL of the API of AWS, if it is not Amazon's."),
+    ("profile", "str", "Profile of the AWS configuration, unless boto3 finds the credentials."),
+)
+
 _MAY_LACK = ("endpoint_url", "profile", "migration_security_groups", "migration_environment_source")
 
 ENDPOINTS: t.Final[dict[str, dict[str, t.Any]]] = {
@@ -103,7 +112,22 @@ ENDPOINTS: t.Final[dict[str, dict[str, t.Any]]] = {
             },
         },
     },
-    "cdn": {"type": "dict", "required": True, "description": "Static files.", "options": {"url": _URL}},
+    "cdn": {
+        "type": "dict",
+        "required": True,
+        "description": "Static files.",
+        "options": {
+            "url": _URL,
+            "origin": {
+                "type": "dict",
+                "description": "The bucket of S3 whose files are delivered, instead of those of hosts.",
+                "options": {
+                    name: {"type": kind, "required": name not in _MAY_LACK, "description": description}
+                    for name, kind, description in _ORIGIN
+                },
+            },
+        },
+    },
     "object_store": {
         "type": "dict",
         "required": True,

@@ -532,6 +532,26 @@ def values_of_elasticache(inputs: Inputs) -> list[Fault]:
     return [Fault("infra_cache_password", cause, next_step) for cause in found]
 
 
+#: CloudFront takes certificates of this region only, wherever the rest is.
+_CERTIFICATE_OF_CLOUDFRONT = re.compile(r"arn:[a-z-]+:acm:us-east-1:\d+:certificate/.+")
+
+
+def values_of_cloudfront(inputs: Inputs) -> list[Fault]:
+    """Names and certificates that CloudFront refuses, when the rest of the environment has been created."""
+    if inputs.provider != "aws" or not _true(inputs.value(CONTROLLER, "provider_aws_cdn")):
+        return []
+    name = "provider_aws_cdn_certificate"
+    domains = inputs.value(CONTROLLER, "provider_aws_cdn_domains")
+    certificate = str(inputs.value(CONTROLLER, name) or "")
+    if domains and not certificate:
+        cause = "is empty, but provider_aws_cdn_domains has names"
+        return [Fault(name, cause, "Set it to the ARN of a certificate for them, in us-east-1.")]
+    if certificate and not _CERTIFICATE_OF_CLOUDFRONT.fullmatch(certificate):
+        cause = f"is {certificate}, which is not the ARN of a certificate of ACM in us-east-1"
+        return [Fault(name, cause, "Request one in us-east-1: CloudFront takes no other.")]
+    return []
+
+
 def _true(value: object) -> bool:
     return str(value).lower() in ("true", "yes", "on", "1", "y", "t")
 
@@ -560,6 +580,7 @@ RULES: t.Final[tuple[t.Callable[[Inputs], list[Fault]], ...]] = (
     values_of_ecs,
     hosts_of_ec2,
     values_of_elasticache,
+    values_of_cloudfront,
 )
 
 

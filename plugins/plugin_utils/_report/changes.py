@@ -100,6 +100,16 @@ def _aws_resources(result: Result, _given: Result) -> Items:
     ]
 
 
+def _s3_site(result: Result, given: Result) -> Items:
+    place = f"{given.get('bucket')}/{given.get('folder') or 'public'}"
+    words = {"created": "create", "updated": "update", "removed": "remove"}
+    content = str(result.get("digest") or "")
+    files = [(words[key], "file", f"{place}/{name}", content) for key in words for name in result.get(key) or ()]
+    kept = [("update", "record", f"{place}/{name} (unused)") for name in result.get("unused") or ()]
+    paths = result.get("invalidated") or ()
+    return [*files, *kept, *([("run", "cache", " ".join(["invalidate", *paths]))] if paths else [])]
+
+
 ECS_WORDS = {"create": "create", "delete": "remove"}
 
 
@@ -191,6 +201,7 @@ TRANSLATED: dict[str, t.Callable[[Result, Result], Items]] = {
     "nexod.infra.aws_resources": _aws_resources,
     "nexod.infra.cloudfront_invalidation": _cloudfront_invalidation,
     "nexod.infra.ecs_deploy": _ecs_deploy,
+    "nexod.infra.s3_site": _s3_site,
     "nexod.infra.ecs_run_task": _ecs_run_task,
     "nexod.infra.haproxy_server": _haproxy_server,
     "nexod.infra.postgresql_access": _postgresql_access,

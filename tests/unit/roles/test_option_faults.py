@@ -112,6 +112,11 @@ ROWS: dict[str, tuple[dict[str, t.Any], str, str]] = {
     ),
     "redis": ({"redis_memory_mb": -5}, "redis_memory_mb is -5, but must be at least 1", "set it to a whole number"),
     # nan is in no range.
+    "static_site": (
+        {"static_site_keep_days": -1},
+        "static_site_keep_days is -1, but must be at least 0",
+        "set it to a whole number, at least 0",
+    ),
     "verify": (
         {"verify_maximum_error_ratio": "nan"},
         "verify_maximum_error_ratio is nan, but must be from 0 to 1",

@@ -183,6 +183,13 @@ class ResponseHeadersPolicy(Marked):
         "hsts_seconds": Property(
             "int", default=31536000, about="Of Strict-Transport-Security; 0 leaves it out.", least=0
         ),
+        "content_security_policy": Property(default="", about="Value of that header, which replaces the origin's."),
+        "cors_origins": Property(
+            "list",
+            default=[],
+            same=same_set,
+            about="Other origins, such as https://app.example.com, whose pages may load fonts and modules from here.",
+        ),
     }
 
     def config(self, wanted: Wanted) -> dict[str, t.Any]:
@@ -190,20 +197,38 @@ class ResponseHeadersPolicy(Marked):
         security: dict[str, t.Any] = {"ContentTypeOptions": {"Override": True}}
         if seconds := wanted["hsts_seconds"]:
             security["StrictTransportSecurity"] = {"Override": True, "AccessControlMaxAgeSec": seconds}
-        return {"CustomHeadersConfig": listed(rows), "SecurityHeadersConfig": security}
+        if policy := wanted["content_security_policy"]:
+            security["ContentSecurityPolicy"] = {"Override": True, "ContentSecurityPolicy": policy}
+        cors = {"CorsConfig": cross_origin(wanted["cors_origins"])} if wanted["cors_origins"] else {}
+        return {"CustomHeadersConfig": listed(rows), "SecurityHeadersConfig": security, **cors}
 
     def shown(self, config: Facts) -> dict[str, t.Any]:
         rows = (config.get("CustomHeadersConfig") or {}).get("Items") or ()
-        hsts = (config.get("SecurityHeadersConfig") or {}).get("StrictTransportSecurity") or {}
+        security = config.get("SecurityHeadersConfig") or {}
+        hsts, policy = (security.get(name) or {} for name in ("StrictTransportSecurity", "ContentSecurityPolicy"))
+        origins = (config.get("CorsConfig") or {}).get("AccessControlAllowOrigins") or {}
         return {
             "headers": {row["Header"]: row["Value"] for row in rows},
             "hsts_seconds": hsts.get("AccessControlMaxAgeSec", 0),
+            "content_security_policy": policy.get("ContentSecurityPolicy", ""),
+            "cors_origins": origins.get("Items") or [],
         }
+
+
+def cross_origin(origins: t.Sequence[str]) -> dict[str, t.Any]:
+    """Pages of these origins may read, without credentials."""
+    return {
+        "AccessControlAllowOrigins": listed(sorted(origins)),
+        "AccessControlAllowHeaders": listed(["*"]),
+        "AccessControlAllowMethods": listed(["GET", "HEAD"]),
+        "AccessControlAllowCredentials": False,
+        "OriginOverride": True,
+    }
 
 
 def behaviour(given: Facts) -> dict[str, t.Any]:
     """A behaviour as declared, with its defaults."""
-    defaults = {"compress": True, "response_headers_policy": ""}
+    defaults = {"bucket": "", "compress": True, "response_headers_policy": ""}
     return {**defaults, **{name: value for name, value in given.items() if value is not None}}
 
 
@@ -237,7 +262,7 @@ class Distribution(Kind):
             default=[],
             same=same_behaviours,
             about="Other rules for some paths, in this order - rows of path and cache_policy, and optionally "
-            "response_headers_policy and compress.",
+            "bucket (another one, which has the whole path in its names), response_headers_policy and compress.",
         ),
         "error_pages": Property(
             "list",
@@ -260,7 +285,7 @@ class Distribution(Kind):
     def faults(self, given: Facts) -> list[str]:
         found = ["aliases need a certificate"] if given["aliases"] and not given["certificate"] else []
         for field, needed, known in (
-            ("behaviours", {"path", "cache_policy"}, {"response_headers_policy", "compress"}),
+            ("behaviours", {"path", "cache_policy"}, {"bucket", "response_headers_policy", "compress"}),
             ("error_pages", {"code", "page"}, {"answer", "seconds"}),
         ):
             if all(isinstance(row, dict) and needed <= row.keys() <= needed | known for row in given[field]):
@@ -303,7 +328,16 @@ class Distribution(Kind):
                 "compress": bool(row.get("Compress")),
             }
 
-        origin = config["Origins"]["Items"][0]
+        default = config["DefaultCacheBehavior"]
+        origin = next(row for row in config["Origins"]["Items"] if row["Id"] == default["TargetOriginId"])
+        behaviours = [
+            {
+                "path": row["PathPattern"],
+                "bucket": "" if row["TargetOriginId"] == origin["Id"] else row["TargetOriginId"],
+                **shown(row),
+            }
+            for row in items("CacheBehaviors")
+        ]
         pages = [
             {
                 "code": row["ErrorCode"],
@@ -317,8 +351,8 @@ class Distribution(Kind):
             "bucket": origin["DomainName"].partition(".s3.")[0],
             "origin_access_control": origin.get("OriginAccessControlId"),
             "origin_path": origin.get("OriginPath") or "",
-            **shown(config["DefaultCacheBehavior"]),
-            "behaviours": [{"path": row["PathPattern"], **shown(row)} for row in items("CacheBehaviors")],
+            **shown(default),
+            "behaviours": behaviours,
             "error_pages": pages,
             "root_object": config.get("DefaultRootObject") or "",
             "price_class": config.get("PriceClass"),
@@ -348,21 +382,26 @@ class Distribution(Kind):
     @staticmethod
     def _config(api: Api, wanted: Wanted, there: Facts) -> dict[str, t.Any]:
         bucket = wanted["bucket"]
-        origin = {
-            "Id": bucket,
-            "DomainName": f"{bucket}.s3.{api.region}.amazonaws.com",
-            "OriginPath": wanted["origin_path"],
-            "OriginAccessControlId": wanted["origin_access_control"],
-            "S3OriginConfig": {"OriginAccessIdentity": ""},
-        }
-        origins = (there.get("Origins") or {}).get("Items") or ()
-        former: Facts = next((row for row in origins if row["Id"] == bucket), {})
+        rows = [behaviour(row) for row in wanted["behaviours"]]
+        others = sorted({row["bucket"] for row in rows} - {"", bucket})
+        former = {row["Id"]: row for row in (there.get("Origins") or {}).get("Items") or ()}
 
-        def behaves(given: Facts) -> dict[str, t.Any]:
+        def origin(name: str, path: str) -> dict[str, t.Any]:
+            return {
+                "CustomHeaders": {"Quantity": 0},
+                **former.get(name, {}),
+                "Id": name,
+                "DomainName": f"{name}.s3.{api.region}.amazonaws.com",
+                "OriginPath": path,
+                "OriginAccessControlId": wanted["origin_access_control"],
+                "S3OriginConfig": {"OriginAccessIdentity": ""},
+            }
+
+        def behaves(given: Facts, target: str) -> dict[str, t.Any]:
             methods = ["GET", "HEAD", "OPTIONS"]
             headers = given["response_headers_policy"]
             return {
-                "TargetOriginId": bucket,
+                "TargetOriginId": target,
                 "ViewerProtocolPolicy": "redirect-to-https",
                 "AllowedMethods": {**listed(methods), "CachedMethods": listed(methods[:2])},
                 "Compress": given["compress"],
@@ -372,8 +411,12 @@ class Distribution(Kind):
 
         by_path = {row["PathPattern"]: row for row in (there.get("CacheBehaviors") or {}).get("Items") or ()}
         behaviours = [
-            {**without_headers(by_path.get(row["path"], {})), "PathPattern": row["path"], **behaves(behaviour(row))}
-            for row in wanted["behaviours"]
+            {
+                **without_headers(by_path.get(row["path"], {})),
+                "PathPattern": row["path"],
+                **behaves(row, row["bucket"] or bucket),
+            }
+            for row in rows
         ]
         pages = [
             {
@@ -390,10 +433,10 @@ class Distribution(Kind):
             "MinimumProtocolVersion": "TLSv1.2_2021",
         }
         return {
-            "Origins": listed([{"CustomHeaders": {"Quantity": 0}, **former, **origin}]),
+            "Origins": listed([origin(bucket, wanted["origin_path"]), *(origin(name, "") for name in others)]),
             "DefaultCacheBehavior": {
                 **without_headers(there.get("DefaultCacheBehavior") or {}),
-                **behaves(wanted.properties),
+                **behaves(wanted.properties, bucket),
             },
             "CacheBehaviors": listed(behaviours),
             "CustomErrorResponses": listed(pages),

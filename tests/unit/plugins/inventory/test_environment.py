@@ -89,6 +89,28 @@ def test_what_follows_from_groups_and_values(own: pathlib.Path) -> None:
     assert (found["backend_database"]["host"], found["backend_database"]["port"]) == ("192.0.2.1", 5432)
 
 
+ORIGIN = {"bucket": "b", "folder": "public", "region": "us-east-1", "distribution": "E1"}
+
+
+@pytest.mark.parametrize(
+    ("cdn", "more", "probed"),
+    [
+        pytest.param({}, "", ["https://www.example.com/"], id="whoever publishes there"),
+        pytest.param({"origin": ORIGIN}, "", [], id="a bucket to which nothing is published"),
+        pytest.param({"origin": ORIGIN}, "frontend_source: site\n", ["https://www.example.com/"], id="a bucket"),
+    ],
+)
+def test_the_front_end_is_probed_where_there_is_one(
+    own: pathlib.Path, cdn: dict[str, t.Any], more: str, probed: list[str]
+) -> None:
+    declared = json.dumps({"cdn": {"url": "https://www.example.com", **cdn}})
+    (own / "inventory/group_vars/all.yml").write_text(f"{VALUES}{more}infra_endpoints_declared: {declared}\n")
+    found = evaluate(own, "ops", "prometheus_scrape_jobs", "static_site_origin")
+    jobs = {job["name"]: [target["address"] for target in job["targets"]] for job in found["prometheus_scrape_jobs"]}
+    assert jobs.get("frontend", []) == probed
+    assert found["static_site_origin"] == cdn.get("origin", {})
+
+
 def test_a_port_has_one_home(own: pathlib.Path) -> None:
     """A port that is changed where its role has it is changed for all that connect to it."""
     values = own / "inventory/group_vars"

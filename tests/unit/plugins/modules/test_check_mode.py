@@ -52,6 +52,7 @@ ELSEWHERE = {
     "lab_image": "tests/lab",
     "lab_service": "tests/unit/plugins/module_utils/_lab",
     "release_archive": "tests/unit/plugins/module_utils/_files",
+    "s3_site": "tests/unit/plugins/modules",
     "software_info": "tests/unit/plugins/module_utils/_host",
     "postgresql_access": "tests/integration",
     "postgresql_cluster": "molecule/postgresql",

@@ -82,6 +82,16 @@ def test_from_nothing_and_away() -> None:
         pytest.param("cache_policy/site", {"query_strings": ["v"]}, id="cache policy query_strings"),
         pytest.param("response_headers_policy/site", {"headers": {}}, id="headers policy headers"),
         pytest.param("response_headers_policy/site", {"hsts_seconds": 0}, id="headers policy hsts_seconds"),
+        pytest.param(
+            "response_headers_policy/site",
+            {"content_security_policy": "sandbox"},
+            id="headers policy content_security_policy",
+        ),
+        pytest.param(
+            "response_headers_policy/site",
+            {"cors_origins": ["https://app.example.com"]},
+            id="headers policy cors_origins",
+        ),
         pytest.param(KEY, {"bucket": "@s3_bucket/nexod-other"}, id="bucket"),
         pytest.param(KEY, {"origin_access_control": "@origin_access_control/other"}, id="origin_access_control"),
         pytest.param(KEY, {"origin_path": "/site"}, id="origin_path"),
@@ -93,6 +103,15 @@ def test_from_nothing_and_away() -> None:
             KEY,
             {"behaviours": [{"path": "/assets/*", "cache_policy": "@cache_policy/site", "compress": False}]},
             id="behaviour",
+        ),
+        pytest.param(
+            KEY,
+            {
+                "behaviours": [
+                    {"path": "/u/*", "cache_policy": "@cache_policy/site", "bucket": "@s3_bucket/nexod-other"}
+                ]
+            },
+            id="behaviour of another bucket",
         ),
         pytest.param(KEY, {"error_pages": []}, id="error_pages"),
         pytest.param(KEY, {"root_object": ""}, id="root_object"),

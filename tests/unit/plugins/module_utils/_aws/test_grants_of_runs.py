@@ -65,23 +65,6 @@ REFERS = {
 }
 #: What the provider does not declare yet, named as it would name them.
 MORE: list[Row] = [
-    ("origin_access_control", NAME, {}),
-    ("cache_policy", NAME, {}),
-    ("response_headers_policy", NAME, {}),
-    (
-        "cloudfront_distribution",
-        NAME,
-        {
-            "bucket": f"@s3_bucket/{NAME}-uploads",
-            "origin_access_control": f"@origin_access_control/{NAME}",
-            "cache_policy": f"@cache_policy/{NAME}",
-        },
-    ),
-    (
-        "bucket_policy",
-        NAME,
-        {"bucket": f"@s3_bucket/{NAME}-uploads", "distribution": f"@cloudfront_distribution/{NAME}.arn"},
-    ),
     ("scaling_target", "api", {"cluster": NAME, "service": "api", "min": 2, "max": 10}),
     (
         "scaling_policy",
@@ -136,7 +119,8 @@ Recorded = tuple[Call, dict[str, t.Any]]
 
 def environment() -> list[Row]:
     rows: list[Row] = [
-        (one["kind"], one["name"], one["properties"]) for one in declaration(options(rds_deletion_protection=False))
+        (one["kind"], one["name"], one["properties"])
+        for one in declaration(options(rds_deletion_protection=False, cdn=True))
     ]
     there = {f"{kind}/{name}" for kind, name, _properties in rows}
     kinds = {kind for kind, _name, _properties in rows}

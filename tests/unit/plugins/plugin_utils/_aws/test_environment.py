@@ -34,6 +34,7 @@ def options(**changes: t.Any) -> dict[str, t.Any]:
         "zones": ["us-east-1a", "us-east-1b"],
         "uploads_bucket": "nexod-staging-uploads",
         "repository": "nexod-staging-api",
+        "cdn_bucket": "nexod-staging-static",
         "rds_engine_version": 15,
         "rds_instance_class": "db.r6g.large",
         "rds_storage_gb": 100,
@@ -66,6 +67,17 @@ def by_key(rows: list[dict[str, t.Any]]) -> dict[str, dict[str, t.Any]]:
         pytest.param({"zones": ["us-east-1a", "us-east-1b", "us-east-1c"], "cidr": "10.0.0.0/20"}, id="three zones"),
         pytest.param({"rds_password": SECRETS["database"]}, id="a password of our own"),
         pytest.param({"migration_secrets": {"API_DATABASE_PASSWORD": "x"}}, id="migrations as a task"),
+        pytest.param({"cdn": True}, id="a CDN"),
+        pytest.param(
+            {
+                "cdn": True,
+                "cdn_domains": ["static.example.com"],
+                "cdn_certificate": "arn:aws:acm:us-east-1:1:certificate/x",
+                "cdn_cors_origins": ["https://app.example.com"],
+                "cdn_uploads_path": "/uploads/*",
+            },
+            id="a CDN with names of its own and uploads",
+        ),
     ],
 )
 def test_the_engine_accepts_every_declaration(changes: dict[str, t.Any]) -> None:

@@ -433,6 +433,9 @@ RULE_SPECS: dict[str, t.Any] = {
         "ecs_service_most": 10,
         "provider_aws_cache_tls": True,
         "provider_aws_cache_password": "0123456789abcdef",
+        "provider_aws_cdn": True,
+        "provider_aws_cdn_domains": [],
+        "provider_aws_cdn_certificate": "",
     }.items()
 }
 RULE_GROUPS = {
@@ -752,6 +755,24 @@ AWS = {"environment": "production", "provider": "aws"}
         ),
         pytest.param(
             {"provider_aws_cache_password": "short@", "provider_aws_cache_tls": False}, AWS, [], id="no password at all"
+        ),
+        pytest.param(
+            {"provider_aws_cdn_domains": ["static.example.com"]},
+            AWS,
+            ["provider_aws_cdn_certificate is empty, but provider_aws_cdn_domains has names"],
+            id="a name of the CDN without a certificate",
+        ),
+        pytest.param(
+            {"provider_aws_cdn_certificate": "arn:aws:acm:eu-west-1:1:certificate/x"},
+            AWS,
+            [
+                "provider_aws_cdn_certificate is arn:aws:acm:eu-west-1:1:certificate/x, "
+                "which is not the ARN of a certificate of ACM in us-east-1"
+            ],
+            id="a certificate that CloudFront refuses",
+        ),
+        pytest.param(
+            {"provider_aws_cdn_certificate": "x", "provider_aws_cdn": False}, AWS, [], id="no distribution at all"
         ),
     ],
 )

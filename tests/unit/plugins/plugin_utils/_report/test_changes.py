@@ -107,6 +107,27 @@ Inst libfoo (1 Debian)
             id="an invalidation",
         ),
         pytest.param(
+            "nexod.infra.s3_site",
+            {
+                "changed": True,
+                "created": ["a.js"],
+                "updated": ["index.html"],
+                "removed": ["old.html"],
+                "unused": ["b.js"],
+                "invalidated": ["/", "/index.html"],
+                "digest": "d1",
+                "given": {"bucket": "static", "folder": "public"},
+            },
+            [
+                ("create", "file", "static/public/a.js", "d1"),
+                ("update", "file", "static/public/index.html", "d1"),
+                ("remove", "file", "static/public/old.html", "d1"),
+                ("update", "record", "static/public/b.js (unused)", ""),
+                ("run", "cache", "invalidate / /index.html", ""),
+            ],
+            id="static files",
+        ),
+        pytest.param(
             "nexod.infra.aws_resources",
             {
                 "changed": True,
