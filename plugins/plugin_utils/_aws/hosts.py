@@ -5,7 +5,16 @@
 
 from __future__ import annotations
 
-from ansible_collections.nexod.infra.plugins.plugin_utils._aws.rows import Options, Row, group, row, zone_of
+from ansible_collections.nexod.infra.plugins.plugin_utils._aws.rows import (
+    Options,
+    Row,
+    allow,
+    group,
+    place,
+    policies,
+    row,
+    zone_of,
+)
 
 #: What Session Manager needs, and nothing else.
 SESSIONS = "arn:aws:iam::aws:policy/AmazonSSMManagedInstanceCore"
@@ -27,11 +36,30 @@ def hosts(options: Options) -> list[Row]:
     if not options["hosts"]:
         return []
     name, key = options["prefix"], options["hosts_public_key"]
+    profiles = sorted({profile_of(options, host) for host in options["hosts"]})
     return [
-        row("iam_role", f"{name}-hosts", service="ec2.amazonaws.com", managed_policies=[SESSIONS]),
-        row("instance_profile", f"{name}-hosts", role=f"@iam_role/{name}-hosts.name"),
+        *(one for profile in profiles for one in role(options, profile)),
         *([row("key_pair", f"{name}-hosts", public_key=key)] if key else []),
         *(instance(options, host) for host in options["hosts"]),
+    ]
+
+
+def profile_of(options: Options, host: Options) -> str:
+    """The role of a host, and its instance profile: that of Prometheus finds the tasks that it scrapes."""
+    return f"{options['prefix']}-{'monitoring' if 'monitoring' in (host.get('groups') or ()) else 'hosts'}"
+
+
+def role(options: Options, profile: str) -> list[Row]:
+    cluster = options["prefix"]
+    tasks = [
+        # AWS can limit the list of all tasks by its cluster only.
+        allow("ecs:ListTasks", "*", ArnEquals={"ecs:cluster": f"@ecs_cluster/{cluster}.arn"}),
+        allow("ecs:DescribeTasks", f"arn:aws:ecs:{place(options)}:task/{cluster}/*"),
+    ]
+    own = {"policies": policies("discovery", tasks)} if profile.endswith("-monitoring") else {}
+    return [
+        row("iam_role", profile, service="ec2.amazonaws.com", managed_policies=[SESSIONS], **own),
+        row("instance_profile", profile, role=f"@iam_role/{profile}.name"),
     ]
 
 
@@ -46,7 +74,7 @@ def instance(options: Options, host: Options) -> Row:
         type=host["type"],
         subnet=f"@subnet/{name}-{'public' if public else 'private'}-{zone}",
         security_groups=[group(options, "hosts")],
-        instance_profile=f"@instance_profile/{name}-hosts.name",
+        instance_profile=f"@instance_profile/{profile_of(options, host)}.name",
         key=f"@key_pair/{name}-hosts.name" if options["hosts_public_key"] else "",
         public_address=public,
         root_gb=host.get("root_gb") or 20,

@@ -15,6 +15,8 @@ SUBNET_BITS = 24
 #: Private subnets follow after this many, so that zones can be added.
 PRIVATE_FROM = 128
 POSTGRESQL, REDIS = 5432, 6379
+#: Of the policy language.
+POLICY_VERSION = "2012-10-17"
 
 
 def row(kind: str, name: str, **properties: t.Any) -> Row:
@@ -56,3 +58,23 @@ def has_pooler(options: Options) -> bool:
 def group(options: Options, part: str) -> str:
     """A reference to the security group of a part."""
     return f"@security_group/{options['prefix']}-{part}"
+
+
+def allow(actions: str | list[str], resource: str, **conditions: t.Any) -> Row:
+    """A statement of a policy."""
+    return {
+        "Effect": "Allow",
+        "Action": actions,
+        "Resource": resource,
+        **({"Condition": conditions} if conditions else {}),
+    }
+
+
+def policies(name: str, statements: list[Row]) -> Row:
+    """The policies of a role, of which this is the only one."""
+    return {name: {"Version": POLICY_VERSION, "Statement": statements}}
+
+
+def place(options: Options) -> str:
+    """Region and account, as they stand in an ARN."""
+    return f"{options['region']}:{options['account'] or '*'}"

@@ -5,10 +5,16 @@
 
 from __future__ import annotations
 
-from ansible_collections.nexod.infra.plugins.plugin_utils._aws.rows import Options, Row, group, public_subnets, row
-
-#: Of the policy language.
-POLICY_VERSION = "2012-10-17"
+from ansible_collections.nexod.infra.plugins.plugin_utils._aws.rows import (
+    Options,
+    Row,
+    allow,
+    group,
+    place,
+    policies,
+    public_subnets,
+    row,
+)
 
 
 def entry_point(options: Options) -> list[Row]:
@@ -53,7 +59,6 @@ def entry_point(options: Options) -> list[Row]:
 def service(options: Options) -> list[Row]:
     """What the API's tasks need: their cluster, the roles that they and ECS take, and their secrets."""
     name = options["prefix"]
-    place = f"{options['region']}:{options['account'] or '*'}"
     uploads = f"arn:aws:s3:::{options['uploads_bucket']}/*"
     # Of the API, and of the task that migrates the schema: that one is the owner of the schema.
     secrets = ["api", *(["migrations"] if options["migration_secrets"] else [])]
@@ -64,7 +69,7 @@ def service(options: Options) -> list[Row]:
             ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"],
             f"@ecr_repository/{options['repository']}.arn",
         ),
-        allow(["logs:CreateLogStream", "logs:PutLogEvents"], f"arn:aws:logs:{place}:log-group:/{name}/api:*"),
+        allow(["logs:CreateLogStream", "logs:PutLogEvents"], f"arn:aws:logs:{place(options)}:log-group:/{name}/api:*"),
     ]
     use = [allow(["s3:GetObject", "s3:PutObject", "s3:DeleteObject"], uploads)]
     return [
@@ -76,13 +81,8 @@ def service(options: Options) -> list[Row]:
     ]
 
 
-def allow(actions: str | list[str], resource: str) -> Row:
-    return {"Effect": "Allow", "Action": actions, "Resource": resource}
-
-
 def task_role(name: str, statements: list[Row]) -> Row:
-    policy = {"Version": POLICY_VERSION, "Statement": statements}
-    return row("iam_role", name, service="ecs-tasks.amazonaws.com", policies={"tasks": policy})
+    return row("iam_role", name, service="ecs-tasks.amazonaws.com", policies=policies("tasks", statements))
 
 
 def storage(options: Options) -> list[Row]:

@@ -161,6 +161,15 @@ def test_a_host_is_placed_as_declared(row: dict[str, t.Any], expected: dict[str,
     assert {"ports": 22, "from": "198.51.100.0/24"} in found["security_group/nexod-staging-hosts"]["ingress"]
 
 
+def test_only_the_host_of_prometheus_may_list_the_tasks() -> None:
+    hosts = [{"name": one, "groups": [one], "type": "t3.small"} for one in ("monitoring", "pooler")]
+    rows = by_key(declaration(options(hosts=hosts)))
+    assert rows["ec2_instance/monitoring"]["instance_profile"] == "@instance_profile/nexod-staging-monitoring.name"
+    assert rows["ec2_instance/pooler"]["instance_profile"] == "@instance_profile/nexod-staging-hosts.name"
+    assert "ecs:ListTasks" in str(rows["iam_role/nexod-staging-monitoring"]["policies"])
+    assert "policies" not in rows["iam_role/nexod-staging-hosts"]
+
+
 def test_with_a_certificate_port_80_only_redirects() -> None:
     rows = by_key(declaration(options(certificate="arn:aws:acm:us-east-1:1:certificate/x")))
     assert rows["listener/nexod-staging-http"]["to_https"] is True
