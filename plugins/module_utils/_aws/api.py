@@ -126,6 +126,7 @@ ALSO = {
     ),
     "rds:CreateDBInstanceReadReplica": ("rds:AddTagsToResource",),
     "rds:CreateDBParameterGroup": ("rds:AddTagsToResource",),
+    "rds:CreateDBSnapshot": ("rds:AddTagsToResource",),
     "rds:CreateDBSubnetGroup": ("rds:AddTagsToResource",),
     "rds:DeleteDBInstance": ("rds:AddTagsToResource", "rds:CreateDBSnapshot"),
     "s3:CreateBucket": ("s3:PutBucketOwnershipControls", "s3:TagResource"),

@@ -193,6 +193,12 @@ READ = (
     ),
     Grant(
         "read",
+        "ReadSnapshots",
+        of("rds", "DescribeDBSnapshots", "ListTagsForResource"),
+        (*arns("rds", *named("db:")), *arns("rds", f"snapshot:{PREFIX}-*")),
+    ),
+    Grant(
+        "read",
         "ReadCaches",
         of(
             "elasticache",
@@ -348,8 +354,8 @@ DATA = (
     ),
     Grant(
         "data",
-        "KeepFinalSnapshots",
-        of("rds", "AddTagsToResource", "CreateDBSnapshot"),
+        "KeepSnapshots",
+        of("rds", "AddTagsToResource", "CreateDBSnapshot", "RemoveTagsFromResource"),
         (*arns("rds", *named("db:")), *arns("rds", f"snapshot:{PREFIX}-*")),
     ),
     Grant(
