@@ -420,6 +420,11 @@ def values_of_rds(inputs: Inputs) -> list[Fault]:
     if days == 0 and replicas:
         cause = f"is {replicas}, but RDS creates replicas from backups, which provider_aws_rds_backup_days disables"
         found.append(Fault("provider_aws_rds_replicas", cause, "Keep backups for at least a day."))
+    # RDS' user guide, limitations of the integration with Secrets Manager.
+    if replicas and not inputs.value(CONTROLLER, "provider_aws_rds_password"):
+        cause = f"is {replicas}, but RDS creates no replica of a database whose password it keeps itself"
+        step = "Export NEXOD_DATABASE_ADMIN_PASSWORD (infra_database_admin_password), or set the replicas to 0."
+        found.append(Fault("provider_aws_rds_replicas", cause, step))
     if replicas is not None and not 0 <= replicas <= 15:
         found.append(Fault("provider_aws_rds_replicas", f"is {replicas}", "Set it to 0 to 15."))
     if inputs.environment == "production" and _true(inputs.value(CONTROLLER, "provider_aws_rds_public")):

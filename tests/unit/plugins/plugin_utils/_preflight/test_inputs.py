@@ -423,6 +423,7 @@ RULE_SPECS: dict[str, t.Any] = {
         "provider_aws_rds_storage_max_gb": 500,
         "provider_aws_rds_backup_days": 7,
         "provider_aws_rds_replicas": 2,
+        "provider_aws_rds_password": "0123456789abcdef",
         "provider_aws_rds_public": False,
         "provider_aws_region": "us-east-1",
         "provider_aws_zones": ["us-east-1a", "us-east-1b"],
@@ -676,6 +677,12 @@ AWS = {"environment": "production", "provider": "aws"}
                 " which provider_aws_rds_backup_days disables"
             ],
             id="replicas without backups",
+        ),
+        pytest.param(
+            {"provider_aws_rds_password": ""},
+            AWS,
+            ["provider_aws_rds_replicas is 2, but RDS creates no replica of a database whose password it keeps itself"],
+            id="replicas of a database whose password RDS keeps",
         ),
         pytest.param(
             {"provider_aws_rds_backup_days": 36, "provider_aws_rds_replicas": 16},
