@@ -166,6 +166,8 @@ class Instance(Tagged):
             TagSpecifications=[
                 *self.tag_specifications(tagged, "instance"),
                 *self.tag_specifications(tagged, "volume"),
+                # The deployer may change interfaces with this tag only, such as their security groups.
+                *self.tag_specifications(tagged, "network-interface"),
             ],
             **{name: value for name, value in optional.items() if value},
         )
