@@ -47,7 +47,8 @@ def test_plan_of_an_empty_account_names_every_resource_and_creates_none(make: Ma
         assert done.rc == 0, done.said[-5000:]
         PLANNED["1.0.0"] = resources(done)
         # The second time as the first: the account is still empty.
-        assert [kind for kind in ("vpc", "rds_instance", "load_balancer", "ecs_cluster") if f" {kind}/" in str(PLANNED)]
+        kinds = ("vpc", "rds_instance", "load_balancer", "ecs_cluster", "alarm")
+        assert [kind for kind in kinds if f" {kind}/" not in str(PLANNED)] == []
         assert len(PLANNED["1.0.0"]) > 30
     assert [secret for secret in secrets(LAB) if secret in done.said] == []
 
@@ -80,11 +81,16 @@ def test_upgrade_without_a_failed_request(make: Make) -> None:
     assert done.report["revision"]["before"] != done.report["revision"]["after"]
     assert served.failures == []
     assert served.versions == {"1.0.0", "1.1.0"}
+    # Migrated by a task, whose log says so; Prometheus has found the tasks of the service, and measures their requests.
+    assert done.report["migrations"] != []
+    assert [row for row in done.report["verdict"]["rows"] if row["metric"] == "api" and not row["samples"]] == []
 
 
 def test_a_release_that_does_not_start_is_ended_and_the_old_one_serves(make: Make) -> None:
-    done = make("deploy", "VERSION=1.1.0", 'ARGS=--tags backend -e \'{"ecs_service_command": ["/bin/false"]}\'')
+    with users(base=API) as served:
+        done = make("deploy", "VERSION=1.1.0", 'ARGS=--tags backend -e \'{"ecs_service_command": ["/bin/false"]}\'')
     assert done.rc != 0
+    assert served.failures == []
     assert "exit code 1" in done.said or "exited with 1" in done.said
     assert get("/health", API)["version"] == "1.1.0"
 
