@@ -150,6 +150,10 @@ def with_secrets(kind: Kind, properties: dict[str, t.Any], secrets: t.Mapping[st
             faults.append(f"{name} names {properties[name]}, and secrets has no such entry, or an empty one")
         # A secret is never a reference.
         properties[name] = f"@{value}" if value.startswith("@") else value
+    for name in [name for name in properties if name in kind.properties]:
+        if reveal := kind.properties[name].reveal:
+            properties[name], wrong = reveal(properties[name], secrets)
+            faults += [f"{name}{fault}" for fault in wrong]
     return faults
 
 

@@ -23,6 +23,7 @@ from ansible_collections.nexod.infra.plugins.module_utils._aws.kind import (
     UPDATE,
     Facts,
     Kind,
+    Property,
     Seen,
     Unknown,
     Wanted,
@@ -95,11 +96,14 @@ def differences(kind: Kind, wanted: Wanted, seen: Seen) -> list[str]:
 
 def shown(kind: Kind, names: t.Iterable[str], values: Facts) -> dict[str, t.Any]:
     """The values for a diff, without secrets."""
-    return {
-        name: HIDDEN if name in kind.properties and kind.properties[name].secret else values.get(name)
-        for name in names
-        if name in values
-    }
+    return {name: shown_value(kind.properties.get(name), values.get(name)) for name in names if name in values}
+
+
+def shown_value(known: Property | None, value: t.Any) -> t.Any:
+    """`known`: the property; tags are none."""
+    if known is None:
+        return value
+    return HIDDEN if known.secret else known.show(value)
 
 
 class Engine:

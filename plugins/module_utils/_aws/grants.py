@@ -251,7 +251,12 @@ READ = (
     Grant("read_service", "ReadLogs", of("logs", "GetLogEvents"), arns("logs", f"log-group:/{PREFIX}/*:log-stream:*")),
     Grant("read_service", "ReadLogGroupTags", of("logs", "ListTagsForResource"), LOG_GROUPS),
     Grant("read_service", "ReadAlarmTags", of("cloudwatch", "ListTagsForResource"), ALARMS),
-    Grant("read_service", "ReadTopics", of("sns", "GetTopicAttributes", "ListTagsForResource"), TOPICS),
+    Grant(
+        "read_service",
+        "ReadTopics",
+        of("sns", "GetTopicAttributes", "ListSubscriptionsByTopic", "ListTagsForResource"),
+        TOPICS,
+    ),
     Grant("read_service", "ReadScalingTags", of("application-autoscaling", "ListTagsForResource"), TARGETS),
     Grant(
         "read_service",
@@ -549,8 +554,13 @@ STORAGE = (
     ),
     Grant("storage", "ManageAlarms", of("cloudwatch", "DeleteAlarms", "PutMetricAlarm", "TagResource"), ALARMS),
     Grant(
-        "storage", "ManageTopics", of("sns", "CreateTopic", "DeleteTopic", "SetTopicAttributes", "TagResource"), TOPICS
+        "storage",
+        "ManageTopics",
+        of("sns", "CreateTopic", "DeleteTopic", "SetTopicAttributes", "Subscribe", "TagResource"),
+        TOPICS,
     ),
+    # A subscription is no resource of IAM.
+    Grant("storage", "EndSubscriptions", of("sns", "Unsubscribe"), conditions=IN_REGION),
 )
 DELIVERY = (
     Grant("delivery", "CreateDistributions", of("cloudfront", "CreateDistribution"), conditions=MADE_OURS),

@@ -52,12 +52,18 @@ def minor_upgraded(wanted: t.Any, seen: t.Any) -> bool:
     return first[:1] == second[:1] and first <= second
 
 
+def as_it_is(value: t.Any) -> t.Any:
+    return value
+
+
 @dataclasses.dataclass(frozen=True)
 class Property:
     """A property of a declaration.
 
     `type` is a type of Ansible's argument specifications. `change`: "update" in place; "replace", where AWS can only
     make another resource in its place; "fixed", where not even that is offered here. `about` is for the documentation.
+    A property that contains secrets beside what may be shown has `reveal`, which puts them in the place of their names
+    and says what is wrong, and `show`, which makes of a value what a diff shows.
     """
 
     type: str = "str"
@@ -66,6 +72,8 @@ class Property:
     change: str = UPDATE
     same: t.Callable[[t.Any, t.Any], bool] = same
     secret: bool = False
+    reveal: t.Callable[[t.Any, Facts], tuple[t.Any, list[str]]] | None = None
+    show: t.Callable[[t.Any], t.Any] = as_it_is
     choices: tuple[t.Any, ...] = ()
     least: int | None = None
     most: int | None = None

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from ansible_collections.nexod.infra.plugins.module_utils._aws.subscriptions import BY_NAME
 from ansible_collections.nexod.infra.plugins.plugin_utils._aws.rows import Options, Row, row
 
 GIBIBYTE = 1024**3
@@ -15,6 +16,21 @@ SUM: Row = {"statistic": "Sum"}
 BELOW: Row = {"comparison": "LessThanThreshold"}
 #: Counters of errors, which AWS leaves out where there is none.
 ONLY_WHEN_SEEN: Row = {"missing_data": "notBreaching"}
+
+
+def by_name(options: Options) -> dict[str, str]:
+    """The URLs that are subscribed to the alarms, by the names that stand for them in the declaration."""
+    urls = [one["endpoint"] for one in options.get("alarm_subscriptions") or () if one["protocol"] == BY_NAME]
+    return {f"alarms-{number}": url for number, url in enumerate(urls, 1)}
+
+
+def subscriptions(options: Options) -> list[Row]:
+    """The subscriptions of the alarms' topic. A URL contains a key, so it is given by its name."""
+    names = iter(by_name(options))
+    return [
+        {"protocol": one["protocol"], "endpoint": next(names) if one["protocol"] == BY_NAME else one["endpoint"]}
+        for one in options.get("alarm_subscriptions") or ()
+    ]
 
 
 def alarms(options: Options) -> list[Row]:
@@ -61,7 +77,7 @@ def alarms(options: Options) -> list[Row]:
         ]
     actions = [f"@sns_topic/{name}-alarms.arn"]
     return [
-        row("sns_topic", f"{name}-alarms"),
+        row("sns_topic", f"{name}-alarms", subscriptions=subscriptions(options) or None),
         *(
             row(
                 "alarm",

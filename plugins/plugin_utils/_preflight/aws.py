@@ -63,6 +63,8 @@ def wanted(inputs: Inputs, tags: t.Collection[str] = ("all",)) -> dict[str, t.An
         "rds_engine_version": str(value("rds_engine_version") or ""),
         "rds_storage_gb": inputs.number(CONTROLLER, "provider_aws_rds_storage_gb"),
         "rds_storage_max_gb": inputs.number(CONTROLLER, "provider_aws_rds_storage_max_gb"),
+        # In an emulator there is nobody to notify.
+        "subscribed": bool(value("alarm_subscriptions") or value("endpoint_url")),
     }
 
 
@@ -147,6 +149,9 @@ def _image(wants: Facts, found: Facts) -> list[Fault]:
 def notes(wants: Facts, found: Facts) -> list[str]:
     """What is no problem, but should be known."""
     lines = [f"Not checked, as the emulator can't say it: {NAMES[name]}." for name in found.get("not_checked", ())]
+    if not wants.get("subscribed", True):
+        cause = "No subscription to the alarms of AWS is declared (provider_aws_alarm_subscriptions)"
+        lines.append(f"{cause}: they reach only who has been subscribed otherwise.")
     size, least = (found.get("instance") or {}).get("storage_gb"), wants["rds_storage_gb"]
     if size and least is not None and size > least:
         # Autoscaling does that, and must not end the next deploy.

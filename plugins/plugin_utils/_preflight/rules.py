@@ -17,6 +17,8 @@ import re
 import string
 import typing as t
 
+from ansible_collections.nexod.infra.plugins.module_utils._aws.subscriptions import PROTOCOLS, revealed
+from ansible_collections.nexod.infra.plugins.plugin_utils._aws.alarms import by_name, subscriptions
 from ansible_collections.nexod.infra.plugins.plugin_utils._preflight.inputs import (
     CONTROLLER,
     EvaluationError,
@@ -482,6 +484,21 @@ def aws_networks_are_apart(inputs: Inputs) -> list[Fault]:
     return found
 
 
+def values_of_subscriptions(inputs: Inputs) -> list[Fault]:
+    """Endpoints that are not of the form that their protocol needs."""
+    rows = inputs.value(CONTROLLER, "provider_aws_alarm_subscriptions")
+    if inputs.provider != "aws" or not isinstance(rows, list):
+        return []
+    # What lacks one of them, or has another protocol, is reported by the specification.
+    complete = all(isinstance(row, dict) and row.get("endpoint") and row.get("protocol") in PROTOCOLS for row in rows)
+    given = {"alarm_subscriptions": rows if complete else []}
+    return [
+        Fault(f"provider_aws_alarm_subscriptions{where}", f"must be {expected}", "Correct it, or the protocol.")
+        for fault in revealed(subscriptions(given), by_name(given))[1]
+        for where, _must_be, expected in [fault.partition(" must be ")]
+    ]
+
+
 def values_of_ecs(inputs: Inputs) -> list[Fault]:
     """Bounds of the number of tasks that contradict each other."""
     least, most = (inputs.number(CONTROLLER, f"ecs_service_{what}") for what in ("count", "most"))
@@ -580,6 +597,7 @@ RULES: t.Final[tuple[t.Callable[[Inputs], list[Fault]], ...]] = (
     one_grafana,
     alerts_reach_somebody,
     values_of_rds,
+    values_of_subscriptions,
     values_of_aws_network,
     aws_networks_are_apart,
     values_of_ecs,

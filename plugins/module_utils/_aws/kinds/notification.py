@@ -19,14 +19,34 @@ from ansible_collections.nexod.infra.plugins.module_utils._aws.kind import (
     same_number,
     same_set,
 )
+from ansible_collections.nexod.infra.plugins.module_utils._aws.subscriptions import (
+    lacking,
+    listed,
+    revealed,
+    same_subscriptions,
+    shown_subscriptions,
+    surplus,
+    unconfirmed,
+)
 
 
 class Topic(Kind):
-    """A topic of SNS."""
+    """A topic of SNS. Without the property `subscriptions`, those that it has are left alone."""
 
     name, title = "sns_topic", "SNS topic"
     outputs = ("id", "arn")
-    properties = {"display_name": Property(default="", about="Shown to receivers.")}
+    properties = {
+        "display_name": Property(default="", about="Shown to receivers."),
+        "subscriptions": Property(
+            "list",
+            same=same_subscriptions,
+            reveal=revealed,
+            show=shown_subscriptions,
+            about="Who gets the notifications, exactly - rows of `protocol` (`email`, `https`, `lambda` or `sqs`) and "
+            "`endpoint`. A URL is a secret, and given by the name of its entry in the option `secrets`. What was not "
+            "confirmed is reported. The subscription of Amazon Q Developer in chat applications is left alone.",
+        ),
+    }
 
     def read(self, api: Api, wanted: Wanted) -> Seen | None:
         arn = f"arn:aws:sns:{api.region}:{api.account}:{wanted.name}"
@@ -34,24 +54,32 @@ class Topic(Kind):
         if found is None:
             return None
         tags = api.call("sns", "ListTagsForResource", ResourceArn=arn)["Tags"]
-        return Seen(
-            {"display_name": found["Attributes"].get("DisplayName", "")},
-            {"id": wanted.name, "arn": arn},
-            from_tags(tags),
-        )
+        properties: dict[str, t.Any] = {"display_name": found["Attributes"].get("DisplayName", "")}
+        if "subscriptions" in wanted.properties:
+            rows = api.call("sns", "ListSubscriptionsByTopic", TopicArn=arn)["Subscriptions"]
+            properties["subscriptions"] = listed(rows)
+        return Seen(properties, {"id": wanted.name, "arn": arn}, from_tags(tags))
 
-    def create(self, api: Api, wanted: Wanted) -> None:
+    def create(self, api: Api, wanted: Wanted) -> t.Collection[str] | None:
         attributes = {"DisplayName": wanted["display_name"]}
         api.call("sns", "CreateTopic", Name=wanted.name, Attributes=attributes, Tags=as_tags(wanted.tags))
+        return ["subscriptions"] if wanted.properties.get("subscriptions") else None
 
     def update(self, api: Api, wanted: Wanted, seen: Seen, changed: t.Collection[str]) -> None:
-        api.call(
-            "sns",
-            "SetTopicAttributes",
-            TopicArn=seen.outputs["arn"],
-            AttributeName="DisplayName",
-            AttributeValue=wanted["display_name"],
-        )
+        topic = seen.outputs["arn"]
+        if "display_name" in changed:
+            value = {"AttributeName": "DisplayName", "AttributeValue": wanted["display_name"]}
+            api.call("sns", "SetTopicAttributes", TopicArn=topic, **value)
+        if "subscriptions" in changed:
+            declared, there = wanted["subscriptions"], seen.properties["subscriptions"]
+            # What is new first: there is always somebody who is notified.
+            for row in lacking(declared, there):
+                api.call("sns", "Subscribe", TopicArn=topic, Protocol=row["protocol"], Endpoint=row["endpoint"])
+            for row in surplus(declared, there):
+                api.call("sns", "Unsubscribe", ("NotFound", "NotFoundException"), SubscriptionArn=row["arn"])
+
+    def later(self, wanted: Wanted, seen: Seen, changed: t.Collection[str]) -> str:
+        return unconfirmed(wanted.properties.get("subscriptions", ()), seen.properties.get("subscriptions", ()))
 
     def delete(self, api: Api, wanted: Wanted, seen: Seen) -> None:
         api.call("sns", "DeleteTopic", TopicArn=seen.outputs["arn"])

@@ -104,7 +104,7 @@ CHANGES: dict[str, dict[str, t.Any]] = {
     "s3_bucket": {"versioned": False, "old_versions_days": 1},
     "ecr_repository": {"immutable": False, "scan_on_push": False},
     "log_group": {"retention_days": 7},
-    "sns_topic": {"display_name": "Pages"},
+    "sns_topic": {"display_name": "Pages", "subscriptions": [{"protocol": "email", "endpoint": "b@example.com"}]},
     "alarm": {"periods": 7},
     "cloudfront_distribution": {"compress": False},
     "cache_policy": {"max_seconds": 172800},
@@ -114,13 +114,14 @@ CHANGES: dict[str, dict[str, t.Any]] = {
     "scaling_policy": {"value": 70},
     "ec2_instance": {"running": False},
 }
+SUBSCRIBED = [{"protocol": "email", "endpoint": "a@example.com"}]
 Recorded = tuple[Call, dict[str, t.Any]]
 
 
 def environment() -> list[Row]:
     rows: list[Row] = [
         (one["kind"], one["name"], one["properties"])
-        for one in declaration(options(rds_deletion_protection=False, cdn=True))
+        for one in declaration(options(rds_deletion_protection=False, cdn=True, alarm_subscriptions=SUBSCRIBED))
     ]
     there = {f"{kind}/{name}" for kind, name, _properties in rows}
     kinds = {kind for kind, _name, _properties in rows}

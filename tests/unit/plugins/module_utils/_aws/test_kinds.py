@@ -88,8 +88,9 @@ ALARM = {
     "threshold": 80,
     "actions": ["@sns_topic/pages.arn"],
 }
+EARLY, LATE = ({"protocol": "email", "endpoint": f"{name}@example.com"} for name in ("early", "late"))
 TOLD = [
-    ("sns_topic", "pages", {}),
+    ("sns_topic", "pages", {"subscriptions": [EARLY]}),
     ("alarm", "database-cpu", ALARM),
     ("alarm", "slow", {**ALARM, "statistic": None, "quantile": "p95"}),
 ]
@@ -186,6 +187,7 @@ def test_from_an_empty_account_and_again_and_away() -> None:
         pytest.param("listener/http", {"target_group": "@target_group/other.arn"}, id="listener target_group"),
         pytest.param("listener/http", {"to_https": True, "target_group": ""}, id="listener to_https"),
         pytest.param("sns_topic/pages", {"display_name": "Pages"}, id="sns_topic display_name"),
+        pytest.param("sns_topic/pages", {"subscriptions": [LATE]}, id="sns_topic subscriptions"),
         pytest.param("alarm/database-cpu", {"threshold": 90.5}, id="alarm threshold"),
         pytest.param("alarm/database-cpu", {"actions": []}, id="alarm actions"),
         pytest.param("alarm/slow", {"quantile": "p99"}, id="alarm quantile"),

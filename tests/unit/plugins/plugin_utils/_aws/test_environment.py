@@ -14,6 +14,7 @@ import yaml
 
 from ansible_collections.nexod.infra.plugins.module_utils._aws.catalogue import KINDS
 from ansible_collections.nexod.infra.plugins.module_utils._aws.declaration import declared
+from ansible_collections.nexod.infra.plugins.plugin_utils._aws.alarms import by_name
 from ansible_collections.nexod.infra.plugins.plugin_utils._aws.endpoints import endpoints
 from ansible_collections.nexod.infra.plugins.plugin_utils._aws.environment import declaration
 from ansible_collections.nexod.infra.plugins.plugin_utils._environment.endpoints import endpoint_faults
@@ -83,6 +84,25 @@ def by_key(rows: list[dict[str, t.Any]]) -> dict[str, dict[str, t.Any]]:
 def test_the_engine_accepts_every_declaration(changes: dict[str, t.Any]) -> None:
     rows = declaration(options(**changes))
     assert len(declared(rows, KINDS, SECRETS)) == len(rows)
+
+
+def test_the_url_of_a_pager_is_not_in_the_declaration() -> None:
+    urls = [f"https://events.pagerduty.com/integration/canary-{number}/enqueue" for number in (1, 2)]
+    given = options(
+        alarm_subscriptions=[
+            {"protocol": "https", "endpoint": urls[0]},
+            {"protocol": "email", "endpoint": "ops@example.com"},
+            {"protocol": "https", "endpoint": urls[1]},
+        ]
+    )
+    rows = declaration(given)
+    assert "canary" not in str(rows)
+    names = by_name(given)
+    (one,) = [one for one in declared(rows, KINDS, {**SECRETS, **names}) if one.kind.name == "sns_topic"]
+    assert [row["endpoint"] for row in one.properties["subscriptions"]] == [urls[0], "ops@example.com", urls[1]]
+    # Without any, those that the topic has are left alone.
+    (topic,) = [row for row in declaration(options()) if row["kind"] == "sns_topic"]
+    assert topic["properties"]["subscriptions"] is None
 
 
 def test_subnets_lie_in_the_vpc_and_do_not_overlap() -> None:

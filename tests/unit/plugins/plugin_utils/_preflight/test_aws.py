@@ -147,6 +147,19 @@ def test_no_answer_is_a_problem() -> None:
 
 def test_what_is_no_problem_is_said() -> None:
     found = {**FOUND, "not_checked": ["zones"], "instance": {"storage_gb": 150}}
-    first, second = notes(wanted(inputs()), found)
+    first, alarms, second = notes(wanted(inputs()), found)
+    assert alarms.startswith("No subscription to the alarms of AWS is declared")
     assert first == "Not checked, as the emulator can't say it: whether the availability zones exist."
     assert second.startswith("provider_aws_rds_storage_gb is 100, and the database has 150 GB")
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({}, True),
+        ({"provider_aws_alarm_subscriptions": [{"protocol": "email", "endpoint": "ops@example.com"}]}, False),
+        ({"provider_aws_endpoint_url": "http://127.0.0.1:4566"}, False),
+    ],
+)
+def test_alarms_that_nobody_is_declared_for(given: dict[str, t.Any], said: bool) -> None:
+    assert any("alarms" in line for line in notes(wanted(inputs(**given)), FOUND)) == said
