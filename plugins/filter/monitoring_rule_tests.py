@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.nexod.infra.plugins.module_utils._monitoring import rules as _monitoring
+from ansible_collections.nexod.infra.plugins.plugin_utils._monitoring import rule_file as _monitoring
 
 DOCUMENTATION = r"""
 name: monitoring_rule_tests
@@ -71,8 +71,8 @@ def monitoring_rule_tests(
     disabled: t.Iterable[str] = (),
 ) -> dict[str, t.Any]:
     """The file of tests."""
-    choice = _monitoring.Choice(builtin, frozenset(disabled))
-    return _monitoring.test_document(value, sources, int(minimum), rule_file, choice)
+    tables = _monitoring.Tables(value, sources, int(minimum), builtin=builtin, disabled=frozenset(disabled))
+    return _monitoring.test_document(tables, rule_file)
 
 
 class FilterModule:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.nexod.infra.plugins.module_utils._monitoring import rules as _monitoring
+from ansible_collections.nexod.infra.plugins.plugin_utils._monitoring import rule_file as _monitoring
 
 DOCUMENTATION = r"""
 name: monitoring_rules
@@ -67,8 +67,9 @@ def monitoring_rules(
     disabled: t.Iterable[str] = (),
 ) -> dict[str, t.Any]:
     """The rule file."""
-    choice = _monitoring.Choice(builtin, frozenset(disabled))
-    return _monitoring.rule_document(value, sources, int(minimum), choice)
+    return _monitoring.rule_document(
+        _monitoring.Tables(value, sources, int(minimum), builtin=builtin, disabled=frozenset(disabled))
+    )
 
 
 class FilterModule:

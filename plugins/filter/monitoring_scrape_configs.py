@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.nexod.infra.plugins.module_utils._monitoring import rules as _monitoring
+from ansible_collections.nexod.infra.plugins.plugin_utils._monitoring import scrape as _monitoring
 
 DOCUMENTATION = r"""
 name: monitoring_scrape_configs

@@ -9,7 +9,7 @@ import typing as t
 
 from ansible.errors import AnsibleFilterError
 
-from ansible_collections.nexod.infra.plugins.module_utils._monitoring import rules as _monitoring
+from ansible_collections.nexod.infra.plugins.plugin_utils._monitoring import scrape as _monitoring
 
 DOCUMENTATION = r"""
 name: monitoring_targets

@@ -13,12 +13,12 @@ from ansible_collections.nexod.infra.plugins.module_utils._monitoring.rules impo
     WINDOW,
     Document,
     Row,
-    alert_names,
     number,
     percentile,
-    scrape_config,
     typed,
 )
+from ansible_collections.nexod.infra.plugins.plugin_utils._monitoring.rule_file import Tables, alert_names
+from ansible_collections.nexod.infra.plugins.plugin_utils._monitoring.scrape import scrape_config
 from ansible_collections.nexod.infra.plugins.plugin_utils._monitoring.settings import (
     Settings,
     credential_faults,
@@ -203,7 +203,7 @@ def _alert_faults(settings: Settings) -> list[str]:
         for name, source in sorted(sources.items())
         if not (source.get("histogram") or source.get("gauge"))
     ]
-    known = alert_names(rows, sources) if not found else set(settings["disabled_alerts"])
+    known = alert_names(Tables(rows, sources)) if not found else set(settings["disabled_alerts"])
     found += [
         f'prometheus_disabled_alerts contains "{name}", which is no alert of the role; '
         f"there are {', '.join(sorted(known))}"

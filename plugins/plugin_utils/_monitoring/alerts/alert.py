@@ -1,0 +1,152 @@
+# Copyright: (c) 2026, the nexod.infra maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What an alert is: one row, from which its rule, the tests of that rule and its runbook are written."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import typing as t
+
+from ansible_collections.nexod.infra.plugins.module_utils._monitoring.rules import Document, selector
+
+Labels = t.Mapping[str, str]
+
+#: What has never answered is reported only after this time: rules and targets are in place before the first deploy has
+#: reached what they look at.
+GRACE = "30m"
+MINUTE = "1m"
+
+
+@dataclasses.dataclass(frozen=True)
+class Case:
+    """One of promtool's tests: series by minute, and the alerts at the time `at`, each by the labels of its series.
+
+    `value` is what annotations show for the alert's number. `before` is a time at which nothing fires yet.
+    """
+
+    name: str
+    series: Labels
+    at: str
+    fires: tuple[Labels, ...] = ()
+    value: str = ""
+    before: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class Alert:
+    """One row.
+
+    `component` is the part of the environment that is affected, a name in `inhibition.GRAPH`; `outage` says that the
+    component no longer works, so that what depends on it need not be reported too. `impact` says what users notice;
+    `look` and `fix` are commands and sentences, with labels as templates of Prometheus. `runbook` is the name of the
+    page where it is not that of the alert.
+    """
+
+    name: str
+    expression: str
+    component: str
+    summary: str
+    impact: str
+    look: tuple[str, ...]
+    fix: tuple[str, ...]
+    cases: tuple[Case, ...] = ()
+    severity: t.Literal["page", "warning", "none"] = "warning"
+    wait: str = MINUTE
+    keep: str = ""
+    outage: bool = False
+    labels: Labels = dataclasses.field(default_factory=dict)
+    runbook: str = ""
+
+    @property
+    def page(self) -> str:
+        """The name of its runbook."""
+        return self.runbook or self.name
+
+    def all_labels(self) -> dict[str, str]:
+        """The labels that the rule adds to those of its series."""
+        return {
+            "severity": self.severity,
+            "component": self.component,
+            **({"outage": "true"} if self.outage else {}),
+            **self.labels,
+        }
+
+    def annotations(self, runbooks: str) -> dict[str, str]:
+        """What a message shows. `runbooks` is the URL of the folder of runbooks."""
+        return {
+            "summary": self.summary,
+            "description": self.impact,
+            "look": "\n".join(self.look),
+            "fix": "\n".join(self.fix),
+            **({"runbook_url": f"{runbooks.rstrip('/')}/{self.page}.md"} if runbooks else {}),
+        }
+
+    def rule(self, runbooks: str) -> Document:
+        """The alerting rule as Prometheus reads it."""
+        return {
+            "alert": self.name,
+            "expr": self.expression,
+            "for": self.wait,
+            **({"keep_firing_for": self.keep} if self.keep else {}),
+            "labels": self.all_labels(),
+            "annotations": self.annotations(runbooks),
+        }
+
+    def fired(self, case: Case, labels: Labels, runbooks: str) -> Document:
+        """The alert as promtool must find it."""
+        annotations = {key: filled(text, labels, case.value) for key, text in self.annotations(runbooks).items()}
+        return {"exp_labels": {**labels, **self.all_labels()}, "exp_annotations": annotations}
+
+    def tests(self, runbooks: str) -> list[Document]:
+        """Promtool's tests of the rule."""
+        return [self.test(case, runbooks) for case in self.cases]
+
+    def test(self, case: Case, runbooks: str) -> Document:
+        """One of them."""
+        fired = [self.fired(case, labels, runbooks) for labels in case.fires]
+        moments: list[tuple[str, list[Document]]] = [(case.before, [])] if case.before else []
+        return {
+            "name": f"{self.name}: {case.name}",
+            "interval": MINUTE,
+            "input_series": [{"series": name, "values": values} for name, values in case.series.items()],
+            "alert_rule_test": [
+                {"eval_time": at, "alertname": self.name, "exp_alerts": expected}
+                for at, expected in [*moments, (case.at, fired)]
+            ],
+        }
+
+
+def filled(text: str, labels: Labels, value: str) -> str:
+    """A template of Prometheus as it shows an alert with these labels and this value."""
+    shown = re.sub(r"\{\{ \$labels\.(\w+) \}\}", lambda match: labels.get(match[1], ""), text)
+    return re.sub(r"\{\{ \$value[^}]* \}\}", value, shown)
+
+
+def series(metric: str, labels: Labels) -> str:
+    """A series as promtool writes it."""
+    return metric + selector(", ".join(f'{name}="{value}"' for name, value in labels.items()))
+
+
+def known(metric: str, matchers: str = "") -> str:
+    """The series of `metric` that were 1 within the grace period, or that existed before it."""
+    name = metric + selector(matchers)
+    return f"(max_over_time({name}[{GRACE}]) == 1 or {name} offset {GRACE})"
+
+
+def gone(metric: str, matchers: str = "") -> str:
+    """The series of `metric` that are 0 and were not, or have been longer than the grace period."""
+    return f"{metric}{selector(matchers)} == 0 and {known(metric, matchers)}"
+
+
+def gone_cases(metric: str, labels: Labels, fires: Labels | None = None) -> tuple[Case, ...]:
+    """The tests of `gone`: what was there, what is new, and what never came."""
+    name, alert = series(metric, labels), (labels if fires is None else fires,)
+    return (
+        Case("was there", {name: "1x5 0x60"}, "10m", alert, before="5m"),
+        Case("still missing after the grace period", {name: "1x5 0x90"}, "80m", alert),
+        Case("works", {name: "1x20"}, "10m"),
+        Case("is new and not there yet", {name: "0x60"}, "10m"),
+        Case("never came", {name: "0x60"}, "35m", alert),
+    )

@@ -1,0 +1,54 @@
+# Copyright: (c) 2026, the nexod.infra maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Alerts on targets that no longer answer, or never did."""
+
+from __future__ import annotations
+
+from ansible_collections.nexod.infra.plugins.plugin_utils._monitoring.alerts.alert import Alert, gone, gone_cases, known
+
+PROBE = {"job": "api_ready", "instance": "http://e/ready"}
+TARGET = {"job": "api", "instance": "api-1"}
+
+ALERTS = (
+    Alert(
+        name="TargetDown",
+        expression=gone("up"),
+        component="monitoring",
+        summary="{{ $labels.job }} on {{ $labels.instance }} cannot be scraped",
+        impact="Nothing is known of it: no alert that needs its metrics can fire.",
+        look=("curl -sS $(the target's URL on the page /targets of Prometheus) | head",),
+        fix=(
+            "Start what serves the metrics: systemctl status and journalctl -u of its unit on {{ $labels.instance }}.",
+        ),
+        cases=gone_cases("up", TARGET),
+    ),
+    Alert(
+        name="ProbeFailed",
+        expression=gone("probe_success"),
+        component="probe",
+        severity="page",
+        summary="{{ $labels.instance }} does not answer as it should",
+        impact="Users get errors or nothing at this URL.",
+        look=("curl -sSiv {{ $labels.instance }}",),
+        fix=("If the last deploy caused it: ansible-playbook nexod.infra.roll_back",),
+        cases=gone_cases("probe_success", PROBE),
+    ),
+    Alert(
+        name="ApiDown",
+        expression=(
+            'count(up{job="api"}) unless count(up{job="api"} == 1)\n' + f"""and count({known("up", 'job="api"')})"""
+        ),
+        component="api",
+        severity="page",
+        outage=True,
+        summary="No instance of the API answers",
+        impact="No request is answered. Latency alerts are silent without traffic.",
+        look=("On each host of the group api: systemctl status api; journalctl -u api -n 50",),
+        fix=(
+            "If the last deploy caused it: ansible-playbook nexod.infra.roll_back",
+            "Otherwise: systemctl restart api",
+        ),
+        cases=gone_cases("up", TARGET, {}),
+    ),
+)

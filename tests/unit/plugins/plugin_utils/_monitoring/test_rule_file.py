@@ -1,0 +1,124 @@
+# Copyright: (c) 2026, the nexod.infra maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""When Prometheus alerts, from tables."""
+
+from __future__ import annotations
+
+import typing as t
+
+import pytest
+
+from ansible_collections.nexod.infra.plugins.module_utils._monitoring import rules
+from ansible_collections.nexod.infra.plugins.plugin_utils._monitoring import rule_file
+from ansible_collections.nexod.infra.plugins.plugin_utils._monitoring.alerts import latency
+from ansible_collections.nexod.infra.plugins.plugin_utils._monitoring.alerts.alert import Alert
+from ansible_collections.nexod.infra.plugins.plugin_utils._monitoring.rule_file import Tables
+
+API = {"metric": "api", "quantile": 0.99, "target_seconds": 0.5, "alert_seconds": 1}
+TTFB = {"metric": "ttfb", "quantile": 0.75, "target_seconds": 0.2, "alert_seconds": 0.5}
+FAILURES = {"counter": "http_requests_total", "matchers": 'job="api"', "failed": 'status=~"5.."'}
+SOURCES: dict[str, dict[str, t.Any]] = {
+    "api": {"histogram": "http_request_duration_seconds", "matchers": 'job="api", endpoint!~"/slow"'},
+    "ttfb": {"gauge": "probe_seconds"},
+}
+BOTH = frozenset({"ApiLatencyP99High", "ApiLatencyP99BucketMissing"})
+EVERY = Tables([API, TTFB], {**SOURCES, "api": {**SOURCES["api"], "failures": FAILURES}}, 100, runbooks="https://r")
+ALERTS = [alert for group in rule_file.every_alert(EVERY).values() for alert in group]
+
+
+@pytest.mark.parametrize(
+    ("rows", "alerts"),
+    [
+        pytest.param([], [], id="no table"),
+        pytest.param([API], ["ApiLatencyP99High", "ApiLatencyP99BucketMissing"], id="a histogram can be blind"),
+        pytest.param([TTFB], ["TtfbLatencyP75High"], id="a number a probe cannot"),
+        pytest.param([{**API, "metric": "unknown"}], [], id="a row without a source is left out"),
+        pytest.param(
+            [{**API, "quantile": 0.999}], ["ApiLatencyP99_9High", "ApiLatencyP99_9BucketMissing"], id="three nines"
+        ),
+    ],
+)
+def test_the_table_becomes_alerts(rows: list[dict[str, t.Any]], alerts: list[str]) -> None:
+    groups = {group["name"]: group["rules"] for group in rule_file.rule_document(Tables(rows, SOURCES, 100))["groups"]}
+    assert [rule["alert"] for rule in groups.get("latency", [])] == alerts
+    assert {"availability", "migrations"} <= set(groups)
+
+
+def test_an_alert_compares_fractions_and_needs_traffic() -> None:
+    alert = latency.latency_alert(API, SOURCES["api"], 100)
+    assert "histogram_quantile" not in alert.expression
+    assert alert.expression.endswith(">= 100")
+    assert alert.severity == "page"
+
+
+@pytest.mark.parametrize(
+    ("tables", "groups", "cases"),
+    [
+        pytest.param(Tables([API], SOURCES, 100), {"latency", "availability", "migrations"}, True, id="every alert"),
+        pytest.param(Tables([API], SOURCES, 100, builtin=False), {"latency"}, False, id="only the table's"),
+        pytest.param(
+            Tables([API], SOURCES, 100, disabled=BOTH),
+            {"availability", "migrations"},
+            True,
+            id="a group without a rule does not exist",
+        ),
+        pytest.param(Tables([API], SOURCES, 100, builtin=False, disabled=BOTH), set(), False, id="none"),
+    ],
+)
+def test_alerts_can_be_left_out(tables: Tables, groups: set[str], cases: bool) -> None:
+    found = {group["name"] for group in rule_file.rule_document(tables)["groups"]}
+    assert groups <= found
+    assert bool(groups) == bool(found)
+    tests = rule_file.test_document(tables, "x.yml")["tests"]
+    assert any(case["name"].startswith("MigrationFailed") for case in tests) is cases
+    tested = {case["alert_rule_test"][0]["alertname"] for case in tests}
+    assert not tested & tables.disabled
+
+
+def test_numbers_of_the_table_may_be_text() -> None:
+    row = {"metric": "api", "quantile": "0.99", "target_seconds": "0.5", "alert_seconds": "1"}
+    found = rule_file.rule_document(Tables([row], SOURCES, 100))
+    assert found == rule_file.rule_document(Tables([API], SOURCES, 100))
+
+
+def test_the_rules_tests_cover_each_histogram_row() -> None:
+    tests = rule_file.test_document(Tables([API, TTFB], SOURCES, 100), "../rules/x.yml")
+    assert [case["name"] for case in tests["tests"] if case["name"].startswith("ApiLatencyP99High")] == [
+        "ApiLatencyP99High: healthy",
+        "ApiLatencyP99High: breached",
+        "ApiLatencyP99High: too little traffic to judge",
+    ]
+
+
+def test_quick_errors_are_not_fast_requests() -> None:
+    source = {**SOURCES["api"], "failures": FAILURES}
+    expression = rules.within(source, 0.5)
+    assert 'increase(http_requests_total{job="api", status=~"5.."}[5m])' in expression
+    assert "clamp_min(sum(increase(" in expression
+    tests = rule_file.test_document(Tables([API], {"api": source}, 100), "x.yml")["tests"]
+    case = next(case for case in tests if case["name"] == "ApiLatencyP99High: answered quickly, with errors")
+    assert 'http_requests_total{job="api", status="500"}' in [row["series"] for row in case["input_series"]]
+    assert case["alert_rule_test"][-1]["exp_alerts"]
+
+
+@pytest.mark.parametrize("alert", ALERTS, ids=lambda alert: alert.name)
+def test_each_alert_says_what_to_do(alert: Alert) -> None:
+    assert alert.summary
+    assert alert.impact.endswith((".", "/"))
+    assert alert.look
+    assert alert.fix
+    assert alert.annotations("https://r/")["runbook_url"] == f"https://r/{alert.page}.md"
+
+
+@pytest.mark.parametrize("alert", ALERTS, ids=lambda alert: alert.name)
+def test_each_alert_is_tested_both_ways(alert: Alert) -> None:
+    if alert.name.startswith("Ttfb"):
+        return
+    assert any(case.fires for case in alert.cases)
+    assert any(not case.fires or case.before for case in alert.cases)
+
+
+def test_no_two_alerts_have_one_name() -> None:
+    names = [alert.name for alert in ALERTS]
+    assert sorted(names) == sorted(set(names))

@@ -1,0 +1,71 @@
+# Copyright: (c) 2026, the nexod.infra maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What Prometheus scrapes, from jobs."""
+
+from __future__ import annotations
+
+import typing as t
+
+import pytest
+
+from ansible_collections.nexod.infra.plugins.plugin_utils._monitoring import scrape as monitoring
+
+
+@pytest.mark.parametrize(
+    ("hosts", "hostvars", "addresses"),
+    [
+        pytest.param([], {}, [], id="an empty group"),
+        pytest.param(["a"], {"a": {"ansible_host": "10.0.0.1"}}, ["10.0.0.1:80"], id="by its address"),
+        pytest.param(["a"], {"a": {}}, ["a:80"], id="by its name where it has no address"),
+        pytest.param(["a"], {"a": {"ansible_host": ""}}, ["a:80"], id="an empty address is none"),
+    ],
+)
+def test_targets(hosts: list[str], hostvars: dict[str, dict[str, str]], addresses: list[str]) -> None:
+    found = monitoring.targets(hosts, hostvars, 80)
+    assert [target["address"] for target in found] == addresses
+    assert [target["labels"]["instance"] for target in found] == hosts
+
+
+@pytest.mark.parametrize(
+    ("job", "config"),
+    [
+        pytest.param(
+            {"name": "a", "targets": []}, {"job_name": "a", "static_configs": []}, id="nothing to scrape, nothing said"
+        ),
+        pytest.param(
+            {"name": "a", "targets": [{"address": "h:1", "labels": {"instance": "h"}}], "interval_seconds": 5},
+            {
+                "job_name": "a",
+                "scrape_interval": "5s",
+                "static_configs": [{"targets": ["h:1"], "labels": {"instance": "h"}}],
+            },
+            id="an interval of its own",
+        ),
+        pytest.param(
+            {"name": "a", "targets": [{"address": "http://h"}], "probe": {"exporter": "b:1", "module": "m"}},
+            {
+                "job_name": "a",
+                "metrics_path": "/probe",
+                "params": {"module": ["m"]},
+                "static_configs": [{"targets": ["http://h"]}],
+                "relabel_configs": [
+                    {"source_labels": ["__address__"], "target_label": "__param_target"},
+                    {"source_labels": ["__param_target"], "target_label": "instance"},
+                    {"target_label": "__address__", "replacement": "b:1"},
+                ],
+            },
+            id="a probe",
+        ),
+        pytest.param(
+            {"name": "api", "discovery_url": "http://127.0.0.1:9160/"},
+            {
+                "job_name": "api",
+                "http_sd_configs": [{"url": "http://127.0.0.1:9160/", "refresh_interval": "15s"}],
+            },
+            id="discovered",
+        ),
+    ],
+)
+def test_scrape_config(job: dict[str, t.Any], config: dict[str, t.Any]) -> None:
+    assert monitoring.scrape_config(job) == config
