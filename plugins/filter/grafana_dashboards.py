@@ -21,7 +21,8 @@ options:
   _input:
     description:
       - Dashboards, each with C(folder), the title of Grafana's folder, and either C(src) or C(content).
-      - C(src) is a JSON file or a folder of them; C(content) is one dashboard as a dictionary or as JSON text.
+      - C(src) is a JSON file or a folder of them; C(content) is one dashboard as a dictionary or as JSON text, or a
+        list of them.
     type: list
     elements: dict
     required: true

@@ -96,14 +96,18 @@ def _read(entry: Options, base: str) -> list[Dashboard]:
     if bool(source) == bool(content):
         raise ValueError("each entry needs either src or content")
     if content:
-        document = json.loads(content) if isinstance(content, str) else content
-        title = str(document.get("uid") or document.get("title")) if isinstance(document, dict) else "content"
-        return [Dashboard(folder, f"{slug(title)}.json", json.dumps(document, indent=4) + "\n", document)]
+        documents = json.loads(content) if isinstance(content, str) else content
+        return [_given(folder, item) for item in (documents if isinstance(documents, list) else [documents])]
     path = pathlib.Path(base, str(source))
     files = sorted(path.rglob("*.json")) if path.is_dir() else [path]
     if not files:
         raise ValueError(f"{path} holds no file *.json")
     return [_read_file(folder, file) for file in files]
+
+
+def _given(folder: str, document: t.Any) -> Dashboard:
+    title = str(document.get("uid") or document.get("title")) if isinstance(document, dict) else "content"
+    return Dashboard(folder, f"{slug(title)}.json", json.dumps(document, indent=4) + "\n", document)
 
 
 def _read_file(folder: str, path: pathlib.Path) -> Dashboard:

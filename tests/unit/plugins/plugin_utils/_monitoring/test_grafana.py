@@ -53,6 +53,7 @@ def test_dashboards_by_folder(tmp_path: pathlib.Path) -> None:
             {"folder": "Team A!", "src": "team"},
             {"folder": "team a", "content": BOARD},
             {"content": json.dumps({**BOARD, "uid": None, "title": "Top of it"})},
+            {"folder": "Two", "content": [{**BOARD, "uid": "c"}, {**BOARD, "uid": "d"}]},
         ],
         str(tmp_path),
         "/set/dashboards",
@@ -63,13 +64,16 @@ def test_dashboards_by_folder(tmp_path: pathlib.Path) -> None:
         "dashboards/team-a/two.json",
         "dashboards/team-a-2/b.json",
         "dashboards/top-level/top-of-it.json",
+        "dashboards/two/c.json",
+        "dashboards/two/d.json",
     ]
     assert [(row["folder"], row["options"]["path"]) for row in found["providers"]] == [
         ("Team A!", "/set/dashboards/team-a"),
         ("team a", "/set/dashboards/team-a-2"),
         ("", "/set/dashboards/top-level"),
+        ("Two", "/set/dashboards/two"),
     ]
-    assert len({row["name"] for row in found["providers"]}) == 3
+    assert len({row["name"] for row in found["providers"]}) == 4
 
 
 @pytest.mark.parametrize(
@@ -81,7 +85,7 @@ def test_dashboards_by_folder(tmp_path: pathlib.Path) -> None:
         pytest.param([{"src": "empty"}], "holds no file *.json", id="an empty folder"),
         pytest.param([{"src": "broken.json"}], "is not JSON", id="not JSON"),
         pytest.param([{"content": "{"}], "Expecting", id="content that is not JSON"),
-        pytest.param([{"content": [1]}], "must be a JSON object", id="a list"),
+        pytest.param([{"content": [1]}], "must be a JSON object", id="a list of something else"),
         pytest.param([{"content": {**BOARD, "title": ""}}], "it has no title", id="no title"),
         pytest.param([{"content": {**BOARD, "uid": "a b"}}], "its uid must be", id="uid with a space"),
         pytest.param([{"content": {"title": "x"}}], "it has no schemaVersion", id="no schema version"),
