@@ -132,6 +132,8 @@ ALSO = {
     "s3:CreateBucket": ("s3:PutBucketOwnershipControls", "s3:TagResource"),
     "secretsmanager:CreateSecret": ("secretsmanager:TagResource",),
     "sns:CreateTopic": ("sns:TagResource",),
+    # The user guide's policies for users of Session Manager.
+    "ssm:StartSession": ("ssmmessages:OpenDataChannel",),
     **{
         f"ec2:{operation}": ("ec2:CreateTags",)
         for operation in (

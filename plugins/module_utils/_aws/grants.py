@@ -38,12 +38,17 @@ SERVICE_ROLES = (
 )
 #: The policies of AWS that a role may be given.
 ATTACHED = ("arn:aws:iam::aws:policy/AmazonSSMManagedInstanceCore",)
-PARTS = ("read", "read_service", "network", "data", "service", "storage", "delivery", "hosts")
+PARTS = ("read", "read_service", "sessions", "network", "data", "service", "storage", "delivery", "hosts", "aws_ssm")
+#: Only needed where the inventory says so.
+OPTIONAL = ("aws_ssm",)
 
 
 @dataclasses.dataclass(frozen=True)
 class Grant:
-    """A statement. `part` is its file: a deploy needs all of them, a plan only those that begin with `read`."""
+    """A statement. `part` is its file: a deploy needs all but `aws_ssm`, which is for the connection of that name.
+
+    A plan needs those that begin with `read`, and `sessions`, by which hosts are reached.
+    """
 
     part: str
     sid: str
@@ -120,6 +125,13 @@ CLUSTERS, SERVICES = (CLUSTER,), arns("ecs", f"service/{PREFIX}/*")
 TASKS, DEFINITIONS = arns("ecs", f"task/{PREFIX}/*"), arns("ecs", f"task-definition/{PREFIX}-*:*")
 DISTRIBUTIONS = arns("cloudfront", "distribution/*", region="")
 POLICIES = arns("cloudfront", "cache-policy/*", "origin-access-control/*", "response-headers-policy/*", region="")
+
+#: The connection itself asks for the region of the bucket, which ReadBuckets allows.
+SESSION_FILES = (f"arn:aws:s3:::{PREFIX}-sessions/*",)
+#: Sessions are named after who has started them: after a user, or after a role and the name of its session.
+OWN_SESSIONS = arns("ssm", "session/${aws:username}-*", "session/${aws:userid}-*")
+#: Without this condition, whoever may reach an instance may open a shell on it, whatever documents they may use.
+ONLY_WITH_DOCUMENT: Conditions = {"BoolIfExists": {"ssm:SessionDocumentAccessCheck": "true"}}
 
 READ = (
     Grant(
@@ -646,7 +658,46 @@ HOSTS = (
     ),
     Grant("hosts", "FindImages", of("ssm", "GetParameter"), arns("ssm", "parameter/aws/service/*", account="")),
 )
-GRANTS: tuple[Grant, ...] = (*READ, *IN_NETWORK, *DATA, *SERVICE, *STORAGE, *DELIVERY, *HOSTS)
+SESSIONS = (
+    Grant("sessions", "ReachHosts", of("ssm", "StartSession"), ec2("instance"), {**OURS, **ONLY_WITH_DOCUMENT}),
+    # As the inventories name it. Of AWS, so its ARN has no account.
+    Grant(
+        "sessions",
+        "ReachHostsBySsh",
+        of("ssm", "StartSession"),
+        arns("ssm", "document/AWS-StartSSHSession", account=""),
+        ONLY_WITH_DOCUMENT,
+    ),
+    Grant("sessions", "UseOwnSessions", of("ssm", "ResumeSession", "TerminateSession"), OWN_SESSIONS),
+    Grant("sessions", "ConnectToOwnSessions", of("ssmmessages", "OpenDataChannel"), OWN_SESSIONS),
+)
+#: A shell, and a bucket through which modules and files go.
+AWS_SSM = (
+    Grant(
+        "aws_ssm",
+        "ReachHostsByShell",
+        of("ssm", "StartSession"),
+        arns("ssm", "document/SSM-SessionManagerRunShell"),
+        ONLY_WITH_DOCUMENT,
+    ),
+    Grant(
+        "aws_ssm",
+        "TransferFiles",
+        of("s3", "DeleteObject", "GetObject", "PutObject"),
+        SESSION_FILES,
+    ),
+)
+GRANTS: tuple[Grant, ...] = (
+    *READ,
+    *SESSIONS,
+    *IN_NETWORK,
+    *DATA,
+    *SERVICE,
+    *STORAGE,
+    *DELIVERY,
+    *HOSTS,
+    *AWS_SSM,
+)
 
 
 def policy(part: str) -> dict[str, t.Any]:

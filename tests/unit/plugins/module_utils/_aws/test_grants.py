@@ -15,7 +15,15 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.nexod.infra.plugins.module_utils._aws.grants import GRANTS, PARTS, Grant, grants_of, policy
+from ansible_collections.nexod.infra.plugins.module_utils._aws.grants import (
+    GRANTS,
+    OPTIONAL,
+    OURS,
+    PARTS,
+    Grant,
+    grants_of,
+    policy,
+)
 from ansible_collections.nexod.infra.tests.fixtures.aws_calls import declared_calls
 
 ROOT = Path(__file__).resolve().parents[5]
@@ -61,6 +69,10 @@ NOT_USED = {
     ("elasticloadbalancing:ModifyListener", "listener/net"): "listeners of application load balancers only",
 }
 #: What AWS accepts for these only, although the reference names a resource type.
+#: What AWS limits by these, although the reference names no resource type of the action.
+NAMED_NEVERTHELESS = {
+    "ssmmessages:OpenDataChannel": "ssm:session",  # the user guide's policies for users of Session Manager
+}
 ANY = {
     "cloudwatch:DescribeAlarms": "with a narrower scope it shows no composite alarms (API reference)",
     "ecs:ListTasks": "without a container instance it is *, limited by ecs:cluster (developer guide, examples)",
@@ -78,9 +90,15 @@ def types_of(action: str) -> dict[str, list[str]]:
     return t.cast("dict[str, list[str]]", REFERENCE["actions"][action]["types"])
 
 
+def kinds_of(action: str) -> dict[str, list[str]]:
+    """The types of resources that a statement of this action can name, with their conditions."""
+    return types_of(action) | ({NAMED_NEVERTHELESS[action]: []} if action in NAMED_NEVERTHELESS else {})
+
+
 def covers(resource: str, action: str, kind: str) -> bool:
     """Whether a resource of a statement can be of that type: the parts of both ARNs fit, a variable fits anything."""
-    template = REFERENCE["resources"].get(f"{action.partition(':')[0]}:{kind}")
+    name = kind if ":" in kind else f"{action.partition(':')[0]}:{kind}"
+    template = REFERENCE["resources"].get(name)
     if resource == "*" or template is None:
         return resource == "*"
     ours, theirs = filled(resource).split(":", 5), re.sub(r"\$\{[^}]+\}", "*", template).split(":", 5)
@@ -160,7 +178,7 @@ def test_a_role_can_have_all_of_them() -> None:
 @pytest.mark.parametrize("action", sorted({action for one in GRANTS for action in one.actions}))
 def test_iam_matches_the_statements_of_an_action(action: str) -> None:
     """Each type of resource that the action needs is named by a statement whose conditions IAM can evaluate."""
-    types, grants = types_of(action), grants_of(action)
+    types, grants = kinds_of(action), grants_of(action)
     required = [one for one in REFERENCE["actions"][action]["required"] if (action, one) not in NOT_USED]
     for kind in required:
         fitting = [one for one in grants if any(covers(resource, action, kind) for resource in one.resources)]
@@ -184,7 +202,7 @@ def test_all_resources_stand_only_where_aws_accepts_nothing_else(grant: Grant) -
 def test_each_resource_of_a_statement_is_of_some_action(grant: Grant) -> None:
     for resource in grant.resources:
         assert resource == "*" or any(
-            covers(resource, action, kind) for action in grant.actions for kind in types_of(action) if kind
+            covers(resource, action, kind) for action in grant.actions for kind in kinds_of(action) if kind
         ), resource
 
 
@@ -195,6 +213,39 @@ def test_what_calls_need_besides_is_granted_or_known_not_to_be_needed() -> None:
         for needed in REFERENCE["actions"].get(call.right, {}).get("depends", ())
         if call.right not in NOT_NEEDED_BY and needed not in call.rights and needed not in NOT_NEEDED
     ] == []
+
+
+def starting() -> dict[str, Grant]:
+    return {resource: one for one in grants_of("ssm:StartSession") for resource in one.resources}
+
+
+def test_hosts_are_reached_with_a_document_that_is_granted_and_with_no_other() -> None:
+    """Also with the default document, unless each statement has the condition (user guide, session documents)."""
+    for one in starting().values():
+        assert one.conditions["BoolIfExists"] == {"ssm:SessionDocumentAccessCheck": "true"}
+    (instances,) = [one for resource, one in starting().items() if ":instance/" in resource]
+    assert instances.conditions["StringEquals"] == OURS["StringEquals"]
+    documents = {resource.rpartition("/")[2] for resource in starting() if ":document/" in resource}
+    assert documents == {"AWS-StartSSHSession", "SSM-SessionManagerRunShell"}
+
+
+@pytest.mark.parametrize("environment", ["staging", "production"])
+def test_the_document_of_the_inventory_is_granted_without_the_optional_policy(environment: str) -> None:
+    text = (ROOT / "inventories" / environment / "hosts.yml").read_text(encoding="utf-8")
+    (document,) = re.findall(r"--document-name (\S+)", text)
+    (part,) = [one.part for resource, one in starting().items() if resource.endswith(f"::document/{document}")]
+    assert part not in OPTIONAL
+
+
+def test_the_document_of_the_connection_aws_ssm_is_granted_by_its_policy_only() -> None:
+    shell = [one.part for resource, one in starting().items() if resource.endswith("/SSM-SessionManagerRunShell")]
+    assert tuple(shell) == OPTIONAL
+
+
+def test_what_is_needed_without_the_optional_policies() -> None:
+    """They add resources, and no action that something else needs."""
+    granted = {action for one in GRANTS if one.part not in OPTIONAL for action in one.actions}
+    assert {action for one in GRANTS for action in one.actions} - granted == set()
 
 
 def test_roles_are_passed_to_known_services_and_given_known_policies_only() -> None:
