@@ -36,6 +36,10 @@ SERVICE_ROLES = (
     "elasticloadbalancing.amazonaws.com",
     "rds.amazonaws.com",
 )
+#: Only roles with the permissions boundary, where there is one; and otherwise any.
+BOUNDED: Conditions = {
+    "{{ __provider_aws_boundary_operator }}": {"iam:PermissionsBoundary": "{{ __provider_aws_boundary }}"}
+}
 #: The policies of AWS that a role may be given.
 ATTACHED = ("arn:aws:iam::aws:policy/AmazonSSMManagedInstanceCore",)
 PARTS = ("read", "read_service", "sessions", "network", "data", "service", "storage", "delivery", "hosts", "aws_ssm")
@@ -478,23 +482,23 @@ SERVICE = (
     Grant(
         "service",
         "ManageRoles",
-        of(
-            "iam",
-            "CreateRole",
-            "DeleteRole",
-            "DeleteRolePolicy",
-            "PutRolePolicy",
-            "TagRole",
-            "UpdateAssumeRolePolicy",
-        ),
+        of("iam", "DeleteRole", "DeleteRolePolicy", "TagRole", "UpdateAssumeRolePolicy"),
         ROLES,
+    ),
+    # Not iam:DeleteRolePermissionsBoundary, by which whoever deploys could give more than they have.
+    Grant(
+        "service",
+        "GiveRolesRights",
+        of("iam", "CreateRole", "PutRolePermissionsBoundary", "PutRolePolicy"),
+        ROLES,
+        BOUNDED,
     ),
     Grant(
         "service",
         "AttachPolicies",
         of("iam", "AttachRolePolicy", "DetachRolePolicy"),
         ROLES,
-        {"ArnEquals": {"iam:PolicyARN": list(ATTACHED)}},
+        {"ArnEquals": {"iam:PolicyARN": list(ATTACHED)}, **BOUNDED},
     ),
     Grant(
         "service",

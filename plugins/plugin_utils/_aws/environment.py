@@ -19,7 +19,7 @@ from ansible_collections.nexod.infra.plugins.plugin_utils._aws.service import en
 
 def declaration(options: Options) -> list[Row]:
     """All resources of an environment. `options`: those of the role `provider_aws`, without the prefix."""
-    return [
+    rows = [
         *network(options),
         *security_groups(options),
         *database(options),
@@ -32,3 +32,11 @@ def declaration(options: Options) -> list[Row]:
         *alarms(options),
         *options["more_resources"],
     ]
+    return [bounded(one, options["permissions_boundary"]) for one in rows]
+
+
+def bounded(one: Row, boundary: str) -> Row:
+    """Every role has the boundary, or whoever deploys would not be allowed to create it."""
+    if one["kind"] != "iam_role" or not boundary:
+        return one
+    return {**one, "properties": {"permissions_boundary": boundary, **(one.get("properties") or {})}}

@@ -129,6 +129,8 @@ def like(pattern: str, expected: str) -> Check:
 
 haproxy_time: t.Final = like(r"\d+(us|ms|s|m|h|d)?", "a time in HAProxy's format, such as 500ms or 10s")
 
+policy_arn: t.Final = like(r"arn:[\w-]+:iam::(\d{12}|aws):policy/\S+", "the ARN of a policy of IAM")
+
 # The whole name of an option, or of one in the rows of a list (`[].name`), comes before its last word.
 BY_NAME: t.Final[dict[str, Check]] = {
     "caches_redis.url": cache_url,
@@ -146,6 +148,7 @@ BY_NAME: t.Final[dict[str, Check]] = {
     "database_access_database": database_name,
     "database_access_roles.name": database_name,
     "database_access_databases.name": database_name,
+    "provider_aws_permissions_boundary": policy_arn,
     "provider_hosts_database_name": database_name,
     "postgresql_databases.name": database_name,
     "postgresql_roles.name": database_name,

@@ -9,6 +9,7 @@ import json
 import pathlib
 import typing as t
 
+import pytest
 import yaml
 
 from ansible_collections.nexod.infra.plugins.module_utils._aws.grants import PARTS, policy
@@ -20,6 +21,9 @@ GIVEN = {
     "provider_aws_environment": "staging",
     "provider_aws_prefix": "nexod-staging",
 }
+
+
+NO_BOUNDARY = {"__provider_aws_boundary_operator": "StringLikeIfExists", "__provider_aws_boundary": "*"}
 
 
 def written(folder: pathlib.Path, given: dict[str, t.Any], *flags: str) -> list[dict[str, t.Any]]:
@@ -38,10 +42,21 @@ def test_every_policy_is_written_for_its_environment_alone(tmp_path: pathlib.Pat
     for part in PARTS:
         text = (tmp_path / "out" / f"{part}.json").read_text()
         expected = json.dumps(policy(part))
-        for name, value in GIVEN.items():
+        for name, value in {**GIVEN, **NO_BOUNDARY}.items():
             expected = expected.replace(f"{{{{ {name} }}}}", value)
         assert json.loads(text) == json.loads(expected)
         assert "{{" not in text
+
+
+@pytest.mark.parametrize(
+    ("boundary", "operator"), [("", "StringLikeIfExists"), ("arn:aws:iam::123456789012:policy/limits", "StringLike")]
+)
+def test_with_a_boundary_only_roles_that_have_it(tmp_path: pathlib.Path, boundary: str, operator: str) -> None:
+    """Without one, a request that names none is allowed too: IfExists."""
+    written(tmp_path, {**GIVEN, "provider_aws_permissions_boundary": boundary})
+    rows = json.loads((tmp_path / "out/service.json").read_text())["Statement"]
+    (one,) = [row for row in rows if "iam:CreateRole" in row["Action"]]
+    assert one["Condition"] == {operator: {"iam:PermissionsBoundary": boundary or "*"}}
 
 
 def test_without_an_account_no_policy_is_written(tmp_path: pathlib.Path) -> None:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import re
 import typing as t
 
 from ansible_collections.nexod.infra.plugins.module_utils._aws.api import Api
@@ -68,7 +69,10 @@ def trusted(found: t.Any) -> t.Any:
 
 
 class Role(Kind):
-    """A role for one service, with exactly these policies: `policies` are its own, by name."""
+    """A role for one service, with exactly these policies: `policies` are its own, by name.
+
+    Without the property `permissions_boundary`, that which it has is left alone: nothing here takes a boundary away.
+    """
 
     name, title = "iam_role", "IAM role"
     outputs = ("id", "arn", "name")
@@ -78,7 +82,14 @@ class Role(Kind):
             "dict", default={}, same=same_documents, about="Its own policies, exactly - documents by name."
         ),
         "managed_policies": Property("list", default=[], same=same_set, about="ARNs of other policies, exactly."),
+        "permissions_boundary": Property(about="ARN of the policy beyond which its policies grant nothing."),
     }
+
+    def faults(self, given: Facts) -> list[str]:
+        boundary = given.get("permissions_boundary")
+        if boundary is None or re.fullmatch(r"arn:[\w-]+:iam::(\d{12}|aws):policy/\S+", str(boundary)):
+            return []
+        return [f"permissions_boundary is {boundary!r}, and must be the ARN of a policy"]
 
     def read(self, api: Api, wanted: Wanted) -> Seen | None:
         found = api.call("iam", "GetRole", ("NoSuchEntity",), RoleName=wanted.name)
@@ -94,16 +105,23 @@ class Role(Kind):
             "service": trusted(row["AssumeRolePolicyDocument"]),
             "policies": policies,
             "managed_policies": sorted(one["PolicyArn"] for one in attached),
+            "permissions_boundary": row.get("PermissionsBoundary", {}).get("PermissionsBoundaryArn"),
         }
         return Seen(properties, {"id": wanted.name, "arn": row["Arn"], "name": wanted.name}, from_tags(row.get("Tags")))
 
     def create(self, api: Api, wanted: Wanted) -> None:
         document_of = json.dumps(trust(wanted["service"]))
         tags = as_tags(wanted.tags)
-        api.call("iam", "CreateRole", RoleName=wanted.name, AssumeRolePolicyDocument=document_of, Tags=tags)
+        boundary = wanted.properties.get("permissions_boundary")
+        bounded = {"PermissionsBoundary": boundary} if boundary else {}
+        api.call("iam", "CreateRole", RoleName=wanted.name, AssumeRolePolicyDocument=document_of, Tags=tags, **bounded)
         self._set(api, wanted, {}, [])
 
     def update(self, api: Api, wanted: Wanted, seen: Seen, changed: t.Collection[str]) -> None:
+        # First: with it in force, the right to change the others can depend on it.
+        if "permissions_boundary" in changed:
+            boundary = wanted["permissions_boundary"]
+            api.call("iam", "PutRolePermissionsBoundary", RoleName=wanted.name, PermissionsBoundary=boundary)
         if "service" in changed:
             policy = json.dumps(trust(wanted["service"]))
             api.call("iam", "UpdateAssumeRolePolicy", RoleName=wanted.name, PolicyDocument=policy)

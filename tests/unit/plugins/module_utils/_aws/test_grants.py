@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.nexod.infra.plugins.module_utils._aws.grants import (
+    BOUNDED,
     GRANTS,
     OPTIONAL,
     OURS,
@@ -37,6 +38,8 @@ FILLED = {
     "{{ provider_aws_region }}": "ap-southeast-2",
     "{{ provider_aws_prefix }}": "nexod-a-very-long-environment",
     "{{ provider_aws_environment }}": "a-very-long-environment",
+    "{{ __provider_aws_boundary_operator }}": "StringLikeIfExists",
+    "{{ __provider_aws_boundary }}": "arn:aws:iam::123456789012:policy/boundaries/of-what-is-deployed-by-machines",
 }
 #: Dependent actions of the reference that our calls don't need.
 NOT_NEEDED = {
@@ -255,3 +258,13 @@ def test_roles_are_passed_to_known_services_and_given_known_policies_only() -> N
     for action in ("iam:AttachRolePolicy", "iam:CreateServiceLinkedRole"):
         (one,) = grants_of(action)
         assert one.conditions
+
+
+@pytest.mark.parametrize(
+    "action", ["iam:CreateRole", "iam:PutRolePolicy", "iam:AttachRolePolicy", "iam:PutRolePermissionsBoundary"]
+)
+def test_what_gives_a_role_rights_needs_the_boundary(action: str) -> None:
+    """And nothing takes it away: otherwise whoever deploys could give a role more than they have."""
+    (one,) = grants_of(action)
+    assert one.conditions.items() >= BOUNDED.items()
+    assert grants_of("iam:DeleteRolePermissionsBoundary") == []

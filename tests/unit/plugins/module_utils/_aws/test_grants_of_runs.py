@@ -28,6 +28,7 @@ from ansible_collections.nexod.infra.tests.unit.plugins.module_utils._aws.test_h
 from ansible_collections.nexod.infra.tests.unit.plugins.plugin_utils._aws.test_environment import SECRETS, options
 
 NAME, ACCOUNT = "nexod-staging", "123456789012"
+BOUNDARY = f"arn:aws:iam::{ACCOUNT}:policy/boundary"
 FILLED = {
     "{{ provider_aws_account }}": ACCOUNT,
     "{{ provider_aws_region }}": REGION,
@@ -71,7 +72,7 @@ MORE: list[Row] = [
         "cpu",
         {"target": "@scaling_target/api", "metric": "ECSServiceAverageCPUUtilization", "value": 60},
     ),
-    ("iam_role", f"{NAME}-hosts", {"service": "ec2.amazonaws.com"}),
+    ("iam_role", f"{NAME}-hosts", {"service": "ec2.amazonaws.com", "permissions_boundary": BOUNDARY}),
     ("instance_profile", f"{NAME}-hosts", {"role": f"@iam_role/{NAME}-hosts"}),
     ("key_pair", NAME, {"public_key": PUBLIC}),
     (
@@ -112,6 +113,7 @@ CHANGES: dict[str, dict[str, t.Any]] = {
     "origin_access_control": {"signing": "never"},
     "scaling_target": {"max": 12},
     "scaling_policy": {"value": 70},
+    "iam_role": {"permissions_boundary": f"arn:aws:iam::{ACCOUNT}:policy/other"},
     "ec2_instance": {"running": False},
 }
 SUBSCRIBED = [{"protocol": "email", "endpoint": "a@example.com"}]
@@ -121,7 +123,11 @@ Recorded = tuple[Call, dict[str, t.Any]]
 def environment() -> list[Row]:
     rows: list[Row] = [
         (one["kind"], one["name"], one["properties"])
-        for one in declaration(options(rds_deletion_protection=False, cdn=True, alarm_subscriptions=SUBSCRIBED))
+        for one in declaration(
+            options(
+                rds_deletion_protection=False, cdn=True, alarm_subscriptions=SUBSCRIBED, permissions_boundary=BOUNDARY
+            )
+        )
     ]
     there = {f"{kind}/{name}" for kind, name, _properties in rows}
     kinds = {kind for kind, _name, _properties in rows}
@@ -201,6 +207,8 @@ def test_a_whole_environment(recorded: list[Recorded]) -> None:
     assert {KINDS[one.key.partition("/")[0]].name for one in away.changes} == {kind for kind, _name, _given in rows}
     assert refusals(recorded) == []
     called = {call for call, _given in recorded}
+    bounds = {given.get("PermissionsBoundary") for call, given in recorded if call.operation == "CreateRole"}
+    assert bounds == {BOUNDARY}
     # Far more than the reads, so that this can't pass by looking at nothing.
     assert len([call for call in called if call.changes]) > 90
 

@@ -9,6 +9,7 @@ import boto3
 import pytest
 
 from ansible_collections.nexod.infra.plugins.module_utils._aws.kinds.identity import same_document
+from ansible_collections.nexod.infra.plugins.module_utils._core.errors import InfraError
 from ansible_collections.nexod.infra.tests.fixtures.aws_resources import (
     REGION,
     Row,
@@ -18,6 +19,7 @@ from ansible_collections.nexod.infra.tests.fixtures.aws_resources import (
     must_change,
     must_live,
     needed,
+    writes,
 )
 from ansible_collections.nexod.infra.tests.fixtures.emulated_aws import emulated_aws
 
@@ -32,7 +34,7 @@ WRITE = {**READ, "Statement": [{"Effect": "Allow", "Action": "s3:PutObject", "Re
 ROWS: list[Row] = [
     ("iam_role", "tasks", {"service": TASKS, "policies": {"read": READ}, "managed_policies": [MANAGED]}),
     ("iam_role", "hosts", {"service": "ec2.amazonaws.com"}),
-    ("iam_role", "others", {"service": "ec2.amazonaws.com"}),
+    ("iam_role", "others", {"service": "ec2.amazonaws.com", "permissions_boundary": MANAGED}),
     ("instance_profile", "hosts", {"role": "@iam_role/hosts"}),
     ("secret", "staging/api", {"value": "api", "description": "The API"}),
     ("ecs_cluster", "staging", {}),
@@ -64,6 +66,7 @@ def test_from_nothing_and_away() -> None:
         pytest.param("iam_role/tasks", {"policies": {"write": READ}}, id="role policies"),
         pytest.param("iam_role/tasks", {"policies": {"read": WRITE}}, id="role policy"),
         pytest.param("iam_role/tasks", {"managed_policies": []}, id="role managed_policies"),
+        pytest.param("iam_role/others", {"permissions_boundary": ADMINISTRATOR}, id="role permissions_boundary"),
         pytest.param("instance_profile/hosts", {"role": "@iam_role/others"}, id="profile role"),
         pytest.param("secret/staging/api", {"value": "other"}, id="secret value"),
         pytest.param("secret/staging/api", {"description": "Keys"}, id="secret description"),
@@ -111,6 +114,45 @@ def test_a_right_that_was_granted_behind_our_back_is_taken_away() -> None:
     assert actions(done) == [("iam_role/tasks", "update")]
     assert set(done.changes[0].after) == {"managed_policies", "service"}
     assert bring(*rows)[0].changes == []
+
+
+def boundary(role: str) -> str | None:
+    found = boto3.client("iam", REGION).get_role(RoleName=role)["Role"]
+    return found.get("PermissionsBoundary", {}).get("PermissionsBoundaryArn")
+
+
+def test_a_role_is_created_with_its_boundary_and_gets_it_before_other_rights() -> None:
+    rows = needed(ROWS, "iam_role/tasks")
+    bounded = changed(rows, "iam_role/tasks", permissions_boundary=MANAGED)
+    _done, api = bring(*bounded)
+    assert boundary("tasks") == MANAGED
+    assert "PutRolePermissionsBoundary" not in [call.operation for call in api.calls]
+    bring(*bounded, gone=True)
+    bring(*rows)
+    assert boundary("tasks") is None
+    there = changed(bounded, "iam_role/tasks", policies={"read": WRITE}, managed_policies=[ADMINISTRATOR])
+    _done, api = bring(*there)
+    assert writes(api)[0] == "PutRolePermissionsBoundary"
+    assert boundary("tasks") == MANAGED
+
+
+def test_a_boundary_is_never_taken_away() -> None:
+    """Whoever could do that would have all rights that a role may have."""
+    rows = needed(ROWS, "iam_role/tasks")
+    bring(*rows)
+    boto3.client("iam", REGION).put_role_permissions_boundary(RoleName="tasks", PermissionsBoundary=MANAGED)
+    again, api = bring(*rows)
+    assert (again.changes, writes(api), boundary("tasks")) == ([], [], MANAGED)
+    with pytest.raises(InfraError, match="permissions_boundary is '', and must be the ARN of a policy"):
+        bring(*changed(rows, "iam_role/tasks", permissions_boundary=""))
+
+
+def test_a_boundary_that_was_removed_behind_our_back_is_set_again() -> None:
+    rows = needed(ROWS, "iam_role/others")
+    bring(*rows)
+    boto3.client("iam", REGION).delete_role_permissions_boundary(RoleName="others")
+    done, _api = bring(*rows)
+    assert (actions(done), boundary("others")) == ([("iam_role/others", "update")], MANAGED)
 
 
 def test_the_default_strategy_of_a_cluster_stays() -> None:

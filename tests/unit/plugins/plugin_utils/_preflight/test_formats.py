@@ -31,6 +31,7 @@ GOOD: dict[str, list[str]] = {
     "haproxy_check_status": ["200", "200-399", "200,204"],
     "prometheus_retention_size": ["20GB", ""],
     "pgbouncer_socket_mode": ["0777", "770"],
+    "provider_aws_permissions_boundary": ["arn:aws:iam::123456789012:policy/limits", "arn:aws:iam::aws:policy/a/b", ""],
 }
 BAD: dict[str, list[str]] = {
     "alertmanager_slack_webhook_url": [
@@ -58,6 +59,7 @@ BAD: dict[str, list[str]] = {
     "haproxy_timeouts.connect": ["-5s", "5min", "1.5s"],
     "haproxy_check_status": ["2xx", "900"],
     "prometheus_retention_size": ["-20GB", "20 GB", "20"],
+    "provider_aws_permissions_boundary": ["limits", "arn:aws:iam::123456789012:role/limits", "arn:aws:iam::1:policy/x"],
     "pgbouncer_socket_mode": ["0888", "rwx"],
 }
 
