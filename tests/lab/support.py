@@ -13,6 +13,7 @@ import sys
 import threading
 import time
 import urllib.error
+import urllib.parse
 import urllib.request
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -21,6 +22,7 @@ ROOT = Path(__file__).resolve().parents[2]
 # The report of the lab's last run.
 LATEST = ROOT / ".report" / "lab" / "latest"
 EDGE = "http://10.213.77.61"
+PROMETHEUS = "http://10.213.77.41:9090"
 HOSTS = {
     *("api-1", "api-2", "cache-1", "db-1", "db-2", "db-3", "edge-1", "grafana-1", "monitoring-1", "pooler-1"),
 }
@@ -110,6 +112,28 @@ def get(path: str, base: str = EDGE) -> dict:
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     with opener.open(f"{base}{path}", timeout=10) as answer:
         return json.loads(answer.read())
+
+
+def panels(documents: str) -> list[tuple[str, str, list[str]]]:
+    """The dashboards in a text of JSON documents: uid, title and expressions of each panel that asks something."""
+    decoder, found = json.JSONDecoder(), []
+    while documents := documents.lstrip():
+        board, end = decoder.raw_decode(documents)
+        documents = documents[end:]
+        found += [
+            (board["uid"], panel["title"], [target["expr"] for target in panel["targets"]])
+            for panel in board["panels"]
+            if panel.get("targets")
+        ]
+    return found
+
+
+def has_data(expression: str) -> bool:
+    """Whether the lab's Prometheus has a number for an expression of a dashboard; NaN is none."""
+    for variable, value in (("$__rate_interval", "2m"), ("$environment", ".*"), ("$instance", ".*")):
+        expression = expression.replace(variable, value)
+    found = get(f"/api/v1/query?{urllib.parse.urlencode({'query': expression})}", base=PROMETHEUS)
+    return any(row["value"][1] != "NaN" for row in found["data"]["result"])
 
 
 def secrets(folder: Path = ROOT / ".lab") -> list[str]:

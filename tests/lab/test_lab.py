@@ -18,7 +18,10 @@ from ansible_collections.nexod.infra.tests.lab.support import (
     UNHURRIED,
     difference,
     get,
+    has_data,
     interrupted,
+    on,
+    panels,
     remember_undisturbed,
     secrets,
     snapshot,
@@ -32,6 +35,14 @@ STAGES = [
 ]
 # What the plans said, kept for the deploys that follow them.
 PLANNED: dict[str, list[str]] = {}
+# Panels of the dashboards that show nothing in a healthy lab, each with the reason.
+MAY_BE_EMPTY = {
+    "Errors by endpoint": "there are none",
+    "Web vitals (p75)": "no browser opens the lab's front end",
+    "lcp p75": "no browser opens the lab's front end",
+    "Disk space": "the hosts are containers, whose root (an overlay) the node exporter leaves out",
+    "Pressure": "not every kernel that the lab's containers run on measures it",
+}
 APPROVED = ROOT / ".cache" / "approved-plan.json"
 
 
@@ -143,6 +154,19 @@ def test_upgrade(lab, load: Load, tmp_path: Path) -> None:
     assert done.report["verdict"]["session"] == "kept"
     assert get("/health")["version"] == "1.1.0"
     remember_undisturbed(count)
+
+
+def test_no_panel_is_empty_under_load(lab, load: Load) -> None:
+    """What Grafana was given, asked of the lab's own Prometheus while users are served by the new version."""
+    load.mark("dashboards")
+    asked = panels(on("grafana-1", "cat /etc/nexod/grafana/current/dashboards/infrastructure/*.json"))
+    assert len({board for board, _title, _expressions in asked}) == 6
+    empty = {
+        f"{board}: {title}"
+        for board, title, expressions in asked
+        if title not in MAY_BE_EMPTY and not any(has_data(expression) for expression in expressions)
+    }
+    assert empty == set()
 
 
 def test_roll_back_returns_the_version_and_leaves_the_schema(lab, load: Load) -> None:

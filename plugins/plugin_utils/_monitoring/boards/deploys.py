@@ -21,10 +21,10 @@ VERSIONS = (
         (Query("count by (version) (<version>)", "{{version}}"),),
     ),
     Panel(
-        "Time since start",
-        "How long each instance of the API has been running.",
-        "s",
-        (Query("time() - process_start_time_seconds{<api>}", "{{instance}}"),),
+        "Version of each instance",
+        "Which instance runs which version. An instance that is being replaced has no line.",
+        "short",
+        (Query("count by (instance, version) (<version>)", "{{instance}} {{version}}"),),
     ),
     Panel(
         "Servers at the entry point",
