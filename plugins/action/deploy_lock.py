@@ -58,6 +58,8 @@ class ActionModule(ActionBase):  # type: ignore[misc]
                 if held
                 else "Took over the environment's lock."
             )
+        # For the record of the deploy: the lock is acquired before its first change.
+        answer["since"] = time.time()
         # What the callback summary needs to renew and release it.
         answer["lock"] = {
             "run": holder["run"],

@@ -72,6 +72,10 @@ lock:
   returned: always
   type: dict
   sample: {environment: production, host: migration-runner, run: "laptop/4711/881", lease_seconds: 7200}
+since:
+  description: When the lock was acquired, in seconds since 1970 on the controller.
+  returned: always
+  type: float
 held_by:
   description: Who held the lock before.
   returned: if somebody did

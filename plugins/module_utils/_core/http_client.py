@@ -38,9 +38,15 @@ class Answer:
 
 
 def ask(
-    url: str, *, document: t.Any = None, method: str | None = None, timeout: float = 10, accept: str = JSON
+    url: str,
+    *,
+    document: t.Any = None,
+    method: str | None = None,
+    timeout: float = 10,
+    accept: str = JSON,
+    authorization: str = "",
 ) -> Answer:
-    """Send one request; with `document` a POST of it as JSON. Redirects are followed.
+    """Send one request; with `document` a POST of it as JSON. Redirects are followed, without the `authorization`.
 
     `timeout` limits each wait for the other side, and the whole answer as well: one that only trickles is given up.
     """
@@ -51,6 +57,8 @@ def ask(
         body = None if document is None else json.dumps(document).encode()
         headers = {"Accept": accept, **({"Content-Type": JSON} if body else {})}
         request = urllib.request.Request(url, data=body, headers=headers, method=method)  # noqa: S310 - checked above
+        if authorization:
+            request.add_unredirected_header("Authorization", authorization)
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
         try:
             with opener.open(request, timeout=timeout) as answer:

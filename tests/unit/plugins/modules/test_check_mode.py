@@ -27,6 +27,7 @@ ASKED: dict[str, dict[str, t.Any]] = {
     "deploy_lock": {"environment": "lab", "folder": "{root}/locks", "_internal": {"holder": HOLDER}},
     "file_set": {"name": "a", "root": "{root}/sets", "_internal": {"rendered": pack([])}},
     "file_set_info": {"name": "a", "root": "{root}/sets", "path": "f"},
+    "grafana_annotation": {"url": "http://127.0.0.1:1", "password": "x", "began": 1, "text": "x"},
     "haproxy_server": {"backend": "api", "name": "api-1", "state": "drain", "socket": "{root}/gone"},
     "host_probe": {},
     "latency_verdict": {"url": "http://127.0.0.1:1", "targets": [], "sources": {}},
