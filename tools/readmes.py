@@ -1,6 +1,7 @@
 # ruff: noqa: T201
 """Write the README.md of every role from its argument specification, the list of contents in the main README.md, and
-docs/aws_resources.md from the catalogue of the kinds of AWS resources, and the policies of whoever deploys to AWS.
+docs/aws_resources.md from the catalogue of the kinds of AWS resources, the policies of whoever deploys to AWS, and
+docs/runbooks from the tables of alerts.
 
     readmes.py            write them
     readmes.py --check    only name those that are out of date (rc 1), for lint
@@ -203,6 +204,20 @@ def policies() -> dict[Path, str]:
     return {folder / f"{part}.json": json.dumps(grants.policy(part), indent=2) + "\n" for part in grants.PARTS}
 
 
+def wiring_of(role: str) -> dict[str, Any]:
+    text = (ROOT / "roles" / role / "meta/environment.yml").read_text(encoding="utf-8")
+    return dict(yaml.safe_load(text)["variables"])
+
+
+def runbooks() -> dict[Path, str]:
+    """A page for each alert of an environment that sets nothing."""
+    package = "ansible_collections.nexod.infra.plugins.plugin_utils._monitoring"
+    rule_file, runbook = (importlib.import_module(f"{package}.{name}") for name in ("rule_file", "runbook"))
+    groups = rule_file.chosen(rule_file.default_tables(wiring_of("environment"), wiring_of("prometheus")))
+    alerts = [alert for rows in groups.values() for alert in rows]
+    return {ROOT / "docs/runbooks" / f"{name}.md": text for name, text in runbook.pages(alerts).items()}
+
+
 def property_row(name: str, one: Any) -> str:
     default = "required" if one.required else "" if one.default is None else f"`{json.dumps(one.default)}`"
     words = [one.about]
@@ -221,11 +236,18 @@ def main(check: bool) -> int:
     if (ROOT / "plugins/module_utils/_aws/catalogue.py").exists():
         readmes[ROOT / "docs/aws_resources.md"] = kinds()
         readmes.update(policies())
+    sys.path.insert(0, str(ROOT / ".collections"))
+    pages = runbooks() if (ROOT / "plugins/plugin_utils/_monitoring/runbook.py").exists() else {}
+    readmes.update(pages)
+    orphans = [path for path in (ROOT / "docs/runbooks").glob("*.md") if path not in pages]
     readmes[ROOT / "README.md"] = main_readme((ROOT / "README.md").read_text(encoding="utf-8"))
     stale = [path for path, text in readmes.items() if not path.exists() or path.read_text(encoding="utf-8") != text]
+    for path in [] if check else orphans:
+        path.unlink()
     for path in [] if check else stale:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(readmes[path], encoding="utf-8")
+    stale += orphans
     if stale:
         names = [str(path.relative_to(ROOT)) for path in stale]
         print("Out of date, run `make readmes`:" if check else "Written:", *names)

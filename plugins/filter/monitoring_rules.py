@@ -43,6 +43,18 @@ options:
     type: list
     elements: str
     default: []
+  runbooks:
+    description: URL of the folder of runbooks, for the annotation C(runbook_url). Without it, there is none.
+    type: str
+    default: ""
+  alertmanagers:
+    description: Whether alerts are sent to any Alertmanager. If so, an alert fires where Prometheus knows of none.
+    type: bool
+    default: false
+  group:
+    description: Name of the only group to write, such as V(latency). Without it, all groups are written.
+    type: str
+    default: ""
 """
 
 EXAMPLES = r"""
@@ -65,11 +77,21 @@ def monitoring_rules(
     *,
     builtin: bool = True,
     disabled: t.Iterable[str] = (),
+    runbooks: str = "",
+    alertmanagers: bool = False,
+    group: str = "",
 ) -> dict[str, t.Any]:
     """The rule file."""
-    return _monitoring.rule_document(
-        _monitoring.Tables(value, sources, int(minimum), builtin=builtin, disabled=frozenset(disabled))
+    tables = _monitoring.Tables(
+        value,
+        sources,
+        int(minimum),
+        builtin=builtin,
+        disabled=frozenset(disabled),
+        runbooks=runbooks,
+        alertmanagers=alertmanagers,
     )
+    return _monitoring.rule_document(tables, group)
 
 
 class FilterModule:

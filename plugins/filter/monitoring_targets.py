@@ -39,6 +39,10 @@ options:
   default:
     description: Port of a host whose variables or dictionary do not have one.
     type: int
+  labels:
+    description: "Further labels of each target, such as C({role: replica})."
+    type: dict
+    default: {}
 """
 
 EXAMPLES = r"""
@@ -62,10 +66,11 @@ def monitoring_targets(
     hostvars: t.Mapping[str, t.Mapping[str, t.Any]],
     port: int | str | t.Mapping[str, t.Any],
     default: int | str | None = None,
+    labels: t.Mapping[str, str] | None = None,
 ) -> list[dict[str, t.Any]]:
     """A target for each host, or a filter's error."""
     try:
-        return _monitoring.targets(value, hostvars, port, default)
+        return _monitoring.targets(value, hostvars, port, default, labels)
     except ValueError as error:
         raise AnsibleFilterError(str(error)) from error
 

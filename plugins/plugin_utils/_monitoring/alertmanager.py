@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible_collections.nexod.infra.plugins.plugin_utils._monitoring.inhibition import GRAPH, inhibit_rules
 from ansible_collections.nexod.infra.plugins.plugin_utils._monitoring.settings import (
     Settings,
     credential_faults,
@@ -26,6 +27,17 @@ from ansible_collections.nexod.infra.plugins.plugin_utils._service.flags import 
 Document = dict[str, t.Any]
 
 TEAM, ON_CALL = "team", "on-call"
+#: The receiver of the alert that always fires; without an address, that of what nobody is to get.
+DEAD_MAN, NOBODY = "dead-man", "nobody"
+#: What a message says of each alert: the cause, what users notice, the commands, and the link to the runbook.
+TEXT: t.Final = (
+    "{{ range .Alerts }}*{{ .Annotations.summary }}*\n{{ .Annotations.description }}\n"
+    "{{ if .Annotations.look }}Look:\n```{{ .Annotations.look }}```\n{{ end }}"
+    "{{ if .Annotations.fix }}Fix:\n```{{ .Annotations.fix }}```\n{{ end }}"
+    "{{ if .Annotations.runbook_url }}<{{ .Annotations.runbook_url }}|Runbook> {{ end }}"
+    "<{{ .GeneratorURL }}|Graph>\n{{ end }}"
+)
+TITLE: t.Final = "{{ .Status | toUpper }} {{ .CommonLabels.alertname }} ({{ .CommonLabels.severity }})"
 #: Where systemd puts the unit's credentials. The configuration names them there, so that no secret is in it.
 CREDENTIALS = "/run/credentials/prometheus-alertmanager.service/"
 #: Names of the credentials that the simple options use.
@@ -71,32 +83,54 @@ def credentials(settings: Settings) -> dict[str, str]:
 def built_in_receivers(settings: Settings) -> list[Document]:
     """The team's receiver, and that of whoever is on call."""
     webhooks = [{"url": url} for url in settings["webhook_urls"]]
-    slack = {"api_url_file": CREDENTIALS + SLACK, "channel": settings["slack_channel"], "send_resolved": True}
-    pagerduty = {"routing_key_file": CREDENTIALS + PAGERDUTY, "send_resolved": True}
+    slack = {
+        "api_url_file": CREDENTIALS + SLACK,
+        "channel": settings["slack_channel"],
+        "send_resolved": True,
+        "title": TITLE,
+        "text": TEXT,
+    }
+    summary = (
+        "{{ .CommonAnnotations.summary }}{{ if not .CommonAnnotations.summary }}{{ .CommonLabels.alertname }}{{ end }}"
+    )
+    pagerduty = {"routing_key_file": CREDENTIALS + PAGERDUTY, "send_resolved": True, "description": summary}
     everybody = {
         **({"webhook_configs": webhooks} if webhooks else {}),
         **({"slack_configs": [slack]} if settings["slack_webhook_url"] else {}),
     }
     paged = {"pagerduty_configs": [pagerduty]} if settings["pagerduty_routing_key"] else {}
-    return [{"name": TEAM, **everybody}, {"name": ON_CALL, **everybody, **paged}]
+    dead_man = {"url": settings["dead_mans_url"], "send_resolved": False}
+    return [
+        {"name": TEAM, **everybody},
+        {"name": ON_CALL, **everybody, **paged},
+        {"name": DEAD_MAN, "webhook_configs": [dead_man]} if settings["dead_mans_url"] else {"name": NOBODY},
+    ]
+
+
+def built_in_routes(settings: Settings) -> list[Document]:
+    """Where alerts go by their severity; `none` is that of Watchdog, which always fires."""
+    return [
+        {
+            "receiver": DEAD_MAN if settings["dead_mans_url"] else NOBODY,
+            "matchers": ['severity="none"'],
+            "group_wait": "0s",
+            "group_interval": "1m",
+            "repeat_interval": "1m",
+        },
+        {"receiver": ON_CALL, "matchers": ['severity="page"']},
+    ]
 
 
 def configuration(settings: Settings) -> Document:
     """The content of alertmanager.yml: own routes and rules before the built-in ones."""
     built_in = bool(settings["builtin_routing"])
-    page = 'severity="page"'
-    routes = [*settings["routes"], *([{"receiver": ON_CALL, "matchers": [page]}] if built_in else [])]
-    # Whoever is paged for a metric does not need the warning about the same metric too.
-    inhibit = {
-        "source_matchers": [page, 'metric!=""'],
-        "target_matchers": ['severity="warning"', 'metric!=""'],
-        "equal": ["metric"],
-    }
+    routes = [*settings["routes"], *(built_in_routes(settings) if built_in else [])]
+    muted = inhibit_rules(settings["components"]) if built_in else []
     optional: Document = {
         "global": dict(settings["global"]),
         "templates": ["templates/*.tmpl"] if settings["templates"] else [],
         "time_intervals": list(settings["time_intervals"]),
-        "inhibit_rules": [*settings["inhibit_rules"], *([inhibit] if built_in else [])],
+        "inhibit_rules": [*settings["inhibit_rules"], *muted],
     }
     return {
         "route": {
@@ -123,6 +157,12 @@ def faults(settings: Settings, found: t.Mapping[str, t.Any]) -> list[str]:
         *url_fault("alertmanager_external_url", settings["external_url"]),
         *(fault for url in settings["webhook_urls"] for fault in url_fault("alertmanager_webhook_urls", url)),
         *prefix_fault("alertmanager_route_prefix", settings["route_prefix"]),
+        *(url_fault("alertmanager_dead_mans_url", settings["dead_mans_url"])),
+        *(
+            f'alertmanager_components contains "{name}", which is no component; there are {", ".join(sorted(GRAPH))}'
+            for name in settings["components"]
+            if name not in GRAPH
+        ),
         *reserved(settings["flags"], FLAGS, "alertmanager_flags"),
         *file_name_faults("alertmanager_credentials", settings["credentials"]),
         *file_name_faults("alertmanager_templates", settings["templates"]),

@@ -6,6 +6,8 @@
 from __future__ import annotations
 
 import dataclasses
+import json
+import re
 import typing as t
 
 from ansible_collections.nexod.infra.plugins.module_utils._monitoring.rules import (
@@ -16,18 +18,33 @@ from ansible_collections.nexod.infra.plugins.module_utils._monitoring.rules impo
 )
 from ansible_collections.nexod.infra.plugins.plugin_utils._monitoring.alerts import (
     availability,
+    certificates,
     ecs,
+    haproxy,
+    hosts,
     latency,
     migrations,
+    monitoring,
+    pgbouncer,
+    postgresql,
+    redis,
 )
-from ansible_collections.nexod.infra.plugins.plugin_utils._monitoring.alerts.alert import Alert
+from ansible_collections.nexod.infra.plugins.plugin_utils._monitoring.alerts.alert import Alert, Case
 
 Groups = dict[str, list[Alert]]
+Tested = tuple[Alert, Case]
 #: Alerts that need no table, by the group that they are evaluated in.
 BUILT_IN: t.Final[dict[str, tuple[Alert, ...]]] = {
     "availability": availability.ALERTS,
+    "certificates": certificates.ALERTS,
     "ecs": ecs.ALERTS,
+    "haproxy": haproxy.ALERTS,
+    "hosts": hosts.ALERTS,
     "migrations": migrations.ALERTS,
+    "monitoring": monitoring.ALERTS,
+    "pgbouncer": pgbouncer.ALERTS,
+    "postgresql": postgresql.ALERTS,
+    "redis": redis.ALERTS,
 }
 
 
@@ -36,6 +53,7 @@ class Tables:
     """What rules are derived from: the latency table, where its metrics come from, and what is left out.
 
     Below `minimum` requests in five minutes, no fraction is judged. `runbooks` is the URL of the folder of runbooks.
+    `alertmanagers` says whether alerts are sent anywhere.
     """
 
     latency: t.Sequence[Row] = ()
@@ -44,6 +62,7 @@ class Tables:
     builtin: bool = True
     disabled: frozenset[str] = frozenset()
     runbooks: str = ""
+    alertmanagers: bool = False
 
 
 def latency_alerts(tables: Tables) -> list[Alert]:
@@ -55,8 +74,10 @@ def latency_alerts(tables: Tables) -> list[Alert]:
 
 def every_alert(tables: Tables) -> Groups:
     """All alerts by their group, whether or not they are left out."""
-    built_in = BUILT_IN if tables.builtin else {}
-    return {"latency": latency_alerts(tables), **{name: list(alerts) for name, alerts in built_in.items()}}
+    built_in = {name: list(alerts) for name, alerts in BUILT_IN.items()} if tables.builtin else {}
+    if built_in and tables.alertmanagers:
+        built_in["monitoring"].append(monitoring.NO_ALERTMANAGER)
+    return {"latency": latency_alerts(tables), **built_in}
 
 
 def chosen(tables: Tables) -> Groups:
@@ -68,26 +89,74 @@ def chosen(tables: Tables) -> Groups:
     return {name: alerts for name, alerts in groups.items() if alerts}
 
 
-def rule_document(tables: Tables) -> Document:
-    """The rule file."""
+def rule_document(tables: Tables, group: str = "") -> Document:
+    """The rule file, with all groups or with one of them."""
     return {
         "groups": [
             {"name": name, "rules": [alert.rule(tables.runbooks) for alert in alerts]}
             for name, alerts in chosen(tables).items()
+            if group in ("", name)
         ]
     }
 
 
-def test_document(tables: Tables, rule_file: str) -> Document:
+def test_document(tables: Tables, rule_file: str, group: str = "") -> Document:
     """Promtool's tests of the rule file."""
-    alerts = [alert for group in chosen(tables).values() for alert in group]
+    alerts = [alert for name, found in chosen(tables).items() if group in ("", name) for alert in found]
     return {
         "rule_files": [rule_file],
         "evaluation_interval": "1m",
-        "tests": [test for alert in alerts for test in alert.tests(tables.runbooks)],
+        "tests": [
+            {
+                "name": "; ".join(f"{alert.name}: {case.name}" for alert, case in pack),
+                "interval": "1m",
+                "input_series": [
+                    {"series": name, "values": values} for _, case in pack for name, values in case.series.items()
+                ],
+                "alert_rule_test": [check for alert, case in pack for check in alert.checks(case, tables.runbooks)],
+            }
+            for pack in packed([(alert, case) for alert in alerts for case in alert.cases])
+        ],
     }
+
+
+def packed(cases: t.Sequence[Tested]) -> list[list[Tested]]:
+    """The cases in few tests: promtool evaluates every rule in each minute of each test, and a test starts slowly.
+
+    Two cases share a test where no alert of the one reads a series of the other.
+    """
+    packs: list[list[Tested]] = []
+    for case in cases:
+        free = (pack for pack in packs if all(independent(case, other) for other in pack))
+        if (pack := next(free, None)) is None:
+            packs.append(pack := [])
+        pack.append(case)
+    return packs
+
+
+def independent(one: Tested, other: Tested) -> bool:
+    """Whether neither alert reads a series of the other's case."""
+    return not (reads(one[0]) & writes(other[1]) or reads(other[0]) & writes(one[1]))
+
+
+def reads(alert: Alert) -> set[str]:
+    """The words of the alert's expression, among them the names of its metrics."""
+    return set(re.findall(r"[a-zA-Z_:][\w:]*", alert.expression))
+
+
+def writes(case: Case) -> set[str]:
+    """The names of the metrics of the case."""
+    return {series.partition("{")[0] for series in case.series}
 
 
 def alert_names(tables: Tables) -> set[str]:
     """The names of all alerts that the rule file contains where none is left out."""
     return {alert.name for group in every_alert(tables).values() for alert in group}
+
+
+def default_tables(environment: Row, prometheus: Row) -> Tables:
+    """The tables of an environment that sets nothing, from the wiring of the roles environment and prometheus."""
+    sources = json.loads(
+        re.sub(r"\{\{.*?\}\}", "/health|/ready|/metrics", json.dumps(prometheus["prometheus_latency_sources"]))
+    )
+    return Tables(environment["infra_latency_targets"], sources, 100, alertmanagers=True)

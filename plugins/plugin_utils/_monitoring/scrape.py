@@ -36,14 +36,15 @@ def targets(
     hostvars: t.Mapping[str, Row],
     port: int | str | Row,
     default: int | str | None = None,
+    labels: t.Mapping[str, str] | None = None,
 ) -> list[Document]:
-    """A scrape target for each host: its address and port, known by the host's name in the inventory."""
+    """A scrape target for each host: its address and port, known by the host's name in the inventory, with `labels`."""
     found = []
     for host in hosts:
         address = str(hostvars[host].get("ansible_host") or host)
         shown = f"[{address}]" if ":" in address and not address.startswith("[") else address
         number_of_port = port_of(host, hostvars[host], port, default)
-        found.append({"address": f"{shown}:{number_of_port}", "labels": {"instance": host}})
+        found.append({"address": f"{shown}:{number_of_port}", "labels": {"instance": host, **(labels or {})}})
     return found
 
 

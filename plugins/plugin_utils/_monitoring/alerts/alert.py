@@ -99,23 +99,14 @@ class Alert:
         annotations = {key: filled(text, labels, case.value) for key, text in self.annotations(runbooks).items()}
         return {"exp_labels": {**labels, **self.all_labels()}, "exp_annotations": annotations}
 
-    def tests(self, runbooks: str) -> list[Document]:
-        """Promtool's tests of the rule."""
-        return [self.test(case, runbooks) for case in self.cases]
-
-    def test(self, case: Case, runbooks: str) -> Document:
-        """One of them."""
+    def checks(self, case: Case, runbooks: str) -> list[Document]:
+        """What promtool must find of the alert in a test with the series of the case."""
         fired = [self.fired(case, labels, runbooks) for labels in case.fires]
         moments: list[tuple[str, list[Document]]] = [(case.before, [])] if case.before else []
-        return {
-            "name": f"{self.name}: {case.name}",
-            "interval": MINUTE,
-            "input_series": [{"series": name, "values": values} for name, values in case.series.items()],
-            "alert_rule_test": [
-                {"eval_time": at, "alertname": self.name, "exp_alerts": expected}
-                for at, expected in [*moments, (case.at, fired)]
-            ],
-        }
+        return [
+            {"eval_time": at, "alertname": self.name, "exp_alerts": expected}
+            for at, expected in [*moments, (case.at, fired)]
+        ]
 
 
 def filled(text: str, labels: Labels, value: str) -> str:
@@ -130,9 +121,20 @@ def series(metric: str, labels: Labels) -> str:
 
 
 def known(metric: str, matchers: str = "") -> str:
-    """The series of `metric` that were 1 within the grace period, or that existed before it."""
+    """The series of `metric` that were above 0 within the grace period, or that existed before it."""
     name = metric + selector(matchers)
-    return f"(max_over_time({name}[{GRACE}]) == 1 or {name} offset {GRACE})"
+    return f"(max_over_time({name}[{GRACE}]) > 0 or {name} offset {GRACE})"
+
+
+def unreachable(job: str, matchers: str = "") -> str:
+    """The exporters of a job whose host answers no scrape at all: what they export is gone with it."""
+    chosen = ", ".join(filter(None, (f'job="{job}"', matchers)))
+    return f"{gone('up', chosen)} and on (instance) max by (instance) (up) == 0"
+
+
+def down(metric: str, job: str, matchers: str = "") -> str:
+    """What an exporter reports as down, or what is gone with its host."""
+    return f"{gone(metric, matchers)}\nor {unreachable(job, matchers)}"
 
 
 def gone(metric: str, matchers: str = "") -> str:
@@ -150,3 +152,20 @@ def gone_cases(metric: str, labels: Labels, fires: Labels | None = None) -> tupl
         Case("is new and not there yet", {name: "0x60"}, "10m"),
         Case("never came", {name: "0x60"}, "35m", alert),
     )
+
+
+def down_cases(metric: str, job: str, labels: Labels) -> tuple[Case, ...]:
+    """The tests of `down`."""
+    own = {"job": job, **labels}
+    exporter, node = series("up", own), series("up", {"job": "node", "instance": labels["instance"]})
+    return (
+        *gone_cases(metric, own),
+        Case("its host is gone", {exporter: "1x5 0x20", node: "1x5 0x20"}, "10m", (own,)),
+        Case("only its exporter is gone", {exporter: "1x5 0x20", node: "1x25"}, "10m"),
+        Case("its host was never there", {exporter: "0x20", node: "0x20"}, "10m"),
+    )
+
+
+def cases(bad: Labels, good: Labels, fires: Labels, at: str = "20m", before: str = "") -> tuple[Case, ...]:
+    """An alert that fires on the series `bad` and not on `good`."""
+    return (Case("fires", bad, at, (fires,), before=before), Case("does not fire", good, at))

@@ -21,8 +21,8 @@ from ansible_collections.nexod.infra.plugins.module_utils._monitoring.rules impo
 )
 from ansible_collections.nexod.infra.plugins.plugin_utils._monitoring.alerts.alert import Alert, Case
 
-#: The part of the environment that each metric is measured at.
-COMPONENTS: t.Final = {"api": "api", "database": "database", "redis": "cache", "ttfb": "frontend", "lcp": "frontend"}
+#: The part of the environment that each metric is measured at: the API measures its database and its cache.
+COMPONENTS: t.Final = {"ttfb": "frontend", "lcp": "frontend"}
 PROFILE = "On a host of the group api: py-spy top --pid $(systemctl show --value --property=MainPID api)"
 ROLL_BACK = "If it began with the last deploy: ansible-playbook nexod.infra.roll_back"
 FIXES: t.Final = {

@@ -8,25 +8,16 @@ from __future__ import annotations
 from ansible_collections.nexod.infra.plugins.plugin_utils._monitoring.alerts.alert import Alert, Case, series
 
 LABELS = {"database": "app", "instance": "runner-1"}
-WELL = {
-    "last_run_success": "1",
-    "check_success": "1",
-    # At 10m the clock shows 600.
-    "check_due_timestamp_seconds": "900",
-    "check_invalid_indexes": "0",
-    "check_drift_differences": "0",
-}
+# At 10m the clock shows 600.
+WELL = {"last_run_success": "1", "check_success": "1", "check_due_timestamp_seconds": "900"}
 
 
 def cases(metric: str, broken: str) -> tuple[Case, ...]:
-    """All is well, and this metric is not."""
-
-    def values(state: dict[str, str]) -> dict[str, str]:
-        return {series(f"nexod_alembic_{name}", LABELS): f"{value}x15" for name, value in state.items()}
-
+    """The metric when all is well, and when it is not."""
+    name = series(f"nexod_alembic_{metric}", LABELS)
     return (
-        Case("well", values(WELL), "10m"),
-        Case(metric, values({**WELL, metric: broken}), "10m", (LABELS,), value=broken),
+        Case("well", {name: f"{WELL.get(metric, '0')}x15"}, "10m"),
+        Case(metric, {name: f"{broken}x15"}, "10m", (LABELS,), value=broken),
     )
 
 

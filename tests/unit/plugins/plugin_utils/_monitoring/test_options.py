@@ -184,10 +184,26 @@ def test_alertmanager_faults(change: dict[str, t.Any], words: list[str]) -> None
 def test_own_routes_come_first_and_the_built_in_ones_can_go() -> None:
     own = {"receiver": "team", "matchers": ['a="b"']}
     routes = alertmanager.configuration(defaults("alertmanager", routes=[own]))["route"]["routes"]
-    assert [route["receiver"] for route in routes] == ["team", "on-call"]
+    assert [route["receiver"] for route in routes] == ["team", "nobody", "on-call"]
     plain = alertmanager.configuration(defaults("alertmanager", routes=[own], builtin_routing=False))
     assert plain["route"]["routes"] == [own]
     assert "inhibit_rules" not in plain
+
+
+def test_the_alert_that_always_fires_goes_to_its_receiver_or_nowhere() -> None:
+    for url, name in (("", "nobody"), ("https://example.com/ping", "dead-man")):
+        found = alertmanager.configuration(defaults("alertmanager", dead_mans_url=url))
+        assert found["route"]["routes"][0]["receiver"] == name
+        assert found["route"]["routes"][0]["matchers"] == ['severity="none"']
+        receiver = next(row for row in found["receivers"] if row["name"] == name)
+        assert [row["url"] for row in receiver.get("webhook_configs", [])] == ([url] if url else [])
+
+
+def test_a_message_says_what_to_do() -> None:
+    found = alertmanager.configuration(defaults("alertmanager", slack_webhook_url="https://example.com"))
+    slack = found["receivers"][0]["slack_configs"][0]
+    for name in ("summary", "description", "look", "fix", "runbook_url"):
+        assert f".Annotations.{name} " in slack["text"]
 
 
 def test_the_port_for_other_instances_is_closed_until_a_flag_opens_it() -> None:

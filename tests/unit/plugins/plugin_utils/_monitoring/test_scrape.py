@@ -69,3 +69,8 @@ def test_targets(hosts: list[str], hostvars: dict[str, dict[str, str]], addresse
 )
 def test_scrape_config(job: dict[str, t.Any], config: dict[str, t.Any]) -> None:
     assert monitoring.scrape_config(job) == config
+
+
+def test_targets_have_further_labels() -> None:
+    found = monitoring.targets(["db-2"], {"db-2": {}}, 9187, labels={"role": "replica"})
+    assert found == [{"address": "db-2:9187", "labels": {"instance": "db-2", "role": "replica"}}]

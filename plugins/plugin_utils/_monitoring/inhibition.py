@@ -1,0 +1,76 @@
+# Copyright: (c) 2026, the nexod.infra maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One cause, one page: which alerts are muted while another fires, from what depends on what. Pure functions."""
+
+from __future__ import annotations
+
+import typing as t
+
+Document = dict[str, t.Any]
+
+#: Each component, a value of the label `component`, with those that it cannot work without.
+GRAPH: t.Final[dict[str, tuple[str, ...]]] = {
+    "host": (),
+    "database": (),
+    "replica": ("database",),
+    "pooler": ("database",),
+    "cache": (),
+    "api": ("database", "pooler", "cache"),
+    "edge": ("api",),
+    "frontend": ("edge",),
+    "probe": ("frontend", "edge"),
+    "migrations": ("database",),
+    "monitoring": (),
+}
+#: Those of which an alert says that they no longer work.
+CAUSES: t.Final = ("host", "database", "replica", "pooler", "cache", "api", "edge")
+#: A page may mute anything, so that nothing is muted by what reaches nobody at night.
+PAGE, OUTAGE = 'severity="page"', 'outage="true"'
+#: Alerts of one component of which the first says more: source, target, labels that both have.
+PAIRS: t.Final[tuple[tuple[list[str], list[str], list[str]], ...]] = (
+    # Whoever is paged for a metric does not need the warning about the same metric too.
+    ([PAGE, 'metric!=""'], ['severity="warning"', 'metric!=""'], ["metric"]),
+    # What fails is not slow, and a number of failures is not a fraction as well.
+    ([PAGE, 'errors="count"'], ['metric!=""', 'errors!="count"'], ["metric"]),
+    ([PAGE, 'errors="ratio"'], ['metric!=""', 'errors=""'], ["metric"]),
+    (['alertname="ApiDown"'], ['alertname="NoServerLeft"'], []),
+    (['alertname="ApiDown"'], ['alertname="TargetDown"', 'job="api"'], []),
+    (['alertname="DiskAlmostFull"'], ['alertname="DiskFilling"'], ["instance", "mountpoint"]),
+    (['alertname="CertificateExpires"'], ['alertname="CertificateExpiresSoon"'], ["instance"]),
+)
+
+
+def followers(cause: str, graph: t.Mapping[str, t.Sequence[str]] = GRAPH) -> list[str]:
+    """The components that do not work without `cause`, directly or through others."""
+    return [name for name in graph if reaches(name, cause, graph)]
+
+
+def reaches(name: str, cause: str, graph: t.Mapping[str, t.Sequence[str]]) -> bool:
+    """Whether `name` depends on `cause`."""
+    return any(need == cause or reaches(need, cause, graph) for need in graph.get(name, ()))
+
+
+def rule(source: list[str], target: list[str], equal: t.Sequence[str] = ()) -> Document:
+    """An inhibition rule as Alertmanager reads it."""
+    return {"source_matchers": source, "target_matchers": target, **({"equal": list(equal)} if equal else {})}
+
+
+def inhibit_rules(components: t.Collection[str]) -> list[Document]:
+    """The rules for these components.
+
+    No rule has an alert on both of its sides: a component never follows itself, and within a component an outage
+    mutes only what is no outage. So no alert mutes itself, and no two mute each other.
+    """
+    causes = [name for name in CAUSES if name in components]
+    found = [rule([PAGE, OUTAGE, 'component="host"'], ['component!="host"'], ["instance"])] if "host" in causes else []
+    for cause in causes:
+        own = [PAGE, OUTAGE, f'component="{cause}"']
+        after = [name for name in followers(cause) if name in components]
+        if after:
+            found.append(rule(own, [f'component=~"{"|".join(after)}"']))
+        # The API's alerts are about all of its instances together.
+        found.append(
+            rule(own, [f'component="{cause}"', 'outage!="true"'], [] if cause == "api" else ["instance"]),
+        )
+    return found + [rule(*pair) for pair in PAIRS]

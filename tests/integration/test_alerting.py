@@ -1,0 +1,185 @@
+"""The rules and their tests under each Prometheus of Debian, and who is told what by the real Alertmanager."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import subprocess
+import time
+import typing as t
+import urllib.request
+from pathlib import Path
+
+import pytest
+import yaml
+
+from ansible_collections.nexod.infra.plugins.plugin_utils._monitoring import alertmanager, inhibition, rule_file
+from ansible_collections.nexod.infra.plugins.plugin_utils._monitoring.alerts.alert import Alert
+from ansible_collections.nexod.infra.tests.fixtures.debian_packages import unpacked
+
+from .conftest import free_port
+
+ROOT = Path(__file__).resolve().parents[2]
+# The release of Debian: what its Prometheus is called, and the packages that it is in.
+RELEASES = {"bookworm": ("2.42", ("prometheus",)), "trixie": ("2.53", ("promtool",)), "forky": ("3.5", ("promtool",))}
+
+
+def tables() -> rule_file.Tables:
+    """What an environment that sets nothing gets."""
+    shared = yaml.safe_load((ROOT / "roles/environment/meta/environment.yml").read_text(encoding="utf-8"))["variables"]
+    own = yaml.safe_load((ROOT / "roles/prometheus/meta/environment.yml").read_text(encoding="utf-8"))["variables"]
+    return dataclasses.replace(rule_file.default_tables(shared, own), runbooks="https://example.com/runbooks")
+
+
+TABLES = tables()
+ALERTS = [alert for alerts in rule_file.chosen(TABLES).values() for alert in alerts]
+
+
+def program(release: str, name: str, *packages: str) -> Path:
+    """A program of a release of Debian; the test is skipped where its mirror can't be reached."""
+    try:
+        folder = unpacked(f"monitoring/{release}-{name}", release, packages)
+    except AssertionError as error:
+        pytest.skip(f"The packages of Debian {release} can't be downloaded: {str(error)[:200]}")
+    return folder / "usr/bin" / name
+
+
+@pytest.mark.parametrize("release", RELEASES)
+def test_the_rules_pass_their_tests(release: str, tmp_path: Path) -> None:
+    version, packages = RELEASES[release]
+    promtool = program(release, "promtool", *packages)
+    for folder in ("rules", "tests"):
+        (tmp_path / folder).mkdir()
+    for group in rule_file.chosen(TABLES):
+        rules = rule_file.rule_document(TABLES, group)
+        tests = rule_file.test_document(TABLES, f"../rules/{group}.yml", group)
+        (tmp_path / f"rules/{group}.yml").write_text(yaml.safe_dump(rules), encoding="utf-8")
+        (tmp_path / f"tests/{group}.yml").write_text(yaml.safe_dump(tests), encoding="utf-8")
+    shown = subprocess.run([promtool, "--version"], text=True, capture_output=True, check=True)
+    assert f"version {version}" in shown.stdout + shown.stderr
+    for command, folder in (("check", "rules"), ("test", "tests")):
+        argv = [promtool, command, "rules", *sorted((tmp_path / folder).glob("*.yml"))]
+        done = subprocess.run(argv, text=True, capture_output=True, check=False)
+        assert done.returncode == 0, (done.stdout + done.stderr)[-4000:]
+
+
+class Alertmanager:
+    """A running Alertmanager."""
+
+    def __init__(self, port: int) -> None:
+        self.url = f"http://127.0.0.1:{port}/api/v2"
+
+    def ask(self, path: str, body: t.Any = None) -> t.Any:
+        data = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(f"{self.url}{path}", data, {"Content-Type": "application/json"})
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            text = answer.read()
+        return json.loads(text) if text else None
+
+    def states(self, alerts: t.Sequence[dict[str, str]]) -> dict[str, tuple[str, list[str]]]:
+        """Whether each of these alerts is active or suppressed, and its receivers; nothing else fires meanwhile."""
+        # The causes first: what is mute is decided when a message is due, which is later than an alert's arrival.
+        for alert in alerts:
+            self.ask("/alerts", [{"labels": alert}])
+            until = time.monotonic() + 20
+            while True:
+                found = [row for row in self.ask("/alerts") if row["labels"] in alerts]
+                if any(row["labels"] == alert and row["status"]["state"] != "unprocessed" for row in found):
+                    break
+                assert time.monotonic() < until, f"Alertmanager has not processed {alert}: {found}"
+                time.sleep(0.02)
+        ended = "2000-01-01T00:00:00Z"
+        answer = {
+            row["labels"]["alertname"]: (row["status"]["state"], [one["name"] for one in row["receivers"]])
+            for row in found
+        }
+        self.ask("/alerts", [{"labels": labels, "startsAt": ended, "endsAt": ended} for labels in alerts])
+        return answer
+
+
+def settings(**change: t.Any) -> dict[str, t.Any]:
+    own = yaml.safe_load((ROOT / "roles/alertmanager/defaults/main.yml").read_text(encoding="utf-8"))
+    plain = {name.removeprefix("alertmanager_"): value for name, value in own.items()}
+    return {**plain, "config_file": "", "data_dir": "", **change}
+
+
+@pytest.fixture(scope="module", params=["bookworm", "trixie", "forky"])
+def running(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[Alertmanager]:
+    """Each of Debian's versions. They read a template below /usr/share, so each runs with its own there."""
+    binary = program(request.param, "prometheus-alertmanager", "prometheus-alertmanager")
+    folder, port = tmp_path_factory.mktemp("alertmanager"), free_port()
+    config = folder / "alertmanager.yml"
+    # Nobody is told: only what Alertmanager would do is of interest.
+    config.write_text(yaml.safe_dump(alertmanager.configuration(settings(group_wait_seconds=0))), encoding="utf-8")
+    inside = 'mount --bind "$0" /usr/share && exec "$@"'
+    argv = ["unshare", "--mount", "--map-root-user", "sh", "-c", inside, str(binary.parents[1] / "share"), str(binary)]
+    argv += [f"--config.file={config}", f"--storage.path={folder}/data", f"--web.listen-address=127.0.0.1:{port}"]
+    with (folder / "log").open("wb") as log:
+        process = subprocess.Popen([*argv, "--cluster.listen-address="], stdout=log, stderr=log, env=dict(os.environ))
+        server, until = Alertmanager(port), time.monotonic() + 30
+        try:
+            while True:
+                try:
+                    server.ask("/status")
+                    break
+                except OSError:
+                    assert process.poll() is None, (folder / "log").read_text()
+                    assert time.monotonic() < until, (folder / "log").read_text()
+                    time.sleep(0.1)
+            yield server
+        finally:
+            process.terminate()
+            process.wait(timeout=20)
+
+
+def labels_of(alert: Alert, instance: str) -> dict[str, str]:
+    """The alert as Prometheus sends it, with the labels that its own tests say its series have."""
+    series = next((dict(labels) for case in alert.cases for labels in case.fires), {})
+    if "instance" in series:
+        series["instance"] = instance
+    return {"alertname": alert.name, **series, **alert.all_labels()}
+
+
+def test_each_alert_alone_reaches_its_receiver(running: Alertmanager) -> None:
+    receivers = {"page": ["on-call"], "warning": ["team"], "none": ["nobody"]}
+    for alert in ALERTS:
+        labels = labels_of(alert, f"alone-{alert.name}")
+        found = running.states([labels])
+        assert found == {alert.name: ("active", receivers[alert.severity])}, alert.name
+
+
+def test_what_follows_from_a_cause_is_muted(running: Alertmanager) -> None:
+    """Every cause with every alert of what depends on it, and of another component."""
+    wrong = []
+    for cause in (alert for alert in ALERTS if alert.outage and alert.severity == "page"):
+        after = inhibition.followers(cause.component)
+        others = [alert for alert in ALERTS if alert.name != cause.name and not alert.name.endswith("BucketMissing")]
+        sent = [labels_of(cause, "cause")]
+        # On hosts of their own: only an alert about a host mutes by the host.
+        sent += [labels_of(alert, f"on-{alert.name}") for alert in others if alert.component in after]
+        found = running.states(sent)
+        assert found.pop(cause.name)[0] == "active"
+        wrong += [(cause.name, name) for name, (state, _) in found.items() if state != "suppressed"]
+    assert wrong == []
+
+
+def test_a_host_mutes_all_that_is_on_it_and_nothing_else(running: Alertmanager) -> None:
+    host = next(alert for alert in ALERTS if alert.name == "HostDown")
+    bound = [alert for alert in ALERTS if any("instance" in labels for case in alert.cases for labels in case.fires)]
+    others = [alert for alert in bound if alert.name != host.name]
+    found = running.states([labels_of(host, "h1"), *(labels_of(alert, "h1") for alert in others)])
+    assert {name for name, (state, _) in found.items() if state == "active"} == {host.name}
+    alone = [alert for alert in others if alert.component not in inhibition.CAUSES]
+    for alert in alone:
+        found = running.states([labels_of(host, "h2"), labels_of(alert, f"elsewhere-{alert.name}")])
+        assert found[alert.name][0] == "active", alert.name
+
+
+def test_a_muted_cause_still_mutes(running: Alertmanager) -> None:
+    """A dead host takes the database with it: one page, though errors and probes are on other hosts."""
+    names = ("HostDown", "DatabaseDown", "TargetDown", "NoServerLeft", "ProbeFailed", "PoolerDown")
+    chosen = {alert.name: alert for alert in ALERTS if alert.name in names}
+    place = {"HostDown": "db", "DatabaseDown": "db", "TargetDown": "db"}
+    found = running.states([labels_of(alert, place.get(name, f"of-{name}")) for name, alert in chosen.items()])
+    assert [name for name, (state, _) in found.items() if state == "active"] == ["HostDown"]

@@ -1,0 +1,55 @@
+# Copyright: (c) 2026, the nexod.infra maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which alerts are muted while another fires. The real Alertmanager is asked in tests/integration/test_alerting.py."""
+
+from __future__ import annotations
+
+import pytest
+
+from ansible_collections.nexod.infra.plugins.plugin_utils._monitoring import inhibition, rule_file
+
+ALERTS = [alert for alerts in rule_file.BUILT_IN.values() for alert in alerts]
+
+
+@pytest.mark.parametrize(
+    ("cause", "followers"),
+    [
+        pytest.param("host", [], id="a host mutes by its name only"),
+        pytest.param(
+            "database", ["replica", "pooler", "api", "edge", "frontend", "probe", "migrations"], id="through others"
+        ),
+        pytest.param("replica", [], id="nothing needs a replica"),
+        pytest.param("edge", ["frontend", "probe"], id="edge"),
+        pytest.param("probe", [], id="a probe is only a symptom"),
+    ],
+)
+def test_followers(cause: str, followers: list[str]) -> None:
+    assert inhibition.followers(cause) == followers
+
+
+def test_only_components_of_the_environment_are_in_the_rules() -> None:
+    text = str(inhibition.inhibit_rules(["database", "api", "probe"]))
+    assert 'component=~"api|probe"' in text
+    for absent in ("pooler", "cache", "edge", "replica", "host"):
+        assert f'component="{absent}"' not in text
+
+
+def test_every_component_is_in_the_graph() -> None:
+    assert {alert.component for alert in ALERTS} <= set(inhibition.GRAPH)
+    assert {need for needs in inhibition.GRAPH.values() for need in needs} <= set(inhibition.GRAPH)
+
+
+def test_causes_are_the_components_that_have_an_alert_of_their_outage() -> None:
+    assert {alert.component for alert in ALERTS if alert.outage} == set(inhibition.CAUSES)
+
+
+def test_a_cause_that_mutes_pages_is_a_page() -> None:
+    """A warning reaches nobody at night, so it must not stand for a page."""
+    for alert in ALERTS:
+        if alert.outage and inhibition.followers(alert.component):
+            assert alert.severity == "page", alert.name
+    for rule in inhibition.inhibit_rules(list(inhibition.GRAPH)):
+        names = [one.partition("=")[2].strip('"') for one in rule["source_matchers"] if one.startswith("alertname=")]
+        sources = [alert for alert in ALERTS if alert.name in names]
+        assert inhibition.PAGE in rule["source_matchers"] or all(alert.severity == "page" for alert in sources)
