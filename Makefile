@@ -59,10 +59,10 @@ test: ## run all tests (installs what they need)
 	@$(MAKE) -s venv REQUIREMENTS=requirements-dev.txt
 	@$(INSIDE) tests/run $(ARGS)
 
-test-faults: ## run all fault tests on the lab (takes hours; `make test` runs a selection). ARGS='-k seed-7' selects
+test-faults: ## run all fault tests on the labs (takes hours; `make test` runs a selection). ARGS='-k seed-7' selects
 	@$(PYTHON) tools/prerequisites.py --lab --install
 	@$(MAKE) -s venv REQUIREMENTS=requirements-dev.txt
-	@$(INSIDE) $(BIN)/pytest -v -s tests/lab/faults tests/integration/test_alembic_facts.py \
+	@$(INSIDE) $(BIN)/pytest -v -s tests/lab/faults tests/lab_aws/faults tests/integration/test_alembic_facts.py \
 		tests/integration/test_alembic_trees.py tests/integration/test_alembic_matrix.py $(ARGS)
 
 bench: ## measure the first deploy (with existing images) and the second, medians of 3

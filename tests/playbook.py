@@ -43,11 +43,16 @@ def play(*arguments: str | Path, cwd: Path = ROOT, program: str = "ansible-playb
     )
 
 
-def tasks_of(done: Done) -> list[dict[str, t.Any]]:
-    """The tasks of the last play of a run with AS_JSON."""
+def plays_of(done: Done) -> list[dict[str, t.Any]]:
+    """The plays of a run with AS_JSON."""
     before, begin, text = done.stdout.partition(_RESULTS)
     assert begin, before[-6000:] + done.stderr[-2000:]
-    return list(json.loads(begin + text)["plays"][-1]["tasks"])
+    return list(json.loads(begin + text)["plays"])
+
+
+def tasks_of(done: Done) -> list[dict[str, t.Any]]:
+    """The tasks of the last play of a run with AS_JSON."""
+    return list(plays_of(done)[-1]["tasks"])
 
 
 def said_by(done: Done) -> str:

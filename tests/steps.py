@@ -300,7 +300,7 @@ def lab() -> Count:
 
 def lab_aws() -> Count:
     """The second lab, whose AWS is an emulator with real containers."""
-    return pytest("lab_aws", "-x", "-s", "-v", "--durations=10", "tests/lab_aws", limit=1800, each=900)
+    return pytest("lab_aws", "-x", "-s", "-v", "--durations=10", "tests/lab_aws/test_lab_aws.py", limit=1800, each=900)
 
 
 def archive() -> Count:

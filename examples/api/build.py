@@ -42,13 +42,15 @@ PLANT = b"""
 
 # Planted by build.py --fault: this release is made to fail.
 from nexod_api.fault import Fault  # noqa: E402
+from starlette.middleware import Middleware  # noqa: E402
 
 create_sound_app = create_app
 
 
 def create_app(settings: Settings) -> FastAPI:
     app = create_sound_app(settings)
-    app.add_middleware(Fault)
+    # Innermost, where an application's own faults are: its metrics show them.
+    app.user_middleware.append(Middleware(Fault))
     return app
 """
 # Debian 12 and 13.

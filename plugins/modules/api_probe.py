@@ -71,6 +71,11 @@ options:
     description: Maximum number of requests at a time.
     type: int
     default: 4
+  traffic_seconds:
+    description:
+      - Seconds after which no further request is sent, so that a slow release does not take forever. At least 1.
+    type: int
+    default: 120
   session_url:
     description:
       - URL to which a POST signs in, and below which a session is found by its id.
@@ -147,6 +152,7 @@ ARGUMENTS = {
     "traffic_maximum_error_ratio": {"type": "float", "default": 0.0},
     "traffic_paths": {"type": "list", "elements": "str", "default": ["/health"]},
     "traffic_concurrency": {"type": "int", "default": 4},
+    "traffic_seconds": {"type": "int", "default": 120},
     "session_url": {"type": "str"},
     "session_request": {"type": "dict", "no_log": True},
     "session_id_key": {"type": "str", "default": "id", "no_log": False},

@@ -13,8 +13,8 @@ version_added: "1.1.0"
 author: The nexod.infra maintainers (@nexod)
 description:
   - Returns the account of the credentials, the regions that it can use, availability zones, networks, the versions of
-    PostgreSQL that RDS offers, the storage of the database, and whether an image is in ECR. One execution asks for all
-    of it at the same time.
+    PostgreSQL that RDS offers, the storage of the database, whether an image is in ECR, and which images a service of
+    ECS runs. One execution asks for all of it at the same time.
   - Preflight judges the result before the first change of a deploy.
   - Fails only without valid credentials of the declared account; then nothing else is called. What AWS refuses
     besides is in RV(refused). What an emulator does not know is in RV(not_checked).
@@ -41,6 +41,14 @@ options:
     default: ""
   image:
     description: The image with its registry, if it is not in O(repository). Those outside ECR are not looked for.
+    type: str
+    default: ""
+  cluster:
+    description: Name of the cluster of ECS that O(service) runs in.
+    type: str
+    default: ""
+  service:
+    description: Name of a service of ECS.
     type: str
     default: ""
   profile:
@@ -98,6 +106,11 @@ image:
   description: C(yes) or C(no); C(no repository yet); or C(elsewhere) for an image that is not in ECR in this region.
   returned: if the account can use the region
   type: str
+serving:
+  description: Images of the tasks of O(service); empty if it does not exist.
+  returned: if O(cluster) and O(service) are given and the account can use the region
+  type: list
+  elements: str
 refused:
   description: What AWS did not answer, with C(about), C(cause) and C(next_step).
   returned: success
@@ -127,6 +140,8 @@ ARGUMENTS = {
     "repository": {"type": "str", "default": ""},
     "tag": {"type": "str", "default": ""},
     "image": {"type": "str", "default": ""},
+    "cluster": {"type": "str", "default": ""},
+    "service": {"type": "str", "default": ""},
     "profile": {"type": "str"},
     "endpoint_url": {"type": "str"},
 }

@@ -12,7 +12,7 @@ import typing as t
 import pytest
 import yaml
 
-from ansible_collections.nexod.infra.tests.playbook import AS_JSON, ROOT, play, tasks_of
+from ansible_collections.nexod.infra.tests.playbook import AS_JSON, ROOT, play, plays_of, tasks_of
 
 ENVIRONMENTS = ("lab", "dev", "staging", "production")
 SECRETS = ("DATABASE_OWNER_PASSWORD", "DATABASE_APP_PASSWORD", "DATABASE_MONITOR_PASSWORD", "CACHE_PASSWORD")
@@ -105,6 +105,18 @@ def test_without_anything_one_list_of_what_is_missing(tmp_path: pathlib.Path, en
     # Everything that is missing can be given by the environment alone, except for a release that was never built.
     next_steps = [fault["next_step"] for fault in said["faults"] if not fault["subject"].endswith("_archive")]
     assert [next_step for next_step in next_steps if "xport " not in next_step] == []
+
+
+@of_aws
+def test_preflight_asks_for_the_image_and_for_what_the_service_runs(tmp_path: pathlib.Path, environment: str) -> None:
+    """What it asks follows from values of the controller, which no role of hosts has."""
+    stage = ("-i", f"inventories/{environment}", "playbooks/stages/preflight.yml", *elsewhere(tmp_path, "127.0.0.1"))
+    done = play(*stage, "-e", "ansible_port=9", **AS_JSON, HOME=str(tmp_path), AWS_PROFILE="none")
+    results = [task["hosts"].get("localhost", {}) for one in plays_of(done) for task in one["tasks"]]
+    asked = next(result["aws"]["asked"] for result in results if "aws" in result)
+    name = f"nexod-{environment}"
+    wanted = {"repository": f"{name}-api", "tag": "1.0.0", "cluster": name, "service": "api", "instance": name}
+    assert {key: asked.get(key) for key in wanted} == wanted
 
 
 def test_dev_says_what_an_engineer_lacks(tmp_path: pathlib.Path) -> None:

@@ -83,6 +83,16 @@ def image(api: Api, reference: str) -> str:
     return "no" if known else "no repository yet"
 
 
+def serving(api: Api, cluster: str, service: str) -> list[str]:
+    """The images of the task definition that a service of ECS runs; none where there is no such service."""
+    found = api.call("ecs", "DescribeServices", ("ClusterNotFoundException",), cluster=cluster, services=[service])
+    rows = [row for row in (found or {}).get("services") or () if row.get("status") == "ACTIVE"]
+    if not rows:
+        return []
+    definition = api.call("ecs", "DescribeTaskDefinition", taskDefinition=rows[0]["taskDefinition"])
+    return [str(one["image"]) for one in definition["taskDefinition"]["containerDefinitions"]]
+
+
 def questions(api: Api, wants: Facts) -> dict[str, t.Callable[[], t.Any]]:
     reference = wants.get("image") or ""
     if wants.get("repository") and not reference:
@@ -93,6 +103,11 @@ def questions(api: Api, wants: Facts) -> dict[str, t.Callable[[], t.Any]]:
         "engine_versions": lambda: engine_versions(api),
         "instance": lambda: instance(api, str(wants.get("instance"))),
         "image": lambda: image(api, reference),
+        **(
+            {"serving": lambda: serving(api, str(wants["cluster"]), str(wants["service"]))}
+            if wants.get("cluster") and wants.get("service")
+            else {}
+        ),
     }
 
 

@@ -73,16 +73,24 @@ def serving(parameters: Facts, asked: Ask = ask, pause: float = 1.0) -> None:
 
 
 def traffic(
-    url: str, paths: t.Sequence[str], requests: int, concurrency: int, asked: Ask = ask
+    url: str, paths: t.Sequence[str], requests: int, concurrency: int, *, seconds: float = 120, asked: Ask = ask
 ) -> dict[str, dict[str, int]]:
-    """Send `requests` requests over the `paths` in turn; by path, how often each status came (`"0"`: no answer)."""
+    """Send `requests` requests over the `paths` in turn; by path, how often each status came (`"0"`: no answer).
+
+    After `seconds` no further one is sent: a release that is slow is judged by fewer.
+    """
     asks = [paths[number % len(paths)] for number in range(requests)]
     counts: dict[str, dict[str, int]] = {}
+    end = time.monotonic() + seconds
+
+    def status(path: str) -> str:
+        return str(asked(f"{url.rstrip('/')}{path}").status) if time.monotonic() < end else ""
+
     with concurrent.futures.ThreadPoolExecutor(max(1, concurrency)) as pool:
-        answers = pool.map(asked, [f"{url.rstrip('/')}{path}" for path in asks])
-        for path, answer in zip(asks, answers, strict=True):
-            by_status = counts.setdefault(path, {})
-            by_status[str(answer.status)] = by_status.get(str(answer.status), 0) + 1
+        for path, seen in zip(asks, pool.map(status, asks), strict=True):
+            if seen:
+                by_status = counts.setdefault(path, {})
+                by_status[seen] = by_status.get(seen, 0) + 1
     return counts
 
 
@@ -204,7 +212,8 @@ def probe(parameters: Facts) -> dict[str, t.Any]:
     url, paths = parameters["urls"][0], parameters["traffic_paths"]
     if requests:
         settle_paths(url, paths, parameters["wait_seconds"])
-    counts = traffic(url, paths, requests, parameters["traffic_concurrency"])
+    seconds_of_traffic = parameters.get("traffic_seconds") or 120
+    counts = traffic(url, paths, requests, parameters["traffic_concurrency"], seconds=seconds_of_traffic)
     wrong = failing(url, counts, parameters.get("traffic_maximum_error_ratio", 0.0))
     if wrong:
         raise InfraError(
@@ -214,4 +223,5 @@ def probe(parameters: Facts) -> dict[str, t.Any]:
             "Read the log of the API (journalctl -u UNIT) and of what it depends on, fix it, or roll back.",
             faults=wrong,
         )
-    return {"answers": totals(counts), "paths": counts, "requests": requests, "seconds": seconds, "session": session}
+    sent = sum(totals(counts).values())
+    return {"answers": totals(counts), "paths": counts, "requests": sent, "seconds": seconds, "session": session}

@@ -33,6 +33,17 @@ def subscriptions(options: Options) -> list[Row]:
     ]
 
 
+def percentile(quantile: float) -> str:
+    """0.95 as p95, 0.999 as p99.9."""
+    return f"p{str(round(quantile * 100, 3)).removesuffix('.0')}"
+
+
+def rollout_alarms(options: Options) -> list[str]:
+    """The alarms that end a rollout: on what users notice. A target is unhealthy for a while in a good one as well."""
+    targets = [one for one in options["latency_targets"] if one["metric"] == "api"]
+    return [f"{options['prefix']}-api-{rule}" for rule in (*(percentile(one["quantile"]) for one in targets), "errors")]
+
+
 def alarms(options: Options) -> list[Row]:
     """Alarms on what users notice, from the latency table, and on the limits of database, cache and tasks."""
     name = options["prefix"]
@@ -45,13 +56,13 @@ def alarms(options: Options) -> list[Row]:
     # Name, namespace, metric, dimensions, threshold, and what else is declared.
     rules: list[tuple[str, str, str, Row, float, Row]] = [
         (
-            f"api-p{str(round(one['quantile'] * 100, 3)).removesuffix('.0')}",
+            f"api-{percentile(one['quantile'])}",
             "AWS/ApplicationELB",
             "TargetResponseTime",
             balancer,
             one["alert_seconds"],
             # Without requests there is nothing to be slow.
-            {"quantile": f"p{str(round(one['quantile'] * 100, 3)).removesuffix('.0')}", "missing_data": "notBreaching"},
+            {"quantile": percentile(one["quantile"]), "missing_data": "notBreaching"},
         )
         for one in options["latency_targets"]
         if one["metric"] == "api"

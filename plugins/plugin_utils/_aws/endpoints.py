@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible_collections.nexod.infra.plugins.plugin_utils._aws.alarms import rollout_alarms
 from ansible_collections.nexod.infra.plugins.plugin_utils._aws.delivery import PUBLISHED
 from ansible_collections.nexod.infra.plugins.plugin_utils._aws.rows import (
     POSTGRESQL,
@@ -94,6 +95,7 @@ def tasks(outputs: t.Mapping[str, Options], options: Options) -> Row:
         "execution_role": known(outputs, f"iam_role/{name}-api-execution", "arn"),
         "task_role": known(outputs, f"iam_role/{name}-api", "arn"),
         "log_group": f"/{name}/api",
+        "alarms": rollout_alarms(options),
         "environment_source": known(outputs, f"secret/{name}-api", "arn"),
         **(migrations(outputs, options) if options["migration_secrets"] else {}),
         "repository": known(outputs, f"ecr_repository/{options['repository']}", "url"),

@@ -28,6 +28,7 @@ _SERVICE = (
     ("execution_role", "str", "ARN of the role that ECS takes to start a task."),
     ("task_role", "str", "ARN of the role of the application."),
     ("log_group", "str", "Log group of CloudWatch Logs."),
+    ("alarms", "list", "Names of the CloudWatch alarms that end a rollout."),
     ("environment_source", "str", "ARN of what the secrets of the application are read from."),
     ("repository", "str", "URL of the image's repository."),
     ("migration_security_groups", "list", "Ids of the security groups of a task that migrates the schema."),
@@ -43,7 +44,7 @@ _ORIGIN = (
     ("profile", "str", "Profile of the AWS configuration, unless boto3 finds the credentials."),
 )
 
-_MAY_LACK = ("endpoint_url", "profile", "migration_security_groups", "migration_environment_source")
+_MAY_LACK = ("endpoint_url", "profile", "alarms", "migration_security_groups", "migration_environment_source")
 
 ENDPOINTS: t.Final[dict[str, dict[str, t.Any]]] = {
     "database": {

@@ -41,7 +41,8 @@ def wanted(inputs: Inputs, tags: t.Collection[str] = ("all",)) -> dict[str, t.An
     # As the role's defaults say, which are templates.
     prefix = str(value("prefix") or f"nexod-{inputs.environment.replace('_', '-')}")
     zones = value("zones")
-    version = inputs.value(CONTROLLER, "backend_version")
+    # Of the controller, where no role of hosts runs.
+    version = inputs.value(CONTROLLER, "ecs_service_version")
     image = str(inputs.value(CONTROLLER, "ecs_service_image") or "")
     asked = {
         "region": region,
@@ -54,6 +55,8 @@ def wanted(inputs: Inputs, tags: t.Collection[str] = ("all",)) -> dict[str, t.An
         # Without endpoints, the registry is not known yet.
         own = {"repository": str(value("repository") or f"{prefix}-api"), "tag": str(version)}
         asked |= own if image.startswith(":") or not image else {"image": image}
+        # As the endpoints name them (plugin_utils/_aws/endpoints.py).
+        asked |= {"cluster": prefix, "service": "api"}
     return {
         "asked": {name: given for name, given in asked.items() if given},
         "environment": inputs.environment,

@@ -93,3 +93,17 @@ def test_what_an_emulator_does_not_know_is_no_refusal(meaning: str, emulated: bo
 )
 def test_where_the_account_is_asked_for(region: str, home: str) -> None:
     assert facts.home_of(region) == home
+
+
+def test_what_a_service_runs(run_module: Run) -> None:
+    ecs = boto3.client("ecs", REGION)
+    wants = {**ASKED, "cluster": "nexod-staging", "service": "api"}
+    assert run_module("aws_info", wants)["serving"] == []
+    ecs.create_cluster(clusterName="nexod-staging")
+    assert run_module("aws_info", wants)["serving"] == []
+    container = {"name": "api", "image": "registry.example/api:1.4.0", "memory": 512}
+    ecs.register_task_definition(family="api", containerDefinitions=[container])
+    ecs.create_service(cluster="nexod-staging", serviceName="api", taskDefinition="api", desiredCount=1)
+    assert run_module("aws_info", wants)["serving"] == ["registry.example/api:1.4.0"]
+    ecs.delete_service(cluster="nexod-staging", service="api", force=True)
+    assert run_module("aws_info", wants)["serving"] == []

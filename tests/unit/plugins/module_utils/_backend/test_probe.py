@@ -105,6 +105,10 @@ def test_traffic_counts_each_status() -> None:
     assert sorted(set(seen)) == ["http://e/a", "http://e/b"]
 
 
+def test_a_slow_release_does_not_hold_up_the_verification() -> None:
+    assert traffic("http://e", ["/a"], 1000, 2, seconds=0, asked=lambda _url: answer(200)) == {}
+
+
 @pytest.mark.parametrize(
     ("statuses", "ratio", "said"),
     [
@@ -133,7 +137,7 @@ def test_traffic_is_sent_and_judged_each_time(
     monkeypatch.setattr(_probe, "canary", lambda *given: ("kept", known))
     status = "200"
     monkeypatch.setattr(_probe, "settle_paths", lambda *given: None)
-    monkeypatch.setattr(_probe, "traffic", lambda url, paths, requests, concurrency: {paths[0]: {status: requests}})
+    monkeypatch.setattr(_probe, "traffic", lambda url, paths, requests, *more, seconds: {paths[0]: {status: requests}})
     parameters = {
         "urls": ["http://e"],
         "version": "1",

@@ -17,7 +17,7 @@ VALUES = {
     "provider_aws_rds_engine_version": 15,
     "provider_aws_rds_storage_gb": 100,
     "provider_aws_rds_storage_max_gb": 500,
-    "backend_version": "1.4.0",
+    "ecs_service_version": "1.4.0",
     "ecs_service_image": ":1.4.0",
 }
 FOUND = {
@@ -38,12 +38,20 @@ def inputs(provider: str = "aws", **changes: t.Any) -> Inputs:
     return Inputs("staging", provider, {}, {}, {}, values)
 
 
+SERVICE = {"cluster": "nexod-staging", "service": "api"}
+
+
 @pytest.mark.parametrize(
     ("given", "tags", "asked"),
     [
-        pytest.param({}, ["all"], {"repository": "nexod-staging-api", "tag": "1.4.0"}, id="our own repository"),
         pytest.param(
-            {"ecs_service_image": "localhost/api:1"}, ["backend"], {"image": "localhost/api:1"}, id="another image"
+            {}, ["all"], {"repository": "nexod-staging-api", "tag": "1.4.0", **SERVICE}, id="our own repository"
+        ),
+        pytest.param(
+            {"ecs_service_image": "localhost/api:1"},
+            ["backend"],
+            {"image": "localhost/api:1", **SERVICE},
+            id="another image",
         ),
         pytest.param({}, ["monitoring"], {}, id="a stage that needs no image"),
         pytest.param({"provider_aws_prefix": "shop"}, ["monitoring"], {"instance": "shop"}, id="another prefix"),
