@@ -62,11 +62,11 @@ def grafana() -> t.Iterator[tuple[str, list[dict[str, t.Any]]]]:
         ),
         pytest.param(
             "0.99",
-            {"verify_urls": ["http://127.0.0.1:1"], "verify_wait_seconds": 0},
+            {"verify_conditions": [{"name": "a target is down", "query": "up == 0"}]},
             2,
             ["deploy", "lab", "1.1.0", "failed"],
-            "",
-            id="the API does not answer",
+            "a target is down",
+            id="a condition holds",
         ),
     ],
 )
