@@ -51,6 +51,17 @@ options:
     description: Whether alerts are sent to any Alertmanager. If so, an alert fires where Prometheus knows of none.
     type: bool
     default: false
+  errors:
+    description: Rows of the table of errors, each with C(metric), C(severity) and either C(count) or C(ratio).
+    type: list
+    elements: dict
+    default: []
+  error_sources:
+    description:
+      - What counts the requests of each metric of that table.
+      - Each has C(counter), C(matchers), and C(failed), matchers of the requests that failed.
+    type: dict
+    default: {}
   group:
     description: Name of the only group to write, such as V(latency). Without it, all groups are written.
     type: str
@@ -79,6 +90,8 @@ def monitoring_rules(
     disabled: t.Iterable[str] = (),
     runbooks: str = "",
     alertmanagers: bool = False,
+    errors: t.Sequence[t.Mapping[str, t.Any]] = (),
+    error_sources: t.Mapping[str, t.Mapping[str, t.Any]] | None = None,
     group: str = "",
 ) -> dict[str, t.Any]:
     """The rule file."""
@@ -90,6 +103,8 @@ def monitoring_rules(
         disabled=frozenset(disabled),
         runbooks=runbooks,
         alertmanagers=alertmanagers,
+        errors=errors,
+        error_sources=error_sources or {},
     )
     return _monitoring.rule_document(tables, group)
 

@@ -13,6 +13,7 @@ Document = dict[str, t.Any]
 # All latency alerts look back this far, which must stay at least twice the longest scrape interval: Prometheus 3
 # leaves the sample at the window's left end out.
 WINDOW = "5m"
+WINDOW_SECONDS = 300
 
 
 def number(value: float) -> str:
@@ -61,14 +62,37 @@ def measured(rows: t.Iterable[Row], sources: t.Mapping[str, Row]) -> list[tuple[
 def within(source: Row, seconds: float, window: str = WINDOW) -> str:
     """The fraction of requests that took at most `seconds`: exact, where an interpolated quantile is a guess.
 
-    Where the source counts failures, each of them is taken off the fast requests: a quick error is no fast answer.
+    Where the source counts failures, each of them is taken off the fast requests: a quick error is no fast answer. So
+    the verdict on a release asks, which must not be better for failing. An alert asks `answered_within`.
     """
-    name, matchers = source["histogram"], source.get("matchers", "")
-    bucket = selector(matchers, f'le=~"{boundary(seconds)}"')
-    fast = f"sum(increase({name}_bucket{bucket}[{window}]))"
-    if failures := source.get("failures"):
-        fast = f"clamp_min({fast} - (sum({failed(failures, window)}) or vector(0)), 0)"
-    return f"{fast} / sum(increase({name}_count{selector(matchers)}[{window}]))"
+    return f"{fast(source, seconds, window)} / {requests(source, window)}"
+
+
+def answered_within(source: Row, seconds: float, window: str = WINDOW) -> str:
+    """The fraction of requests that did not fail: failures are not slow either, and have alerts of their own."""
+    return f"{fast(source, seconds, window)} / ({answered(source, window)} > 0)"
+
+
+def fast(source: Row, seconds: float, window: str = WINDOW) -> str:
+    """How many requests that did not fail took at most `seconds`."""
+    bucket = selector(source.get("matchers", ""), f'le=~"{boundary(seconds)}"')
+    return without_failures(f"sum(increase({source['histogram']}_bucket{bucket}[{window}]))", source, window)
+
+
+def requests(source: Row, window: str = WINDOW) -> str:
+    """How many requests the source has seen in the window."""
+    return f"sum(increase({source['histogram']}_count{selector(source.get('matchers', ''))}[{window}]))"
+
+
+def answered(source: Row, window: str = WINDOW) -> str:
+    """How many of them did not fail."""
+    return without_failures(requests(source, window), source, window)
+
+
+def without_failures(count: str, source: Row, window: str) -> str:
+    """A number of requests without those that failed, where the source counts them."""
+    failures = source.get("failures")
+    return f"clamp_min({count} - (sum({failed(failures, window)}) or vector(0)), 0)" if failures else count
 
 
 def failed(failures: Row, window: str = WINDOW) -> str:
@@ -80,14 +104,22 @@ def failed(failures: Row, window: str = WINDOW) -> str:
     return f"(({series} unless {series} offset {window}) or increase({series}[{window}]))"
 
 
+def exactly(series: str, window: str = WINDOW) -> str:
+    """The series of a counter with the whole number of events in the window, where `increase` extrapolates.
+
+    A series counts whole if it is new although its target was scraped a window ago, or if its process is new: so one
+    that begins at 20 is 20, and one that Prometheus itself sees for the first time is not. After a reset, `increase`
+    has what can be known.
+    """
+    scraped = f"(up offset {window} == 1 or time() - process_start_time_seconds < {WINDOW_SECONDS})"
+    born = f"({series} unless {series} offset {window}) and on (job, instance) {scraped}"
+    grown = f"{series} - {series} offset {window} and resets({series}[{window}]) == 0"
+    return f"({born}\nor {grown}\nor increase({series}[{window}]))"
+
+
 def counted(failures: Row, window: str = WINDOW) -> str:
     """How many requests, failed or not, the counter has seen in the window."""
     return f"sum(increase({failures['counter']}{selector(failures.get('matchers', ''))}[{window}]))"
-
-
-def requests(source: Row, window: str = WINDOW) -> str:
-    """How many requests the source has seen in the window."""
-    return f"sum(increase({source['histogram']}_count{selector(source.get('matchers', ''))}[{window}]))"
 
 
 def gauge_quantile(row: Row, source: Row) -> str:

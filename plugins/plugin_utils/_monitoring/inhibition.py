@@ -34,6 +34,8 @@ PAIRS: t.Final[tuple[tuple[list[str], list[str], list[str]], ...]] = (
     # What fails is not slow, and a number of failures is not a fraction as well.
     ([PAGE, 'errors="count"'], ['metric!=""', 'errors!="count"'], ["metric"]),
     ([PAGE, 'errors="ratio"'], ['metric!=""', 'errors=""'], ["metric"]),
+    # The entry point passes on what the API answers.
+    ([PAGE, 'errors!=""', 'metric="api"'], ['errors!=""', 'metric="edge"'], []),
     (['alertname="ApiDown"'], ['alertname="NoServerLeft"'], []),
     (['alertname="ApiDown"'], ['alertname="TargetDown"', 'job="api"'], []),
     (['alertname="DiskAlmostFull"'], ['alertname="DiskFilling"'], ["instance", "mountpoint"]),

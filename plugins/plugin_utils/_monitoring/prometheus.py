@@ -203,7 +203,11 @@ def _alert_faults(settings: Settings) -> list[str]:
         for name, source in sorted(sources.items())
         if not (source.get("histogram") or source.get("gauge"))
     ]
-    known = alert_names(Tables(rows, sources)) if not found else set(settings["disabled_alerts"])
+    found += _error_faults(settings["error_alerts"], settings["error_sources"])
+    tables = Tables(
+        rows, sources, errors=settings["error_alerts"], error_sources=settings["error_sources"], alertmanagers=True
+    )
+    known = alert_names(tables) if not found else set(settings["disabled_alerts"])
     found += [
         f'prometheus_disabled_alerts contains "{name}", which is no alert of the role; '
         f"there are {', '.join(sorted(known))}"
@@ -211,6 +215,28 @@ def _alert_faults(settings: Settings) -> list[str]:
         if name not in known
     ]
     return found + unnamed("prometheus_rule_groups", settings["rule_groups"], "name")
+
+
+def _error_faults(rows: t.Sequence[Row], sources: t.Mapping[str, Row]) -> list[str]:
+    """What can't be an alert on errors."""
+    found = []
+    for row in rows:
+        name = f"prometheus_error_alerts: a row of {row['metric']}"
+        given = [key for key in ("count", "ratio") if row.get(key) is not None]
+        if len(given) != 1:
+            found.append(f"{name} has {' and '.join(given) or 'neither count nor ratio'}; give it one of the two")
+        elif given == ["ratio"] and not 0 < float(row["ratio"]) < 1:
+            found.append(f"{name} has the ratio {number(float(row['ratio']))}; write 5 % as 0.05")
+        elif given == ["count"] and int(row["count"]) < 0:
+            found.append(f"{name} has the count {row['count']}; make it at least 0")
+    found += doubled("alert on errors", [f"{row['metric']} {row.get('count')} {row.get('ratio')}" for row in rows])
+    found += [
+        f'prometheus_error_sources: "{name}" has no "{key}"; name the counter, and the labels of what failed'
+        for name, source in sorted(sources.items())
+        for key in ("counter", "failed")
+        if not source.get(key)
+    ]
+    return found
 
 
 def _data_faults(settings: Settings, found: t.Mapping[str, t.Any]) -> list[str]:

@@ -20,6 +20,7 @@ from ansible_collections.nexod.infra.plugins.plugin_utils._monitoring.alerts imp
     availability,
     certificates,
     ecs,
+    errors,
     haproxy,
     hosts,
     latency,
@@ -29,7 +30,7 @@ from ansible_collections.nexod.infra.plugins.plugin_utils._monitoring.alerts imp
     postgresql,
     redis,
 )
-from ansible_collections.nexod.infra.plugins.plugin_utils._monitoring.alerts.alert import Alert, Case
+from ansible_collections.nexod.infra.plugins.plugin_utils._monitoring.alerts.alert import Alert, Case, Record
 
 Groups = dict[str, list[Alert]]
 Tested = tuple[Alert, Case]
@@ -53,7 +54,8 @@ class Tables:
     """What rules are derived from: the latency table, where its metrics come from, and what is left out.
 
     Below `minimum` requests in five minutes, no fraction is judged. `runbooks` is the URL of the folder of runbooks.
-    `alertmanagers` says whether alerts are sent anywhere.
+    `alertmanagers` says whether alerts are sent anywhere. `errors` is the table of errors, whose metrics
+    `error_sources` counts.
     """
 
     latency: t.Sequence[Row] = ()
@@ -63,13 +65,27 @@ class Tables:
     disabled: frozenset[str] = frozenset()
     runbooks: str = ""
     alertmanagers: bool = False
+    errors: t.Sequence[Row] = ()
+    error_sources: t.Mapping[str, Row] = dataclasses.field(default_factory=dict)
 
 
 def latency_alerts(tables: Tables) -> list[Alert]:
     """One alert a row, and one for each row that may be blind."""
     pairs = measured(tables.latency, tables.sources)
     rules = [latency.latency_alert(row, source, tables.minimum) for row, source in pairs]
-    return rules + [latency.bucket_alert(row, source) for row, source in pairs if is_histogram(source)]
+    histograms = [(row, source) for row, source in pairs if is_histogram(source)]
+    rules += [latency.burn_alert(row, source, tables.minimum) for row, source in histograms if latency.burns(row)]
+    return rules + [latency.bucket_alert(row, source) for row, source in histograms]
+
+
+def records(tables: Tables) -> dict[str, list[Record]]:
+    """The recording rules of each group."""
+    pairs = [pair for pair in measured(tables.latency, tables.sources) if is_histogram(pair[1])]
+    burning = [(row, source) for row, source in pairs if latency.burns(row)]
+    return {
+        "latency": [record for row, source in burning for record in latency.burn_records(row, source)],
+        "errors": errors.error_rules(tables.errors, tables.error_sources, tables.minimum)[0],
+    }
 
 
 def every_alert(tables: Tables) -> Groups:
@@ -77,7 +93,8 @@ def every_alert(tables: Tables) -> Groups:
     built_in = {name: list(alerts) for name, alerts in BUILT_IN.items()} if tables.builtin else {}
     if built_in and tables.alertmanagers:
         built_in["monitoring"].append(monitoring.NO_ALERTMANAGER)
-    return {"latency": latency_alerts(tables), **built_in}
+    found = errors.error_rules(tables.errors, tables.error_sources, tables.minimum)[1]
+    return {"latency": latency_alerts(tables), "errors": found, **built_in}
 
 
 def chosen(tables: Tables) -> Groups:
@@ -90,10 +107,17 @@ def chosen(tables: Tables) -> Groups:
 
 
 def rule_document(tables: Tables, group: str = "") -> Document:
-    """The rule file, with all groups or with one of them."""
+    """The rule file, with all groups or with one of them. What is recorded comes before the alerts that read it."""
+    recorded = records(tables)
     return {
         "groups": [
-            {"name": name, "rules": [alert.rule(tables.runbooks) for alert in alerts]}
+            {
+                "name": name,
+                "rules": [
+                    *(record.rule() for record in recorded.get(name, [])),
+                    *(alert.rule(tables.runbooks) for alert in alerts),
+                ],
+            }
             for name, alerts in chosen(tables).items()
             if group in ("", name)
         ]
@@ -103,6 +127,7 @@ def rule_document(tables: Tables, group: str = "") -> Document:
 def test_document(tables: Tables, rule_file: str, group: str = "") -> Document:
     """Promtool's tests of the rule file."""
     alerts = [alert for name, found in chosen(tables).items() if group in ("", name) for alert in found]
+    recorded = [record for rows in records(tables).values() for record in rows]
     return {
         "rule_files": [rule_file],
         "evaluation_interval": "1m",
@@ -115,33 +140,43 @@ def test_document(tables: Tables, rule_file: str, group: str = "") -> Document:
                 ],
                 "alert_rule_test": [check for alert, case in pack for check in alert.checks(case, tables.runbooks)],
             }
-            for pack in packed([(alert, case) for alert in alerts for case in alert.cases])
+            for pack in packed([(alert, case) for alert in alerts for case in alert.cases], recorded)
         ],
     }
 
 
-def packed(cases: t.Sequence[Tested]) -> list[list[Tested]]:
+def packed(cases: t.Sequence[Tested], recorded: t.Sequence[Record] = ()) -> list[list[Tested]]:
     """The cases in few tests: promtool evaluates every rule in each minute of each test, and a test starts slowly.
 
     Two cases share a test where no alert of the one reads a series of the other.
     """
-    packs: list[list[Tested]] = []
+    packs: list[tuple[list[Tested], set[str], set[str]]] = []
     for case in cases:
-        free = (pack for pack in packs if all(independent(case, other) for other in pack))
-        if (pack := next(free, None)) is None:
-            packs.append(pack := [])
-        pack.append(case)
-    return packs
+        inputs, outputs = reads(case[0], recorded), writes(case[1])
+        for pack, read, written in packs:
+            if not (inputs & written or outputs & (read | written)):
+                pack.append(case)
+                read.update(inputs)
+                written.update(outputs)
+                break
+        else:
+            packs.append(([case], inputs, outputs))
+    return [pack for pack, _, _ in packs]
 
 
-def independent(one: Tested, other: Tested) -> bool:
-    """Whether neither alert reads a series of the other's case."""
-    return not (reads(one[0]) & writes(other[1]) or reads(other[0]) & writes(one[1]))
+def reads(alert: Alert, recorded: t.Sequence[Record] = ()) -> set[str]:
+    """The words of the alert's expression and of what it reads, among them the names of metrics."""
+    found = words(alert.expression)
+    # What is recorded reads what was recorded before it.
+    for record in reversed(recorded):
+        if record.name in found:
+            found |= words(record.expression)
+    return found
 
 
-def reads(alert: Alert) -> set[str]:
-    """The words of the alert's expression, among them the names of its metrics."""
-    return set(re.findall(r"[a-zA-Z_:][\w:]*", alert.expression))
+def words(expression: str) -> set[str]:
+    """The words of an expression."""
+    return set(re.findall(r"[a-zA-Z_:][\w:]*", expression))
 
 
 def writes(case: Case) -> set[str]:
@@ -156,7 +191,16 @@ def alert_names(tables: Tables) -> set[str]:
 
 def default_tables(environment: Row, prometheus: Row) -> Tables:
     """The tables of an environment that sets nothing, from the wiring of the roles environment and prometheus."""
-    sources = json.loads(
-        re.sub(r"\{\{.*?\}\}", "/health|/ready|/metrics", json.dumps(prometheus["prometheus_latency_sources"]))
+
+    def plain(name: str) -> dict[str, t.Any]:
+        found: dict[str, t.Any] = json.loads(re.sub(r"\{\{.*?\}\}", "/health|/ready", json.dumps(prometheus[name])))
+        return found
+
+    return Tables(
+        environment["infra_latency_targets"],
+        plain("prometheus_latency_sources"),
+        100,
+        alertmanagers=True,
+        errors=environment["infra_error_alerts"],
+        error_sources={name: plain(f"__prometheus_environment_{name}_errors") for name in ("api", "edge")},
     )
-    return Tables(environment["infra_latency_targets"], sources, 100, alertmanagers=True)

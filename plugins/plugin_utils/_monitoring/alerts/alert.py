@@ -35,6 +35,19 @@ class Case:
 
 
 @dataclasses.dataclass(frozen=True)
+class Record:
+    """A recording rule: what several alerts and dashboards read, named level:metric:operations."""
+
+    name: str
+    expression: str
+    labels: Labels = dataclasses.field(default_factory=dict)
+
+    def rule(self) -> Document:
+        """The rule as Prometheus reads it."""
+        return {"record": self.name, "expr": self.expression, "labels": dict(self.labels)}
+
+
+@dataclasses.dataclass(frozen=True)
 class Alert:
     """One row.
 

@@ -9,20 +9,24 @@ import typing as t
 
 from ansible_collections.nexod.infra.plugins.module_utils._monitoring.rules import (
     Row,
+    answered,
+    answered_within,
     boundary,
+    fast,
     gauge_quantile,
     is_histogram,
     number,
     percentile,
-    requests,
     selector,
     title,
-    within,
 )
-from ansible_collections.nexod.infra.plugins.plugin_utils._monitoring.alerts.alert import Alert, Case
+from ansible_collections.nexod.infra.plugins.plugin_utils._monitoring.alerts.alert import Alert, Case, Record
 
 #: The part of the environment that each metric is measured at: the API measures its database and its cache.
 COMPONENTS: t.Final = {"ttfb": "frontend", "lcp": "frontend"}
+ANSWERED, SLOW = "metric:requests_answered:increase5m", "metric:requests_slow:increase5m"
+#: Long window, short window, and how many times faster than allowed, as in the SRE workbook.
+BURN_RATES: t.Final = (("1h", "5m", 14.4), ("6h", "30m", 6.0))
 PROFILE = "On a host of the group api: py-spy top --pid $(systemctl show --value --property=MainPID api)"
 ROLL_BACK = "If it began with the last deploy: ansible-playbook nexod.infra.roll_back"
 FIXES: t.Final = {
@@ -45,9 +49,7 @@ def latency_alert(row: Row, source: Row, minimum: int) -> Alert:
     """The alert of one row: too few requests within its alert threshold."""
     what, shown = percentile(row["quantile"]), number(row["alert_seconds"])
     if is_histogram(source):
-        expression = (
-            f"{within(source, row['alert_seconds'])} < {number(row['quantile'])}\nand {requests(source)} >= {minimum}"
-        )
+        expression = f"{answered_within(source, row['alert_seconds'])} < {number(row['quantile'])}\nand {answered(source)} >= {minimum}"
         value = "{{ $value | humanizePercentage }} of requests were that fast"
     else:
         expression = f"{gauge_quantile(row, source)} > {shown}"
@@ -58,6 +60,8 @@ def latency_alert(row: Row, source: Row, minimum: int) -> Alert:
         component=component(row),
         severity="page" if row["metric"] == "api" else "warning",
         wait="2m",
+        # Without traffic there is no fraction: the alert would end when the last user leaves.
+        keep="5m",
         labels={"metric": row["metric"]},
         summary=f"{row['metric']}: {what} above {shown} s",
         impact=f"{what} should stay at {shown} s or below; {value}.",
@@ -65,6 +69,66 @@ def latency_alert(row: Row, source: Row, minimum: int) -> Alert:
         fix=(ROLL_BACK, FIXES.get(row["metric"], "Otherwise optimize what the profile shows.")),
         cases=tuple(latency_cases(row, source, minimum)) if is_histogram(source) else (),
         runbook="LatencyHigh",
+    )
+
+
+def burns(row: Row) -> bool:
+    """Whether the row has a budget to burn: a rate is at most 1 / (1 - quantile), which is too little below p99."""
+    return bool(row["quantile"] >= 0.99)
+
+
+def burn_records(row: Row, source: Row) -> list[Record]:
+    """What the budget alert reads over hours, at the cost of 5 minutes."""
+    labels = {"metric": str(row["metric"]), "quantile": number(row["quantile"])}
+    slow = f"{ANSWERED}{matching(labels)} - on () {fast(source, row['target_seconds'])}"
+    return [Record(ANSWERED, answered(source), labels), Record(SLOW, f"clamp_min({slow}, 0)", labels)]
+
+
+def matching(labels: t.Mapping[str, str]) -> str:
+    """The braces that select these labels."""
+    return selector(", ".join(f'{name}="{value}"' for name, value in labels.items()))
+
+
+def burn_alert(row: Row, source: Row, minimum: int) -> Alert:
+    """The alert on a budget that burns too fast: for an hour, or for six, and still now."""
+    shown, budget = number(row["target_seconds"]), 1 - row["quantile"]
+    braces = matching({"metric": str(row["metric"]), "quantile": number(row["quantile"])})
+
+    def burnt(window: str, rate: float) -> str:
+        parts = [f"avg_over_time({name}{braces}[{window}])" for name in (SLOW, ANSWERED)]
+        return f"{parts[0]} / ({parts[1]} > 0) > {number(round(rate * budget, 6))}"
+
+    quick, steady = (" and ".join((burnt(long, rate), burnt(short, rate))) for long, short, rate in BURN_RATES)
+    return Alert(
+        name=f"{base_name(row)}BudgetBurns",
+        expression=f"({quick}\nor {steady})\nand {ANSWERED}{braces} >= {minimum}",
+        component=component(row),
+        wait="2m",
+        keep="5m",
+        labels={"metric": row["metric"]},
+        summary=f"{row['metric']}: too many requests take longer than the target of {shown} s",
+        impact=f"At this rate, the {number(round(budget * 100, 6))} % of a month that may be slow last for days.",
+        look=(PROFILE,),
+        fix=(ROLL_BACK, "Otherwise optimize what the profile shows."),
+        cases=burn_cases(row, source, minimum),
+        runbook="LatencyBudgetBurns",
+    )
+
+
+def burn_cases(row: Row, source: Row, minimum: int) -> tuple[Case, ...]:
+    """An hour with too many slow requests, one without, and one that is over."""
+    busy = max(minimum, 1)
+    slow = round(busy * (1 - 20 * (1 - row["quantile"])), 3)
+    target = {**row, "alert_seconds": row["target_seconds"]}
+    labels = {"quantile": number(row["quantile"])}
+    recovered = input_series(target, source, slow, busy)
+    edge, total = (next(name for name in recovered if part in name) for part in ("_bucket", "_count"))
+    recovered[edge] = f"0+{number(slow)}x15 {number(slow * 15 + busy)}+{number(busy)}x45"
+    recovered[total] = f"0+{number(busy)}x60"
+    return (
+        Case("burns", input_series(target, source, slow, busy), "15m", (labels,), before="1m"),
+        Case("is over", recovered, "58m"),
+        Case("healthy", input_series(target, source, busy, busy), "15m"),
     )
 
 
@@ -103,12 +167,15 @@ def latency_cases(row: Row, source: Row, minimum: int) -> t.Iterator[Case]:
     )
     yield Case("too little traffic to judge", input_series(row, source, 0, round(busy / 20, 3)), "10m")
     if source.get("failures"):
+        # Failures have alerts of their own: they are neither slow nor fast.
+        yield Case("some fail quickly", input_series(row, source, busy, busy, busy - slow), "10m")
+        half = round(busy / 2, 3)
         yield Case(
-            "answered quickly, with errors",
-            input_series(row, source, busy, busy, busy - slow),
+            "failures do not hide slow requests",
+            input_series(row, source, 2 * half, 4 * half, 2 * half),
             "10m",
             (labels,),
-            value=percentage(slow / busy),
+            value="0%",
             before="1m",
         )
 
@@ -131,12 +198,12 @@ def labels_of(matchers: str) -> str:
     return ", ".join(part.strip() for part in matchers.split(",") if "=~" not in part and "!" not in part)
 
 
-def input_series(row: Row, source: Row, fast: float, total: float, errors: float = 0) -> dict[str, str]:
-    """A histogram that grows by `total` a minute, `fast` within the row's alert threshold; `errors` requests fail."""
+def input_series(row: Row, source: Row, quick: float, total: float, errors: float = 0) -> dict[str, str]:
+    """A histogram that grows by `total` a minute, `quick` within the row's alert threshold; `errors` requests fail."""
     name, labels = source["histogram"], labels_of(source.get("matchers", ""))
     edge = selector(labels, f'le="{number(row["alert_seconds"])}"')
     return {
-        f"{name}_bucket{edge}": f"0+{number(fast)}x20",
+        f"{name}_bucket{edge}": f"0+{number(quick)}x20",
         f"{name}_count{selector(labels)}": f"0+{number(total)}x20",
         **({failed_series(source["failures"]): f"0+{number(errors)}x20"} if errors else {}),
     }

@@ -81,6 +81,26 @@ def exporter_settings(**change: t.Any) -> dict[str, t.Any]:
         pytest.param({"scrape_timeout_seconds": 20}, DEBIAN, ["make the timeout at most"], id="timeout above interval"),
         pytest.param({"disabled_alerts": ["No"]}, DEBIAN, ["which is no alert"], id="an alert that is none"),
         pytest.param({"disabled_alerts": ["ApiDown"]}, DEBIAN, [], id="an alert less"),
+        pytest.param({"error_alerts": [{"metric": "api"}]}, DEBIAN, ["neither count nor ratio"], id="no limit"),
+        pytest.param(
+            {"error_alerts": [{"metric": "api", "count": 1, "ratio": 0.1}]},
+            DEBIAN,
+            ["count and ratio"],
+            id="two limits",
+        ),
+        pytest.param(
+            {"error_alerts": [{"metric": "api", "ratio": 5}]}, DEBIAN, ["write 5 % as 0.05"], id="a percentage"
+        ),
+        pytest.param({"error_alerts": [{"metric": "api", "count": -1}]}, DEBIAN, ["at least 0"], id="below none"),
+        pytest.param(
+            {"error_alerts": [{"metric": "api", "count": 1, "severity": "page"}] * 2},
+            DEBIAN,
+            ["2 times"],
+            id="a row twice",
+        ),
+        pytest.param(
+            {"error_sources": {"api": {"counter": "c"}}}, DEBIAN, ['no "failed"'], id="a source without failures"
+        ),
         pytest.param({"data_dir": "/home/p"}, DEBIAN, ["sandbox"], id="a hidden folder"),
         pytest.param({"data_dir": "p"}, DEBIAN, ["absolute path"], id="a relative folder"),
         pytest.param(
@@ -172,6 +192,8 @@ def test_alertmanagers(addresses: list[str], configs: list[dict[str, t.Any]]) ->
             id="a credential that is not given",
         ),
         pytest.param({"webhook_urls": ["x"]}, ["alertmanager_webhook_urls"], id="no URL"),
+        pytest.param({"dead_mans_url": "x"}, ["alertmanager_dead_mans_url"], id="a dead man without a URL"),
+        pytest.param({"components": ["db"]}, ['contains "db", which is no component'], id="no component"),
     ],
 )
 def test_alertmanager_faults(change: dict[str, t.Any], words: list[str]) -> None:
