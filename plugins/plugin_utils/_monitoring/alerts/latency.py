@@ -49,8 +49,10 @@ def latency_alert(row: Row, source: Row, minimum: int) -> Alert:
     """The alert of one row: too few requests within its alert threshold."""
     what, shown = percentile(row["quantile"]), number(row["alert_seconds"])
     if is_histogram(source):
+        expression = (
             f"{answered_within(source, row['alert_seconds'])} < {number(row['quantile'])}\n"
             f"and {answered(source)} >= {minimum}"
+        )
         value = "{{ $value | humanizePercentage }} of requests were that fast"
     else:
         expression = f"{gauge_quantile(row, source)} > {shown}"
