@@ -17,7 +17,7 @@ author: The nexod.infra maintainers (@nexod)
 description:
   - Builds a URL from the address that a service listens on.
   - An address that stands for all addresses becomes the loopback address.
-positional: port, prefix
+positional: port, prefix, scheme
 options:
   _input:
     description: The address that the service listens on.
@@ -31,6 +31,12 @@ options:
     description: Path below which it answers.
     type: str
     default: ""
+  scheme:
+    description: Protocol of the service.
+    type: str
+    choices: [http, https]
+    default: http
+    version_added: "1.1.0"
 """
 
 EXAMPLES = r"""
@@ -45,9 +51,9 @@ _value:
 """
 
 
-def local_url(value: str, port: int | str, prefix: str = "") -> str:
+def local_url(value: str, port: int | str, prefix: str = "", scheme: str = "http") -> str:
     """The URL."""
-    return addresses.local_url(value, port, prefix)
+    return addresses.local_url(value, port, prefix, scheme)
 
 
 class FilterModule:

@@ -91,6 +91,35 @@ options:
           - A value is a number, or V(since) for a Unix time in seconds that must not be before the action.
         type: dict
         default: {}
+      access:
+        description:
+          - How O(proof[].url) is asked where the service is protected. Secrets are given as files on the host, so that
+            later runs can ask again.
+        type: dict
+        suboptions:
+          user:
+            description: Name for basic authentication.
+            type: str
+            default: ""
+          password_file:
+            description: File with the password of O(proof[].access.user).
+            type: path
+            default: ""
+          ca_file:
+            description:
+              - File with the certificate that the service must present, or with that of a CA that issued it. Names are
+                not compared, as a service is usually asked at the loopback address.
+              - Without it, a certificate must be issued by a CA that the host trusts.
+            type: path
+            default: ""
+          certificate_file:
+            description: File with the client certificate to present.
+            type: path
+            default: ""
+          key_file:
+            description: File with the key of O(proof[].access.certificate_file).
+            type: path
+            default: ""
       after:
         description: Check this proof only after these actions; always if empty.
         type: list
@@ -212,6 +241,16 @@ PROOF: dict[str, dict[str, t.Any]] = {
     "command": {"type": "list", "elements": "str"},
     "matches": {"type": "str"},
     "metrics": {"type": "dict", "default": {}},
+    "access": {
+        "type": "dict",
+        "options": {
+            "user": {"type": "str", "default": ""},
+            "password_file": {"type": "path", "default": "", "no_log": False},
+            "ca_file": {"type": "path", "default": ""},
+            "certificate_file": {"type": "path", "default": ""},
+            "key_file": {"type": "path", "default": "", "no_log": False},
+        },
+    },
     "after": {"type": "list", "elements": "str", "choices": ["start", "reload", "restart"], "default": []},
 }
 
@@ -255,6 +294,7 @@ def as_proof(row: dict[str, t.Any], secrets: dict[str, t.Any]) -> service.Proof:
         matches=row["matches"],
         metrics={name: str(value) for name, value in row["metrics"].items()},
         after=frozenset(row["after"]),
+        access=proofs.access(row),
     )
     service.refuse_bad_proof(proof)
     return proof

@@ -8,9 +8,12 @@ No proxy is used: what is asked is the host itself or its neighbours.
 
 from __future__ import annotations
 
+import base64
 import dataclasses
 import http.client
 import json
+import pathlib
+import ssl
 import time
 import typing as t
 import urllib.error
@@ -37,6 +40,45 @@ class Answer:
             return None
 
 
+@dataclasses.dataclass(frozen=True)
+class Access:
+    """What a protected service is asked with. Files are on the host that asks; what is empty is not used.
+
+    `ca_file` holds the certificates that the service's must be one of, or be issued by; without `names`, its names are
+    not compared with the URL's, as a service on the same host is asked at the loopback address.
+    """
+
+    user: str = ""
+    password: str = dataclasses.field(default="", repr=False)
+    password_file: str = ""
+    ca_file: str = ""
+    certificate_file: str = ""
+    key_file: str = ""
+    names: bool = True
+
+    @property
+    def authorization(self) -> str:
+        """The header of basic authentication; empty without a user. Raises OSError if the file can't be read."""
+        if not self.user:
+            return ""
+        password = self.password
+        if self.password_file:
+            password = pathlib.Path(self.password_file).read_text(encoding="utf-8").rstrip("\n")
+        return "Basic " + base64.b64encode(f"{self.user}:{password}".encode()).decode()
+
+    @property
+    def context(self) -> ssl.SSLContext:
+        """How TLS is spoken. Raises OSError (ssl.SSLError is one) where a file is missing or is no certificate."""
+        context = ssl.create_default_context(cafile=self.ca_file or None)
+        if self.ca_file:
+            # Trusts a service's own certificate without its CA: X509_V_FLAG_PARTIAL_CHAIN, in ssl from Python 3.10.
+            context.verify_flags |= ssl.VerifyFlags(0x80000)
+        context.check_hostname = self.names
+        if self.certificate_file:
+            context.load_cert_chain(self.certificate_file, self.key_file or None)
+        return context
+
+
 def ask(
     url: str,
     *,
@@ -45,6 +87,7 @@ def ask(
     timeout: float = 10,
     accept: str = JSON,
     authorization: str = "",
+    access: Access | None = None,
 ) -> Answer:
     """Send one request; with `document` a POST of it as JSON. Redirects are followed, without the `authorization`.
 
@@ -59,7 +102,7 @@ def ask(
         request = urllib.request.Request(url, data=body, headers=headers, method=method)  # noqa: S310 - checked above
         if authorization:
             request.add_unredirected_header("Authorization", authorization)
-        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        opener = _opener(request, access)
         try:
             with opener.open(request, timeout=timeout) as answer:
                 return Answer(answer.status, _read(answer, ends))
@@ -72,6 +115,16 @@ def ask(
     # OSError nor ValueError.
     except (OSError, http.client.HTTPException, ValueError) as error:
         return Answer(0, "", _reason(error))
+
+
+def _opener(request: urllib.request.Request, access: Access | None) -> urllib.request.OpenerDirector:
+    """What sends `request`, to which it adds the password; not as a header that would follow a redirect elsewhere."""
+    handlers: list[urllib.request.BaseHandler] = [urllib.request.ProxyHandler({})]
+    if access and access.authorization:
+        request.add_unredirected_header("Authorization", access.authorization)
+    if access and (access.ca_file or access.certificate_file or not access.names):
+        handlers.append(urllib.request.HTTPSHandler(context=access.context))
+    return urllib.request.build_opener(*handlers)
 
 
 def _read(answer: t.Any, ends: float) -> str:

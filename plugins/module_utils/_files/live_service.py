@@ -16,7 +16,7 @@ import typing as t
 
 from ansible_collections.nexod.infra.plugins.module_utils._core.edge import as_infra_error
 from ansible_collections.nexod.infra.plugins.module_utils._core.errors import InfraError
-from ansible_collections.nexod.infra.plugins.module_utils._core.http_client import ask
+from ansible_collections.nexod.infra.plugins.module_utils._core.http_client import Access, ask
 from ansible_collections.nexod.infra.plugins.module_utils._core.processes import Result, run
 from ansible_collections.nexod.infra.plugins.module_utils._files import replaced
 from ansible_collections.nexod.infra.plugins.module_utils._files.file_set import FileSet
@@ -62,6 +62,7 @@ class Proof:
     matches: str | None
     metrics: t.Mapping[str, str]
     after: frozenset[str]
+    access: Access | None = None
 
 
 def status_of(unit: str) -> Status:
@@ -202,7 +203,7 @@ def failing(proof: Proof, since: float) -> str | None:
         if result.rc != 0:
             return f"{proof.command[0]} ended with {result.rc}: {result.output}"
         return _unmatched(proof, result.stdout, proof.command[0])
-    answer = ask(proof.url, timeout=5, accept="*/*")
+    answer = ask(proof.url, timeout=5, accept="*/*", access=proof.access)
     if answer.status == 0:
         return f"{proof.url} does not answer: {answer.reason}"
     if answer.status != proof.status:

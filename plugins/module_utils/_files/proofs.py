@@ -16,6 +16,8 @@ import os
 import pathlib
 import typing as t
 
+from ansible_collections.nexod.infra.plugins.module_utils._core.http_client import Access
+
 #: Below the home of a set.
 FOLDER = "proofs"
 
@@ -37,7 +39,15 @@ def canonical(row: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
         "command": [str(word) for word in row.get("command") or ()],
         "matches": None if row.get("matches") is None else str(row["matches"]),
         "metrics": {str(name): str(value) for name, value in (row.get("metrics") or {}).items()},
+        # A user's name and paths of files on the host: no secret.
+        "access": {str(name): str(value) for name, value in (row.get("access") or {}).items() if value},
     }
+
+
+def access(row: t.Mapping[str, t.Any]) -> Access | None:
+    """What the URL of a row is asked with."""
+    given = canonical(row)["access"]
+    return Access(**given, names=False) if given else None
 
 
 def at_rest(rows: t.Iterable[t.Mapping[str, t.Any]]) -> list[dict[str, t.Any]]:

@@ -137,6 +137,7 @@ def as_proof(row: t.Mapping[str, t.Any]) -> Proof:
         matches=known["matches"],
         metrics=known["metrics"],
         after=frozenset(),
+        access=proofs.access(known),
     )
 
 

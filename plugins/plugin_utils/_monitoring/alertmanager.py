@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import pathlib
 import typing as t
 
 from ansible_collections.nexod.infra.plugins.plugin_utils._monitoring.inhibition import GRAPH, inhibit_rules
@@ -15,6 +16,7 @@ from ansible_collections.nexod.infra.plugins.plugin_utils._monitoring.settings i
     file_name_faults,
     unnamed,
 )
+from ansible_collections.nexod.infra.plugins.plugin_utils._service import web
 from ansible_collections.nexod.infra.plugins.plugin_utils._service.addresses import (
     address_fault,
     prefix_fault,
@@ -49,7 +51,7 @@ FLAGS: t.Final[dict[str, str]] = {
     "help": "it is not for a service",
     "storage.path": "it keeps silences in /var/lib/prometheus/alertmanager",
     "version": "it is not for a service",
-    "web.config.file": "it serves HTTP without authentication for now",
+    "web.config.file": "use alertmanager_tls_certificate and alertmanager_web_users",
     "web.external-url": "use alertmanager_external_url",
     "web.listen-address": "use alertmanager_listen_address and alertmanager_port",
     "web.route-prefix": "use alertmanager_route_prefix",
@@ -66,6 +68,11 @@ def arguments(settings: Settings) -> list[str]:
         "cluster.listen-address": "",
         **({"web.external-url": settings["external_url"]} if settings["external_url"] else {}),
         **({"web.route-prefix": settings["route_prefix"]} if settings["route_prefix"] else {}),
+        **(
+            {"web.config.file": str(pathlib.PurePosixPath(settings["config_file"]).parent / "web" / web.CONFIGURATION)}
+            if web.is_protected(settings)
+            else {}
+        ),
         "web.listen-address": socket_address(settings["listen_address"], settings["port"]),
     }
     return words({**own, **{str(name).lstrip("-"): value for name, value in settings["flags"].items()}})
@@ -164,6 +171,7 @@ def faults(settings: Settings, found: t.Mapping[str, t.Any]) -> list[str]:
             if name not in GRAPH
         ),
         *reserved(settings["flags"], FLAGS, "alertmanager_flags"),
+        *web.faults("alertmanager", settings),
         *file_name_faults("alertmanager_credentials", settings["credentials"]),
         *file_name_faults("alertmanager_templates", settings["templates"]),
         *credential_faults("alertmanager_credentials", document, CREDENTIALS, credentials(settings)),

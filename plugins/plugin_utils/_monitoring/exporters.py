@@ -8,7 +8,8 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.nexod.infra.plugins.plugin_utils._monitoring.settings import Settings
-from ansible_collections.nexod.infra.plugins.plugin_utils._service.addresses import address_fault
+from ansible_collections.nexod.infra.plugins.plugin_utils._service import web
+from ansible_collections.nexod.infra.plugins.plugin_utils._service.addresses import address_fault, is_loopback
 from ansible_collections.nexod.infra.plugins.plugin_utils._service.distribution import distribution_fault
 from ansible_collections.nexod.infra.plugins.plugin_utils._service.flags import reserved
 
@@ -16,7 +17,16 @@ from ansible_collections.nexod.infra.plugins.plugin_utils._service.flags import 
 FLAGS: t.Final[dict[str, str]] = {
     "help": "it is not for a service",
     "version": "it is not for a service",
-    "web.config.file": "it serves HTTP without authentication for now",
+    "web.config.file": "use exporters_tls_certificate and exporters_web_users",
+}
+#: Of the Redis exporter, which has no web configuration.
+REDIS_FLAGS: t.Final[dict[str, str]] = {
+    "basic-auth-hash-password": "use exporters_web_users",
+    "basic-auth-password": "use exporters_web_users",
+    "basic-auth-username": "use exporters_web_users",
+    "tls-server-ca-cert-file": "use exporters_tls_client_ca",
+    "tls-server-cert-file": "use exporters_tls_certificate",
+    "tls-server-key-file": "use exporters_tls_key",
 }
 
 
@@ -43,11 +53,32 @@ def faults(settings: Settings, found: t.Mapping[str, t.Any]) -> list[str]:
         if own.get("needs_password") and not own["password"]:
             problems.append(f"exporters_{name}_password is empty; set it, or remove {name} from exporters_enabled")
         listening = f"use exporters_{name}_listen_address and {option}"
-        owners = {**FLAGS, "web.listen-address": listening, **(own.get("reserved") or {})}
+        owners = {
+            **FLAGS,
+            **(REDIS_FLAGS if name == "redis" else {}),
+            "web.listen-address": listening,
+            **(own.get("reserved") or {}),
+        }
         problems += reserved(settings["flags"].get(name) or {}, owners, f"exporters_flags.{name}")
     if "pgbouncer" in enabled and (found.get("distribution") or {}).get("codename") == "bookworm":
         problems.append(
             "the pgbouncer exporter of Debian 12 (1.7) fails with that release's PgBouncer (KeyError: total_requests); "
             "use Debian 13 for this host, or remove pgbouncer from exporters_enabled"
+        )
+    return problems + _protection_faults(settings, enabled, (found.get("distribution") or {}).get("codename"))
+
+
+def _protection_faults(settings: Settings, enabled: t.Sequence[str], codename: str | None) -> list[str]:
+    """Of the options that protect all of them, and of an exporter that can't be protected so."""
+    own: Settings = settings.get("web") or {}
+    if not own:
+        return []
+    problems = web.faults("exporters", own)
+    without = codename == "bookworm" and "redis" in enabled and own["web_users"] and not web.has(own, "tls_client_ca")
+    if without and not is_loopback(settings["exporters"]["redis"]["listen_address"]):
+        problems.append(
+            "the Redis exporter of Debian 12 (1.45) has no users and passwords, as that of Debian 13 (1.69) has, so "
+            "exporters_web_users would leave it open; set exporters_tls_client_ca, or set "
+            "exporters_redis_listen_address to 127.0.0.1"
         )
     return problems

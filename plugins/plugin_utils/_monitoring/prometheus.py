@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import pathlib
 import re
 import typing as t
 import urllib.parse
@@ -26,6 +27,7 @@ from ansible_collections.nexod.infra.plugins.plugin_utils._monitoring.settings i
     file_name_faults,
     unnamed,
 )
+from ansible_collections.nexod.infra.plugins.plugin_utils._service import web
 from ansible_collections.nexod.infra.plugins.plugin_utils._service.addresses import (
     address_fault,
     prefix_fault,
@@ -47,7 +49,7 @@ FLAGS: t.Final[dict[str, str]] = {
     "storage.tsdb.retention.size": "use prometheus_retention_size",
     "storage.tsdb.retention.time": "use prometheus_retention_days",
     "version": "it is not for a service",
-    "web.config.file": "it serves HTTP without authentication for now",
+    "web.config.file": "use prometheus_tls_certificate and prometheus_web_users",
     "web.external-url": "use prometheus_external_url",
     "web.listen-address": "use prometheus_listen_address and prometheus_port",
     "web.route-prefix": "use prometheus_route_prefix",
@@ -68,6 +70,11 @@ def arguments(settings: Settings) -> list[str]:
         **({"storage.tsdb.retention.size": settings["retention_size"]} if settings["retention_size"] else {}),
         **({"web.external-url": settings["external_url"]} if settings["external_url"] else {}),
         **({"web.route-prefix": settings["route_prefix"]} if settings["route_prefix"] else {}),
+        **(
+            {"web.config.file": str(pathlib.PurePosixPath(settings["config_file"]).parent / "web" / web.CONFIGURATION)}
+            if web.is_protected(settings)
+            else {}
+        ),
         "web.listen-address": socket_address(settings["listen_address"], settings["port"]),
     }
     return words({**own, **{str(name).lstrip("-"): value for name, value in settings["flags"].items()}})
@@ -130,10 +137,11 @@ def _option_faults(settings: Settings) -> list[str]:
         *url_fault("prometheus_external_url", settings["external_url"]),
         *prefix_fault("prometheus_route_prefix", settings["route_prefix"]),
         *reserved(settings["flags"], FLAGS, "prometheus_flags"),
+        *web.faults("prometheus", settings),
         *file_name_faults("prometheus_credentials", settings["credentials"]),
         *credential_faults(
             "prometheus_credentials",
-            [settings[name] for name in ("scrape_configs", "remote_write", "alertmanager_configs")],
+            [settings[name] for name in ("scrape_jobs", "scrape_configs", "remote_write", "alertmanager_configs")],
             CREDENTIALS,
             settings["credentials"],
         ),

@@ -48,6 +48,11 @@ def targets(
     return found
 
 
+def _given(options: Row | None) -> Document:
+    """Options without those that an argument specification has filled in with nothing."""
+    return {name: value for name, value in (options or {}).items() if value}
+
+
 def scrape_config(job: Row) -> Document:
     """One entry of `scrape_configs`.
 
@@ -60,6 +65,7 @@ def scrape_config(job: Row) -> Document:
         "scrape_timeout": f"{job['timeout_seconds']}s" if job.get("timeout_seconds") else None,
         "metrics_path": job.get("metrics_path"),
         "scheme": job.get("scheme"),
+        **{name: _given(job.get(name)) for name in ("basic_auth", "tls_config")},
         # Only from Prometheus 3 on: earlier ones refuse the key, so it is there only where a job asks for it.
         "fallback_scrape_protocol": job.get("fallback_scrape_protocol"),
     }

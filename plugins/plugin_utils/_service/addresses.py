@@ -26,11 +26,20 @@ def socket_address(address: str, port: int | str) -> str:
     return f"[{plain}]:{port}" if ":" in plain else f"{plain}:{port}"
 
 
-def local_url(address: str, port: int | str, prefix: str = "") -> str:
+def local_url(address: str, port: int | str, prefix: str = "", scheme: str = "http") -> str:
     """The URL at which the host itself reaches a service that listens on `address`; no slash at its end."""
     plain = bare(address)
     path = prefix.strip("/")
-    return f"http://{socket_address(LOOPBACK.get(plain, plain), port)}{'/' + path if path else ''}"
+    return f"{scheme}://{socket_address(LOOPBACK.get(plain, plain), port)}{'/' + path if path else ''}"
+
+
+def is_loopback(address: str) -> bool:
+    """Whether only the host itself reaches a service that listens on `address`."""
+    plain = bare(address)
+    try:
+        return ipaddress.ip_address(plain).is_loopback
+    except ValueError:
+        return plain == "localhost"
 
 
 def url_path(url: str) -> str:

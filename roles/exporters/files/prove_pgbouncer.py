@@ -7,15 +7,20 @@ The exporter ends at once if nothing answers at PgBouncer's address, or if its a
 installed before PgBouncer. Its unit retries: until PgBouncer runs, or until it has the exporter's new account or
 password. Whether it has is verified at the end of a deploy.
 
-Usage: prove_pgbouncer.py URL HOST PORT [USER PASSWORD_FILE USERLIST]. Exits with 0, or prints what is wrong.
+Usage: prove_pgbouncer.py URL HOST PORT [USER PASSWORD_FILE USERLIST [ACCESS]]. ACCESS is how the exporter is asked, as
+`access` of nexod.infra.live_service, in JSON. Exits with 0, or prints what is wrong.
 """
 
 from __future__ import annotations
 
+import base64
 import http.client
+import json
 import pathlib
 import socket
+import ssl
 import sys
+import typing as t
 import urllib.request
 
 
@@ -32,6 +37,25 @@ def ahead(user: str, password_file: str, userlist: str) -> bool:
     return "SCRAM-SHA-256$" not in accounts and line not in accounts.splitlines()
 
 
+def page_of(url: str, access: t.Mapping[str, str]) -> str:
+    """The exporter's page. Raises OSError or HTTPException."""
+    request = urllib.request.Request(url)  # noqa: S310 http or https, to this host
+    handlers: list[urllib.request.BaseHandler] = [urllib.request.ProxyHandler({})]
+    if access.get("user"):
+        pair = access["user"] + ":" + pathlib.Path(access["password_file"]).read_text(encoding="utf-8")
+        request.add_unredirected_header("Authorization", "Basic " + base64.b64encode(pair.encode()).decode())
+    if access.get("ca_file"):
+        # It must show this very certificate (X509_V_FLAG_PARTIAL_CHAIN), at the loopback address, whatever its names.
+        context = ssl.create_default_context(cafile=access["ca_file"])
+        context.verify_flags |= ssl.VerifyFlags(0x80000)
+        context.check_hostname = False
+        if access.get("certificate_file"):
+            context.load_cert_chain(access["certificate_file"], access["key_file"])
+        handlers.append(urllib.request.HTTPSHandler(context=context))
+    with urllib.request.build_opener(*handlers).open(request, timeout=5) as answer:
+        return str(answer.read().decode(errors="replace"))
+
+
 def main() -> int:
     """Wiring."""
     url, host, port = sys.argv[1], sys.argv[2], int(sys.argv[3])
@@ -41,10 +65,8 @@ def main() -> int:
         return 0
     if len(sys.argv) > 4 and ahead(*sys.argv[4:7]):
         return 0
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
-        with opener.open(url, timeout=5) as answer:
-            page = answer.read().decode(errors="replace")
+        page = page_of(url, json.loads(sys.argv[7]) if len(sys.argv) > 7 else {})
     except (OSError, http.client.HTTPException, ValueError) as error:
         print(f"{url}: {error!r}", file=sys.stderr)  # noqa: T201 the caller shows it
         return 1

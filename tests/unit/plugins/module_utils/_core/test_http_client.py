@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import http.server
+import pathlib
 import threading
 import time
 import typing as t
 
 import pytest
 
-from ansible_collections.nexod.infra.plugins.module_utils._core.http_client import ask
+from ansible_collections.nexod.infra.plugins.module_utils._core.http_client import Access, ask
 from ansible_collections.nexod.infra.tests.fixtures import hostile_answers
 
 
@@ -76,3 +77,42 @@ def test_an_answer_that_only_trickles_is_given_up(url: str) -> None:
     answer = ask(f"{url}/slow", timeout=0.5)
     assert (answer.status, "not complete in time" in answer.reason) == (0, True)
     assert time.monotonic() - begun < 1.2
+
+
+class Guarded(http.server.BaseHTTPRequestHandler):
+    """Says who asks, and sends some of them elsewhere."""
+
+    elsewhere = ""
+
+    def do_GET(self) -> None:
+        if self.path == "/moved":
+            self.send_response(302)
+            self.send_header("Location", f"{self.elsewhere}/")
+            self.end_headers()
+            return
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write((self.headers["Authorization"] or "nobody").encode())
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+def test_a_password_is_read_from_its_file_and_follows_no_redirect(tmp_path: pathlib.Path) -> None:
+    (tmp_path / "password").write_text("horse\n")
+    access = Access(user="ops", password_file=str(tmp_path / "password"))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Guarded) as running:
+        threading.Thread(target=running.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{running.server_port}"
+        Guarded.elsewhere = url.replace("127.0.0.1", "localhost")
+        assert ask(url, access=access).body == "Basic b3BzOmhvcnNl"
+        assert ask(f"{url}/moved", access=access).body == "nobody"
+        assert ask(url).body == "nobody"
+        running.shutdown()
+
+
+@pytest.mark.parametrize("name", ["password_file", "ca_file", "certificate_file"])
+def test_a_missing_file_is_a_reason(name: str, tmp_path: pathlib.Path) -> None:
+    access = Access(**{"user": "ops", name: str(tmp_path / "missing")})
+    assert "No such file" in ask("https://127.0.0.1:1/", access=access).reason
+    assert "horse" not in repr(Access(user="ops", password="horse"))

@@ -27,6 +27,8 @@ URL: dict[str, t.Any] = {"url": "http://127.0.0.1/ready"}
         pytest.param("api", [{**URL, "metrics": {"up": 1}}], False, id="a metric"),
         pytest.param("api", [{**URL, "after": ["start"]}], False, id="no longer asked at rest"),
         pytest.param("api", [{"command": ["true"]}], False, id="a command"),
+        pytest.param("api", [{**URL, "access": {"user": "", "ca_file": ""}}], True, id="an access without anything"),
+        pytest.param("api", [{**URL, "access": {"ca_file": "/a"}}], False, id="an access"),
         pytest.param("api", [URL, URL], False, id="twice"),
         pytest.param("api", [], False, id="no proof"),
     ],

@@ -13,6 +13,7 @@ import yaml
 
 from ansible_collections.nexod.infra.plugins.plugin_utils._monitoring import alertmanager, exporters, prometheus
 from ansible_collections.nexod.infra.plugins.plugin_utils._monitoring.settings import holds_secret
+from ansible_collections.nexod.infra.plugins.plugin_utils._service import web
 
 ROLES = pathlib.Path(__file__).resolve().parents[5] / "roles"
 DEBIAN = {"distribution": {"id": "debian", "codename": "trixie", "name": "Debian GNU/Linux 13 (trixie)"}}
@@ -23,6 +24,14 @@ def defaults(role: str, **change: t.Any) -> dict[str, t.Any]:
     own = yaml.safe_load((ROLES / role / "defaults/main.yml").read_text())
     plain = {name.removeprefix(f"{role}_"): value for name, value in own.items()}
     return {**plain, "config_file": "/c.yml", "data_dir": plain.get("data_dir", "/d"), **change}
+
+
+USERS = {"ops": "correct-horse-battery"}
+
+
+def protection(**change: t.Any) -> dict[str, t.Any]:
+    """The options that protect a role, with `change`."""
+    return {**{f"{part}{end}": "" for part in web.PARTS for end in ("", "_file")}, "web_users": {}, **change}
 
 
 def exporter_settings(**change: t.Any) -> dict[str, t.Any]:
@@ -60,6 +69,22 @@ def exporter_settings(**change: t.Any) -> dict[str, t.Any]:
         pytest.param({"retention_days": 0, "retention_size": "1GB"}, DEBIAN, [], id="kept by size"),
         pytest.param({"flags": {"web.listen-address": ":1"}}, DEBIAN, ["use prometheus_listen_address"], id="own flag"),
         pytest.param({"flags": {"log.level": "debug"}}, DEBIAN, [], id="a flag of the user's"),
+        pytest.param({"web_users": {"ops": "short"}}, DEBIAN, ["12 to 72"], id="a short password"),
+        pytest.param({"tls_key": "x", "web_users": USERS}, DEBIAN, ["PRIVATE KEY", "each other"], id="half of TLS"),
+        pytest.param(
+            {
+                "scrape_jobs": [
+                    {
+                        "name": "a",
+                        "targets": [{"address": "a:1"}],
+                        "basic_auth": {"username": "ops", "password_file": "credentials/exporters"},
+                    }
+                ]
+            },
+            DEBIAN,
+            ['prometheus_credentials does not contain "exporters"'],
+            id="a job's password that is not given",
+        ),
         pytest.param(
             {"scrape_configs": [{"job_name": "a", "authorization": {"credentials_file": "credentials/a"}}]},
             DEBIAN,
@@ -250,6 +275,24 @@ def test_the_port_for_other_instances_is_closed_until_a_flag_opens_it() -> None:
         pytest.param(
             {"flags": {"node": {"web.listen-address": "x"}}}, "trixie", ["exporters_node_listen_address"], id="address"
         ),
+        pytest.param(
+            {"flags": {"node": {"web.config.file": "x"}}}, "trixie", ["use exporters_tls_certificate"], id="protection"
+        ),
+        pytest.param(
+            {"enabled": ["redis"], "flags": {"redis": {"basic-auth-password": "x"}}},
+            "trixie",
+            ["use exporters_web_users"],
+            id="a password on the command line",
+        ),
+        pytest.param({"web": protection(web_users={"ops": "short"})}, "trixie", ["12 to 72"], id="a short password"),
+        pytest.param(
+            {"enabled": ["redis"], "web": protection(web_users=USERS)},
+            "bookworm",
+            ["the Redis exporter of Debian 12"],
+            id="an exporter without passwords",
+        ),
+        pytest.param({"web": protection(web_users=USERS)}, "bookworm", [], id="without that exporter"),
+        pytest.param({"enabled": ["redis"], "web": protection(web_users=USERS)}, "trixie", [], id="a newer one"),
     ],
 )
 def test_exporter_faults(change: dict[str, t.Any], codename: str, words: list[str]) -> None:

@@ -65,6 +65,24 @@ def test_targets(hosts: list[str], hostvars: dict[str, dict[str, str]], addresse
             },
             id="discovered",
         ),
+        pytest.param(
+            {
+                "name": "node",
+                "targets": [{"address": "h:1"}],
+                "scheme": "https",
+                "basic_auth": {"username": "prometheus", "password_file": "credentials/exporters"},
+                # As an argument specification leaves it.
+                "tls_config": {"ca_file": "credentials/ca", "cert_file": None, "key_file": None, "server_name": None},
+            },
+            {
+                "job_name": "node",
+                "scheme": "https",
+                "basic_auth": {"username": "prometheus", "password_file": "credentials/exporters"},
+                "tls_config": {"ca_file": "credentials/ca"},
+                "static_configs": [{"targets": ["h:1"]}],
+            },
+            id="protected",
+        ),
     ],
 )
 def test_scrape_config(job: dict[str, t.Any], config: dict[str, t.Any]) -> None:

@@ -1,0 +1,264 @@
+"""Nobody reads or steers the monitoring without a credential: the real programs with the files that the roles write."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import os
+import subprocess
+import time
+import typing as t
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.nexod.infra.plugins.module_utils._core.http_client import Access, Answer, ask
+from ansible_collections.nexod.infra.plugins.plugin_utils._service import web
+from ansible_collections.nexod.infra.tests.fixtures.monitoring_programs import RELEASES, programs
+
+from .conftest import folder_of_postgres, free_port, program
+
+PASSWORD, NEXT = "c4nary-of-the-monitoring", "c4nary-after-its-rotation"
+NOTHING: dict[str, t.Any] = {f"{part}{end}": "" for part in web.PARTS for end in ("", "_file")}
+
+
+@dataclasses.dataclass(frozen=True)
+class Pair:
+    """A CA, and a certificate of it with its key, as text."""
+
+    ca: str
+    certificate: str
+    key: str
+
+
+def certificates(folder: Path) -> Pair:
+    """Made by openssl, for the loopback address, for servers and clients."""
+    openssl = program("openssl", "openssl")
+    folder.mkdir()
+
+    def run(*words: str) -> None:
+        subprocess.run([openssl, *words], cwd=folder, check=True, capture_output=True)
+
+    new = ("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2")
+    run(*new, "-subj", "/CN=monitoring", "-keyout", "ca.key", "-out", "ca.crt")
+    own = ("-addext", "subjectAltName=IP:127.0.0.1", "-addext", "basicConstraints=CA:FALSE")
+    signed = ("-CA", "ca.crt", "-CAkey", "ca.key")
+    run(*new, "-subj", "/CN=monitoring-1", *own, *signed, "-keyout", "own.key", "-out", "own.crt")
+    return Pair(*((folder / name).read_text() for name in ("ca.crt", "own.crt", "own.key")))
+
+
+@pytest.fixture(scope="module")
+def pair(tmp_path_factory: pytest.TempPathFactory) -> Pair:
+    return certificates(tmp_path_factory.mktemp("tls") / "ours")
+
+
+@pytest.fixture(scope="module")
+def strangers(tmp_path_factory: pytest.TempPathFactory) -> Pair:
+    return certificates(tmp_path_factory.mktemp("tls") / "theirs")
+
+
+def settings(pair: Pair | None, *, clients: bool = False, password: str = PASSWORD) -> dict[str, t.Any]:
+    """The options of a role."""
+    found = {**NOTHING, "web_users": {"ops": password} if password else {}}
+    if pair:
+        found.update(tls_certificate=pair.certificate, tls_key=pair.key, tls_client_ca=pair.ca if clients else "")
+    return found
+
+
+def write(folder: Path, given: dict[str, t.Any], name: str = "exporters") -> None:
+    """The files of the options, as credentials of systemd would be."""
+    folder.mkdir(exist_ok=True)
+    contents, _places = web.credentials(given, f"{name} on test", str(folder))
+    for row in web.password_file(given, web.PASSWORD):
+        contents[row["path"]] = row["content"]
+    for path, content in contents.items():
+        (folder / path).write_text(content)
+
+
+@pytest.fixture(scope="module")
+def pooler() -> t.Iterator[int]:
+    """A PgBouncer, without which its exporter ends."""
+    port = free_port()
+    with folder_of_postgres() as folder:
+        (folder / "ini").write_text(
+            f"[databases]\n[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\nunix_socket_dir =\n"
+            f"auth_type = any\nadmin_users = monitor\nignore_startup_parameters = extra_float_digits\n"
+        )
+        user = ["-u", "postgres"] if os.geteuid() == 0 else []
+        argv = [program("pgbouncer", "pgbouncer"), *user, str(folder / "ini")]
+        with (folder / "log").open("w") as log, subprocess.Popen(argv, stdout=log, stderr=log) as process:
+            yield port
+            process.kill()
+
+
+def command(name: str, release: str, port: int, folder: Path, pooler: int = 0) -> list[str]:
+    """How a program is started, without its protection."""
+    path = programs(release) / (name if name == "prometheus" else f"prometheus-{name}")
+    listening = f"--web.listen-address=127.0.0.1:{port}"
+    config = folder / f"{name}.yml"
+    if name == "prometheus":
+        config.write_text("scrape_configs: []\n")
+        return [str(path), f"--config.file={config}", f"--storage.tsdb.path={folder}/data", listening]
+    if name == "alertmanager":
+        config.write_text("route: {receiver: nobody}\nreceivers: [{name: nobody}]\n")
+        return [
+            *(str(path), f"--config.file={config}", f"--storage.path={folder}/data"),
+            *("--cluster.listen-address=", listening),
+        ]
+    if name == "blackbox-exporter":
+        config.write_text("modules: {tcp: {prober: tcp}}\n")
+        return [str(path), f"--config.file={config}", listening]
+    if name == "pgbouncer-exporter":
+        database = f"--pgBouncer.connectionString=postgres://monitor@127.0.0.1:{pooler}/pgbouncer?sslmode=disable"
+        # It ends until PgBouncer answers, as in its unit.
+        return ["/bin/sh", "-c", 'until "$0" "$@"; do sleep 0.2; done', str(path), listening, database]
+    return [str(path), listening.replace("--", "-") if name == "redis-exporter" else listening]
+
+
+@contextlib.contextmanager
+def running(argv: t.Sequence[str], folder: Path, url: str, access: Access, **environment: str) -> t.Iterator[None]:
+    log = folder / "log"
+    beside = Path(argv[0]).parent.parent / "share/prometheus/alertmanager"
+    templates = beside if beside.is_dir() else folder
+    with log.open("w") as output:
+        process = subprocess.Popen(
+            argv,
+            stdout=output,
+            stderr=output,
+            env={**os.environ, **environment},
+            start_new_session=True,
+            cwd=templates,
+        )
+    try:
+        deadline = time.monotonic() + 60
+        while ask(url, access=access).status == 0:
+            assert process.poll() is None, log.read_text()
+            assert time.monotonic() < deadline, (ask(url, access=access), log.read_text())
+            time.sleep(0.05)
+        yield
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, 15)
+        process.wait(30)
+
+
+def asked(url: str, folder: Path, given: dict[str, t.Any], **change: t.Any) -> Answer:
+    access = Access(**{**web.access(given, str(folder)), "names": False, **change})
+    return ask(url, access=access)
+
+
+ALL = [
+    (release, name)
+    for release, packages in RELEASES.items()
+    for name in ("prometheus", *(package.removeprefix("prometheus-") for package in packages))
+    if name not in ("promtool",)
+]
+
+
+@pytest.mark.parametrize("way", ["password over HTTP", "password over TLS", "client certificate and password"])
+@pytest.mark.parametrize(("release", "name"), dict.fromkeys(ALL))
+def test_without_a_credential_there_is_no_answer(
+    release: str, name: str, way: str, tmp_path: Path, pair: Pair, strangers: Pair, pooler: int
+) -> None:
+    given = settings(None if way.endswith("HTTP") else pair, clients=way.startswith("client"))
+    home = tmp_path / "home"
+    write(home, given)
+    write(tmp_path / "strangers", settings(strangers, clients=True))
+    port = free_port()
+    url = f"{web.scheme(given)}://127.0.0.1:{port}/metrics"
+    redis = name == "redis-exporter"
+    protection = [word.replace("${CREDENTIALS_DIRECTORY}", str(home)) for word in web.arguments(given, flags=redis)]
+    environment = {
+        "DATA_SOURCE_NAME": "postgresql://nobody@127.0.0.1:1/none",
+        "REDIS_EXPORTER_BASIC_AUTH_USERNAME": "ops",
+        "REDIS_EXPORTER_BASIC_AUTH_PASSWORD": PASSWORD,
+    }
+    # The one of Debian 12 has no passwords: preflight refuses them without a client CA.
+    passwords = not (redis and release == "bookworm")
+    access = Access(**web.access(given, str(home)), names=False)
+    with running([*command(name, release, port, tmp_path, pooler), *protection], tmp_path, url, access, **environment):
+        assert asked(url, home, given).status == 200
+        nobody = asked(url, home, given, user="", password_file="")
+        wrong = asked(url, home, given, password_file="", password="guessed-by-a-stranger")
+        assert [nobody.status, wrong.status] == ([401, 401] if passwords else [200, 200])
+        if pair and given["tls_certificate"]:
+            assert ask(url.replace("https:", "http:")).status in (0, 400)
+            assert ask(url, access=Access(ca_file=str(tmp_path / "strangers/server.crt"), names=False)).status == 0
+        if given["tls_client_ca"]:
+            assert asked(url, home, given, certificate_file="", key_file="").status == 0
+            theirs = {
+                f"{part}_file": str(tmp_path / f"strangers/server.{end}")
+                for part, end in (("certificate", "crt"), ("key", "key"))
+            }
+            assert asked(url, home, given, **theirs).status == 0
+    assert PASSWORD not in (tmp_path / "log").read_text()
+
+
+@pytest.mark.parametrize("name", ["prometheus", "alertmanager"])
+@pytest.mark.parametrize("release", RELEASES)
+def test_a_password_and_a_certificate_are_rotated_without_a_restart(
+    release: str, name: str, tmp_path: Path, pair: Pair, strangers: Pair
+) -> None:
+    home, given = tmp_path / "home", settings(pair)
+    write(home, given)
+    port = free_port()
+    url = f"https://127.0.0.1:{port}/-/ready"
+    argv = [*command(name, release, port, tmp_path), f"--web.config.file={home}/{web.CONFIGURATION}"]
+    with running(argv, tmp_path, url, Access(**web.access(given, str(home)), names=False)):
+        old = Access(user="ops", password=PASSWORD, ca_file=str(tmp_path / "old.crt"), names=False)
+        (tmp_path / "old.crt").write_text(pair.certificate)
+        deadline = time.monotonic() + 60
+        while ask(url, access=old).status != 200:
+            assert time.monotonic() < deadline, ask(url, access=old)
+            time.sleep(0.05)
+        after = settings(strangers, password=NEXT)
+        write(home, after)
+        assert asked(url, home, after).status == 200
+        assert asked(url, home, after, password_file="", password=PASSWORD).status == 401
+        assert "certificate" in ask(url, access=old).reason.lower()
+    assert NEXT not in (tmp_path / "log").read_text()
+
+
+def test_a_silence_and_a_probe_need_the_password(tmp_path: Path) -> None:
+    given, port = settings(None), free_port()
+    write(tmp_path / "home", given)
+    silence = {
+        "matchers": [{"name": "alertname", "value": ".+", "isRegex": True}], "startsAt": "2026-01-01T00:00:00Z",
+        "endsAt": "2126-01-01T00:00:00Z", "createdBy": "a stranger", "comment": "nothing to see",
+    }  # fmt: skip
+    url = f"http://127.0.0.1:{port}/api/v2/silences"
+    argv = [
+        *command("alertmanager", "trixie", port, tmp_path),
+        f"--web.config.file={tmp_path}/home/{web.CONFIGURATION}",
+    ]
+    access = Access(user="ops", password=PASSWORD)
+    with running(argv, tmp_path, url, access):
+        assert ask(url, document=silence).status == 401
+        assert ask(url, access=access).document == []
+        assert ask(url, document=silence, access=access).status == 200
+        assert len(ask(url, access=access).document) == 1
+    blackbox = free_port()
+    url = f"http://127.0.0.1:{blackbox}/probe?module=tcp&target=127.0.0.1:22"
+    argv = [
+        *command("blackbox-exporter", "trixie", blackbox, tmp_path),
+        f"--web.config.file={tmp_path}/home/{web.CONFIGURATION}",
+    ]
+    with running(argv, tmp_path, url, access):
+        assert ask(url).status == 401
+        assert "probe_success" in ask(url, access=access, accept="*/*").body
+
+
+@pytest.mark.parametrize("release", RELEASES)
+def test_promtool_and_the_roles_own_check_find_what_does_not_belong_together(
+    release: str, tmp_path: Path, pair: Pair, strangers: Pair
+) -> None:
+    promtool = programs(release) / "promtool"
+    good, bad = settings(pair, clients=True), {**settings(pair), "tls_key": strangers.key}
+    for given, well in ((good, True), (bad, False)):
+        write(tmp_path, given)
+        [check] = web.checks(given, str(tmp_path))
+        for argv in ([promtool, "check", "web-config", tmp_path / web.CONFIGURATION], check):
+            done = subprocess.run(argv, capture_output=True, text=True, check=False)
+            assert (done.returncode == 0) is well, done.stdout + done.stderr
+    assert "Give a pair in PEM" in done.stderr
+    assert "Traceback" not in done.stderr
