@@ -53,7 +53,9 @@ options:
     type: dict
     required: true
   window_seconds:
-    description: Seconds of measurements that the verdict covers. At least twice the scrape interval.
+    description:
+      - Seconds of measurements that the verdict covers. At least twice the scrape interval.
+      - With O(serving_seconds) at most these, as it covers no measurements from before.
     type: int
     default: 300
   minimum_samples:
@@ -97,9 +99,21 @@ options:
     default: 0.01
   serving_seconds:
     description:
-      - Seconds since this release has been serving alone, if it has just been rolled out. O(errors) look back no
-        further, so that errors of the release before do not count against this one, nor than O(window_seconds).
-      - By default they look back O(error_window_seconds).
+      - Seconds since this release has been serving alone, if it has just been rolled out. Nothing looks back further,
+        so that what the release before did does not count for or against this one, nor further than O(window_seconds).
+      - By default O(errors) look back O(error_window_seconds), and the latency table O(window_seconds).
+  version:
+    description:
+      - Version to judge. Of the sources that are histograms, only the series of instances that report it in
+        O(version_metric) count. Where none does, the row is V(not enough data).
+      - By default all series count.
+    type: str
+  version_metric:
+    description:
+      - Metric whose label C(version) names the version that an instance runs, such as V(app_build_info). Its labels
+        C(job) and C(instance) are those of the sources.
+      - Not given, or a metric that no instance has, lets all series count.
+    type: str
     type: float
   error_window_seconds:
     description:
@@ -129,6 +143,12 @@ options:
       - By default the time since this run last changed something, or since it began, if the callback
         P(nexod.infra.survey#callback) is enabled; without it V(0), so each target must be scraped once more.
     type: float
+  samples_wait_seconds:
+    description:
+      - Seconds to wait after that until each row has enough samples for a verdict. It ends earlier as soon as a row
+        is V(missed). At least 0.
+    type: int
+    default: 0
   wait_seconds:
     description:
       - Seconds to wait for O(conditions) to clear, for O(expect_samples) to be reached, and for every target to be
@@ -206,9 +226,12 @@ ARGUMENTS = {
     "errors": {"type": "list", "elements": "dict", "default": [], "options": ERROR},
     "maximum_error_ratio": {"type": "float", "default": 0.01},
     "serving_seconds": {"type": "float"},
+    "version": {"type": "str"},
+    "version_metric": {"type": "str"},
     "error_window_seconds": {"type": "int", "default": 45},
     "conditions": {"type": "list", "elements": "dict", "default": [], "options": CONDITION},
     "unchanged_seconds": {"type": "float"},
+    "samples_wait_seconds": {"type": "int", "default": 0},
     "wait_seconds": {"type": "int", "default": 30},
 }
 
@@ -229,7 +252,7 @@ def main() -> None:
     asked = module.params
     if module.check_mode:
         # Check mode deploys nothing, so there is nothing to judge; Prometheus may not even be installed yet.
-        asked = {**asked, "conditions": [], "errors": [], "expect_samples": 0}
+        asked = {**asked, "conditions": [], "errors": [], "expect_samples": 0, "samples_wait_seconds": 0}
     with edge(module, "judge the latency by", asked["url"]):
         found = verdict(asked, Nobody() if module.check_mode else Prometheus(asked["url"]))
         module.exit_json(changed=False, **found)

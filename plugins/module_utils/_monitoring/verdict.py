@@ -26,6 +26,7 @@ Query = t.Callable[[str], list[Series]]
 MET, MISSED, UNKNOWN = "met", "missed", "not enough data"
 # Probes, not requests: a handful says as much of a page as it ever will.
 GAUGE_SAMPLES = 5
+JOB = re.compile(r'\bjob="([^"]+)"')
 TIME = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d+))?(Z|[+-]\d\d:\d\d)")
 UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0, "y": 31536000.0}
 DURATION = re.compile(r"(\d+)(ms|[smhdwy])")
@@ -82,11 +83,52 @@ def judge(target: Facts, source: Facts | None, value: float | None, samples: flo
 
 
 def queries(target: Facts, source: Facts, window: str) -> tuple[str, str]:
-    """The two questions of a row: its value, and out of how many samples."""
+    """The two questions of a row: its value, and out of how many samples. Of several gauges, the slowest counts."""
     if _monitoring.is_histogram(source):
         limit = float(target["target_seconds"])
         return _monitoring.within(source, limit, window), _monitoring.requests(source, window)
-    return _monitoring.gauge_quantile(target, source), f"sum(count_over_time(({source['gauge']})[{window}:15s]))"
+    probes = f"({source['gauge']})[{window}:15s]"
+    quantile = _monitoring.number(float(target["quantile"]))
+    return f"max(quantile_over_time({quantile}, {probes}))", f"sum(count_over_time({probes}))"
+
+
+def running(metric: str, version: str, query: Query) -> dict[str, list[str]] | None:
+    """The instances that report the version, by job; None where nothing tells versions apart."""
+    series = query(metric) if metric and version else []
+    if not series:
+        return None
+    found: dict[str, list[str]] = {}
+    for labels, _value in series:
+        instances = found.setdefault(labels.get("job", ""), [])
+        if labels.get("version") == version:
+            instances.append(labels.get("instance", ""))
+    return found
+
+
+def of_instances(source: Facts, instances: t.Iterable[str]) -> Facts:
+    """The source with only the series of these instances, its failures included."""
+    pattern = "|".join(re.escape(name).replace("\\", "\\\\") for name in sorted(set(instances)))
+    own = f'instance=~"{pattern}"'
+
+    def narrowed(part: Facts) -> dict[str, t.Any]:
+        return {**part, "matchers": ", ".join(filter(None, (part.get("matchers", ""), own)))}
+
+    failures = source.get("failures")
+    return {**narrowed(source), **({"failures": narrowed(failures)} if failures else {})}
+
+
+def of_version(source: Facts, found: t.Mapping[str, list[str]] | None) -> Facts | None:
+    """The source with only what the release answered; None where no instance reports its version.
+
+    A source of another job is not the application's, and stays as it is.
+    """
+    if found is None or not _monitoring.is_histogram(source):
+        return source
+    named = JOB.search(str(source.get("matchers", "")))
+    if named and named[1] not in found:
+        return source
+    instances = found[named[1]] if named else [name for names in found.values() for name in names]
+    return of_instances(source, instances) if instances else None
 
 
 def first(series: t.Sequence[Series]) -> float | None:
@@ -230,17 +272,45 @@ class Prometheus:
             ) from error
 
 
+@dataclasses.dataclass(frozen=True)
+class Release:
+    """What is judged: the version, and the metric that names it. Both empty: whatever ran in the window."""
+
+    version: str = ""
+    metric: str = ""
+
+
+WHATEVER_RUNS: t.Final = Release()
+
+
 def rows(
-    targets: t.Sequence[Facts], sources: t.Mapping[str, Facts], query: Query, window: str, minimum: int | None
+    targets: t.Sequence[Facts],
+    sources: t.Mapping[str, Facts],
+    query: Query,
+    window: str,
+    *,
+    minimum: int | None,
+    release: Release = WHATEVER_RUNS,
 ) -> list[Row]:
     """The verdict on every row of the table."""
     found = []
+    instances = running(release.metric, release.version, query)
     for target in targets:
         source = sources.get(target["metric"])
-        asked = queries(target, source, window) if source else None
+        own = of_version(source, instances) if source else None
+        asked = queries(target, own, window) if own else None
         value, samples = (first(query(asked[0])), first(query(asked[1]))) if asked else (None, None)
-        found.append(judge(target, source, value, samples, minimum))
+        row = judge(target, source, value, samples, minimum)
+        if source and not own:
+            row = dataclasses.replace(row, says=f"{row.says[:-1]}; no instance reports version {release.version})")
+        found.append(row)
     return found
+
+
+def undecided(found: t.Sequence[Row], sources: t.Mapping[str, Facts]) -> bool:
+    """Whether more data can change the verdict: some row lacks samples, and none is missed already."""
+    lacking = any(row.samples < row.needed and sources.get(row.metric) for row in found)
+    return lacking and all(row.verdict != MISSED for row in found)
 
 
 def settle(seen: t.Callable[[], bool], seconds: float, pause: float = 2.0) -> bool:
@@ -253,18 +323,28 @@ def settle(seen: t.Callable[[], bool], seconds: float, pause: float = 2.0) -> bo
 
 def verdict(parameters: Facts, source: Source) -> dict[str, t.Any]:
     """Everything the module returns: faults of the moment, each row, failed requests, and the verdict over all."""
-    window, begun, query = f"{parameters['window_seconds']}s", time.monotonic(), source.query
+    begun, query = time.monotonic(), source.query
     targets, sources = parameters["targets"], parameters["sources"]
+    release = Release(parameters.get("version") or "", parameters.get("version_metric") or "")
     counted = next((sources[row["metric"]] for row in targets if sources.get(row["metric"], {}).get("histogram")), None)
     wrong: list[str] = []
     errors: list[dict[str, t.Any]] = []
 
+    def since() -> float | None:
+        """Seconds since the release serves alone. What was before leaves the windows while this waits."""
+        serving = parameters.get("serving_seconds")
+        return None if serving is None else serving + time.monotonic() - begun
+
+    def window() -> str:
+        longest = parameters["window_seconds"]
+        return f"{error_window(longest, longest, since())}s"
+
+    def judged() -> list[Row]:
+        return rows(targets, sources, query, window(), minimum=parameters["minimum_samples"], release=release)
+
     def settled() -> bool:
         waited = time.monotonic() - begun
-        since = parameters.get("serving_seconds")
-        # Errors from before leave the window while this waits.
-        since = None if since is None else since + waited
-        back = error_window(parameters.get("error_window_seconds", 45), parameters["window_seconds"], since)
+        back = error_window(parameters.get("error_window_seconds", 45), parameters["window_seconds"], since())
         ratio = parameters.get("maximum_error_ratio", 1.0)
         # Before what they measure is asked for, so that the answers below are not older than this one.
         unchanged = (parameters.get("unchanged_seconds") or 0.0) + waited
@@ -276,11 +356,15 @@ def verdict(parameters: Facts, source: Source) -> dict[str, t.Any]:
             *(f"a target was not scraped since the last change: {name}" for name in old),
         ]
         expected = parameters["expect_samples"] if counted else 0
-        enough = not expected or (first(query(_monitoring.requests(counted or {}, window))) or 0) >= expected
+        enough = not expected or (first(query(_monitoring.requests(counted or {}, window()))) or 0) >= expected
         return not wrong and enough
 
     settle(settled, parameters["wait_seconds"])
-    found = rows(targets, sources, query, window, parameters["minimum_samples"])
+    found = judged()
+    if (patience := parameters.get("samples_wait_seconds") or 0) and not wrong and undecided(found, sources):
+        settle(lambda: not undecided(judged(), sources), patience)
+        settled()
+        found = judged()
     return {
         "faults": wrong,
         "errors": [{key: value for key, value in row.items() if key != "fault"} for row in errors],

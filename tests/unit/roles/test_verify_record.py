@@ -51,6 +51,22 @@ def grafana() -> t.Iterator[tuple[str, list[dict[str, t.Any]]]]:
             "Cannot accept the release",
             id="missed",
         ),
+        pytest.param(
+            "9",
+            {"verify_latency_sources": {"api": {"gauge": "seconds"}}, "verify_if_missed": "warn"},
+            0,
+            ["deploy", "lab", "1.1.0", "missed"],
+            "api p50 within 0.3 s: missed",
+            id="missed, and a warning is enough",
+        ),
+        pytest.param(
+            "NaN",
+            {"verify_if_not_enough_data": "fail"},
+            2,
+            ["deploy", "lab", "1.1.0", "not enough data"],
+            "not enough data (0 of 1 requests)",
+            id="not enough data, and that is not accepted",
+        ),
         pytest.param("0.99", {"verify_deploy_began": 0}, 0, None, "", id="nothing was rolled out"),
         pytest.param(
             "0.99",

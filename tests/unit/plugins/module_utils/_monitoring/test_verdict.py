@@ -7,6 +7,7 @@ import json
 import math
 import typing as t
 
+import promql_parser
 import pytest
 
 from ansible_collections.nexod.infra.plugins.module_utils._core.errors import InfraError
@@ -265,3 +266,120 @@ def test_what_was_not_seen_is_not_called_good(monkeypatch: pytest.MonkeyPatch) -
     never = Answers(lambda expression: [], [[_verdict.Target("job=postgres", 15, math.inf)]])
     monkeypatch.setattr(_verdict, "settle", lambda seen, seconds: seen())
     assert verdict(parameters, never)["faults"] == ["a target was not scraped since the last change: job=postgres"]
+
+
+def version_of(instance: str, version: str, job: str = "api") -> tuple[dict[str, str], float]:
+    return {"job": job, "instance": instance, "version": version}, 1.0
+
+
+BOTH = [version_of("10.0.0.1:8000", "1.1.0"), version_of("10.0.0.2:8000", "1.0.0")]
+FAILING = {"counter": "http_requests_total", "matchers": 'job="api"', "failed": 'status=~"5.."'}
+ONE = r'instance=~"10\\.0\\.0\\.1:8000"'
+
+
+@pytest.mark.parametrize(
+    ("series", "source", "matchers"),
+    [
+        pytest.param(BOTH, API, 'job="api", ' + ONE, id="one instance runs it"),
+        pytest.param([], API, 'job="api"', id="no instance reports a version"),
+        pytest.param(BOTH, {**API, "matchers": ""}, ONE, id="a source without a job"),
+        pytest.param(BOTH, {**API, "matchers": 'job="edge"'}, 'job="edge"', id="a source of another job"),
+        pytest.param([version_of("a", "1.0.0")], API, None, id="no instance runs this version"),
+    ],
+)
+def test_only_what_the_release_answered_counts(
+    series: list[tuple[dict[str, str], float]], source: dict[str, str], matchers: str | None
+) -> None:
+    found = _verdict.of_version(source, _verdict.running("build_info", "1.1.0", lambda _expression: series))
+    assert (found and found["matchers"]) == matchers
+    if found:
+        promql_parser.parse(_verdict.queries(P95, found, "60s")[0])
+
+
+def test_failures_are_those_of_the_release_too() -> None:
+    found = _verdict.of_version({**API, "failures": FAILING}, {"api": ["a"]})
+    assert found is not None
+    assert found["failures"]["matchers"] == 'job="api", instance=~"a"'
+
+
+def test_a_gauge_is_no_answer_of_the_release() -> None:
+    assert _verdict.of_version(PROBE, {"api": []}) == PROBE
+
+
+def parameters(**more: t.Any) -> dict[str, t.Any]:
+    given = {"conditions": [], "expect_samples": 0, "minimum_samples": None, "sources": {"api": API}, "targets": [P95]}
+    return {**given, "wait_seconds": 0, "window_seconds": 300, **more}
+
+
+def test_a_version_that_no_instance_reports_is_not_judged() -> None:
+    def query(expression: str) -> list[tuple[dict[str, str], float]]:
+        return [version_of("a", "1.0.0")] if expression == "build_info" else [({}, 900.0)]
+
+    found = verdict(parameters(version="1.1.0", version_metric="build_info"), Answers(query))
+    assert found["verdict"] == UNKNOWN
+    assert found["rows"][0]["says"].endswith("(0 of 500 requests; no instance reports version 1.1.0)")
+
+
+@pytest.mark.parametrize(
+    ("serving", "window"),
+    [
+        pytest.param(None, "300s", id="nothing was rolled out"),
+        pytest.param(60.0, "60s", id="since the rollout"),
+        pytest.param(5.0, "30s", id="not shorter than two scrapes"),
+        pytest.param(900.0, "300s", id="not longer than asked for"),
+    ],
+)
+@pytest.mark.parametrize("target", [P95, TTFB])
+def test_latency_is_judged_since_the_release_serves(
+    monkeypatch: pytest.MonkeyPatch, target: dict[str, t.Any], serving: float | None, window: str
+) -> None:
+    monkeypatch.setattr(_verdict.time, "monotonic", lambda: 0.0)
+    asked: list[str] = []
+
+    def query(expression: str) -> list[tuple[dict[str, str], float]]:
+        asked.append(expression)
+        return [({}, 0.1)]
+
+    sources = {"api": API, "ttfb": PROBE}
+    verdict(parameters(serving_seconds=serving, targets=[target], sources=sources), Answers(query))
+    # Of the value and of the samples, and nothing that looks back further.
+    assert all(f"[{window}" in expression for expression in asked)
+    assert len(asked) == 2
+    for expression in asked:
+        promql_parser.parse(expression)
+
+
+@pytest.mark.parametrize(
+    ("counts", "fast", "patience", "said", "asked"),
+    [
+        pytest.param([10, 400, 600], 0.99, 300, MET, 4, id="until there are enough"),
+        pytest.param([10, 600], 0.5, 300, MISSED, 3, id="until one is missed"),
+        pytest.param([10], 0.99, 300, UNKNOWN, None, id="no longer than allowed"),
+        pytest.param([10, 600], 0.99, 0, UNKNOWN, 1, id="not at all"),
+        pytest.param([600], 0.99, 300, MET, 1, id="there are enough"),
+    ],
+)
+def test_it_waits_for_samples(
+    monkeypatch: pytest.MonkeyPatch, counts: list[int], fast: float, patience: int, said: str, asked: int | None
+) -> None:
+    clock = [0.0]
+    monkeypatch.setattr(_verdict.time, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(_verdict.time, "sleep", lambda seconds: clock.__setitem__(0, clock[0] + seconds))
+    seen: list[int] = []
+
+    def query(expression: str) -> list[tuple[dict[str, str], float]]:
+        if "_bucket" in expression:
+            return [({}, fast)]
+        seen.append(counts[min(len(seen), len(counts) - 1)])
+        return [({}, float(seen[-1]))]
+
+    found = verdict(parameters(samples_wait_seconds=patience), Answers(query))
+    assert found["verdict"] == said
+    assert clock[0] <= patience + 2
+    assert asked is None or len(seen) == asked
+
+
+def test_it_does_not_wait_for_what_nothing_measures(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_verdict.time, "sleep", lambda _seconds: pytest.fail("it waits"))
+    found = verdict(parameters(samples_wait_seconds=300, sources={}), Answers(lambda _expression: []))
+    assert found["verdict"] == UNKNOWN
