@@ -64,6 +64,41 @@ def test_the_rules_pass_their_tests(release: str, tmp_path: Path) -> None:
         assert done.returncode == 0, (done.stdout + done.stderr)[-4000:]
 
 
+@pytest.mark.parametrize(
+    ("change", "quiet"),
+    [
+        pytest.param({}, "nobody", id="defaults"),
+        pytest.param(
+            {
+                "slack_webhook_url": "https://example.com/slack",
+                "pagerduty_routing_key": "key",
+                "dead_mans_url": "https://example.com/ping",
+            },
+            "dead-man",
+            id="every receiver",
+        ),
+    ],
+)
+@pytest.mark.parametrize("release", RELEASES)
+def test_routes_lead_where_they_should(release: str, change: dict[str, str], quiet: str, tmp_path: Path) -> None:
+    amtool = program(release, "amtool", "prometheus-alertmanager")
+    config = tmp_path / "alertmanager.yml"
+    config.write_text(yaml.safe_dump(alertmanager.configuration(settings(**change))), encoding="utf-8")
+    done = subprocess.run([amtool, "check-config", config], text=True, capture_output=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    # As the role does it.
+    argv = [amtool, "config", "routes", "test", f"--config.file={config}"]
+    for severity, receiver, right in (
+        ("page", "on-call", True),
+        ("warning", "team", True),
+        ("none", quiet, True),
+        ("page", "team", False),
+    ):
+        asked = [*argv, f"--verify.receivers={receiver}", f"severity={severity}"]
+        done = subprocess.run(asked, text=True, capture_output=True, check=False)
+        assert (done.returncode == 0) is right, done.stdout + done.stderr
+
+
 class Alertmanager:
     """A running Alertmanager."""
 

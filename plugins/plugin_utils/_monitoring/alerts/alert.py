@@ -145,9 +145,18 @@ def unreachable(job: str, matchers: str = "") -> str:
     return f"{gone('up', chosen)} and on (instance) max by (instance) (up) == 0"
 
 
+def hanging(job: str, matchers: str = "") -> str:
+    """The exporters of a job that no longer answer while the API is not ready: what they ask may hang, and they do too.
+
+    An exporter that is only dead itself is no outage: the API is still ready.
+    """
+    chosen = ", ".join(filter(None, (f'job="{job}"', matchers)))
+    return f'{gone("up", chosen)} and on () count(probe_success{{job="api_ready"}} == 0) > 0'
+
+
 def down(metric: str, job: str, matchers: str = "") -> str:
-    """What an exporter reports as down, or what is gone with its host."""
-    return f"{gone(metric, matchers)}\nor {unreachable(job, matchers)}"
+    """What an exporter reports as down, what hangs, or what is gone with its host."""
+    return f"{gone(metric, matchers)}\nor {unreachable(job, matchers)}\nor {hanging(job, matchers)}"
 
 
 def gone(metric: str, matchers: str = "") -> str:
@@ -170,11 +179,16 @@ def gone_cases(metric: str, labels: Labels, fires: Labels | None = None) -> tupl
 def down_cases(metric: str, job: str, labels: Labels) -> tuple[Case, ...]:
     """The tests of `down`."""
     own = {"job": job, **labels}
+    ready = 'probe_success{job="api_ready"}'
     exporter, node = series("up", own), series("up", {"job": "node", "instance": labels["instance"]})
     return (
         *gone_cases(metric, own),
         Case("its host is gone", {exporter: "1x5 0x20", node: "1x5 0x20"}, "10m", (own,)),
         Case("only its exporter is gone", {exporter: "1x5 0x20", node: "1x25"}, "10m"),
+        Case("it hangs", {exporter: "1x5 0x20", node: "1x25", ready: "1x6 0x20"}, "10m", (own,)),
+        Case(
+            "only its exporter is gone, as the API is ready", {exporter: "1x5 0x20", node: "1x25", ready: "1x26"}, "10m"
+        ),
         Case("its host was never there", {exporter: "0x20", node: "0x20"}, "10m"),
     )
 

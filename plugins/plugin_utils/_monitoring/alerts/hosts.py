@@ -35,7 +35,8 @@ def disk(free: str) -> dict[str, str]:
 ALERTS = (
     Alert(
         name="HostDown",
-        expression=unreachable("node"),
+        # A host that runs nothing but its exporter is left to TargetDown: it may be only the exporter that is gone.
+        expression=f"{unreachable('node')} and on (instance) count by (instance) (up) > 1",
         component="host",
         severity="page",
         outage=True,
@@ -45,6 +46,7 @@ ALERTS = (
         fix=("Start the machine, or repair the network to it. Then deploy: its services start by themselves.",),
         cases=(
             Case("all is gone", {NODE: "1x5 0x60", OTHER: "1x5 0x60"}, "10m", (ON,), before="5m"),
+            Case("nothing else is known of it", {NODE: "1x5 0x60"}, "10m"),
             Case("only its exporter is gone", {NODE: "1x5 0x60", OTHER: "1x60"}, "10m"),
             Case("is new and not there yet", {NODE: "0x60", OTHER: "0x60"}, "10m"),
             Case("never came", {NODE: "0x60", OTHER: "0x60"}, "35m", (ON,)),
