@@ -9,7 +9,7 @@ ARGS ?=
 SHELL := /bin/bash -o pipefail
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help deploy plan roll-back destroy distclean test test-faults bench bench-cache bench-deploy bench-migrate readmes lab_up venv prerequisites
+.PHONY: help deploy plan roll-back destroy distclean test test-faults bench bench-aws bench-cache bench-deploy bench-migrate readmes lab_up venv prerequisites
 
 ifneq ($(wildcard inventories/$(ENV)/hosts.yml),inventories/$(ENV)/hosts.yml)
 $(error No inventory inventories/$(ENV): ENV is one of $(filter-out shared,$(notdir $(wildcard inventories/*))))
@@ -69,6 +69,11 @@ bench: ## measure the first deploy (with existing images) and the second, median
 	@$(PYTHON) tools/prerequisites.py --lab --install
 	@$(MAKE) -s venv ENV=lab
 	@$(BIN)/python tests/bench/bench_deploy.py $(ARGS)
+
+bench-aws: ## compare an environment on AWS with the stock modules, on an emulator
+	@$(PYTHON) tools/prerequisites.py
+	@$(MAKE) -s venv REQUIREMENTS=requirements-dev.txt
+	@$(BIN)/python tests/bench/bench_aws.py $(ARGS)
 
 bench-cache: ## measure cache flushes and their effect on other clients, compared with other tools
 	@$(PYTHON) tools/prerequisites.py --lab --install

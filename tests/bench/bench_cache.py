@@ -16,8 +16,6 @@ With --memory instead: the most memory that the module takes, for 10 thousand, 1
 from __future__ import annotations
 
 import argparse
-import fcntl
-import hashlib
 import json
 import os
 import statistics
@@ -29,6 +27,7 @@ import typing as t
 from pathlib import Path
 
 import redis
+from peers import environment
 
 ROOT = Path(__file__).resolve().parents[2]
 PEERS = ROOT / "tests/bench/requirements-cache.txt"
@@ -151,19 +150,6 @@ print(json.dumps({"seconds": time.perf_counter() - begun, "deleted": deleted}))
 """
 
 
-def peers() -> str:
-    """An interpreter with the peers; made once."""
-    folder = ROOT / ".cache" / f"bench-{hashlib.sha256(PEERS.read_bytes()).hexdigest()[:12]}"
-    folder.parent.mkdir(exist_ok=True)
-    with Path(f"{folder}.lock").open("w", encoding="utf-8") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not (folder / "complete").exists():
-            subprocess.run([sys.executable, "-m", "venv", "--clear", folder], check=True)
-            subprocess.run([folder / "bin/pip", "install", "--quiet", "-r", PEERS], check=True)
-            (folder / "complete").touch()
-    return str(folder / "bin/python")
-
-
 def fill(client: t.Any, keys: int, sessions: int) -> None:
     client.flushall()
     client.set("probe", "x")
@@ -197,7 +183,7 @@ def used(client: t.Any) -> tuple[float, dict[str, float]]:
 
 
 def ways(port: int, keys: int) -> dict[str, t.Callable[[], dict[str, float]]]:
-    other = peers()
+    other = str(environment(PEERS) / "python")
     return {
         "redis-cli --scan, xargs unlink": lambda: command_line(port),
         "django-redis delete_pattern": lambda: program(other, DJANGO, port),
