@@ -1,0 +1,159 @@
+"""The metrics that alerts read are those that the exporters of each Debian release show: names differ by version."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import socket
+import subprocess
+import time
+import typing as t
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.nexod.infra.plugins.plugin_utils._monitoring import rule_file
+from ansible_collections.nexod.infra.tests.fixtures.debian_packages import unpacked
+
+from .conftest import Postgres, free_port, program
+
+RELEASES = ("bookworm", "trixie", "forky")
+EXPORTERS = ("postgres", "redis", "node", "pgbouncer")
+# What is not there, and why.
+MISSING = {
+    "pg_replication_lag": RELEASES,  # the name of old versions, read beside the new one
+    "pg_replication_lag_seconds": ("bookworm",),
+    "pg_stat_user_tables_n_dead_tup": ("bookworm",),
+    "pg_stat_user_tables_n_live_tup": ("bookworm",),
+    "pg_database_wraparound_age_datfrozenxid_seconds": ("bookworm",),  # the others have it behind a flag
+    "node_systemd_unit_state": RELEASES,  # behind a flag, and it needs D-Bus
+}
+FLAGS = {("postgres", "trixie"): ["--collector.database_wraparound"]}
+FLAGS["postgres", "forky"] = FLAGS["postgres", "trixie"]
+
+
+def read(exporter: str) -> set[str]:
+    """The metrics of an exporter that alerts read."""
+    prefix = {"postgres": "pg_"}.get(exporter, f"{exporter}_")
+    words = {
+        word
+        for alerts in rule_file.BUILT_IN.values()
+        for alert in alerts
+        for word in rule_file.words(alert.expression)
+        if word.startswith(prefix)
+    }
+    assert words, f"No alert reads a metric of {exporter}"
+    return words
+
+
+@contextlib.contextmanager
+def process(argv: t.Sequence[str | Path], log: Path, **environment: str) -> t.Iterator[None]:
+    with log.open("wb") as stream:
+        running = subprocess.Popen(argv, stdout=stream, stderr=stream, env={**os.environ, **environment})
+        try:
+            yield
+        finally:
+            running.terminate()
+            running.wait(timeout=20)
+
+
+def shown(port: int, metric: str, log: Path) -> set[str]:
+    """The names of all metrics, once the exporter says that its server is up."""
+    until = time.monotonic() + 30
+    while True:
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=20) as answer:
+                text = answer.read().decode()
+        except OSError:
+            text = ""
+        if re.search(rf"^{metric}(\{{.*\}})? 1$", text, re.M):
+            return set(re.findall(r"^([a-zA-Z_:][\w:]*)", text, re.M))
+        assert time.monotonic() < until, f"{metric} is not 1: {log.read_text(errors='replace')[-1000:]}"
+        time.sleep(0.2)
+
+
+@contextlib.contextmanager
+def pgbouncer(server: Postgres, folder: Path) -> t.Iterator[int]:
+    """A PgBouncer that lets the exporter in."""
+    port = free_port()
+    config = folder / "pgbouncer.ini"
+    config.write_text(
+        f"[databases]\napp = host=127.0.0.1 port={server.port} dbname=postgres\n[pgbouncer]\nlisten_addr = 127.0.0.1\n"
+        f"listen_port = {port}\nauth_type = any\nunix_socket_dir =\nignore_startup_parameters = extra_float_digits\n",
+        encoding="utf-8",
+    )
+    folder.chmod(0o755)
+    for parent in folder.parents[:2]:
+        parent.chmod(0o755)
+    account = ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups"] if os.geteuid() == 0 else []
+    with process([*account, program("pgbouncer", "pgbouncer"), str(config)], folder / "pgbouncer.log"):
+        # The exporter ends if nobody answers when it starts.
+        until = time.monotonic() + 20
+        while True:
+            with socket.socket() as probe:
+                if probe.connect_ex(("127.0.0.1", port)) == 0:
+                    break
+            assert time.monotonic() < until, (folder / "pgbouncer.log").read_text(errors="replace")
+            time.sleep(0.05)
+        yield port
+
+
+@pytest.mark.parametrize("release", RELEASES)
+@pytest.mark.parametrize("exporter", EXPORTERS)
+def test_the_exporter_shows_what_alerts_read(
+    exporter: str, release: str, postgres: Postgres, replica: int, tmp_path: Path
+) -> None:
+    if (exporter, release) == ("pgbouncer", "bookworm"):
+        pytest.skip("The exporter of Debian 12 does not run with its own PgBouncer; the role exporters refuses it")
+    try:
+        folder = unpacked(
+            f"monitoring/{release}-exporters", release, tuple(f"prometheus-{one}-exporter" for one in EXPORTERS)
+        )
+    except AssertionError as error:
+        pytest.skip(f"The packages of Debian {release} can't be downloaded: {str(error)[:200]}")
+    port, log = free_port(), tmp_path / "log"
+    dash = "-" if exporter == "redis" else "--"
+    argv: list[str | Path] = [
+        folder / f"usr/bin/prometheus-{exporter}-exporter",
+        f"{dash}web.listen-address=127.0.0.1:{port}",
+    ]
+    argv += FLAGS.get((exporter, release), [])
+    environment, up = {}, "up"
+    with contextlib.ExitStack() as stack:
+        if exporter == "postgres":
+            up = "pg_up"
+            with contextlib.closing(postgres.connect()) as connection, connection.cursor() as cursor:
+                cursor.execute("SELECT pg_create_physical_replication_slot(%s, true)", [f"names_{release}"])
+                cursor.execute("CREATE TABLE IF NOT EXISTS names (id int)")
+            environment = {
+                "DATA_SOURCE_URI": f"127.0.0.1:{postgres.port}/postgres?sslmode=disable",
+                "DATA_SOURCE_USER": "postgres",
+                "DATA_SOURCE_PASS": postgres.password,
+            }
+        elif exporter == "redis":
+            server, up = free_port(), "redis_up"
+            redis = [
+                program("redis-server", "redis-server"),
+                "--port",
+                str(server),
+                "--save",
+                "",
+                "--dir",
+                str(tmp_path),
+            ]
+            stack.enter_context(process(redis, tmp_path / "redis.log"))
+            argv.append(f"-redis.addr=redis://127.0.0.1:{server}")
+        elif exporter == "pgbouncer":
+            up = "pgbouncer_up"
+            behind = stack.enter_context(pgbouncer(postgres, tmp_path))
+            argv.append(f"--pgBouncer.connectionString=postgres://any@127.0.0.1:{behind}/pgbouncer?sslmode=disable")
+        else:
+            up = 'node_scrape_collector_success{collector="filesystem"}'
+        stack.enter_context(process(argv, log, **environment))
+        found = shown(port, up.replace("{", r"\{").replace("}", r"\}"), log)
+    lacking = {name for name in read(exporter) if release not in MISSING.get(name, ())} - found
+    assert lacking == set()
+    # A metric that has come is taken off the table.
+    assert {name for name in read(exporter) & found if release in MISSING.get(name, ())} <= {"pg_replication_lag"}
