@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from ansible_collections.nexod.infra.plugins.callback import summary
 from ansible_collections.nexod.infra.plugins.callback.progress import Waiting, due, is_noise, task_label, word_for
 from ansible_collections.nexod.infra.plugins.callback.summary import lock_command
+from ansible_collections.nexod.infra.plugins.module_utils._deploy.lock import RUN_VARIABLE
 from ansible_collections.nexod.infra.tests.playbook import play as run_playbook
 
 CANARY = "s3cret-canary"
@@ -293,6 +295,82 @@ def test_the_lock_is_released_over_the_same_connection() -> None:
         "--become-user=root",
         "--become",
     ]
+
+
+class Recorded:
+    """What the callback does with locks, in order: released ones by host, and renewals begun and ended."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, *, check: bool = False, fails: bool = False) -> None:
+        self.done: list[str] = []
+        self.warnings: list[str] = []
+        recorded = self
+
+        class Renewing:
+            def __init__(self, command: list[str], environment: dict[str, str], lease_seconds: float) -> None:
+                if fails:
+                    raise OSError("no more processes")
+                self.host = command[4]
+                assert environment[RUN_VARIABLE] == "r"
+                recorded.done.append(f"renew {self.host}")
+                assert lease_seconds == 60
+
+            def stop(self) -> None:
+                recorded.done.append(f"stop {self.host}")
+
+        def release(lock: dict[str, object], _given: object) -> str:
+            self.done.append(f"release {lock['host']}")
+            return "it is gone" if lock["host"] == "gone" else ""
+
+        monkeypatch.setattr(summary, "Renewal", Renewing)
+        monkeypatch.setattr(summary, "release", release)
+        monkeypatch.setattr(summary.context, "CLIARGS", {"check": check})
+        self.callback = summary.CallbackModule()
+        monkeypatch.setattr(self.callback._display, "warning", self.warnings.append)
+
+    def hold(self, *hosts: str) -> None:
+        for host in hosts:
+            self.callback._hold_lock({"host": host, "environment": "lab", "run": "r", "lease_seconds": 60})
+
+
+@pytest.mark.parametrize(
+    ("held", "check", "done"),
+    [
+        pytest.param(["runner-1"], False, ["renew runner-1", "stop runner-1", "release runner-1"], id="one"),
+        pytest.param(
+            ["localhost", "runner-1"],
+            False,
+            # The new one is held already when the old one is released.
+            [f"{verb} {host}" for host in ("localhost", "runner-1") for verb in ("renew", "stop", "release")],
+            id="moved",
+        ),
+        pytest.param(["localhost", "runner-1"], True, [], id="a plan"),
+        pytest.param([], False, [], id="none"),
+    ],
+)
+def test_the_lock_is_renewed_where_it_is_and_released_once(
+    monkeypatch: pytest.MonkeyPatch, held: list[str], check: bool, done: list[str]
+) -> None:
+    recorded = Recorded(monkeypatch, check=check)
+    recorded.hold(*held)
+    recorded.callback._release_lock()
+    recorded.callback._release_lock()
+    assert (recorded.done, recorded.warnings) == (done, [])
+
+
+def test_a_lock_that_can_not_be_renewed_is_released_nevertheless(monkeypatch: pytest.MonkeyPatch) -> None:
+    recorded = Recorded(monkeypatch, fails=True)
+    recorded.hold("runner-1")
+    assert recorded.warnings == ["Cannot renew the lock of lab during the run: no more processes."]
+    recorded.callback._release_lock()
+    assert recorded.done == ["release runner-1"]
+
+
+def test_an_old_lock_that_can_not_be_released_is_reported_and_the_new_one_held(monkeypatch: pytest.MonkeyPatch) -> None:
+    recorded = Recorded(monkeypatch)
+    recorded.hold("gone", "runner-1")
+    (warning,) = recorded.warnings
+    assert warning.startswith("Cannot release the lock of lab on gone: it is gone.")
+    assert recorded.done == ["renew gone", "stop gone", "release gone", "renew runner-1"]
 
 
 def test_detail_is_the_default_callbacks(play) -> None:
