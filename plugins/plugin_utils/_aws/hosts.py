@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import re
+
 from ansible_collections.nexod.infra.plugins.plugin_utils._aws.rows import (
     Options,
     Row,
@@ -16,6 +18,8 @@ from ansible_collections.nexod.infra.plugins.plugin_utils._aws.rows import (
     zone_of,
 )
 
+#: Types of instances with processors of ARM: t4g.small, m7gd.large, and the first of them.
+GRAVITON = re.compile(r"[a-z]+\d+g[a-z]*\.|a1\.")
 #: What Session Manager needs, and nothing else.
 SESSIONS = "arn:aws:iam::aws:policy/AmazonSSMManagedInstanceCore"
 #: Debian's images come without the agent. By Python, which cloud-init needs anyway: not every image has curl. A gateway
@@ -79,11 +83,12 @@ def instance(options: Options, host: Options) -> Row:
         public_address=public,
         root_gb=host.get("root_gb") or 20,
         groups=list(host.get("groups") or ()),
-        user_data=FIRST_START.format(url=agent_url(options)),
+        user_data=FIRST_START.format(url=agent_url(options, host)),
     )
 
 
-def agent_url(options: Options) -> str:
+def agent_url(options: Options, host: Options) -> str:
     region, version = options["region"], options["hosts_agent_version"]
-    machine = "arm64" if options["hosts_image"].endswith("/arm64") else "amd64"
+    # The image may be an AMI, whose name says nothing.
+    machine = "arm64" if GRAVITON.match(host["type"]) else "amd64"
     return f"https://s3.{region}.amazonaws.com/amazon-ssm-{region}/{version}/debian_{machine}/amazon-ssm-agent.deb"
