@@ -25,8 +25,8 @@ from ansible_collections.nexod.infra.plugins.module_utils._aws.kind import (
     Kind,
     Property,
     Seen,
-    Unknown,
     Wanted,
+    known_later,
 )
 from ansible_collections.nexod.infra.plugins.module_utils._core.errors import InfraError
 
@@ -371,7 +371,7 @@ class Later(dict[str, t.Any]):
         return True
 
     def __getitem__(self, name: str) -> t.Any:
-        return Unknown(f"(known when {self.key} is created)")
+        return known_later(self.key)
 
 
 class SkippedError(Exception):

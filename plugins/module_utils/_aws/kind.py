@@ -23,6 +23,14 @@ class Unknown(str):
     """A value that will be known when the resource it comes from has been created; used in check mode."""
 
 
+#: Such a value, also as a text that other modules were given.
+LATER = re.compile(r"\(known when (?P<key>\S+) is created\)")
+
+
+def known_later(key: str) -> Unknown:
+    return Unknown(f"(known when {key} is created)")
+
+
 def same(wanted: t.Any, seen: t.Any) -> bool:
     return bool(wanted == seen)
 

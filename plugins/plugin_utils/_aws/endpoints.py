@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible_collections.nexod.infra.plugins.module_utils._aws.kind import known_later
 from ansible_collections.nexod.infra.plugins.plugin_utils._aws.alarms import rollout_alarms
 from ansible_collections.nexod.infra.plugins.plugin_utils._aws.delivery import PUBLISHED
 from ansible_collections.nexod.infra.plugins.plugin_utils._aws.rows import (
@@ -26,7 +27,7 @@ NOT_CREATED = "not-created-yet.invalid"
 def known(outputs: t.Mapping[str, Options], key: str, name: str) -> str:
     """An output, or in check mode when it will be known: a host by a name that can never be resolved (RFC 2606)."""
     kind = key.partition("/")[0].replace("_", "-")
-    later = f"{kind}.{NOT_CREATED}" if name in ("host", "private_ip") else f"(known when {key} is created)"
+    later = f"{kind}.{NOT_CREATED}" if name in ("host", "private_ip") else known_later(key)
     return str(outputs.get(key, {}).get(name) or later)
 
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 import json
 import typing as t
 
+from ansible_collections.nexod.infra.plugins.module_utils._aws.kind import LATER
+
 Facts = t.Mapping[str, t.Any]
 
 #: What AWS adds to a definition when it is registered.
@@ -147,7 +149,7 @@ def normalised(definition: Facts) -> dict[str, t.Any]:
     kept = {name: value for name, value in definition.items() if name not in ADDED and name != "tags"}
     kept["runtimePlatform"] = {**PLATFORM, **without_none(kept.get("runtimePlatform") or {})}
     for role in ("taskRoleArn", "executionRoleArn"):
-        if kept.get(role):
+        if kept.get(role) and not LATER.match(kept[role]):
             kept[role] = str(kept[role]).rpartition("/")[2]
     containers = []
     for one in kept.get("containerDefinitions") or ():

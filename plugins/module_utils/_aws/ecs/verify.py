@@ -11,6 +11,7 @@ import re
 import typing as t
 
 from ansible_collections.nexod.infra.plugins.module_utils._aws.api import Api
+from ansible_collections.nexod.infra.plugins.module_utils._aws.kind import LATER
 from ansible_collections.nexod.infra.plugins.module_utils._core.errors import InfraError
 
 Facts = t.Mapping[str, t.Any]
@@ -85,18 +86,31 @@ def checks_for(api: Api, cluster: str, definition: Facts, service: Facts) -> lis
     secrets = {str(row["valueFrom"]) for one in containers for row in one.get("secrets") or ()}
     roles = {str(definition[key]) for key in ("executionRoleArn", "taskRoleArn") if definition.get(key)}
 
+    balancers = list(service.get("loadBalancers") or ())
+    later = not_created([*secrets, *roles, *(one["targetGroupArn"] for one in balancers)])
+
     def of(look: t.Callable[[Api, str], list[str]], names: t.Iterable[str]) -> list[Check]:
-        return [functools.partial(look, api, name) for name in names]
+        return [functools.partial(look, api, name) for name in names if not LATER.match(name)]
 
     return [
+        lambda: [f"{key} is not created yet" for key in later],
         *of(cluster_faults, [cluster]),
         *of(image_faults, sorted({str(one["image"]) for one in containers})),
         *of(secret_faults, sorted(secrets)),
         *of(role_faults, sorted(roles)),
         *of(log_faults, sorted(log_groups(containers, api.region))),
         *of(alarm_faults, alarms_of(service)),
-        *(functools.partial(target_faults, api, one, definition) for one in service.get("loadBalancers") or ()),
+        *(
+            functools.partial(target_faults, api, one, definition)
+            for one in balancers
+            if not LATER.match(one["targetGroupArn"])
+        ),
     ]
+
+
+def not_created(values: t.Iterable[str]) -> list[str]:
+    """The resources of which a plan knows only that an earlier task would create them."""
+    return sorted({found["key"] for value in values if (found := LATER.match(value))})
 
 
 def missing(api: Api, cluster: str, definition: Facts, service: Facts) -> list[str]:

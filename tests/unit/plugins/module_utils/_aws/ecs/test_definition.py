@@ -132,3 +132,9 @@ def test_parameters_in_aws_own_spelling_win() -> None:
 def test_where_the_log_is(log: dict[str, t.Any] | None, place: t.Any) -> None:
     found = log_place({"containerDefinitions": [{"name": "api", "logConfiguration": log}]}, "api", "t1")
     assert found == place if isinstance(place, tuple) else place in found
+
+
+def test_a_role_that_is_not_created_yet_is_shown_as_such() -> None:
+    role = "(known when iam_role/api is created)"
+    assert normalised({**WANTED, "taskRoleArn": role})["taskRoleArn"] == role
+    assert normalised({**WANTED, "taskRoleArn": "arn:aws:iam::1:role/a/api"})["taskRoleArn"] == "api"

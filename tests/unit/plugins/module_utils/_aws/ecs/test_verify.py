@@ -190,6 +190,25 @@ def test_in_check_mode_what_is_missing_may_be_made_by_an_earlier_task(api: Api) 
     assert len(verify(api, "main", definition(), NETWORK, action="deploy", label="x")) == 1
 
 
+def test_what_an_earlier_task_would_create_is_named_and_not_asked_for(api: Api) -> None:
+    """As a plan of an empty account has it: of the resources, it knows their names only."""
+    api.check = True
+    secret, role, group = (f"(known when {key} is created)" for key in ("secret/a", "iam_role/b", "target_group/c"))
+    container = {
+        "name": "api",
+        "image": "api:1",
+        "ports": [80],
+        "secrets": {"X": f"{secret}:X::", "Y": f"{secret}:Y::"},
+    }
+    service = {**NETWORK, "loadBalancers": [{"targetGroupArn": group, "containerName": "api", "containerPort": 80}]}
+    client("ecs").create_cluster(clusterName="main")
+    absent = verify(
+        api, "main", definition(container, execution_role=role, task_role=role), service, action="deploy", label="x"
+    )
+    assert absent == [f"{key} is not created yet" for key in ("iam_role/b", "secret/a", "target_group/c")]
+    assert {call.operation for call in api.calls} == {"DescribeClusters"}
+
+
 def test_what_can_not_be_looked_at_is_a_fault(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     wanted, service = made()
     whole = api.call
