@@ -22,6 +22,38 @@ options:
     description: Base URL of Prometheus, as seen from the host that runs the module.
     type: str
     default: http://127.0.0.1:9090
+  user:
+    description: Name for basic authentication, where Prometheus asks for one.
+    type: str
+    default: ""
+  password:
+    description: Password of O(user). O(password_file) keeps it on the host instead.
+    type: str
+    default: ""
+  password_file:
+    description: File on the host that runs the module, with the password of O(user).
+    type: path
+    default: ""
+  ca_file:
+    description:
+      - File on that host with the CA of Prometheus's certificate, or with the certificate itself.
+      - Without it, the certificate must be issued by a CA that the host trusts.
+    type: path
+    default: ""
+  certificate_file:
+    description: File on that host with the client certificate to present.
+    type: path
+    default: ""
+  key_file:
+    description: File on that host with the key of O(certificate_file).
+    type: path
+    default: ""
+  validate_names:
+    description:
+      - Whether the certificate must be valid for the host of O(url).
+      - V(false) is as safe where O(ca_file) is the very certificate of a Prometheus at the loopback address.
+    type: bool
+    default: true
   targets:
     description: The latency table.
     type: list
@@ -158,6 +190,17 @@ options:
 """
 
 EXAMPLES = r"""
+- name: Judge the release by a Prometheus that is protected
+  nexod.infra.latency_verdict:
+    url: https://prometheus.example.com
+    user: verify
+    password: "{{ vault_prometheus_password }}"
+    ca_file: /etc/ssl/certs/monitoring-ca.pem
+    targets:
+      - {metric: api, quantile: 0.95, target_seconds: 0.3}
+    sources:
+      api: {histogram: http_request_duration_seconds}
+
 - name: Judge the release
   nexod.infra.latency_verdict:
     targets:
@@ -192,9 +235,12 @@ faults:
   elements: str
 """
 
+import typing as t
+
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.nexod.infra.plugins.module_utils._core.edge import edge
+from ansible_collections.nexod.infra.plugins.module_utils._core.http_client import Access
 from ansible_collections.nexod.infra.plugins.module_utils._monitoring.verdict import (
     Prometheus,
     Series,
@@ -218,6 +264,13 @@ ERROR = {
 }
 ARGUMENTS = {
     "url": {"type": "str", "default": "http://127.0.0.1:9090"},
+    "user": {"type": "str", "default": ""},
+    "password": {"type": "str", "default": "", "no_log": True},
+    "password_file": {"type": "path", "default": "", "no_log": False},
+    "ca_file": {"type": "path", "default": ""},
+    "certificate_file": {"type": "path", "default": ""},
+    "key_file": {"type": "path", "default": "", "no_log": False},
+    "validate_names": {"type": "bool", "default": True},
     "targets": {"type": "list", "elements": "dict", "required": True, "options": TARGET},
     "sources": {"type": "dict", "required": True},
     "window_seconds": {"type": "int", "default": 300},
@@ -247,6 +300,11 @@ class Nobody:
         return []
 
 
+def access_of(asked: dict[str, t.Any]) -> Access:
+    files = {name: asked[name] for name in ("password_file", "ca_file", "certificate_file", "key_file")}
+    return Access(user=asked["user"], password=asked["password"], names=asked["validate_names"], **files)
+
+
 def main() -> None:
     module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
     asked = module.params
@@ -254,7 +312,7 @@ def main() -> None:
         # Check mode deploys nothing, so there is nothing to judge; Prometheus may not even be installed yet.
         asked = {**asked, "conditions": [], "errors": [], "expect_samples": 0, "samples_wait_seconds": 0}
     with edge(module, "judge the latency by", asked["url"]):
-        found = verdict(asked, Nobody() if module.check_mode else Prometheus(asked["url"]))
+        found = verdict(asked, Nobody() if module.check_mode else Prometheus(asked["url"], access=access_of(asked)))
         module.exit_json(changed=False, **found)
 
 

@@ -12,7 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from ansible_collections.nexod.infra.plugins.module_utils._core.errors import InfraError
 from ansible_collections.nexod.infra.plugins.module_utils._core.http_client import Access, Answer, ask
+from ansible_collections.nexod.infra.plugins.module_utils._monitoring.verdict import Prometheus
 from ansible_collections.nexod.infra.plugins.plugin_utils._service import web
 from ansible_collections.nexod.infra.tests.fixtures.monitoring_programs import RELEASES, programs
 
@@ -246,6 +248,30 @@ def test_a_silence_and_a_probe_need_the_password(tmp_path: Path) -> None:
     with running(argv, tmp_path, url, access):
         assert ask(url).status == 401
         assert "probe_success" in ask(url, access=access, accept="*/*").body
+
+
+def test_the_verdict_asks_a_protected_prometheus(tmp_path: Path, pair: Pair) -> None:
+    home, given, port = tmp_path / "home", settings(pair, clients=True), free_port()
+    write(home, given)
+    (tmp_path / "ca.crt").write_text(pair.ca)
+    url = f"https://127.0.0.1:{port}"
+    argv = [*command("prometheus", "trixie", port, tmp_path), f"--web.config.file={home}/{web.CONFIGURATION}"]
+    # By the CA, and then the name counts.
+    files = {**web.access(given, str(home)), "ca_file": str(tmp_path / "ca.crt")}
+    with running(argv, tmp_path, f"{url}/-/ready", Access(**files)):
+        deadline = time.monotonic() + 60
+        while ask(f"{url}/-/ready", access=Access(**files)).status != 200:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        [(labels, value)] = Prometheus(url, access=Access(**files)).query("vector(7)")
+        assert (labels, value) == ({}, 7.0)
+        with pytest.raises(InfraError, match="asks for another user or password"):
+            Prometheus(url, access=Access(**{**files, "password_file": "", "password": "guessed"})).query("vector(7)")
+        with pytest.raises(InfraError, match="certificate"):
+            Prometheus(url).query("vector(7)")
+        named = url.replace("127.0.0.1", "localhost")
+        with pytest.raises(InfraError, match="ostname mismatch"):
+            Prometheus(named, access=Access(**files)).query("vector(7)")
 
 
 @pytest.mark.parametrize("release", RELEASES)

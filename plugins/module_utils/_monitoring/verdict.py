@@ -15,7 +15,7 @@ import typing as t
 import urllib.parse
 
 from ansible_collections.nexod.infra.plugins.module_utils._core.errors import InfraError
-from ansible_collections.nexod.infra.plugins.module_utils._core.http_client import ask
+from ansible_collections.nexod.infra.plugins.module_utils._core.http_client import Access, ask
 from ansible_collections.nexod.infra.plugins.module_utils._monitoring import rules as _monitoring
 
 Facts = t.Mapping[str, t.Any]
@@ -224,10 +224,10 @@ def parse_seconds(text: str) -> float:
 
 
 class Prometheus:
-    """The Prometheus at `url`; each question may take `timeout` seconds."""
+    """The Prometheus at `url`, asked with `access`; each question may take `timeout` seconds."""
 
-    def __init__(self, url: str, timeout: float = 10) -> None:
-        self._url, self._timeout = url, timeout
+    def __init__(self, url: str, timeout: float = 10, access: Access | None = None) -> None:
+        self._url, self._timeout, self._access = url, timeout, access
 
     def query(self, expression: str) -> list[Series]:
         """The series that an instant query returns."""
@@ -247,10 +247,15 @@ class Prometheus:
         return []
 
     def _ask(self, path: str, look_at: str) -> t.Any:
-        answer = ask(f"{self._url.rstrip('/')}/api/v1/{path}", timeout=self._timeout)
+        answer = ask(f"{self._url.rstrip('/')}/api/v1/{path}", timeout=self._timeout, access=self._access)
         document = answer.document
         if answer.status != 200 or not isinstance(document, dict):
             cause = (document or {}).get("error") if isinstance(document, dict) else ""
+            if answer.status == 401:
+                cause, look_at = (
+                    "it asks for another user or password",
+                    "that user and password are among its web users",
+                )
             raise InfraError(
                 "ask Prometheus at",
                 self._url,

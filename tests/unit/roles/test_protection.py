@@ -89,3 +89,35 @@ def test_without_the_options_nothing_is_protected(role: str, tmp_path: pathlib.P
     _everything, shown = configured(role, tmp_path, **plain)
     for word in ("web.config.file", "server.crt", "web.yml", "BASIC_AUTH"):
         assert word not in shown
+
+
+def test_grafana_asks_its_data_source_with_what_it_reads_from_credentials(
+    tmp_path: pathlib.Path, pair: tuple[str, str]
+) -> None:
+    certificate, key = pair
+    given = {
+        "package_path": str(tmp_path / "grafana.deb"),
+        "admin_password": "an-admin-password",
+        "datasource_url": "https://prometheus:9090",
+        "datasource_user": "grafana",
+        "datasource_password": CANARY,
+        "datasource_ca": certificate,
+        "datasource_tls_certificate": certificate,
+        "datasource_tls_key": key,
+    }
+    (tmp_path / "grafana.deb").touch()
+    everything, shown = configured("grafana", tmp_path, **given)
+    for word in (
+        '"basicAuthUser": "grafana"',
+        '"tlsAuthWithCACert": true',
+        '"tlsAuth": true',
+        '"basicAuthPassword": "$__file{/run/credentials/grafana-server.service/datasource-password}"',
+        '"tlsClientKey": "$__file{/run/credentials/grafana-server.service/datasource-key}"',
+        "LoadCredential=datasource-ca:/etc/nexod/grafana/current/secrets/datasource-ca",
+    ):
+        assert word in shown
+    for secret in (CANARY, key.splitlines()[1]):
+        assert secret not in everything
+    _everything, shown = configured("grafana", tmp_path, **dict(list(given.items())[:3]))
+    for word in ("basicAuth", "tlsAuth", "secureJsonData", "datasource-"):
+        assert word not in shown
