@@ -17,6 +17,8 @@ Labels = t.Mapping[str, str]
 #: reached what they look at.
 GRACE = "30m"
 MINUTE = "1m"
+#: A cause is reported before what follows from it, or both would be; and only after longer than a restart takes.
+CAUSE = "30s"
 
 
 @dataclasses.dataclass(frozen=True)

@@ -5,7 +5,13 @@
 
 from __future__ import annotations
 
-from ansible_collections.nexod.infra.plugins.plugin_utils._monitoring.alerts.alert import Alert, gone, gone_cases, known
+from ansible_collections.nexod.infra.plugins.plugin_utils._monitoring.alerts.alert import (
+    CAUSE,
+    Alert,
+    gone,
+    gone_cases,
+    known,
+)
 
 PROBE = {"job": "api_ready", "instance": "http://e/ready"}
 TARGET = {"job": "api", "instance": "api-1"}
@@ -29,6 +35,8 @@ ALERTS = (
         expression=gone("probe_success"),
         component="probe",
         severity="page",
+        # What it follows from is reported first.
+        wait="90s",
         summary="{{ $labels.instance }} does not answer as it should",
         impact="Users get errors or nothing at this URL.",
         look=("curl -sSiv {{ $labels.instance }}",),
@@ -42,6 +50,7 @@ ALERTS = (
         ),
         component="api",
         severity="page",
+        wait=CAUSE,
         outage=True,
         summary="No instance of the API answers",
         impact="No request is answered. Latency alerts are silent without traffic.",

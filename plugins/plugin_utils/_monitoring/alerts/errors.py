@@ -67,7 +67,8 @@ def error_alert(row: Row, source: Row, minimum: int, whole: bool = True) -> Aler
         expression=expression,
         component=COMPONENTS.get(metric, "api"),
         severity=severity,
-        wait="0m",
+        # Longer than a cause needs: a dead database is one page, not one more for its errors.
+        wait="1m",
         keep="2m",
         labels={"errors": "count" if ratio is None else "ratio"},
         summary=summary,
@@ -102,7 +103,6 @@ def count_cases(metric: str, source: Row, limit: int, whole: bool) -> t.Iterator
     """Failures at the limit and above it; if `whole`, also in new series and over a reset."""
     bad, _good, target = series_of(source)
     fired = ({"metric": metric},)
-    half = limit // 2 + 1
     scraped = {target: "1x30"}
     # 10 in four of five minutes extrapolate to more, but are 10.
     yield Case("exactly the limit", {bad: f"0x6 {limit}x20", **scraped}, "8m")
@@ -112,7 +112,7 @@ def count_cases(metric: str, source: Row, limit: int, whole: bool) -> t.Iterator
     yield Case("a series that is born", {bad: f"_x6 {limit * 2}x20", **scraped}, "8m", fired)
     yield Case("a series that Prometheus has never seen", {bad: f"{limit * 2}x20", **scraped}, "4m")
     yield Case("its target was away", {bad: f"{limit * 9}x2 _x14 {limit * 9}x9", target: "1x2 0x14 1x9"}, "20m")
-    yield Case("reset", {bad: f"0x5 {half}x1 0 {half}x20", **scraped}, "9m", fired)
+    yield Case("reset", {bad: f"0x5 {limit} {limit * 2} 0 {limit} {limit * 2}x20", **scraped}, "9m", fired)
     yield Case("over", {bad: f"0x5 {limit * 3}x20", **scraped}, "20m")
 
 

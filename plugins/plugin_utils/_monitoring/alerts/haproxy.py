@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from ansible_collections.nexod.infra.plugins.plugin_utils._monitoring.alerts.alert import (
+    CAUSE,
     GRACE,
     Alert,
     Case,
@@ -35,6 +36,7 @@ ALERTS = (
         expression=gone("up", 'job="haproxy"'),
         component="edge",
         severity="page",
+        wait=CAUSE,
         outage=True,
         summary="HAProxy on {{ $labels.instance }} does not answer",
         impact="No user reaches the product through this entry point.",

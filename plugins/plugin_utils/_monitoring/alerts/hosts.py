@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from ansible_collections.nexod.infra.plugins.plugin_utils._monitoring.alerts.alert import (
+    CAUSE,
     Alert,
     Case,
     cases,
@@ -39,6 +40,7 @@ ALERTS = (
         expression=f"{unreachable('node')} and on (instance) count by (instance) (up) > 1",
         component="host",
         severity="page",
+        wait=CAUSE,
         outage=True,
         summary="{{ $labels.instance }} answers no scrape",
         impact="All that runs on it is down, or Prometheus cannot reach it.",

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from ansible_collections.nexod.infra.plugins.plugin_utils._monitoring.alerts.alert import (
+    CAUSE,
     Alert,
     cases,
     down,
@@ -24,6 +25,7 @@ ALERTS = (
         expression=down("pgbouncer_up", "pgbouncer"),
         component="pooler",
         severity="page",
+        wait=CAUSE,
         outage=True,
         summary="PgBouncer on {{ $labels.instance }} does not answer",
         impact="Requests that need the database fail: the API connects through it.",

@@ -10,6 +10,7 @@ What only newer exporters report, such as dead rows (0.17) or the age of transac
 from __future__ import annotations
 
 from ansible_collections.nexod.infra.plugins.plugin_utils._monitoring.alerts.alert import (
+    CAUSE,
     Alert,
     cases,
     down,
@@ -39,6 +40,7 @@ ALERTS = (
         expression=down("pg_up", "postgres", PRIMARY),
         component="database",
         severity="page",
+        wait=CAUSE,
         outage=True,
         summary="PostgreSQL on {{ $labels.instance }} does not answer",
         impact="Every request that needs the database fails.",

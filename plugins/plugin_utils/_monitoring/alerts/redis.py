@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from ansible_collections.nexod.infra.plugins.plugin_utils._monitoring.alerts.alert import (
+    CAUSE,
     Alert,
     cases,
     down,
@@ -23,6 +24,7 @@ ALERTS = (
         expression=down("redis_up", "redis"),
         component="cache",
         severity="page",
+        wait=CAUSE,
         outage=True,
         summary="Redis on {{ $labels.instance }} does not answer",
         impact="Nobody is logged in: sessions cannot be read. Requests go to the database without a cache.",

@@ -53,3 +53,19 @@ def test_a_cause_that_mutes_pages_is_a_page() -> None:
         names = [one.partition("=")[2].strip('"') for one in rule["source_matchers"] if one.startswith("alertname=")]
         sources = [alert for alert in ALERTS if alert.name in names]
         assert inhibition.PAGE in rule["source_matchers"] or all(alert.severity == "page" for alert in sources)
+
+
+def test_a_cause_fires_before_the_pages_that_follow_from_it() -> None:
+    """A message that has left cannot be muted."""
+    late = []
+    for cause in (alert for alert in ALERTS if alert.outage and alert.severity == "page"):
+        after = inhibition.followers(cause.component)
+        for alert in (alert for alert in ALERTS if alert.severity == "page" and alert.component in after):
+            # Whether a process answers is no symptom of another; whether it is ready is.
+            symptom = not alert.outage or alert.name == "NoServerLeft"
+            late += [(cause.name, alert.name)] if symptom and seconds(alert.wait) <= seconds(cause.wait) else []
+    assert late == []
+
+
+def seconds(wait: str) -> int:
+    return int(wait[:-1]) * {"s": 1, "m": 60, "h": 3600}[wait[-1]]
