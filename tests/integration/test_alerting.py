@@ -168,6 +168,14 @@ def running(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
             process.wait(timeout=20)
 
 
+def test_alertmanager_shows_what_alerts_read(running: Alertmanager) -> None:
+    with urllib.request.urlopen(running.url.replace("/api/v2", "/metrics"), timeout=10) as answer:
+        found = rule_file.words(answer.read().decode())
+    read = {word for alert in ALERTS for word in rule_file.words(alert.expression) if word.startswith("alertmanager_")}
+    assert read
+    assert read - found == set()
+
+
 def labels_of(alert: Alert, instance: str) -> dict[str, str]:
     """The alert as Prometheus sends it, with the labels that its own tests say its series have."""
     series = next((dict(labels) for case in alert.cases for labels in case.fires), {})

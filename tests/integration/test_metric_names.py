@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.nexod.infra.plugins.plugin_utils._monitoring import rule_file
+from ansible_collections.nexod.infra.plugins.plugin_utils._monitoring.alerts import monitoring
 from ansible_collections.nexod.infra.tests.fixtures.debian_packages import unpacked
 
 from .conftest import Postgres, free_port, program
@@ -157,3 +158,36 @@ def test_the_exporter_shows_what_alerts_read(
     assert lacking == set()
     # A metric that has come is taken off the table.
     assert {name for name in read(exporter) & found if release in MISSING.get(name, ())} <= {"pg_replication_lag"}
+
+
+@pytest.mark.parametrize("release", RELEASES)
+def test_prometheus_shows_what_alerts_read(release: str, tmp_path: Path) -> None:
+    try:
+        folder = unpacked(f"monitoring/{release}-prometheus", release, ("prometheus",))
+    except AssertionError as error:
+        pytest.skip(f"The packages of Debian {release} can't be downloaded: {str(error)[:200]}")
+    (tmp_path / "rules.yml").write_text(
+        "groups: [{name: one, rules: [{record: one, expr: vector(1)}]}]", encoding="utf-8"
+    )
+    # Errors are counted for each Alertmanager.
+    manager = "alerting: {alertmanagers: [{static_configs: [{targets: ['127.0.0.1:9']}]}]}"
+    config, port, log = tmp_path / "prometheus.yml", free_port(), tmp_path / "log"
+    config.write_text(f"rule_files: [rules.yml]\n{manager}\n", encoding="utf-8")
+    argv = [folder / "usr/bin/prometheus", f"--config.file={config}", f"--storage.tsdb.path={tmp_path}/data"]
+    with process([*argv, f"--web.listen-address=127.0.0.1:{port}"], log):
+        found = shown(port, "prometheus_notifications_alertmanagers_discovered", log)
+    read_by_alerts = read("prometheus") | rule_file.words(monitoring.NO_ALERTMANAGER.expression)
+    assert {name for name in read_by_alerts if name.startswith("prometheus_")} - found == set()
+
+
+def test_haproxy_shows_what_alerts_read(tmp_path: Path) -> None:
+    config, port, log = tmp_path / "haproxy.cfg", free_port(), tmp_path / "log"
+    config.write_text(
+        "defaults\n  mode http\n  timeout connect 1s\n  timeout client 5s\n  timeout server 5s\n"
+        f"backend api\n  server api-1 127.0.0.1:{port} check\n"
+        f"frontend operators\n  bind 127.0.0.1:{port}\n  http-request use-service prometheus-exporter\n",
+        encoding="utf-8",
+    )
+    with process([program("haproxy", "haproxy"), "-db", "-f", str(config)], log):
+        found = shown(port, "haproxy_process_nbproc", log)
+    assert read("haproxy") - found == set()

@@ -8,12 +8,15 @@ from __future__ import annotations
 from ansible_collections.nexod.infra.plugins.plugin_utils._monitoring.alerts.alert import (
     CAUSE,
     Alert,
+    cases,
     gone,
     gone_cases,
     known,
+    series,
 )
 
 PROBE = {"job": "api_ready", "instance": "http://e/ready"}
+BLIND = {"job": "redis", "instance": "cache-1"}
 TARGET = {"job": "api", "instance": "api-1"}
 
 ALERTS = (
@@ -29,6 +32,24 @@ ALERTS = (
             "Start what serves the metrics: systemctl status and journalctl -u of its unit on {{ $labels.instance }}.",
         ),
         cases=gone_cases("up", TARGET),
+    ),
+    Alert(
+        name="ExporterBlind",
+        expression=(
+            'up{job=~"postgres|redis|pgbouncer"} == 1\n'
+            'unless on (job, instance) {__name__=~"pg_up|redis_up|pgbouncer_up"}'
+        ),
+        component="monitoring",
+        wait="5m",
+        summary="The exporter of {{ $labels.job }} on {{ $labels.instance }} says nothing of its server",
+        impact="Whether the server is up is unknown: no alert on it can fire.",
+        look=("On {{ $labels.instance }}: journalctl -u 'prometheus-{{ $labels.job }}-exporter' -n 50",),
+        fix=("On {{ $labels.instance }}: systemctl restart prometheus-{{ $labels.job }}-exporter",),
+        cases=cases(
+            {series("up", BLIND): "1x20"},
+            {series("up", BLIND): "1x20", series("redis_up", BLIND): "0x20"},
+            BLIND,
+        ),
     ),
     Alert(
         name="ProbeFailed",
