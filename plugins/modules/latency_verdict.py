@@ -134,6 +134,11 @@ options:
       - Seconds since this release has been serving alone, if it has just been rolled out. Nothing looks back further,
         so that what the release before did does not count for or against this one, nor further than O(window_seconds).
       - By default O(errors) look back O(error_window_seconds), and the latency table O(window_seconds).
+  began_seconds:
+    description:
+      - Seconds since the deploy began. If it is given, C(course) is returned. At least 0.
+      - By default, nothing of the past is read.
+    type: float
   version:
     description:
       - Version to judge. Of the sources that are histograms, only the series of instances that report it in
@@ -228,6 +233,14 @@ errors:
   returned: success
   type: list
   elements: dict
+course:
+  description:
+    - The latency of each row from ten minutes before the deploy until now, for a chart. Times are in seconds since the
+      deploy began.
+    - C(rows) with C(points), at most 60 of them; C(serving_seconds), C(ended_seconds), C(before_seconds),
+      C(step_seconds); and C(reason) if Prometheus could not be asked for all of it.
+  returned: with O(began_seconds), and not in check mode
+  type: dict
 faults:
   description: Errors above the limit, and the series that the conditions still returned at the end.
   returned: success
@@ -235,12 +248,14 @@ faults:
   elements: str
 """
 
+import time
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.nexod.infra.plugins.module_utils._core.edge import edge
 from ansible_collections.nexod.infra.plugins.module_utils._core.http_client import Access
+from ansible_collections.nexod.infra.plugins.module_utils._monitoring.course import course
 from ansible_collections.nexod.infra.plugins.module_utils._monitoring.verdict import (
     Prometheus,
     Series,
@@ -279,6 +294,7 @@ ARGUMENTS = {
     "errors": {"type": "list", "elements": "dict", "default": [], "options": ERROR},
     "maximum_error_ratio": {"type": "float", "default": 0.01},
     "serving_seconds": {"type": "float"},
+    "began_seconds": {"type": "float"},
     "version": {"type": "str"},
     "version_metric": {"type": "str"},
     "error_window_seconds": {"type": "int", "default": 45},
@@ -312,7 +328,10 @@ def main() -> None:
         # Check mode deploys nothing, so there is nothing to judge; Prometheus may not even be installed yet.
         asked = {**asked, "conditions": [], "errors": [], "expect_samples": 0, "samples_wait_seconds": 0}
     with edge(module, "judge the latency by", asked["url"]):
-        found = verdict(asked, Nobody() if module.check_mode else Prometheus(asked["url"], access=access_of(asked)))
+        source = Nobody() if module.check_mode else Prometheus(asked["url"], access=access_of(asked))
+        found = verdict(asked, source)
+        if isinstance(source, Prometheus) and asked["began_seconds"] is not None:
+            found["course"] = course(asked, time.time(), source)
         module.exit_json(changed=False, **found)
 
 

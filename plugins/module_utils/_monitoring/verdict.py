@@ -237,6 +237,15 @@ class Prometheus:
             return [(dict(row["metric"]), float(row["value"][1])) for row in document["data"]["result"]]
         return []
 
+    def range(self, expression: str, start: float, end: float, step: int) -> list[tuple[float, float]]:
+        """The points of the first series that a range query returns."""
+        given = {"query": expression, "start": f"{start:.3f}", "end": f"{end:.3f}", "step": str(step)}
+        document = self._ask(f"query_range?{urllib.parse.urlencode(given)}", "that the query is one: " + expression)
+        with self._reading(document):
+            found = document["data"]["result"]
+            return [(float(at), float(value)) for at, value in found[0]["values"]] if found else []
+        return []
+
     def targets(self) -> list[Target]:
         """All targets that it scrapes."""
         document = self._ask("targets?state=active", "that nothing in front of it refuses /api/v1/targets")

@@ -11,6 +11,7 @@ import urllib.parse
 
 from ansible_collections.nexod.infra.plugins.module_utils._monitoring import rules
 from ansible_collections.nexod.infra.plugins.plugin_utils._report.document import document
+from ansible_collections.nexod.infra.plugins.plugin_utils._report.html_latency import latency
 from ansible_collections.nexod.infra.plugins.plugin_utils._report.html_timeline import time_line
 from ansible_collections.nexod.infra.plugins.plugin_utils._report.markup import Child, Markup, el
 from ansible_collections.nexod.infra.plugins.plugin_utils._report.parts import (
@@ -402,7 +403,9 @@ def page(report: Facts) -> str:
     known = {"playbook": "run", "environment": "", "outcome": "", "seconds": 0, "check_mode": False, **report}
     finished = str(report.get("finished") or "")
     # A plan begins with what it would change, a run with how it went.
-    middle = (_changes, _migrations, time_line) if known["check_mode"] else (_verdict, _migrations, time_line, _changes)
+    middle: tuple[t.Callable[[Facts], Child], ...] = (_changes, _migrations, time_line)
+    if not known["check_mode"]:
+        middle = (_verdict, latency, _migrations, time_line, _changes)
     parts = (_head, _errors, _facts, *middle, _stand_ins, _links)
     foot = [f"{report.get('playbook') or 'run'}", f", ended {moment(finished)}" if finished else ""]
     written = el(

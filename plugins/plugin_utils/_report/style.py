@@ -137,6 +137,17 @@ tbody th { font-weight: 600; }
 .legend .track { display: inline-block; width: 1.6rem; flex: none; }
 .legend .track > i { left: 0; right: 0; }
 
+.latencies { display: grid; gap: 1.2rem 1.5rem;
+  grid-template-columns: repeat(auto-fit, minmax(min(100%, 16rem), 1fr)); }
+.latencies svg { display: block; width: 100%; height: auto; margin: .35rem 0; background: var(--tint);
+  border-radius: 8px; }
+.latencies .nothing { background: var(--tint); border-radius: 8px; padding: 1.6rem .9rem; margin: .35rem 0; }
+.latencies .during { fill: var(--line); }
+.latencies .course { fill: none; stroke: var(--plan); stroke-width: 1.6; stroke-linejoin: round; }
+.latencies .point { fill: var(--plan); }
+.latencies .target { stroke: var(--changed); stroke-width: 1; stroke-dasharray: 5 3; }
+.latencies .alert { stroke: var(--bad); stroke-width: 1; }
+
 details { margin-top: 1rem; }
 summary { cursor: pointer; color: var(--muted); font-size: .9375rem; padding: .2rem 0; }
 details > table, details > div { margin-top: .75rem; }

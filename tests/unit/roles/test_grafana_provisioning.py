@@ -172,6 +172,19 @@ def written(folder: pathlib.Path, **variables: t.Any) -> dict[str, str]:
         pytest.param({"grafana_datasource_url": "", "grafana_overview": False}, 0, 0, id="nothing to provision"),
         pytest.param(
             {
+                "grafana_datasource_url": "https://monitoring:9090",
+                "grafana_datasource_user": "grafana",
+                "grafana_datasource_password": "canary",
+                "grafana_datasource_ca": "PEM",
+                "grafana_datasource_tls_certificate": "PEM",
+                "grafana_datasource_tls_key": "canary",
+            },
+            1,
+            1,
+            id="a protected Prometheus",
+        ),
+        pytest.param(
+            {
                 "grafana_scrape_interval_seconds": "30",
                 "grafana_overview_sources": ["api", "node"],
                 "grafana_datasources": [

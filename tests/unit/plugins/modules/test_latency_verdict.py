@@ -60,3 +60,13 @@ def test_targets_are_read(run_module: Run, api: Api) -> None:
     assert run_module("latency_verdict", options(api.url, wait_seconds=1))["faults"] == [
         "a target was not scraped since the last change: job=api, instance=api-1"
     ]
+
+
+def test_the_course_is_read_only_after_a_deploy(run_module: Run, api: Api) -> None:
+    api.series = [{"metric": {}, "value": [0, "1"], "values": [[1764163200, "0.25"], [1764163215, "NaN"]]}]
+    result = run_module("latency_verdict", options(api.url, began_seconds=60, serving_seconds=20))
+    assert len(result["course"]["rows"][0]["points"]) == 1
+    assert result["course"]["reason"] == ""
+    assert "/api/v1/query_range" in api.requests
+    assert "course" not in run_module("latency_verdict", options(api.url))
+    assert "course" not in run_module("latency_verdict", options(api.url, began_seconds=60), check_mode=True)

@@ -25,6 +25,7 @@ HOSTILE = (
 HEADINGS = [
     "What went wrong",
     "Latency verdict",
+    "Latency before, during and after the deploy",
     "Migrations",
     "Time line",
     "What changed",
@@ -109,8 +110,8 @@ def test_it_is_well_formed_alone_and_always_the_same(report: dict[str, t.Any]) -
 @pytest.mark.parametrize(
     ("name", "heads"),
     [
-        ("good", ["lab: deploy done", *HEADINGS[1:5], *HEADINGS[6:]]),
-        ("failed", ["lab: deploy FAILED", "What went wrong", *HEADINGS[2:5], *HEADINGS[6:]]),
+        ("good", ["lab: deploy done", *HEADINGS[1:6], *HEADINGS[7:]]),
+        ("failed", ["lab: deploy FAILED", "What went wrong", *HEADINGS[3:6], *HEADINGS[7:]]),
         ("plan", ["staging: plan of deploy", "What would change", "Time line"]),
         ("empty", ["unnamed environment: deploy done"]),
     ],
