@@ -199,7 +199,7 @@ def test_verdict_waits_for_faults_to_pass(monkeypatch: pytest.MonkeyPatch) -> No
     ],
 )
 def test_prometheus_that_cannot_be_asked(monkeypatch: pytest.MonkeyPatch, answer: Answer, cause: str) -> None:
-    monkeypatch.setattr(_verdict, "ask", lambda url, timeout: answer)
+    monkeypatch.setattr(_verdict, "ask", lambda _url, **_options: answer)
     with pytest.raises(InfraError, match=f"Cannot ask Prometheus at http://p/: {cause}"):
         Prometheus("http://p/").query("up")
 
@@ -207,7 +207,7 @@ def test_prometheus_that_cannot_be_asked(monkeypatch: pytest.MonkeyPatch, answer
 def test_prometheus_answers(monkeypatch: pytest.MonkeyPatch) -> None:
     body = {"data": {"result": [{"metric": {"job": "a"}, "value": [1, "0.5"]}]}}
     asked: list[str] = []
-    monkeypatch.setattr(_verdict, "ask", lambda url, timeout: asked.append(url) or Answer(200, json.dumps(body)))
+    monkeypatch.setattr(_verdict, "ask", lambda url, **_options: asked.append(url) or Answer(200, json.dumps(body)))
     assert Prometheus("http://p/").query("up == 0") == [({"job": "a"}, 0.5)]
     assert asked == ["http://p/api/v1/query?query=up+%3D%3D+0"]
 
