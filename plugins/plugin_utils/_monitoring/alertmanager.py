@@ -29,8 +29,8 @@ from ansible_collections.nexod.infra.plugins.plugin_utils._service.flags import 
 Document = dict[str, t.Any]
 
 TEAM, ON_CALL = "team", "on-call"
-#: The receiver of the alert that always fires; without an address, that of what nobody is to get.
-DEAD_MAN, NOBODY = "dead-man", "nobody"
+#: The receiver of the alert that always fires; without an address, it sends nothing.
+WATCHDOG = "watchdog"
 #: What a message says of each alert: the cause, what users notice, the commands, and the link to the runbook.
 TEXT: t.Final = (
     "{{ range .Alerts }}*{{ .Annotations.summary }}*\n{{ .Annotations.description }}\n"
@@ -106,19 +106,20 @@ def built_in_receivers(settings: Settings) -> list[Document]:
         **({"slack_configs": [slack]} if settings["slack_webhook_url"] else {}),
     }
     paged = {"pagerduty_configs": [pagerduty]} if settings["pagerduty_routing_key"] else {}
-    dead_man = {"url": settings["dead_mans_url"], "send_resolved": False}
+    dead_man = [{"url": settings["dead_mans_url"], "send_resolved": False}] if settings["dead_mans_url"] else []
+    watchdog = {"name": WATCHDOG, **({"webhook_configs": dead_man} if dead_man else {})}
     return [
         {"name": TEAM, **everybody},
         {"name": ON_CALL, **everybody, **paged},
-        {"name": DEAD_MAN, "webhook_configs": [dead_man]} if settings["dead_mans_url"] else {"name": NOBODY},
+        *([watchdog] if settings["builtin_routing"] else []),
     ]
 
 
-def built_in_routes(settings: Settings) -> list[Document]:
+def built_in_routes() -> list[Document]:
     """Where alerts go by their severity; `none` is that of Watchdog, which always fires."""
     return [
         {
-            "receiver": DEAD_MAN if settings["dead_mans_url"] else NOBODY,
+            "receiver": WATCHDOG,
             "matchers": ['severity="none"'],
             "group_wait": "0s",
             "group_interval": "1m",
@@ -131,7 +132,7 @@ def built_in_routes(settings: Settings) -> list[Document]:
 def configuration(settings: Settings) -> Document:
     """The content of alertmanager.yml: own routes and rules before the built-in ones."""
     built_in = bool(settings["builtin_routing"])
-    routes = [*settings["routes"], *(built_in_routes(settings) if built_in else [])]
+    routes = [*settings["routes"], *(built_in_routes() if built_in else [])]
     muted = inhibit_rules(settings["components"]) if built_in else []
     optional: Document = {
         "global": dict(settings["global"]),

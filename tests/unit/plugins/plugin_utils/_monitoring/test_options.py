@@ -231,18 +231,19 @@ def test_alertmanager_faults(change: dict[str, t.Any], words: list[str]) -> None
 def test_own_routes_come_first_and_the_built_in_ones_can_go() -> None:
     own = {"receiver": "team", "matchers": ['a="b"']}
     routes = alertmanager.configuration(defaults("alertmanager", routes=[own]))["route"]["routes"]
-    assert [route["receiver"] for route in routes] == ["team", "nobody", "on-call"]
+    assert [route["receiver"] for route in routes] == ["team", "watchdog", "on-call"]
     plain = alertmanager.configuration(defaults("alertmanager", routes=[own], builtin_routing=False))
     assert plain["route"]["routes"] == [own]
     assert "inhibit_rules" not in plain
+    assert "watchdog" not in [receiver["name"] for receiver in plain["receivers"]]
 
 
 def test_the_alert_that_always_fires_goes_to_its_receiver_or_nowhere() -> None:
-    for url, name in (("", "nobody"), ("https://example.com/ping", "dead-man")):
+    for url in ("", "https://example.com/ping"):
         found = alertmanager.configuration(defaults("alertmanager", dead_mans_url=url))
-        assert found["route"]["routes"][0]["receiver"] == name
+        assert found["route"]["routes"][0]["receiver"] == "watchdog"
         assert found["route"]["routes"][0]["matchers"] == ['severity="none"']
-        receiver = next(row for row in found["receivers"] if row["name"] == name)
+        receiver = next(row for row in found["receivers"] if row["name"] == "watchdog")
         assert [row["url"] for row in receiver.get("webhook_configs", [])] == ([url] if url else [])
 
 
