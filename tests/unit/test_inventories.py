@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import pathlib
+import re
 import typing as t
 
 import pytest
@@ -42,6 +43,20 @@ def test_sees_what_is_shared(environment: str) -> None:
     assert link.is_symlink()
     assert link.resolve() == ROOT / "inventories/shared"
     assert not link.readlink().is_absolute()
+
+
+@pytest.mark.parametrize("environment", ["lab", "lab_aws"])
+def test_a_lab_notifies_nobody_outside(environment: str) -> None:
+    """Whoever has exported a pager's key for production would be paged by a lab."""
+    provider = own(environment)["infra_provider"][1]
+    receivers = {
+        name
+        for path in (ROOT / "roles").glob("*/meta/environment.yml")
+        for name, value in (load(path).get("variables") or {}).items()
+        if re.search("NEXOD_(SLACK|PAGERDUTY)", str(value)) and load(path).get("provider") in (None, provider)
+    }
+    assert len(receivers) >= 2
+    assert {name for name in receivers if own(environment).get(name, ("", True))[1]} == set()
 
 
 @of_every_environment
