@@ -38,6 +38,8 @@ PAIRS: t.Final[tuple[tuple[list[str], list[str], list[str]], ...]] = (
     ([PAGE, 'errors!=""', 'metric="api"'], ['errors!=""', 'metric="edge"'], []),
     (['alertname="ApiDown"'], ['alertname="NoServerLeft"'], []),
     (['alertname="ApiDown"'], ['alertname="TargetDown"', 'job="api"'], []),
+    # The slot's alert is about the primary, where it is.
+    (['alertname="ReplicaDown"'], ['alertname=~"ReplicaDisconnected|ReplicationLagHigh"', 'severity="warning"'], []),
     (['alertname="DiskAlmostFull"'], ['alertname="DiskFilling"'], ["instance", "mountpoint"]),
     (['alertname="CertificateExpires"'], ['alertname="CertificateExpiresSoon"'], ["instance"]),
 )
