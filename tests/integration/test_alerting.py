@@ -91,6 +91,7 @@ def test_routes_lead_where_they_should(release: str, change: dict[str, str], tmp
         ("page", "on-call", True),
         ("warning", "team", True),
         ("none", "watchdog", True),
+        ("mute", "nobody", True),
         ("page", "team", False),
     ):
         asked = [*argv, f"--verify.receivers={receiver}", f"severity={severity}"]
@@ -184,7 +185,7 @@ def labels_of(alert: Alert, instance: str) -> dict[str, str]:
 
 
 def test_each_alert_alone_reaches_its_receiver(running: Alertmanager) -> None:
-    receivers = {"page": ["on-call"], "warning": ["team"], "none": ["watchdog"]}
+    receivers = {"page": ["on-call"], "warning": ["team"], "none": ["watchdog"], "mute": ["nobody"]}
     for alert in ALERTS:
         labels = labels_of(alert, f"alone-{alert.name}")
         found = running.states([labels])
@@ -238,3 +239,15 @@ def test_one_cause_is_one_message(running: Alertmanager, places: dict[str, str])
     assert set(chosen) == set(places)
     found = running.states([labels_of(chosen[name], place) for name, place in places.items()])
     assert [name for name, (state, _) in found.items() if state == "active"] == [next(iter(places))]
+
+
+def test_what_an_outage_leaves_behind_stays_muted_after_it(running: Alertmanager) -> None:
+    """The errors are counted over minutes, and so fire longer than what caused them."""
+    chosen = {alert.name: alert for alert in ALERTS if alert.name in ("RecentOutage", "ApiErrorsAbove100", "CacheDown")}
+    after = {**labels_of(chosen["RecentOutage"], "pooler-1"), "component": "pooler"}
+    found = running.states([after, labels_of(chosen["ApiErrorsAbove100"], ""), labels_of(chosen["CacheDown"], "c-1")])
+    assert {name: state for name, (state, _) in found.items()} == {
+        "RecentOutage": "active",
+        "ApiErrorsAbove100": "suppressed",
+        "CacheDown": "active",
+    }

@@ -30,7 +30,7 @@ Document = dict[str, t.Any]
 
 TEAM, ON_CALL = "team", "on-call"
 #: The receiver of the alert that always fires; without an address, it sends nothing.
-WATCHDOG = "watchdog"
+WATCHDOG, NOBODY = "watchdog", "nobody"
 #: What a message says of each alert: the cause, what users notice, the commands, and the link to the runbook.
 TEXT: t.Final = (
     "{{ range .Alerts }}*{{ .Annotations.summary }}*\n{{ .Annotations.description }}\n"
@@ -107,16 +107,16 @@ def built_in_receivers(settings: Settings) -> list[Document]:
     }
     paged = {"pagerduty_configs": [pagerduty]} if settings["pagerduty_routing_key"] else {}
     dead_man = [{"url": settings["dead_mans_url"], "send_resolved": False}] if settings["dead_mans_url"] else []
-    watchdog = {"name": WATCHDOG, **({"webhook_configs": dead_man} if dead_man else {})}
+    watchdog: Document = {"name": WATCHDOG, **({"webhook_configs": dead_man} if dead_man else {})}
     return [
         {"name": TEAM, **everybody},
         {"name": ON_CALL, **everybody, **paged},
-        *([watchdog] if settings["builtin_routing"] else []),
+        *([watchdog, {"name": NOBODY}] if settings["builtin_routing"] else []),
     ]
 
 
 def built_in_routes() -> list[Document]:
-    """Where alerts go by their severity; `none` is that of Watchdog, which always fires."""
+    """Where alerts go by their severity; `none` is that of Watchdog, which always fires, `mute` of what only mutes."""
     return [
         {
             "receiver": WATCHDOG,
@@ -125,6 +125,7 @@ def built_in_routes() -> list[Document]:
             "group_interval": "1m",
             "repeat_interval": "1m",
         },
+        {"receiver": NOBODY, "matchers": ['severity="mute"']},
         {"receiver": ON_CALL, "matchers": ['severity="page"']},
     ]
 

@@ -27,6 +27,8 @@ GRAPH: t.Final[dict[str, tuple[str, ...]]] = {
 CAUSES: t.Final = ("host", "database", "replica", "pooler", "cache", "api", "edge")
 #: A page may mute anything, so that nothing is muted by what reaches nobody at night.
 PAGE, OUTAGE = 'severity="page"', 'outage="true"'
+#: A page of an outage, or RecentOutage, which stands for it for a while after it.
+OUTAGES: t.Final = [OUTAGE, 'severity=~"page|mute"']
 #: Alerts of one component of which the first says more: source, target, labels that both have.
 PAIRS: t.Final[tuple[tuple[list[str], list[str], list[str]], ...]] = (
     # Whoever is paged for a metric does not need the warning about the same metric too.
@@ -67,9 +69,9 @@ def inhibit_rules(components: t.Collection[str]) -> list[Document]:
     mutes only what is no outage. So no alert mutes itself, and no two mute each other.
     """
     causes = [name for name in CAUSES if name in components]
-    found = [rule([PAGE, OUTAGE, 'component="host"'], ['component!="host"'], ["instance"])] if "host" in causes else []
+    found = [rule([*OUTAGES, 'component="host"'], ['component!="host"'], ["instance"])] if "host" in causes else []
     for cause in causes:
-        own = [PAGE, OUTAGE, f'component="{cause}"']
+        own = [*OUTAGES, f'component="{cause}"']
         after = [name for name in followers(cause) if name in components]
         if after:
             found.append(rule(own, [f'component=~"{"|".join(after)}"']))

@@ -17,6 +17,7 @@ from ansible_collections.nexod.infra.plugins.module_utils._monitoring.rules impo
     measured,
 )
 from ansible_collections.nexod.infra.plugins.plugin_utils._monitoring.alerts import (
+    aftermath,
     availability,
     certificates,
     ecs,
@@ -36,6 +37,7 @@ Groups = dict[str, list[Alert]]
 Tested = tuple[Alert, Case]
 #: Alerts that need no table, by the group that they are evaluated in.
 BUILT_IN: t.Final[dict[str, tuple[Alert, ...]]] = {
+    "aftermath": aftermath.ALERTS,
     "availability": availability.ALERTS,
     "certificates": certificates.ALERTS,
     "ecs": ecs.ALERTS,

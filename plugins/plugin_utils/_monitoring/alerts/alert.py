@@ -67,7 +67,7 @@ class Alert:
     look: tuple[str, ...]
     fix: tuple[str, ...]
     cases: tuple[Case, ...] = ()
-    severity: t.Literal["page", "warning", "none"] = "warning"
+    severity: t.Literal["page", "warning", "none", "mute"] = "warning"
     wait: str = MINUTE
     keep: str = ""
     outage: bool = False
@@ -112,7 +112,8 @@ class Alert:
     def fired(self, case: Case, labels: Labels, runbooks: str) -> Document:
         """The alert as promtool must find it."""
         annotations = {key: filled(text, labels, case.value) for key, text in self.annotations(runbooks).items()}
-        return {"exp_labels": {**labels, **self.all_labels()}, "exp_annotations": annotations}
+        own = {key: filled(text, labels, case.value) for key, text in self.all_labels().items()}
+        return {"exp_labels": {**labels, **own}, "exp_annotations": annotations}
 
     def checks(self, case: Case, runbooks: str) -> list[Document]:
         """What promtool must find of the alert in a test with the series of the case."""

@@ -52,7 +52,10 @@ def test_a_cause_that_mutes_pages_is_a_page() -> None:
     for rule in inhibition.inhibit_rules(list(inhibition.GRAPH)):
         names = [one.partition("=")[2].strip('"') for one in rule["source_matchers"] if one.startswith("alertname=")]
         sources = [alert for alert in ALERTS if alert.name in names]
-        pages = inhibition.PAGE in rule["source_matchers"] or all(alert.severity == "page" for alert in sources)
+        outages = set(inhibition.OUTAGES) <= set(rule["source_matchers"])
+        pages = (
+            outages or inhibition.PAGE in rule["source_matchers"] or all(alert.severity == "page" for alert in sources)
+        )
         assert pages or 'severity="warning"' in rule["target_matchers"]
 
 

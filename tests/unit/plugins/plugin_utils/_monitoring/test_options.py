@@ -231,7 +231,7 @@ def test_alertmanager_faults(change: dict[str, t.Any], words: list[str]) -> None
 def test_own_routes_come_first_and_the_built_in_ones_can_go() -> None:
     own = {"receiver": "team", "matchers": ['a="b"']}
     routes = alertmanager.configuration(defaults("alertmanager", routes=[own]))["route"]["routes"]
-    assert [route["receiver"] for route in routes] == ["team", "watchdog", "on-call"]
+    assert [route["receiver"] for route in routes] == ["team", "watchdog", "nobody", "on-call"]
     plain = alertmanager.configuration(defaults("alertmanager", routes=[own], builtin_routing=False))
     assert plain["route"]["routes"] == [own]
     assert "inhibit_rules" not in plain

@@ -1,0 +1,46 @@
+# Copyright: (c) 2026, the nexod.infra maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What goes on muting for a while after an outage is over: what looks back over minutes still sees it."""
+
+from __future__ import annotations
+
+from ansible_collections.nexod.infra.plugins.plugin_utils._monitoring.alerts.alert import Alert, Case, series
+
+OUTAGE = series(
+    "ALERTS",
+    {
+        "alertname": "DatabaseDown",
+        "alertstate": "firing",
+        "component": "database",
+        "instance": "db-1",
+        "outage": "true",
+        "severity": "page",
+    },
+)
+LABELS = {"component": "database", "instance": "db-1"}
+
+ALERTS = (
+    Alert(
+        name="RecentOutage",
+        # The window of the errors, and for how long an alert on them goes on firing.
+        expression=(
+            "max by (component, instance)"
+            ' (max_over_time(ALERTS{alertstate="firing", outage="true", severity="page"}[8m]))'
+        ),
+        component="monitoring",
+        severity="mute",
+        wait="0m",
+        labels={"component": "{{ $labels.component }}", "outage": "true"},
+        summary="The component {{ $labels.component }} was out of order within 8 minutes",
+        impact="None. It mutes what follows from the outage, such as its errors, which are counted over 5 minutes.",
+        look=("The alert of the outage itself, on Prometheus's page /alerts",),
+        fix=("Nothing: it ends by itself, and nobody is notified of it.",),
+        cases=(
+            Case("an outage", {OUTAGE: "1x10"}, "5m", (LABELS,)),
+            Case("shortly after one", {OUTAGE: "1x10 _x20"}, "16m", (LABELS,)),
+            Case("long after one", {OUTAGE: "1x10 _x20"}, "20m"),
+            Case("an alert that is no outage", {OUTAGE.replace('outage="true", ', ""): "1x10"}, "5m"),
+        ),
+    ),
+)
