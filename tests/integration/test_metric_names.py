@@ -18,7 +18,7 @@ from ansible_collections.nexod.infra.plugins.plugin_utils._monitoring import rul
 from ansible_collections.nexod.infra.plugins.plugin_utils._monitoring.alerts import monitoring
 from ansible_collections.nexod.infra.tests.fixtures.debian_packages import unpacked
 
-from .conftest import Postgres, free_port, program
+from .conftest import Postgres, folder_of_postgres, free_port, program
 
 RELEASES = ("bookworm", "trixie", "forky")
 EXPORTERS = ("postgres", "redis", "node", "pgbouncer")
@@ -60,19 +60,26 @@ def process(argv: t.Sequence[str | Path], log: Path, **environment: str) -> t.It
             running.wait(timeout=20)
 
 
-def shown(port: int, metric: str, log: Path) -> set[str]:
-    """The names of all metrics, once the exporter says that its server is up."""
+def lacking(port: int, metric: str, wanted: set[str], log: Path) -> tuple[set[str], set[str]]:
+    """Which of the wanted names are missing once `metric` is 1, and all that there are.
+
+    Some come only with a later scrape, or once all rules are loaded: they are waited for.
+    """
     until = time.monotonic() + 30
+    names: set[str] = set()
     while True:
         try:
             with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=20) as answer:
                 text = answer.read().decode()
         except OSError:
             text = ""
-        if re.search(rf"^{metric}(\{{.*\}})? 1$", text, re.M):
-            return set(re.findall(r"^([a-zA-Z_:][\w:]*)", text, re.M))
-        assert time.monotonic() < until, f"{metric} is not 1: {log.read_text(errors='replace')[-1000:]}"
+        if ready := bool(re.search(rf"^{metric}(\{{.*\}})? 1$", text, re.M)):
+            names = set(re.findall(r"^([a-zA-Z_:][\w:]*)", text, re.M))
+        if (ready and wanted <= names) or time.monotonic() > until:
+            break
         time.sleep(0.2)
+    assert names, f"{metric} is not 1: {log.read_text(errors='replace')[-1000:]}"
+    return wanted - names, names
 
 
 @contextlib.contextmanager
@@ -85,9 +92,6 @@ def pgbouncer(server: Postgres, folder: Path) -> t.Iterator[int]:
         f"listen_port = {port}\nauth_type = any\nunix_socket_dir =\nignore_startup_parameters = extra_float_digits\n",
         encoding="utf-8",
     )
-    folder.chmod(0o755)
-    for parent in folder.parents[:2]:
-        parent.chmod(0o755)
     account = ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups"] if os.geteuid() == 0 else []
     with process([*account, program("pgbouncer", "pgbouncer"), str(config)], folder / "pgbouncer.log"):
         # The exporter ends if nobody answers when it starts.
@@ -148,14 +152,14 @@ def test_the_exporter_shows_what_alerts_read(
             argv.append(f"-redis.addr=redis://127.0.0.1:{server}")
         elif exporter == "pgbouncer":
             up = "pgbouncer_up"
-            behind = stack.enter_context(pgbouncer(postgres, tmp_path))
+            behind = stack.enter_context(pgbouncer(postgres, stack.enter_context(folder_of_postgres())))
             argv.append(f"--pgBouncer.connectionString=postgres://any@127.0.0.1:{behind}/pgbouncer?sslmode=disable")
         else:
             up = 'node_scrape_collector_success{collector="filesystem"}'
         stack.enter_context(process(argv, log, **environment))
-        found = shown(port, up.replace("{", r"\{").replace("}", r"\}"), log)
-    lacking = {name for name in read(exporter) if release not in MISSING.get(name, ())} - found
-    assert lacking == set()
+        wanted = {name for name in read(exporter) if release not in MISSING.get(name, ())}
+        missing, found = lacking(port, up.replace("{", r"\{").replace("}", r"\}"), wanted, log)
+    assert missing == set()
     # A metric that has come is taken off the table.
     assert {name for name in read(exporter) & found if release in MISSING.get(name, ())} <= {"pg_replication_lag"}
 
@@ -175,9 +179,10 @@ def test_prometheus_shows_what_alerts_read(release: str, tmp_path: Path) -> None
     config.write_text(f"rule_files: [rules.yml]\n{manager}\n", encoding="utf-8")
     argv = [folder / "usr/bin/prometheus", f"--config.file={config}", f"--storage.tsdb.path={tmp_path}/data"]
     with process([*argv, f"--web.listen-address=127.0.0.1:{port}"], log):
-        found = shown(port, "prometheus_notifications_alertmanagers_discovered", log)
-    read_by_alerts = read("prometheus") | rule_file.words(monitoring.NO_ALERTMANAGER.expression)
-    assert {name for name in read_by_alerts if name.startswith("prometheus_")} - found == set()
+        asked = read("prometheus") | rule_file.words(monitoring.NO_ALERTMANAGER.expression)
+        wanted = {name for name in asked if name.startswith("prometheus_")}
+        missing, _ = lacking(port, "prometheus_notifications_alertmanagers_discovered", wanted, log)
+    assert missing == set()
 
 
 def test_haproxy_shows_what_alerts_read(tmp_path: Path) -> None:
@@ -189,5 +194,5 @@ def test_haproxy_shows_what_alerts_read(tmp_path: Path) -> None:
         encoding="utf-8",
     )
     with process([program("haproxy", "haproxy"), "-db", "-f", str(config)], log):
-        found = shown(port, "haproxy_process_nbproc", log)
-    assert read("haproxy") - found == set()
+        missing, _ = lacking(port, "haproxy_process_nbproc", read("haproxy"), log)
+    assert missing == set()
