@@ -145,6 +145,69 @@ def test_a_port_has_one_home(own: pathlib.Path) -> None:
     }
 
 
+def test_one_password_protects_the_monitoring_and_reaches_all_that_asks(own: pathlib.Path) -> None:
+    password = "correct-horse-battery"
+    values = "infra_monitoring_password: correct-horse-battery\n"
+    tls = "infra_monitoring_tls: {ca: CA, certificate: CERTIFICATE, key: KEY}\n"
+    (own / "inventory/group_vars/all.yml").write_text(VALUES + values + tls)
+    names = (
+        "prometheus_web_users",
+        "prometheus_tls_key",
+        "alertmanager_web_users",
+        "exporters_web_users",
+        "exporters_blackbox_listen_address",
+        "prometheus_alertmanagers",
+        "prometheus_alertmanager_configs",
+        "prometheus_scrape_jobs",
+        "__prometheus_environment_credentials",
+        "verify_prometheus_url",
+        "verify_prometheus_access",
+        "haproxy_metrics_users",
+        "haproxy_metrics_tls_certificate",
+    )
+    found = evaluate(own, "ops", *names)
+    assert found["prometheus_web_users"] == found["alertmanager_web_users"] == {"monitoring": password}
+    assert (found["prometheus_tls_key"], found["exporters_blackbox_listen_address"]) == ("KEY", "127.0.0.1")
+    assert found["haproxy_metrics_tls_certificate"] == "CERTIFICATE\nKEY"
+    assert found["haproxy_metrics_users"] == found["exporters_web_users"]
+    # Whoever is root on a host with an exporter has that password, and not this one.
+    [(user, derived)] = found["exporters_web_users"].items()
+    assert (user, len(derived), password in derived) == ("prometheus", 64, False)
+    assert found["__prometheus_environment_credentials"] == {
+        "monitoring-password": password,
+        "exporters-password": derived,
+        "monitoring-ca": "CA",
+    }
+    jobs = {job["name"]: job for job in found["prometheus_scrape_jobs"]}
+    asked = {name: job["basic_auth"]["password_file"] for name, job in jobs.items() if "basic_auth" in job}
+    assert {name for name, file in asked.items() if file == "credentials/monitoring-password"} == {
+        "prometheus",
+        "alertmanager",
+    }
+    # The application, and what has a login of its own, are asked as before.
+    assert set(jobs) - set(asked) == {"api", "grafana"}
+    assert jobs["node"]["tls_config"] == {"ca_file": "credentials/monitoring-ca"}
+    assert jobs["api_ready"]["tls_config"] == {"ca_file": "credentials/monitoring-ca", "server_name": "ops"}
+    assert found["prometheus_alertmanagers"] == []
+    [config] = found["prometheus_alertmanager_configs"]
+    assert (config["scheme"], config["static_configs"]) == ("https", [{"targets": ["127.0.0.1:9093"]}])
+    assert found["verify_prometheus_url"].startswith("https://127.0.0.1:")
+    assert password not in json.dumps(found["verify_prometheus_access"])
+    assert evaluate(own, "dash", "grafana_datasource_url", "grafana_datasource_password") == {
+        "grafana_datasource_url": "https://192.0.2.2:9090",
+        "grafana_datasource_password": password,
+    }
+
+
+def test_without_a_password_everything_is_asked_as_before(own: pathlib.Path) -> None:
+    names = ("prometheus_web_users", "exporters_web_users", "prometheus_scrape_jobs", "prometheus_alertmanagers")
+    found = evaluate(own, "ops", *names, "prometheus_alertmanager_configs", "verify_prometheus_access")
+    assert [found[name] for name in names if name.endswith("users")] == [{}, {}]
+    assert not [job for job in found["prometheus_scrape_jobs"] if {"basic_auth", "scheme", "tls_config"} & job.keys()]
+    assert found["prometheus_alertmanagers"] == ["127.0.0.1:9093"]
+    assert (found["prometheus_alertmanager_configs"], found["verify_prometheus_access"]) == ([], {})
+
+
 @pytest.mark.parametrize("where", ["hosts.yml", "group_vars/all.yml", "group_vars/monitoring.yml", "host_vars/ops.yml"])
 def test_whatever_the_inventory_sets_replaces_what_is_derived(own: pathlib.Path, where: str) -> None:
     path = own / "inventory" / where
