@@ -111,7 +111,8 @@ ALERTS = (
         name="NotificationsDropped",
         expression="increase(prometheus_notifications_dropped_total[5m]) > 0",
         component="monitoring",
-        wait="0m",
+        # Longer than the window: what is dropped while Alertmanager is restarted is sent again a minute later.
+        wait="6m",
         keep="10m",
         summary="Prometheus on {{ $labels.instance }} has dropped alerts that it could not send",
         impact="Somebody was not told of something.",
