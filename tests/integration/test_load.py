@@ -86,7 +86,8 @@ def edge(migrated: t.Any, old: t.Any, tmp_path: Path) -> t.Iterator[Edge]:
     wiring = yaml.safe_load((ROOT / "roles/haproxy/meta/environment.yml").read_text())["variables"]
     values |= {name: value for name, value in wiring.items() if "{{" not in str(value)}
     values |= {"haproxy_port": port, "haproxy_metrics_port": app.free_port(), "haproxy_static_port": static}
-    values |= {"__haproxy_runtime": tmp_path}
+    # The metrics are not protected here.
+    values |= {"__haproxy_runtime": tmp_path, "__haproxy_metrics_tls": ""}
     values["haproxy_servers"] = [{"name": n, "host": "127.0.0.1", "port": p} for n, p in instances.items()]
     source = (ROOT / "roles/haproxy/templates/haproxy.cfg.j2").read_text()
     # As Ansible renders.
