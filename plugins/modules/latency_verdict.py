@@ -17,43 +17,12 @@ description:
   - Also returns each series that a condition finds, such as a target that is down.
   - Changes nothing. Fails only if Prometheus cannot be queried; acting on the verdict is left to the caller.
   - In check mode it queries nothing and returns V(not enough data), as check mode deploys no release to judge.
+extends_documentation_fragment: [nexod.infra.access]
 options:
   url:
     description: Base URL of Prometheus, as seen from the host that runs the module.
     type: str
     default: http://127.0.0.1:9090
-  user:
-    description: Name for basic authentication, where Prometheus asks for one.
-    type: str
-    default: ""
-  password:
-    description: Password of O(user). O(password_file) keeps it on the host instead.
-    type: str
-    default: ""
-  password_file:
-    description: File on the host that runs the module, with the password of O(user).
-    type: path
-    default: ""
-  ca_file:
-    description:
-      - File on that host with the CA of Prometheus's certificate, or with the certificate itself.
-      - Without it, the certificate must be issued by a CA that the host trusts.
-    type: path
-    default: ""
-  certificate_file:
-    description: File on that host with the client certificate to present.
-    type: path
-    default: ""
-  key_file:
-    description: File on that host with the key of O(certificate_file).
-    type: path
-    default: ""
-  validate_names:
-    description:
-      - Whether the certificate must be valid for the host of O(url).
-      - V(false) is as safe where O(ca_file) is the very certificate of a Prometheus at the loopback address.
-    type: bool
-    default: true
   targets:
     description: The latency table.
     type: list
@@ -249,12 +218,11 @@ faults:
 """
 
 import time
-import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.nexod.infra.plugins.module_utils._core.edge import edge
-from ansible_collections.nexod.infra.plugins.module_utils._core.http_client import Access
+from ansible_collections.nexod.infra.plugins.module_utils._monitoring import access
 from ansible_collections.nexod.infra.plugins.module_utils._monitoring.course import course
 from ansible_collections.nexod.infra.plugins.module_utils._monitoring.verdict import (
     Prometheus,
@@ -278,14 +246,8 @@ ERROR = {
     "by": {"type": "str", "default": ""},
 }
 ARGUMENTS = {
+    **access.ARGUMENTS,
     "url": {"type": "str", "default": "http://127.0.0.1:9090"},
-    "user": {"type": "str", "default": ""},
-    "password": {"type": "str", "default": "", "no_log": True},
-    "password_file": {"type": "path", "default": "", "no_log": False},
-    "ca_file": {"type": "path", "default": ""},
-    "certificate_file": {"type": "path", "default": ""},
-    "key_file": {"type": "path", "default": "", "no_log": False},
-    "validate_names": {"type": "bool", "default": True},
     "targets": {"type": "list", "elements": "dict", "required": True, "options": TARGET},
     "sources": {"type": "dict", "required": True},
     "window_seconds": {"type": "int", "default": 300},
@@ -316,11 +278,6 @@ class Nobody:
         return []
 
 
-def access_of(asked: dict[str, t.Any]) -> Access:
-    files = {name: asked[name] for name in ("password_file", "ca_file", "certificate_file", "key_file")}
-    return Access(user=asked["user"], password=asked["password"], names=asked["validate_names"], **files)
-
-
 def main() -> None:
     module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
     asked = module.params
@@ -328,7 +285,7 @@ def main() -> None:
         # Check mode deploys nothing, so there is nothing to judge; Prometheus may not even be installed yet.
         asked = {**asked, "conditions": [], "errors": [], "expect_samples": 0, "samples_wait_seconds": 0}
     with edge(module, "judge the latency by", asked["url"]):
-        source = Nobody() if module.check_mode else Prometheus(asked["url"], access=access_of(asked))
+        source = Nobody() if module.check_mode else Prometheus(asked["url"], access=access.access_of(asked))
         found = verdict(asked, source)
         if isinstance(source, Prometheus) and asked["began_seconds"] is not None:
             found["course"] = course(asked, time.time(), source)

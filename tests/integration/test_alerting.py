@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from ansible_collections.nexod.infra.plugins.module_utils._monitoring import silence
 from ansible_collections.nexod.infra.plugins.plugin_utils._monitoring import alertmanager, inhibition, rule_file
 from ansible_collections.nexod.infra.plugins.plugin_utils._monitoring.alerts.alert import Alert
 from ansible_collections.nexod.infra.tests.fixtures.debian_packages import unpacked
@@ -251,3 +252,29 @@ def test_what_an_outage_leaves_behind_stays_muted_after_it(running: Alertmanager
         "ApiErrorsAbove100": "suppressed",
         "CacheDown": "active",
     }
+
+
+def test_what_a_deploy_changes_is_silent_meanwhile(running: Alertmanager) -> None:
+    """Made, made to last longer, ended; each a second time without a change, and in check mode with none."""
+    client = silence.Alertmanager(running.url.removesuffix("/api/v2"))
+
+    def wanted(seconds: float) -> silence.Silence:
+        now = time.time()
+        matchers = {"instance": ["replaced-1", "replaced-2"], "job": ["api"]}
+        return silence.Silence(matchers, "nexod.infra", "It is replaced.", now, now + seconds)
+
+    def state(instance: str) -> str:
+        return running.states([{"alertname": "Replaced", "instance": instance, "job": "api"}])["Replaced"][0]
+
+    assert client.keep(wanted(60), check=True) == (True, "")
+    assert client.active(wanted(60)) == []
+    changed, _first = client.keep(wanted(60))
+    assert (changed, client.keep(wanted(30))[0]) == (True, False)
+    assert [state("replaced-1"), state("replaced-2"), state("replaced-10")] == ["suppressed", "suppressed", "active"]
+    assert client.keep(wanted(600), check=True)[0] is True
+    assert client.keep(wanted(600))[0] is True
+    assert len(client.active(wanted(0))) == 1
+    assert client.end(wanted(0), check=True) is True
+    assert len(client.active(wanted(0))) == 1
+    assert (client.end(wanted(0)), client.end(wanted(0))) == (True, False)
+    assert state("replaced-1") == "active"

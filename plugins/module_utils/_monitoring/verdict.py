@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import datetime
 import math
 import re
 import time
@@ -17,6 +16,7 @@ import urllib.parse
 from ansible_collections.nexod.infra.plugins.module_utils._core.errors import InfraError
 from ansible_collections.nexod.infra.plugins.module_utils._core.http_client import Access, ask
 from ansible_collections.nexod.infra.plugins.module_utils._monitoring import rules as _monitoring
+from ansible_collections.nexod.infra.plugins.module_utils._monitoring.times import seconds_of
 
 Facts = t.Mapping[str, t.Any]
 # A label set and its value.
@@ -27,7 +27,6 @@ MET, MISSED, UNKNOWN = "met", "missed", "not enough data"
 # Probes, not requests: a handful says as much of a page as it ever will.
 GAUGE_SAMPLES = 5
 JOB = re.compile(r'\bjob="([^"]+)"')
-TIME = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d+))?(Z|[+-]\d\d:\d\d)")
 UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0, "y": 31536000.0}
 DURATION = re.compile(r"(\d+)(ms|[smhdwy])")
 # Seconds below which a window may hold a single scrape, and so no increase.
@@ -200,19 +199,9 @@ def unseen(targets: t.Iterable[Target], unchanged: float, longest: float) -> lis
 def as_target(row: Facts, now: float) -> Target:
     """A row of /api/v1/targets."""
     labels = row["labels"]
-    scraped = _time(row["lastScrape"])
+    scraped = seconds_of(row["lastScrape"])
     name = f"job={labels.get('job', '')}, instance={labels.get('instance', '')}"
     return Target(name, parse_seconds(row["scrapeInterval"]), now - scraped if scraped > 0 else math.inf)
-
-
-def _time(text: str) -> float:
-    """Seconds since 1970 of a time as Go writes it, with up to nine decimals; below 0 for its zero time."""
-    found = TIME.fullmatch(text)
-    if not found:
-        raise ValueError(f"{text!r} is no time")
-    moment, decimals, zone = found.groups()
-    whole = datetime.datetime.fromisoformat(moment + ("+00:00" if zone == "Z" else zone))
-    return whole.timestamp() + float(f"0.{decimals or 0}")
 
 
 def parse_seconds(text: str) -> float:

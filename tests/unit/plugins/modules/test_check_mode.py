@@ -38,6 +38,7 @@ ASKED: dict[str, dict[str, t.Any]] = {
 }
 #: Modules whose check mode is tested against the servers that they speak to, or with them planned.
 ELSEWHERE = {
+    "alert_silence": "tests/integration",
     "alembic_downgrade": "tests/integration",
     "alembic_info": "tests/integration",
     "alembic_stamp": "tests/integration",
