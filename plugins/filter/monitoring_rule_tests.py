@@ -8,6 +8,7 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.nexod.infra.plugins.plugin_utils._monitoring import rule_file as _monitoring
+from ansible_collections.nexod.infra.plugins.plugin_utils._monitoring.alerts.alert import Links
 
 DOCUMENTATION = r"""
 name: monitoring_rule_tests
@@ -48,6 +49,10 @@ options:
     default: []
   runbooks:
     description: URL of the folder of runbooks, for the annotation C(runbook_url). Without it, there is none.
+    type: str
+    default: ""
+  dashboards:
+    description: URL of Grafana, for the annotation C(dashboard_url). Without it, there is none.
     type: str
     default: ""
   alertmanagers:
@@ -93,6 +98,7 @@ def monitoring_rule_tests(
     builtin: bool = True,
     disabled: t.Iterable[str] = (),
     runbooks: str = "",
+    dashboards: str = "",
     alertmanagers: bool = False,
     errors: t.Sequence[t.Mapping[str, t.Any]] = (),
     error_sources: t.Mapping[str, t.Mapping[str, t.Any]] | None = None,
@@ -105,7 +111,7 @@ def monitoring_rule_tests(
         int(minimum),
         builtin=builtin,
         disabled=frozenset(disabled),
-        runbooks=runbooks,
+        links=Links(runbooks, dashboards),
         alertmanagers=alertmanagers,
         errors=errors,
         error_sources=error_sources or {},

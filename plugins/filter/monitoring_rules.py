@@ -8,6 +8,7 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.nexod.infra.plugins.plugin_utils._monitoring import rule_file as _monitoring
+from ansible_collections.nexod.infra.plugins.plugin_utils._monitoring.alerts.alert import Links
 
 DOCUMENTATION = r"""
 name: monitoring_rules
@@ -45,6 +46,10 @@ options:
     default: []
   runbooks:
     description: URL of the folder of runbooks, for the annotation C(runbook_url). Without it, there is none.
+    type: str
+    default: ""
+  dashboards:
+    description: URL of Grafana, for the annotation C(dashboard_url). Without it, there is none.
     type: str
     default: ""
   alertmanagers:
@@ -89,6 +94,7 @@ def monitoring_rules(
     builtin: bool = True,
     disabled: t.Iterable[str] = (),
     runbooks: str = "",
+    dashboards: str = "",
     alertmanagers: bool = False,
     errors: t.Sequence[t.Mapping[str, t.Any]] = (),
     error_sources: t.Mapping[str, t.Mapping[str, t.Any]] | None = None,
@@ -101,7 +107,7 @@ def monitoring_rules(
         int(minimum),
         builtin=builtin,
         disabled=frozenset(disabled),
-        runbooks=runbooks,
+        links=Links(runbooks, dashboards),
         alertmanagers=alertmanagers,
         errors=errors,
         error_sources=error_sources or {},

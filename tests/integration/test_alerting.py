@@ -16,7 +16,7 @@ import yaml
 
 from ansible_collections.nexod.infra.plugins.module_utils._monitoring import silence
 from ansible_collections.nexod.infra.plugins.plugin_utils._monitoring import alertmanager, inhibition, rule_file
-from ansible_collections.nexod.infra.plugins.plugin_utils._monitoring.alerts.alert import Alert
+from ansible_collections.nexod.infra.plugins.plugin_utils._monitoring.alerts.alert import Alert, Links
 from ansible_collections.nexod.infra.tests.fixtures.debian_packages import unpacked
 
 from .conftest import free_port
@@ -24,13 +24,14 @@ from .conftest import free_port
 ROOT = Path(__file__).resolve().parents[2]
 # The release of Debian: what its Prometheus is called, and the packages that it is in.
 RELEASES = {"bookworm": ("2.42", ("prometheus",)), "trixie": ("2.53", ("promtool",)), "forky": ("3.5", ("promtool",))}
+LINKS = Links("https://example.com/runbooks", "https://grafana.example.com")
 
 
 def tables() -> rule_file.Tables:
     """What an environment that sets nothing gets."""
     shared = yaml.safe_load((ROOT / "roles/environment/meta/environment.yml").read_text(encoding="utf-8"))["variables"]
     own = yaml.safe_load((ROOT / "roles/prometheus/meta/environment.yml").read_text(encoding="utf-8"))["variables"]
-    return dataclasses.replace(rule_file.default_tables(shared, own), runbooks="https://example.com/runbooks")
+    return dataclasses.replace(rule_file.default_tables(shared, own), links=LINKS)
 
 
 TABLES = tables()

@@ -37,6 +37,7 @@ TEXT: t.Final = (
     "{{ if .Annotations.look }}Look:\n```{{ .Annotations.look }}```\n{{ end }}"
     "{{ if .Annotations.fix }}Fix:\n```{{ .Annotations.fix }}```\n{{ end }}"
     "{{ if .Annotations.runbook_url }}<{{ .Annotations.runbook_url }}|Runbook> {{ end }}"
+    "{{ if .Annotations.dashboard_url }}<{{ .Annotations.dashboard_url }}|Dashboard> {{ end }}"
     "<{{ .GeneratorURL }}|Graph>\n{{ end }}"
 )
 TITLE: t.Final = "{{ .Status | toUpper }} {{ .CommonLabels.alertname }} ({{ .CommonLabels.severity }})"

@@ -135,6 +135,8 @@ def _option_faults(settings: Settings) -> list[str]:
     return [
         *address_fault("prometheus_listen_address", settings["listen_address"]),
         *url_fault("prometheus_external_url", settings["external_url"]),
+        *url_fault("prometheus_runbook_base_url", settings["runbook_base_url"]),
+        *url_fault("prometheus_dashboard_base_url", settings["dashboard_base_url"]),
         *prefix_fault("prometheus_route_prefix", settings["route_prefix"]),
         *reserved(settings["flags"], FLAGS, "prometheus_flags"),
         *web.faults("prometheus", settings),

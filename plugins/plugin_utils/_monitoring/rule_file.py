@@ -31,7 +31,13 @@ from ansible_collections.nexod.infra.plugins.plugin_utils._monitoring.alerts imp
     postgresql,
     redis,
 )
-from ansible_collections.nexod.infra.plugins.plugin_utils._monitoring.alerts.alert import Alert, Case, Record
+from ansible_collections.nexod.infra.plugins.plugin_utils._monitoring.alerts.alert import (
+    NO_LINKS,
+    Alert,
+    Case,
+    Links,
+    Record,
+)
 
 Groups = dict[str, list[Alert]]
 Tested = tuple[Alert, Case]
@@ -55,7 +61,7 @@ BUILT_IN: t.Final[dict[str, tuple[Alert, ...]]] = {
 class Tables:
     """What rules are derived from: the latency table, where its metrics come from, and what is left out.
 
-    Below `minimum` requests in five minutes, no fraction is judged. `runbooks` is the URL of the folder of runbooks.
+    Below `minimum` requests in five minutes, no fraction is judged. `links` is what messages link to.
     `alertmanagers` says whether alerts are sent anywhere. `errors` is the table of errors, whose metrics
     `error_sources` counts.
     """
@@ -65,7 +71,7 @@ class Tables:
     minimum: int = 0
     builtin: bool = True
     disabled: frozenset[str] = frozenset()
-    runbooks: str = ""
+    links: Links = NO_LINKS
     alertmanagers: bool = False
     errors: t.Sequence[Row] = ()
     error_sources: t.Mapping[str, Row] = dataclasses.field(default_factory=dict)
@@ -117,7 +123,7 @@ def rule_document(tables: Tables, group: str = "") -> Document:
                 "name": name,
                 "rules": [
                     *(record.rule() for record in recorded.get(name, [])),
-                    *(alert.rule(tables.runbooks) for alert in alerts),
+                    *(alert.rule(tables.links) for alert in alerts),
                 ],
             }
             for name, alerts in chosen(tables).items()
@@ -140,7 +146,7 @@ def test_document(tables: Tables, rule_file: str, group: str = "") -> Document:
                 "input_series": [
                     {"series": name, "values": values} for _, case in pack for name, values in case.series.items()
                 ],
-                "alert_rule_test": [check for alert, case in pack for check in alert.checks(case, tables.runbooks)],
+                "alert_rule_test": [check for alert, case in pack for check in alert.checks(case, tables.links)],
             }
             for pack in packed([(alert, case) for alert in alerts for case in alert.cases], recorded)
         ],

@@ -49,6 +49,29 @@ class Record:
         return {"record": self.name, "expr": self.expression, "labels": dict(self.labels)}
 
 
+#: The dashboard that shows a component, by the end of its identifier.
+DASHBOARDS: t.Final = {
+    "api": "overview",
+    "cache": "cache",
+    "database": "database",
+    "migrations": "database",
+    "pooler": "database",
+    "replica": "database",
+    "host": "hosts",
+    "monitoring": "hosts",
+}
+
+
+class Links(t.NamedTuple):
+    """What a message links to: the URLs of the folder of runbooks and of Grafana. Empty is no link."""
+
+    runbooks: str = ""
+    dashboards: str = ""
+
+
+NO_LINKS: t.Final = Links()
+
+
 @dataclasses.dataclass(frozen=True)
 class Alert:
     """One row.
@@ -88,17 +111,23 @@ class Alert:
             **self.labels,
         }
 
-    def annotations(self, runbooks: str) -> dict[str, str]:
-        """What a message shows. `runbooks` is the URL of the folder of runbooks."""
+    @property
+    def dashboard(self) -> str:
+        """The identifier of the dashboard to look at."""
+        return f"infrastructure-{DASHBOARDS.get(self.component, 'overview')}"
+
+    def annotations(self, links: Links) -> dict[str, str]:
+        """What a message shows."""
         return {
             "summary": self.summary,
             "description": self.impact,
             "look": "\n".join(self.look),
             "fix": "\n".join(self.fix),
-            **({"runbook_url": f"{runbooks.rstrip('/')}/{self.page}.md"} if runbooks else {}),
+            **({"runbook_url": f"{links.runbooks.rstrip('/')}/{self.page}.md"} if links.runbooks else {}),
+            **({"dashboard_url": f"{links.dashboards.rstrip('/')}/d/{self.dashboard}"} if links.dashboards else {}),
         }
 
-    def rule(self, runbooks: str) -> Document:
+    def rule(self, links: Links) -> Document:
         """The alerting rule as Prometheus reads it."""
         return {
             "alert": self.name,
@@ -106,18 +135,18 @@ class Alert:
             "for": self.wait,
             **({"keep_firing_for": self.keep} if self.keep else {}),
             "labels": self.all_labels(),
-            "annotations": self.annotations(runbooks),
+            "annotations": self.annotations(links),
         }
 
-    def fired(self, case: Case, labels: Labels, runbooks: str) -> Document:
+    def fired(self, case: Case, labels: Labels, links: Links) -> Document:
         """The alert as promtool must find it."""
-        annotations = {key: filled(text, labels, case.value) for key, text in self.annotations(runbooks).items()}
+        annotations = {key: filled(text, labels, case.value) for key, text in self.annotations(links).items()}
         own = {key: filled(text, labels, case.value) for key, text in self.all_labels().items()}
         return {"exp_labels": {**labels, **own}, "exp_annotations": annotations}
 
-    def checks(self, case: Case, runbooks: str) -> list[Document]:
+    def checks(self, case: Case, links: Links) -> list[Document]:
         """What promtool must find of the alert in a test with the series of the case."""
-        fired = [self.fired(case, labels, runbooks) for labels in case.fires]
+        fired = [self.fired(case, labels, links) for labels in case.fires]
         moments: list[tuple[str, list[Document]]] = [(case.before, [])] if case.before else []
         return [
             {"eval_time": at, "alertname": self.name, "exp_alerts": expected}

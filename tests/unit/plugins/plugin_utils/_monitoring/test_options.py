@@ -63,6 +63,10 @@ def exporter_settings(**change: t.Any) -> dict[str, t.Any]:
         ),
         pytest.param({"listen_address": "::1"}, DEBIAN, [], id="IPv6"),
         pytest.param({"external_url": "example.com/x"}, DEBIAN, ["prometheus_external_url"], id="no URL"),
+        pytest.param(
+            {"dashboard_base_url": "grafana"}, DEBIAN, ["prometheus_dashboard_base_url"], id="no URL of Grafana"
+        ),
+        pytest.param({"runbook_base_url": "wiki"}, DEBIAN, ["prometheus_runbook_base_url"], id="no URL of runbooks"),
         pytest.param({"route_prefix": "prometheus"}, DEBIAN, ["begin it with a slash"], id="no path"),
         pytest.param({"retention_size": "20"}, DEBIAN, ["512MB"], id="a size without its unit"),
         pytest.param({"retention_days": 0}, DEBIAN, ["set one of them"], id="kept without an end"),

@@ -5,14 +5,15 @@
 
 from __future__ import annotations
 
+import pathlib
 import typing as t
 
 import pytest
 
 from ansible_collections.nexod.infra.plugins.module_utils._monitoring import rules
-from ansible_collections.nexod.infra.plugins.plugin_utils._monitoring import rule_file
+from ansible_collections.nexod.infra.plugins.plugin_utils._monitoring import inhibition, rule_file
 from ansible_collections.nexod.infra.plugins.plugin_utils._monitoring.alerts import latency
-from ansible_collections.nexod.infra.plugins.plugin_utils._monitoring.alerts.alert import Alert, Case
+from ansible_collections.nexod.infra.plugins.plugin_utils._monitoring.alerts.alert import DASHBOARDS, Alert, Case, Links
 from ansible_collections.nexod.infra.plugins.plugin_utils._monitoring.rule_file import Tables
 
 API = {"metric": "api", "quantile": 0.99, "target_seconds": 0.5, "alert_seconds": 1}
@@ -27,7 +28,7 @@ EVERY = Tables(
     [API, TTFB],
     {**SOURCES, "api": {**SOURCES["api"], "failures": FAILURES}},
     100,
-    runbooks="https://r",
+    links=Links("https://r", "https://g/"),
     alertmanagers=True,
     errors=[
         {"metric": "api", "count": 10, "severity": "warning"},
@@ -145,7 +146,7 @@ def test_each_alert_says_what_to_do(alert: Alert) -> None:
     assert alert.impact.endswith((".", "/"))
     assert alert.look
     assert alert.fix
-    assert alert.annotations("https://r/")["runbook_url"] == f"https://r/{alert.page}.md"
+    assert alert.annotations(Links("https://r/"))["runbook_url"] == f"https://r/{alert.page}.md"
 
 
 @pytest.mark.parametrize("alert", ALERTS, ids=lambda alert: alert.name)
@@ -154,6 +155,15 @@ def test_each_alert_is_tested_both_ways(alert: Alert) -> None:
         return
     assert any(case.fires for case in alert.cases)
     assert any(not case.fires or case.before for case in alert.cases)
+
+
+def test_each_alert_links_to_a_dashboard_that_there_is() -> None:
+    boards = {path.stem for path in pathlib.Path(rule_file.__file__).with_name("boards").glob("*.py")}
+    assert set(DASHBOARDS.values()) <= boards
+    assert set(DASHBOARDS) <= set(inhibition.GRAPH)
+    links = {alert.annotations(Links("", "https://g/"))["dashboard_url"] for alert in ALERTS}
+    assert {link.rpartition("/infrastructure-")[2] for link in links} <= boards
+    assert "dashboard_url" not in ALERTS[0].annotations(Links("https://r"))
 
 
 def test_no_two_alerts_have_one_name() -> None:
