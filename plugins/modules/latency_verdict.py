@@ -103,6 +103,7 @@ options:
       - Seconds since this release has been serving alone, if it has just been rolled out. Nothing looks back further,
         so that what the release before did does not count for or against this one, nor further than O(window_seconds).
       - By default O(errors) look back O(error_window_seconds), and the latency table O(window_seconds).
+    type: float
   began_seconds:
     description:
       - Seconds since the deploy began. If it is given, C(course) is returned. At least 0.
@@ -120,7 +121,6 @@ options:
         C(job) and C(instance) are those of the sources.
       - Not given, or a metric that no instance has, lets all series count.
     type: str
-    type: float
   error_window_seconds:
     description:
       - Seconds that O(errors) look back without O(serving_seconds). Short, so that an outage that is over does not fail

@@ -205,7 +205,7 @@ def test_what_follows_from_a_cause_is_muted(running: Alertmanager) -> None:
         sent += [labels_of(alert, f"on-{alert.name}") for alert in others if alert.component in after]
         found = running.states(sent)
         assert found.pop(cause.name)[0] == "active"
-        wrong += [(cause.name, name) for name, (state, _) in found.items() if state != "suppressed"]
+        wrong += [(cause.name, name) for name, (state, _receivers) in found.items() if state != "suppressed"]
     assert wrong == []
 
 
@@ -214,7 +214,7 @@ def test_a_host_mutes_all_that_is_on_it_and_nothing_else(running: Alertmanager) 
     bound = [alert for alert in ALERTS if any("instance" in labels for case in alert.cases for labels in case.fires)]
     others = [alert for alert in bound if alert.name != host.name]
     found = running.states([labels_of(host, "h1"), *(labels_of(alert, "h1") for alert in others)])
-    assert {name for name, (state, _) in found.items() if state == "active"} == {host.name}
+    assert {name for name, (state, _receivers) in found.items() if state == "active"} == {host.name}
     alone = [alert for alert in others if alert.component not in inhibition.CAUSES]
     for alert in alone:
         found = running.states([labels_of(host, "h2"), labels_of(alert, f"elsewhere-{alert.name}")])
@@ -240,7 +240,7 @@ def test_one_cause_is_one_message(running: Alertmanager, places: dict[str, str])
     chosen = {alert.name: alert for alert in ALERTS if alert.name in places}
     assert set(chosen) == set(places)
     found = running.states([labels_of(chosen[name], place) for name, place in places.items()])
-    assert [name for name, (state, _) in found.items() if state == "active"] == [next(iter(places))]
+    assert [name for name, (state, _receivers) in found.items() if state == "active"] == [next(iter(places))]
 
 
 def test_what_an_outage_leaves_behind_stays_muted_after_it(running: Alertmanager) -> None:
@@ -248,7 +248,7 @@ def test_what_an_outage_leaves_behind_stays_muted_after_it(running: Alertmanager
     chosen = {alert.name: alert for alert in ALERTS if alert.name in ("RecentOutage", "ApiErrorsAbove100", "CacheDown")}
     after = {**labels_of(chosen["RecentOutage"], "pooler-1"), "component": "pooler"}
     found = running.states([after, labels_of(chosen["ApiErrorsAbove100"], ""), labels_of(chosen["CacheDown"], "c-1")])
-    assert {name: state for name, (state, _) in found.items()} == {
+    assert {name: state for name, (state, _receivers) in found.items()} == {
         "RecentOutage": "active",
         "ApiErrorsAbove100": "suppressed",
         "CacheDown": "active",

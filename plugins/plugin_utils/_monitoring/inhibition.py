@@ -47,14 +47,14 @@ PAIRS: t.Final[tuple[tuple[list[str], list[str], list[str]], ...]] = (
 )
 
 
-def followers(cause: str, graph: t.Mapping[str, t.Sequence[str]] = GRAPH) -> list[str]:
+def followers(cause: str) -> list[str]:
     """The components that do not work without `cause`, directly or through others."""
-    return [name for name in graph if reaches(name, cause, graph)]
+    return [name for name in GRAPH if reaches(name, cause)]
 
 
-def reaches(name: str, cause: str, graph: t.Mapping[str, t.Sequence[str]]) -> bool:
+def reaches(name: str, cause: str) -> bool:
     """Whether `name` depends on `cause`."""
-    return any(need == cause or reaches(need, cause, graph) for need in graph.get(name, ()))
+    return any(need == cause or reaches(need, cause) for need in GRAPH.get(name, ()))
 
 
 def rule(source: list[str], target: list[str], equal: t.Sequence[str] = ()) -> Document:

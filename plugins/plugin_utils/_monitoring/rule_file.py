@@ -144,7 +144,7 @@ def test_document(tables: Tables, rule_file: str, group: str = "") -> Document:
                 "name": "; ".join(f"{alert.name}: {case.name}" for alert, case in pack),
                 "interval": "1m",
                 "input_series": [
-                    {"series": name, "values": values} for _, case in pack for name, values in case.series.items()
+                    {"series": name, "values": values} for _alert, case in pack for name, values in case.series.items()
                 ],
                 "alert_rule_test": [check for alert, case in pack for check in alert.checks(case, tables.links)],
             }
@@ -169,7 +169,7 @@ def packed(cases: t.Sequence[Tested], recorded: t.Sequence[Record] = ()) -> list
                 break
         else:
             packs.append(([case], inputs, outputs))
-    return [pack for pack, _, _ in packs]
+    return [pack for pack, _read, _written in packs]
 
 
 def reads(alert: Alert, recorded: t.Sequence[Record] = ()) -> set[str]:

@@ -45,7 +45,7 @@ def code(line: str) -> str:
 
 def related(component: str) -> str:
     """What the component needs, and what it takes down."""
-    needs = [name for name in GRAPH if reaches(component, name, GRAPH)]
+    needs = [name for name in GRAPH if reaches(component, name)]
     after = followers(component)
     parts = [
         f"It depends on: {', '.join(needs)}." if needs else "",

@@ -89,6 +89,11 @@ PROVIDER: dict[str, Key] = {
 OPTIONS: dict[str, Key] = {"path": (str, REQUIRED), "foldersFromFilesStructure": (bool, OPTIONAL)}
 
 
+def is_a(value: object, kind: type) -> bool:
+    """As YAML has it: a boolean is no number."""
+    return isinstance(value, kind) and (kind is bool or not isinstance(value, bool))
+
+
 def key_faults(where: str, entry: t.Any, keys: dict[str, Key]) -> list[str]:
     """Keys that Grafana does not know, lacks, or cannot read. YAML's `true` is no number, and a number no text."""
     if not isinstance(entry, dict):
@@ -98,7 +103,7 @@ def key_faults(where: str, entry: t.Any, keys: dict[str, Key]) -> list[str]:
     return found + [
         f"{where}: {key} is no {kind.__name__}"
         for key, (kind, _needed) in keys.items()
-        if key in entry and type(entry[key]) is not kind
+        if key in entry and not is_a(entry[key], kind)
     ]
 
 

@@ -182,5 +182,5 @@ def test_cases_share_a_test_only_if_they_do_not_disturb_each_other() -> None:
 def test_packing_keeps_every_case() -> None:
     cases = [(alert, case) for alert in ALERTS for case in alert.cases]
     packs = rule_file.packed(cases)
-    assert sorted(id(case) for pack in packs for _, case in pack) == sorted(id(case) for _, case in cases)
+    assert sorted(id(case) for pack in packs for _alert, case in pack) == sorted(id(case) for _alert, case in cases)
     assert len(packs) < len(cases) / 2
