@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.nexod.infra.plugins.plugin_utils._monitoring import rule_file as _monitoring
-from ansible_collections.nexod.infra.plugins.plugin_utils._monitoring.alerts.alert import Links
+from ansible_collections.nexod.infra.plugins.plugin_utils._monitoring.rule_file import tables_of, test_document
 
 DOCUMENTATION = r"""
 name: monitoring_rule_tests
@@ -18,62 +17,12 @@ author: The nexod.infra maintainers (@nexod)
 description:
   - Derives from the same table as P(nexod.infra.monitoring_rules#filter) the tests that its rules must pass.
 positional: sources, minimum, rule_file
+extends_documentation_fragment: [nexod.infra.rule_tables]
 options:
-  _input:
-    description: Rows of the latency table, each with C(metric), C(quantile), C(target_seconds) and C(alert_seconds).
-    type: list
-    elements: dict
-    required: true
-  sources:
-    description:
-      - Where each metric comes from, by the row's name.
-      - Either C(histogram), a name, with C(matchers); or C(gauge), an expression.
-    type: dict
-    required: true
-  minimum:
-    description: Requests in five minutes below which nothing is judged.
-    type: int
-    required: true
   rule_file:
     description: Path of the rule file, relative to the file of tests.
     type: str
     required: true
-  builtin:
-    description: Whether the alerts that do not depend on the table are included.
-    type: bool
-    default: true
-  disabled:
-    description: Names of alerts to leave out.
-    type: list
-    elements: str
-    default: []
-  runbooks:
-    description: URL of the folder of runbooks, for the annotation C(runbook_url). Without it, there is none.
-    type: str
-    default: ""
-  dashboards:
-    description: URL of Grafana, for the annotation C(dashboard_url). Without it, there is none.
-    type: str
-    default: ""
-  alertmanagers:
-    description: Whether alerts are sent to any Alertmanager. If so, an alert fires where Prometheus knows of none.
-    type: bool
-    default: false
-  errors:
-    description: Rows of the table of errors, each with C(metric), C(severity) and either C(count) or C(ratio).
-    type: list
-    elements: dict
-    default: []
-  error_sources:
-    description:
-      - What counts the requests of each metric of that table.
-      - Each has C(counter), C(matchers), and C(failed), matchers of the requests that failed.
-    type: dict
-    default: {}
-  group:
-    description: Name of the only group to write, such as V(latency). Without it, all groups are written.
-    type: str
-    default: ""
 """
 
 EXAMPLES = r"""
@@ -95,28 +44,11 @@ def monitoring_rule_tests(
     minimum: int | str,
     rule_file: str,
     *,
-    builtin: bool = True,
-    disabled: t.Iterable[str] = (),
-    runbooks: str = "",
-    dashboards: str = "",
-    alertmanagers: bool = False,
-    errors: t.Sequence[t.Mapping[str, t.Any]] = (),
-    error_sources: t.Mapping[str, t.Mapping[str, t.Any]] | None = None,
     group: str = "",
+    **options: t.Any,
 ) -> dict[str, t.Any]:
     """The file of tests."""
-    tables = _monitoring.Tables(
-        value,
-        sources,
-        int(minimum),
-        builtin=builtin,
-        disabled=frozenset(disabled),
-        links=Links(runbooks, dashboards),
-        alertmanagers=alertmanagers,
-        errors=errors,
-        error_sources=error_sources or {},
-    )
-    return _monitoring.test_document(tables, rule_file, group)
+    return test_document(tables_of(value, sources, minimum, **options), rule_file, group)
 
 
 class FilterModule:

@@ -77,6 +77,21 @@ class Tables:
     error_sources: t.Mapping[str, Row] = dataclasses.field(default_factory=dict)
 
 
+def tables_of(
+    latency: t.Sequence[Row],
+    sources: t.Mapping[str, Row],
+    minimum: int | str,
+    *,
+    runbooks: str = "",
+    dashboards: str = "",
+    disabled: t.Iterable[str] = (),
+    **options: t.Any,
+) -> Tables:
+    """The tables from the options of the filters (doc fragment `rule_tables`). Raises TypeError for an unknown one."""
+    links = Links(runbooks, dashboards)
+    return Tables(latency, sources, int(minimum), disabled=frozenset(disabled), links=links, **options)
+
+
 def latency_alerts(tables: Tables) -> list[Alert]:
     """One alert a row, and one for each row that may be blind."""
     pairs = measured(tables.latency, tables.sources)
