@@ -11,11 +11,11 @@ from ansible_collections.nexod.infra.plugins.plugin_utils._service import addres
 
 DOCUMENTATION = r"""
 name: is_loopback
-short_description: Tell whether only the host itself reaches a service
+short_description: Check whether only the host itself can connect to a service
 version_added: "1.1.0"
 author: The nexod.infra maintainers (@nexod)
 description:
-  - Tells whether an address that a service listens on is a loopback address.
+  - Checks whether an address that a service listens on is a loopback address.
 options:
   _input:
     description: The address.

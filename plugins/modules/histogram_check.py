@@ -16,7 +16,7 @@ description:
     which of them are missing, with the fix.
   - A row needs a bucket that ends at its target, one that ends at its alert threshold, and one above the highest of
     them. Without the first two, a fraction of fast requests cannot be computed; without the last, slow requests cannot
-    be told from very slow ones.
+    be distinguished from very slow ones.
   - Reads Prometheus's text format and OpenMetrics. C(le="1") and C(le="1.0") are the same bucket.
   - Changes nothing. What is missing is a warning, unless O(fail_on_missing).
   - Reads the metrics in check mode too. If they cannot be read then, that is no fault, as there may be no release yet.

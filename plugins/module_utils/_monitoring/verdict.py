@@ -92,7 +92,7 @@ def queries(target: Facts, source: Facts, window: str) -> tuple[str, str]:
 
 
 def running(metric: str, version: str, query: Query) -> dict[str, list[str]] | None:
-    """The instances that report the version, by job; None where nothing tells versions apart."""
+    """The instances that report the version, by job; None where no metric has a version."""
     series = query(metric) if metric and version else []
     if not series:
         return None

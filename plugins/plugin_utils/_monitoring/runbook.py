@@ -16,7 +16,7 @@ SEVERITIES: t.Final = {
     "page": "it pages whoever is on call, at any hour.",
     "warning": "it is a message to the team, for working hours.",
     "none": "it always fires, and goes to a dead man's receiver only.",
-    "mute": "nobody is notified; it only mutes other alerts.",
+    "mute": "it is sent to no receiver, and only mutes other alerts.",
 }
 
 

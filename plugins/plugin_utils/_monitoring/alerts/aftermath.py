@@ -35,7 +35,7 @@ ALERTS = (
         summary="The component {{ $labels.component }} was out of order within 8 minutes",
         impact="None. It mutes what follows from the outage, such as its errors, which are counted over 5 minutes.",
         look=("The alert of the outage itself, on Prometheus's page /alerts",),
-        fix=("Nothing: it ends by itself, and nobody is notified of it.",),
+        fix=("Nothing. It ends by itself, and is sent to no receiver.",),
         cases=(
             Case("an outage", {OUTAGE: "1x10"}, "5m", (LABELS,)),
             Case("shortly after one", {OUTAGE: "1x10 _x20"}, "16m", (LABELS,)),

@@ -28,9 +28,7 @@ ALERTS = (
         summary="{{ $labels.job }} on {{ $labels.instance }} cannot be scraped",
         impact="Nothing is known of it: no alert that needs its metrics can fire.",
         look=("curl -sS $(the target's URL on the page /targets of Prometheus) | head",),
-        fix=(
-            "Start what serves the metrics: systemctl status and journalctl -u of its unit on {{ $labels.instance }}.",
-        ),
+        fix=("Start its service: systemctl status and journalctl -u of the unit on {{ $labels.instance }}.",),
         cases=gone_cases("up", TARGET),
     ),
     Alert(
@@ -41,7 +39,7 @@ ALERTS = (
         ),
         component="monitoring",
         wait="5m",
-        summary="The exporter of {{ $labels.job }} on {{ $labels.instance }} says nothing of its server",
+        summary="The exporter of {{ $labels.job }} on {{ $labels.instance }} does not report the state of its server",
         impact="Whether the server is up is unknown: no alert on it can fire.",
         look=("On {{ $labels.instance }}: journalctl -u 'prometheus-{{ $labels.job }}-exporter' -n 50",),
         fix=("On {{ $labels.instance }}: systemctl restart prometheus-{{ $labels.job }}-exporter",),

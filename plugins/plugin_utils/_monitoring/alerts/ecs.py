@@ -20,7 +20,7 @@ ALERTS = (
         impact="New tasks are not scraped, so their errors and latencies are unknown.",
         look=("journalctl -u ecs-discovery -n 50",),
         fix=(
-            "Grant the host ecs:ListTasks and ecs:DescribeTasks, or let it reach the API of ECS, as the journal says.",
+            "Grant the host ecs:ListTasks and ecs:DescribeTasks, or let it connect to the API of ECS; see the journal.",
         ),
         cases=(
             # The series is the time of the last success, here in each minute.

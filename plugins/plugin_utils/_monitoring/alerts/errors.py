@@ -38,7 +38,7 @@ ROLL_BACK = "If it began with the last deploy: ansible-playbook nexod.infra.roll
 
 
 def records(metric: str, source: Row) -> list[Record]:
-    """Requests and failed requests of the last 5 minutes: 0 where all went well, nothing where nobody counts."""
+    """Requests and failed requests of the last 5 minutes: 0 where all went well, nothing where there is no counter."""
     every = source["counter"] + selector(source.get("matchers", ""))
     bad = source["counter"] + selector(source.get("matchers", ""), source["failed"])
     return [
