@@ -243,6 +243,28 @@ def test_one_cause_is_one_message(running: Alertmanager, places: dict[str, str])
     assert [name for name, (state, _receivers) in found.items() if state == "active"] == [next(iter(places))]
 
 
+@pytest.mark.parametrize(
+    ("cause", "place", "job", "muted"),
+    [
+        pytest.param("DatabaseDown", "db-1", "postgres", True, id="a server that hangs, with its exporter"),
+        pytest.param("DatabaseDown", "db-2", "postgres", False, id="the exporter of another server"),
+        pytest.param("DatabaseDown", "db-1", "node", False, id="another exporter"),
+        pytest.param("ReplicaDown", "db-1", "postgres", True, id="a replica that hangs"),
+        pytest.param("CacheDown", "db-1", "redis", True, id="a cache that hangs"),
+        pytest.param("ServerDown", "edge-1", "api", True, id="an instance"),
+        pytest.param("ServerDown", "edge-1", "node", False, id="an exporter beside an instance"),
+    ],
+)
+def test_a_target_that_hangs_with_its_server_is_no_message(
+    running: Alertmanager, cause: str, place: str, job: str, muted: bool
+) -> None:
+    chosen = {alert.name: alert for alert in ALERTS if alert.name in (cause, "TargetDown")}
+    target = {**labels_of(chosen["TargetDown"], "db-1"), "job": job}
+    found = running.states([labels_of(chosen[cause], place), target])
+    assert found[cause][0] == "active"
+    assert (found["TargetDown"][0] == "suppressed") is muted
+
+
 def test_what_an_outage_leaves_behind_stays_muted_after_it(running: Alertmanager) -> None:
     """The errors are counted over minutes, and so fire longer than what caused them."""
     chosen = {alert.name: alert for alert in ALERTS if alert.name in ("RecentOutage", "ApiErrorsAbove100", "CacheDown")}

@@ -26,13 +26,15 @@ GRAPH: t.Final[dict[str, tuple[str, ...]]] = {
 #: Those of which an alert says that they no longer work.
 CAUSES: t.Final = ("host", "database", "replica", "pooler", "cache", "api", "edge")
 #: A page may mute anything, so that nothing is muted by what reaches nobody at night.
-PAGE, OUTAGE = 'severity="page"', 'outage="true"'
+PAGE, WARNING, OUTAGE = 'severity="page"', 'severity="warning"', 'outage="true"'
 #: A page of an outage, or RecentOutage, which stands for it for a while after it.
 OUTAGES: t.Final = [OUTAGE, 'severity=~"page|mute"']
+#: Jobs whose exporters report the state of another server.
+SERVERS: t.Final = "postgres|redis|pgbouncer"
 #: Alerts of one component of which the first says more: source, target, labels that both have.
 PAIRS: t.Final[tuple[tuple[list[str], list[str], list[str]], ...]] = (
     # Whoever is paged for a metric does not need the warning about the same metric too.
-    ([PAGE, 'metric!=""'], ['severity="warning"', 'metric!=""'], ["metric"]),
+    ([PAGE, 'metric!=""'], [WARNING, 'metric!=""'], ["metric"]),
     # What fails is not slow, and a number of failures is not a fraction as well.
     ([PAGE, 'errors="count"'], ['metric!=""', 'errors!="count"'], ["metric"]),
     ([PAGE, 'errors="ratio"'], ['metric!=""', 'errors=""'], ["metric"]),
@@ -40,8 +42,18 @@ PAIRS: t.Final[tuple[tuple[list[str], list[str], list[str]], ...]] = (
     ([PAGE, 'errors!=""', 'metric="api"'], ['errors!=""', 'metric="edge"'], []),
     (['alertname="ApiDown"'], ['alertname="NoServerLeft"'], []),
     (['alertname="ApiDown"'], ['alertname="TargetDown"', 'job="api"'], []),
+    # The entry point asks the instances more often, and says what users notice.
+    (['alertname="ServerDown"'], ['alertname="TargetDown"', 'job="api"', WARNING], []),
+    # A server that hangs makes its exporter hang too.
+    ([OUTAGE, f'job=~"{SERVERS}"'], ['alertname="TargetDown"', f'job=~"{SERVERS}"', WARNING], ["instance", "job"]),
+    # Probes are made by the blackbox exporter.
+    (
+        ['alertname="TargetDown"', 'job="blackbox"'],
+        ['alertname="TargetDown"', 'job=~"api_ready|frontend"', WARNING],
+        [],
+    ),
     # The slot's alert is about the primary, where it is.
-    (['alertname="ReplicaDown"'], ['alertname=~"ReplicaDisconnected|ReplicationLagHigh"', 'severity="warning"'], []),
+    (['alertname="ReplicaDown"'], ['alertname=~"ReplicaDisconnected|ReplicationLagHigh"', WARNING], []),
     (['alertname="DiskAlmostFull"'], ['alertname="DiskFilling"'], ["instance", "mountpoint"]),
     (['alertname="CertificateExpires"'], ['alertname="CertificateExpiresSoon"'], ["instance"]),
 )

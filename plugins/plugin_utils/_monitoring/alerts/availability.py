@@ -25,6 +25,8 @@ ALERTS = (
         # HAProxy has an alert of its own; a host that is gone is one alert, not one for each of its exporters.
         expression=gone("up", 'job!="haproxy"'),
         component="monitoring",
+        # What it follows from is reported first.
+        wait="90s",
         summary="{{ $labels.job }} on {{ $labels.instance }} cannot be scraped",
         impact="Nothing is known of it: no alert that needs its metrics can fire.",
         look=("curl -sS $(the target's URL on the page /targets of Prometheus) | head",),

@@ -28,7 +28,17 @@ UP, DOWN = (
 ACTIVE = series("haproxy_backend_active_servers", {**ON, "proxy": "api"})
 LEFT = f"haproxy_backend_active_servers{{{OWN}}}"
 WAS_UP = known("haproxy_server_status", f'state="UP", {OWN}')
+HOST_GONE = "max by (instance) (up) == 0 and count by (instance) (up) > 1"
 SHOW = "On {{ $labels.instance }}: echo 'show stat' | socat - /run/haproxy/admin.sock"
+
+
+def on_host(node: str) -> dict[str, str]:
+    """What is scraped on the host of the server."""
+    return {
+        series("up", {"job": "api", "instance": "api-1"}): "0x25",
+        series("up", {"job": "node", "instance": "api-1"}): node,
+    }
+
 
 ALERTS = (
     Alert(
@@ -65,8 +75,11 @@ ALERTS = (
     ),
     Alert(
         name="ServerDown",
-        # Neither drained nor in maintenance: a deploy does both.
-        expression=(f'haproxy_server_status{{state="DOWN", {OWN}}} == 1\nand ignoring (state) {WAS_UP}'),
+        # Neither drained nor in maintenance: a deploy does both. A host that is gone has an alert of its own.
+        expression=(
+            f'haproxy_server_status{{state="DOWN", {OWN}}} == 1\nand ignoring (state) {WAS_UP}\n'
+            f'unless on (server) label_replace({HOST_GONE}, "server", "$1", "instance", "(.+)")'
+        ),
         component="api",
         summary="{{ $labels.server }} of {{ $labels.proxy }} fails its health check at {{ $labels.instance }}",
         impact="The other servers do its work. If they are too few, requests become slow.",
@@ -74,6 +87,13 @@ ALERTS = (
         fix=("On {{ $labels.server }}: systemctl restart api",),
         cases=(
             Case("was there", {UP: "1x5 0x20", DOWN: "0x5 1x20"}, "10m", ({**SERVER, "state": "DOWN"},), before="5m"),
+            Case("its host is gone", {UP: "1x5 0x20", DOWN: "0x5 1x20", **on_host("0x25")}, "10m"),
+            Case(
+                "its host is still there",
+                {UP: "1x5 0x20", DOWN: "0x5 1x20", **on_host("1x25")},
+                "10m",
+                ({**SERVER, "state": "DOWN"},),
+            ),
             Case("is drained", {UP: "1x5 0x20", DOWN: "0x25"}, "10m"),
             Case("is new and not there yet", {UP: "0x20", DOWN: "1x20"}, "10m"),
             Case("never came", {UP: "0x50", DOWN: "1x50"}, "40m", ({**SERVER, "state": "DOWN"},)),

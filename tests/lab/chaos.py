@@ -1,0 +1,555 @@
+"""Break one thing in the lab, and compare the messages that people get with those that they should get.
+
+A fault is a row of a table: what breaks and repairs it (a context manager), and the messages that it leads to, each
+with its receiver and the time within which it arrives. Everything else that arrives is one message too many.
+
+Faults that have nothing to do with each other can be made `together`, so that the minutes for which an alert waits pass
+for all of them at once.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import itertools
+import json
+import re
+import shlex
+import subprocess
+import sys
+import threading
+import time
+import typing as t
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+from ansible_collections.nexod.infra.tests.lab.support import EDGE, PROMETHEUS, ROOT, get, on
+
+ALERTMANAGER = "http://10.213.77.41:9093"
+#: What the receiver on this machine (tests/fixtures/webhook_receiver.py) has got.
+WEBHOOKS = ROOT / ".lab" / "webhooks.jsonl"
+#: The path at the receiver that only Watchdog is sent to.
+DEAD_MAN = "/dead-man"
+TEAM, ON_CALL = "team", "on-call"
+#: Alerts that most often follow from another: an alert that fires after 90 s arrives within this time.
+OBSERVED = 115.0
+ADDRESSES = {
+    "db-1": "10.213.77.11",
+    "db-2": "10.213.77.12",
+    "db-3": "10.213.77.13",
+    "cache-1": "10.213.77.21",
+    "pooler-1": "10.213.77.31",
+    "monitoring-1": "10.213.77.41",
+    "grafana-1": "10.213.77.42",
+    "api-1": "10.213.77.51",
+    "api-2": "10.213.77.52",
+    "edge-1": "10.213.77.61",
+}
+LAB_SECONDS = 120.0
+#: What a fault leads to begins to wait within this time, and a message is delivered within that one.
+SETTLED, DELIVERED = 45.0, 15.0
+#: Errors are counted over 5 minutes, and RecentOutage lasts for 8.
+AFTERMATH = 900.0
+
+Break = Callable[[], contextlib.AbstractContextManager[object]]
+
+
+@dataclasses.dataclass(frozen=True)
+class Message:
+    """A message that a fault leads to: the alert, some of its labels, its receiver, the seconds that it may take."""
+
+    alert: str
+    receiver: str
+    seconds: float
+    labels: Mapping[str, str] = dataclasses.field(default_factory=dict)
+
+    def describes(self, sent: Sent) -> bool:
+        return (self.alert, self.receiver) == (sent.alert, sent.receiver) and self.labels.items() <= sent.labels.items()
+
+
+@dataclasses.dataclass(frozen=True)
+class Load:
+    """What users do meanwhile, in requests a minute: ordinary ones, some that the API answers with 500, slow pages."""
+
+    requests: float = 240
+    failing: float = 0
+    slow_pages: float = 0
+
+    @classmethod
+    def of(cls, faults: Sequence[Fault]) -> Load:
+        """What users do while these faults are made together."""
+        loads = [fault.load for fault in faults]
+        return cls(
+            max(load.requests for load in loads),
+            sum(load.failing for load in loads),
+            sum(load.slow_pages for load in loads),
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class Fault:
+    """A row. `observed` is for how long nothing else may arrive; `aftermath`, whether until all alerts have ended."""
+
+    name: str
+    broken: Break
+    messages: tuple[Message, ...]
+    load: Load = Load()
+    observed: float = OBSERVED
+    together: str = ""
+    aftermath: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class Sent:
+    """An alert in a message that has arrived, and when."""
+
+    alert: str
+    receiver: str
+    at: float
+    labels: Mapping[str, str]
+
+    def __str__(self) -> str:
+        shown = {name: text for name, text in self.labels.items() if name in ("instance", "job", "proxy", "server")}
+        return f"{self.alert} to {self.receiver} {shown or ''}".rstrip()
+
+
+def sent(lines: Iterable[str]) -> list[Sent]:
+    """The firing alerts in what the receiver has got, each once, in the order in which they came."""
+    found: dict[tuple[str, str], Sent] = {}
+    for line in lines:
+        row = json.loads(line)
+        if row["path"] == DEAD_MAN:
+            continue
+        for alert in row["body"]["alerts"]:
+            if alert["status"] == "firing":
+                receiver, labels = row["body"]["receiver"], alert["labels"]
+                one = Sent(labels["alertname"], receiver, row["received"], labels)
+                found.setdefault((receiver, json.dumps(labels, sort_keys=True)), one)
+    return list(found.values())
+
+
+def differences(expected: Sequence[Message], arrived: Sequence[Sent], begun: float) -> list[str]:
+    """What has arrived too late, not at all, or too much."""
+    wrong = []
+    for message in expected:
+        times = [one.at - begun for one in arrived if message.describes(one)]
+        what = f"{message.alert} to {message.receiver} {dict(message.labels) or ''}".rstrip()
+        if not times:
+            wrong.append(f"missing: {what}")
+        elif min(times) > message.seconds:
+            wrong.append(f"late: {what} after {min(times):.0f} s, not within {message.seconds:.0f} s")
+    return wrong + [
+        f"too much: {one} after {one.at - begun:.0f} s"
+        for one in arrived
+        if not any(message.describes(one) for message in expected)
+    ]
+
+
+def lines_from(position: int) -> list[str]:
+    """Complete lines that the receiver has written since."""
+    if not WEBHOOKS.exists():
+        return []
+    with WEBHOOKS.open("rb") as file:
+        file.seek(position)
+        return [line.decode() for line in file if line.endswith(b"\n")]
+
+
+def position() -> int:
+    return WEBHOOKS.stat().st_size if WEBHOOKS.exists() else 0
+
+
+def until(what: str, met: Callable[[], object], seconds: float = LAB_SECONDS) -> None:
+    """Wait for a condition. Asking may fail meanwhile."""
+    limit, last = time.monotonic() + seconds, ""
+    while time.monotonic() < limit:
+        try:
+            found = met()
+            if found is True:
+                return
+            last = str(found)
+        except (OSError, ValueError, subprocess.CalledProcessError) as error:
+            last = str(error)
+        time.sleep(0.5)
+    raise AssertionError(f"The lab is not as it should be after {seconds:.0f} s: {what}. Last: {last}")
+
+
+def query(expression: str) -> dict[str, float]:
+    """What Prometheus answers: the value of each series by its labels."""
+    found = get(f"/api/v1/query?{urllib.parse.urlencode({'query': expression})}", base=PROMETHEUS)
+    return {json.dumps(row["metric"], sort_keys=True): float(row["value"][1]) for row in found["data"]["result"]}
+
+
+def active() -> list[str]:
+    """The alerts that are neither muted nor silenced, apart from those that reach no one."""
+    found: t.Any = get("/api/v2/alerts?active=true&silenced=false&inhibited=false", base=ALERTMANAGER)
+    return sorted(row["labels"]["alertname"] for row in found if row["labels"].get("severity") not in ("none", "mute"))
+
+
+def calm() -> bool | str:
+    """Whether everything is scraped and answers, and no alert fires or waits."""
+    unwell = query("up == 0 or probe_success == 0 or pg_up == 0 or redis_up == 0 or pgbouncer_up == 0")
+    waiting = query('ALERTS{alertname!~"Watchdog|RecentOutage"}')
+    young = query("count_over_time(up[1m]) < 3")
+    if unwell or waiting or young or len(query("up == 1")) < 20:
+        return f"{[*unwell, *waiting]}, {len(young)} targets are young"
+    return get("/ready")["status"] == "ready" and "Watchdog" in json.dumps(get("/api/v2/alerts", base=ALERTMANAGER))
+
+
+FORGET = (
+    "systemctl stop prometheus prometheus-alertmanager;"
+    " find /var/lib/prometheus/metrics2 /var/lib/prometheus/alertmanager -mindepth 1 -delete;"
+    " systemctl start prometheus-alertmanager prometheus"
+)
+
+
+def forget() -> None:
+    """Let Prometheus and Alertmanager begin anew, so that nothing of an earlier fault mutes or adds to the next one.
+
+    An outage mutes what follows from it for 8 minutes after its end (RecentOutage).
+    """
+    on("monitoring-1", FORGET)
+    until("all is well and no alert waits", calm)
+
+
+# -- what users do
+
+
+def request(method: str, path: str, body: object = None, seconds: float = 5) -> t.Any:
+    """Ask the edge as a user; an answer that is no JSON, or none at all, is None."""
+    data = None if body is None else json.dumps(body).encode()
+    asked = urllib.request.Request(f"{EDGE}{path}", data, {"Content-Type": "application/json"}, method=method)
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        with opener.open(asked, timeout=seconds) as answer:
+            return json.loads(answer.read() or b"null")
+    except (OSError, ValueError):
+        return None
+
+
+def visit(number: int, session: list[str]) -> None:
+    """One of the things that users do, by turns: mostly reads of what is cached, some writes, and sessions."""
+    turn = number % 12
+    if turn == 0 or not session:
+        signed_in = request("POST", "/sessions", {"email": f"user-{number % 5}@example.com"})
+        session[:] = [signed_in["id"]] if signed_in else []
+    elif turn in (1, 4, 7, 10):
+        request("GET", f"/sessions/{session[0]}")
+    elif turn == 2:
+        request("POST", "/tasks", {"user_id": 1, "title": f"Task {number}"})
+    elif turn in (3, 6, 9):
+        request("GET", "/tasks?user_id=2")
+    else:
+        request("GET", "/dashboard" if turn % 2 else "/")
+
+
+def failing(_number: int, _session: list[str]) -> None:
+    """A request that the API does not foresee: PostgreSQL stores no character 0."""
+    request("POST", "/tasks", {"user_id": 1, "title": "\0"})
+
+
+def slow_page(_number: int, _session: list[str]) -> None:
+    """A browser reports that a page took long to show."""
+    request("POST", "/web-vitals", {"name": "LCP", "value": 5000})
+
+
+@contextlib.contextmanager
+def users(load: Load) -> Iterator[None]:
+    """Users who come at their own pace, however slow the answers are."""
+    over = threading.Event()
+
+    def come(act: Callable[[int, list[str]], None], every: float, first: float, step: int) -> None:
+        session: list[str] = []
+        due = time.monotonic() + first
+        for number in itertools.count(int(first / max(every, 0.001)), step):
+            if over.wait(max(0.0, due - time.monotonic())):
+                return
+            act(number, session)
+            due = max(due + every, time.monotonic() - every)
+
+    threads = []
+    for act, rate in ((visit, load.requests), (failing, load.failing), (slow_page, load.slow_pages)):
+        # As many at a time as are needed if each answer takes two seconds.
+        people = max(1, round(rate / 30)) if rate else 0
+        for person in range(people):
+            every = 60 / rate * people
+            arguments = (act, every, person * every / people, 1)
+            threads.append(threading.Thread(target=come, args=arguments, daemon=True))
+    for thread in threads:
+        thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        for thread in threads:
+            thread.join(timeout=0.2)
+
+
+# -- what breaks things: each a context manager that repairs what it has broken
+
+
+@contextlib.contextmanager
+def commands(host: str, break_: str, repair: str) -> Iterator[None]:
+    """A shell command that breaks something on a host, and one that repairs it."""
+    try:
+        on(host, break_)
+        yield
+    finally:
+        on(host, repair)
+
+
+def shell(host: str, break_: str, repair: str) -> Break:
+    return lambda: commands(host, break_, repair)
+
+
+def stopped(host: str, unit: str) -> Break:
+    return shell(host, f"systemctl stop '{unit}'", f"systemctl start '{unit}'")
+
+
+def frozen(host: str, unit: str) -> Break:
+    """Its processes no longer run, and its connections stay open."""
+    return shell(host, f"systemctl kill -s STOP '{unit}'", f"systemctl kill -s CONT '{unit}'")
+
+
+def all_of(*breaks: Break) -> Break:
+    @contextlib.contextmanager
+    def broken() -> Iterator[None]:
+        with contextlib.ExitStack() as stack:
+            for each in breaks:
+                stack.enter_context(each())
+            yield
+
+    return broken
+
+
+def podman(*argv: str) -> str:
+    return subprocess.run(["podman", *argv], check=True, capture_output=True, text=True).stdout.strip()
+
+
+def machine_stopped(host: str) -> Break:
+    """Its power fails."""
+
+    @contextlib.contextmanager
+    def broken() -> Iterator[None]:
+        name = f"nexod-lab-{host}"
+        try:
+            podman("stop", "--time", "0", name)
+            yield
+        finally:
+            podman("start", name)
+
+    return broken
+
+
+def inside(host: str) -> list[str]:
+    """The beginning of a command that runs on this machine, with the network of a host."""
+    return ["nsenter", "-t", podman("inspect", "-f", "{{.State.Pid}}", f"nexod-lab-{host}"), "-n"]
+
+
+def firewall(host: str, *rules: str) -> Break:
+    """Rules of iptables at the beginning of their chains, each written as `CHAIN rest`."""
+
+    @contextlib.contextmanager
+    def broken() -> Iterator[None]:
+        begin, made = inside(host), []
+        try:
+            for rule in rules:
+                chain, _, rest = rule.partition(" ")
+                subprocess.run([*begin, "iptables", "-I", chain, *rest.split()], check=True)
+                made.append(f"{chain} {rest}")
+            yield
+        finally:
+            for rule in made:
+                subprocess.run([*begin, "iptables", "-D", *rule.split()], check=True)
+
+    return broken
+
+
+def cut_off(host: str) -> Break:
+    """A firewall drops everything from and to a host."""
+    return firewall(host, "INPUT ! -i lo -j DROP", "OUTPUT ! -o lo -j DROP")
+
+
+def slow_network(host: str, port: int, seconds: float, source: str = "0.0.0.0/0") -> Break:
+    """What others send to a port arrives later, and so do the answers; connections that exist are not affected."""
+
+    @contextlib.contextmanager
+    def broken() -> Iterator[None]:
+        begin, own = inside(host), 20000 + port % 20000
+        redirect = ["PREROUTING", "-t", "nat", "-p", "tcp", "-s", source, "--dport", str(port)]
+        redirect += ["-j", "REDIRECT", "--to-ports", str(own)]
+        argv = [sys.executable, str(ROOT / "tests/lab/delay.py"), f"--port={own}", f"--to={ADDRESSES[host]}:{port}"]
+        with subprocess.Popen([*begin, *argv, f"--seconds={seconds}"]) as process:
+            try:
+                time.sleep(0.5)
+                subprocess.run([*begin, "iptables", "-I", *redirect], check=True)
+                try:
+                    yield
+                finally:
+                    subprocess.run([*begin, "iptables", "-D", *redirect], check=True)
+            finally:
+                process.terminate()
+
+    return broken
+
+
+@contextlib.contextmanager
+def nothing() -> Iterator[None]:
+    """Nothing is broken: the load is the fault."""
+    yield
+
+
+def slow_api(*hosts: str) -> Break:
+    """The API takes longer for each request (slow_api.py); its instances restart one after another."""
+    folder, unit = "/usr/local/lib/chaos", "/run/systemd/system/api.service.d/chaos.conf"
+
+    @contextlib.contextmanager
+    def one(host: str) -> Iterator[None]:
+        name = f"nexod-lab-{host}"
+        try:
+            on(host, f"mkdir -p {folder} $(dirname {unit})")
+            podman("cp", str(ROOT / "tests/lab/slow_api.py"), f"{name}:{folder}/sitecustomize.py")
+            on(host, f"printf '[Service]\nEnvironment=PYTHONPATH={folder}\n' > {unit}; chmod -R a+rX {folder}")
+            restart(host)
+            yield
+        finally:
+            on(host, f"rm -rf {folder} $(dirname {unit})")
+            restart(host)
+
+    def restart(host: str) -> None:
+        on(host, "systemctl daemon-reload; systemctl restart api")
+        until(
+            f"the API of {host} is ready", lambda: get("/ready", f"http://{ADDRESSES[host]}:8000")["status"] == "ready"
+        )
+
+    return all_of(*(lambda host=host: one(host) for host in hosts))
+
+
+def redis_cli(*words: str) -> str:
+    """A command on the lab's Redis, whose password is not in a command line."""
+    password = (ROOT / ".lab/secrets/cache").read_text(encoding="utf-8").split()[0]
+    inner = f"REDISCLI_AUTH=$(cat) redis-cli --no-auth-warning {shlex.join(words)}"
+    argv = ["podman", "exec", "-i", "nexod-lab-cache-1", "sh", "-c", inner]
+    return subprocess.run(argv, input=password, check=True, capture_output=True, text=True).stdout.strip()
+
+
+@contextlib.contextmanager
+def reconnected_redis() -> Iterator[None]:
+    """The clients of Redis connect anew."""
+    redis_cli("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+    yield
+
+
+@contextlib.contextmanager
+def full_redis() -> Iterator[None]:
+    """A key of 20 MB, and a limit of which 94 % are used."""
+    limit = redis_cli("CONFIG", "GET", "maxmemory").split()[-1]
+    try:
+        redis_cli("EVAL", "redis.call('SET', KEYS[1], string.rep('x', 20000000))", "1", "chaos")
+        used = int(re.findall(r"used_memory:(\d+)", redis_cli("INFO", "memory"))[0])
+        redis_cli("CONFIG", "SET", "maxmemory", str(int(used / 0.94)))
+        yield
+    finally:
+        redis_cli("CONFIG", "SET", "maxmemory", limit)
+        redis_cli("DEL", "chaos")
+
+
+def full_disk(host: str) -> Break:
+    """A small disk of its own, of which 2 % are left: that of this machine is not filled."""
+
+    @contextlib.contextmanager
+    def broken() -> Iterator[None]:
+        image, place = ROOT / ".lab" / "chaos.img", "/srv/chaos"
+        pid = podman("inspect", "-f", "{{.State.Pid}}", f"nexod-lab-{host}")
+        with image.open("wb") as file:
+            file.truncate(40_000_000)
+        subprocess.run(["mkfs.ext4", "-q", "-m", "0", str(image)], check=True)
+        attach = ["losetup", "-f", "--show", str(image)]
+        device = subprocess.run(attach, check=True, capture_output=True, text=True).stdout.strip()
+        number = device.removeprefix("/dev/loop")
+        enter = ["nsenter", "-t", pid, "-m"]
+        try:
+            begin = f"mkdir -p {place}; mknod /dev/chaos b 7 {number}; mount /dev/chaos {place}"
+            subprocess.run([*enter, "sh", "-c", begin], check=True)
+            on(
+                host,
+                f"free=$(df --output=avail -k {place} | tail -n 1); fallocate -l $((free * 98 / 100))K {place}/full",
+            )
+            yield
+        finally:
+            subprocess.run([*enter, "sh", "-c", f"umount {place}; rmdir {place}; rm -f /dev/chaos"], check=True)
+            subprocess.run(["losetup", "-d", device], check=True)
+            image.unlink()
+
+    return broken
+
+
+# -- the run
+
+
+@dataclasses.dataclass
+class Result:
+    """How a fault went: what was wrong, and after how many seconds each alert arrived."""
+
+    wrong: list[str]
+    times: list[str]
+
+
+def observe(faults: Sequence[Fault]) -> Result:
+    """Make the faults, wait for their messages and for those that should not come, and repair them."""
+    expected = [message for fault in faults for message in fault.messages]
+    with users(Load.of(faults)):
+        forget()
+        start, begun = position(), time.time()
+        with contextlib.ExitStack() as stack:
+            for fault in faults:
+                stack.enter_context(fault.broken())
+            wait(expected, start, begun, max(fault.observed for fault in faults))
+        aftermath = any(fault.aftermath for fault in faults)
+        undone = time.time() - begun
+        repaired(until_over=aftermath)
+    arrived = sent(lines_from(start))
+    over = f"repaired after {undone:.0f} s, works after {time.time() - begun:.0f} s"
+    return Result(
+        differences(expected, arrived, begun), [*(f"{one} after {one.at - begun:.0f} s" for one in arrived), over]
+    )
+
+
+def wait(expected: Sequence[Message], start: int, begun: float, observed: float) -> None:
+    """Until the time is over, or no alert is left that waits; as soon as something is wrong, no longer."""
+    latest = max((message.seconds for message in expected), default=0.0)
+    quiet_since = begun
+    while True:
+        now = time.time() - begun
+        arrived = sent(lines_from(start))
+        wrong = differences(expected, arrived, begun)
+        missing = [line for line in wrong if line.startswith("missing")]
+        if len(wrong) > len(missing) or now > max(observed, latest):
+            return
+        if missing or now < SETTLED or pending():
+            quiet_since = time.time()
+        elif time.time() - quiet_since > DELIVERED:
+            return
+        time.sleep(0.5)
+
+
+def pending() -> bool:
+    """Whether an alert waits; also if Prometheus does not answer, as it is then part of what is broken."""
+    try:
+        return bool(query('ALERTS{alertstate="pending"}'))
+    except (OSError, ValueError):
+        return True
+
+
+def repaired(*, until_over: bool) -> None:
+    """Until everything answers again, or until no alert is left of the fault."""
+
+    def met() -> bool | str:
+        if until_over:
+            left = query('ALERTS{alertname!="Watchdog"}')
+            return str(left) if left else not active()
+        unwell = query("up == 0 or probe_success == 0 or pg_up == 0 or redis_up == 0 or pgbouncer_up == 0")
+        return str(unwell) if unwell else get("/ready")["status"] == "ready"
+
+    until("all that was broken works again", met, AFTERMATH if until_over else LAB_SECONDS)

@@ -1,0 +1,89 @@
+"""The comparison of messages; the table of faults names alerts that exist, at the receivers that they go to."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+
+from ansible_collections.nexod.infra.plugins.plugin_utils._monitoring import rule_file
+from ansible_collections.nexod.infra.tests.lab.chaos import DEAD_MAN, Message, Sent, differences, sent
+from ansible_collections.nexod.infra.tests.lab.chaos_table import FAULTS, QUICK
+
+ROOT = Path(__file__).resolve().parents[3]
+PAGE = Message("DatabaseDown", "on-call", 60, {"instance": "db-1"})
+RIGHT = Sent("DatabaseDown", "on-call", 1040.0, {"instance": "db-1", "job": "postgres"})
+
+
+@pytest.mark.parametrize(
+    ("expected", "arrived", "found"),
+    [
+        pytest.param([PAGE], [RIGHT], [], id="as expected"),
+        pytest.param([], [], [], id="nothing"),
+        pytest.param([PAGE], [], ["missing: DatabaseDown to on-call {'instance': 'db-1'}"], id="missing"),
+        pytest.param(
+            [PAGE],
+            [dataclasses.replace(RIGHT, at=1061.0)],
+            ["late: DatabaseDown to on-call {'instance': 'db-1'} after 61 s, not within 60 s"],
+            id="late",
+        ),
+        pytest.param(
+            [PAGE],
+            [dataclasses.replace(RIGHT, receiver="team")],
+            [
+                "missing: DatabaseDown to on-call {'instance': 'db-1'}",
+                "too much: DatabaseDown to team {'instance': 'db-1', 'job': 'postgres'} after 40 s",
+            ],
+            id="another receiver",
+        ),
+        pytest.param(
+            [PAGE],
+            [RIGHT, Sent("ApiDown", "on-call", 1090.0, {})],
+            ["too much: ApiDown to on-call after 90 s"],
+            id="one more",
+        ),
+        pytest.param(
+            [PAGE],
+            [RIGHT, dataclasses.replace(RIGHT, labels={"instance": "db-9"})],
+            ["too much: DatabaseDown to on-call {'instance': 'db-9'} after 40 s"],
+            id="about something else too",
+        ),
+    ],
+)
+def test_differences(expected: list[Message], arrived: list[Sent], found: list[str]) -> None:
+    assert differences(expected, arrived, 1000.0) == found
+
+
+def test_a_message_is_taken_apart() -> None:
+    """Each firing alert once, from when it first came; what ends it and what the dead man gets are none."""
+
+    def line(received: float, status: str, path: str = "/") -> str:
+        alerts = [{"status": status, "labels": {"alertname": "DatabaseDown", "instance": "db-1"}}]
+        return json.dumps({"path": path, "received": received, "body": {"receiver": "on-call", "alerts": alerts}})
+
+    lines = [line(1.0, "firing", DEAD_MAN), line(2.0, "firing"), line(3.0, "firing"), line(4.0, "resolved")]
+    assert sent(lines) == [Sent("DatabaseDown", "on-call", 2.0, {"alertname": "DatabaseDown", "instance": "db-1"})]
+
+
+def test_the_table_names_alerts_that_exist() -> None:
+    shared, own = (
+        yaml.safe_load((ROOT / f"roles/{role}/meta/environment.yml").read_text(encoding="utf-8"))["variables"]
+        for role in ("environment", "prometheus")
+    )
+    lab = yaml.safe_load((ROOT / "inventories/lab/group_vars/all/environment.yml").read_text(encoding="utf-8"))
+    tables = rule_file.default_tables({**shared, **lab}, own)
+    groups = rule_file.chosen(dataclasses.replace(tables, alertmanagers=True))
+    receivers = {"page": "on-call", "warning": "team"}
+    goes_to = {alert.name: receivers.get(alert.severity) for alerts in groups.values() for alert in alerts}
+    named = [(one.alert, one.receiver) for fault in FAULTS for one in fault.messages]
+    assert [(alert, goes_to.get(alert)) for alert, _receiver in named] == named
+
+
+def test_the_table_is_large_and_five_of_it_are_quick() -> None:
+    names = [fault.name for fault in FAULTS]
+    assert len(names) == len(set(names)) >= 25
+    assert len(QUICK) == 5
+    assert set(QUICK) <= {fault.together or fault.name for fault in FAULTS}
