@@ -52,6 +52,8 @@ LAB_SECONDS = 120.0
 SETTLED, DELIVERED = 45.0, 15.0
 #: Errors are counted over 5 minutes, and RecentOutage lasts for 8.
 AFTERMATH = 900.0
+#: Watchdog is sent every minute.
+MINUTE = 65.0
 
 Break = Callable[[], contextlib.AbstractContextManager[object]]
 
@@ -90,7 +92,11 @@ class Load:
 
 @dataclasses.dataclass(frozen=True)
 class Fault:
-    """A row. `observed` is for how long nothing else may arrive; `aftermath`, whether until all alerts have ended."""
+    """A row. `observed` is for how long nothing else may arrive; `aftermath`, whether until all alerts have ended.
+
+    Of what breaks the alerts themselves there is no message: `watchdog_ends` is the time after which the dead man no
+    longer gets Watchdog, which a service outside of the environment reports.
+    """
 
     name: str
     broken: Break
@@ -99,6 +105,7 @@ class Fault:
     observed: float = OBSERVED
     together: str = ""
     aftermath: bool = False
+    watchdog_ends: float | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -145,6 +152,20 @@ def differences(expected: Sequence[Message], arrived: Sequence[Sent], begun: flo
         for one in arrived
         if not any(message.describes(one) for message in expected)
     ]
+
+
+def watchdogs(lines: Iterable[str]) -> list[float]:
+    """When Watchdog reached the dead man."""
+    rows = (json.loads(line) for line in lines)
+    return [row["received"] for row in rows if row["path"] == DEAD_MAN]
+
+
+def still_alive(heard: Sequence[float], begun: float, undone: float, ends: float | None) -> list[str]:
+    """What is wrong with Watchdog while something is broken: it comes every minute, or ends when it should."""
+    if ends is None:
+        return []
+    late = [f"Watchdog still came after {at - begun:.0f} s" for at in heard if begun + ends < at < undone]
+    return late + ([] if undone - begun > ends + MINUTE else ["too short to see that Watchdog no longer comes"])
 
 
 def lines_from(position: int) -> list[str]:
@@ -443,16 +464,84 @@ def reconnected_redis() -> Iterator[None]:
 
 @contextlib.contextmanager
 def full_redis() -> Iterator[None]:
-    """A key of 20 MB, and a limit of which 94 % are used."""
-    limit = redis_cli("CONFIG", "GET", "maxmemory").split()[-1]
+    """So many keys that Redis uses more than 90 % of its memory."""
+
+    def used() -> float:
+        found = dict(re.findall(r"(used_memory|maxmemory):(\d+)", redis_cli("INFO", "memory")))
+        return int(found["used_memory"]) / int(found["maxmemory"])
+
+    keys: list[str] = []
     try:
-        redis_cli("EVAL", "redis.call('SET', KEYS[1], string.rep('x', 20000000))", "1", "chaos")
-        used = int(re.findall(r"used_memory:(\d+)", redis_cli("INFO", "memory"))[0])
-        redis_cli("CONFIG", "SET", "maxmemory", str(int(used / 0.94)))
+        while used() < 0.92:
+            keys.append(f"chaos:{len(keys)}")
+            redis_cli("SETRANGE", keys[-1], "3000000", "x")
         yield
     finally:
-        redis_cli("CONFIG", "SET", "maxmemory", limit)
-        redis_cli("DEL", "chaos")
+        redis_cli("DEL", "chaos:0", *keys)
+
+
+#: More connections than Redis accepts, for an instant.
+CROWD = """
+import socket
+crowd = []
+for _ in range(10200):
+    one = socket.socket()
+    one.setblocking(False)
+    one.connect_ex(("127.0.0.1", 6379))
+    crowd.append(one)
+"""
+
+
+@contextlib.contextmanager
+def crowded_redis() -> Iterator[None]:
+    """More clients come than Redis accepts. They are soon gone, so that few others are refused."""
+    for _ in range(2):
+        on("cache-1", f"systemd-run --wait --collect -p LimitNOFILE=20000 python3 -c {shlex.quote(CROWD)}")
+    yield
+
+
+#: As many statements as the pool has connections, and some that wait for one: not all at the same time, as PgBouncer
+#: ends those that have waited for 30 s.
+HOLD = """
+import os, sys, threading, time, psycopg
+password = sys.stdin.readline().strip()
+def hold(first):
+    time.sleep(first)
+    while True:
+        try:
+            with psycopg.connect(host="127.0.0.1", port=6432, dbname="app", user="monitor", password=password) as one:
+                one.execute("SELECT pg_sleep(300)")
+        except psycopg.Error:
+            time.sleep(0.1)
+for number in range(80):
+    threading.Thread(target=hold, args=(0,), daemon=True).start()
+for number in range(6):
+    threading.Thread(target=hold, args=(3 + 4 * number,), daemon=True).start()
+sys.stdin.read()
+os._exit(0)
+"""
+
+
+@contextlib.contextmanager
+def used_up_pool() -> Iterator[None]:
+    """Every connection of PgBouncer's pool is in use: that of the account for monitoring, not the API's."""
+    password = (ROOT / ".lab/secrets/database-monitor").read_text(encoding="utf-8").split()[0]
+    # The interpreter of a release, which has a client of PostgreSQL.
+    argv = ["podman", "exec", "-i", "nexod-lab-pooler-1", "sh", "-c"]
+    argv += ['exec "$(ls /opt/api/*/bin/python | head -n 1)" -c "$0"', HOLD]
+    with subprocess.Popen(argv, stdin=subprocess.PIPE, text=True) as process:
+        assert process.stdin
+        try:
+            process.stdin.write(f"{password}\n")
+            process.stdin.flush()
+            yield
+        finally:
+            process.stdin.close()
+            process.wait(timeout=20)
+            on("db-1", f"cd / && runuser -u postgres -- psql -q app -c {shlex.quote(END_SLEEP)}")
+
+
+END_SLEEP = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'SELECT pg_sleep(300)%'"
 
 
 def full_disk(host: str) -> Break:
@@ -505,18 +594,22 @@ def observe(faults: Sequence[Fault]) -> Result:
         with contextlib.ExitStack() as stack:
             for fault in faults:
                 stack.enter_context(fault.broken())
-            wait(expected, start, begun, max(fault.observed for fault in faults))
+            ends = [fault.watchdog_ends + MINUTE + 1 for fault in faults if fault.watchdog_ends is not None]
+            wait(expected, start, begun, max(fault.observed for fault in faults), max(ends, default=SETTLED))
+            undone = time.time()
         aftermath = any(fault.aftermath for fault in faults)
-        undone = time.time() - begun
         repaired(until_over=aftermath)
-    arrived = sent(lines_from(start))
-    over = f"repaired after {undone:.0f} s, works after {time.time() - begun:.0f} s"
+    lines = lines_from(start)
+    arrived, heard = sent(lines), watchdogs(lines)
+    wrong = [line for fault in faults for line in still_alive(heard, begun, undone, fault.watchdog_ends)]
+    over = f"repaired after {undone - begun:.0f} s, works after {time.time() - begun:.0f} s"
     return Result(
-        differences(expected, arrived, begun), [*(f"{one} after {one.at - begun:.0f} s" for one in arrived), over]
+        differences(expected, arrived, begun) + wrong,
+        [*(f"{one} after {one.at - begun:.0f} s" for one in arrived), over],
     )
 
 
-def wait(expected: Sequence[Message], start: int, begun: float, observed: float) -> None:
+def wait(expected: Sequence[Message], start: int, begun: float, observed: float, least: float) -> None:
     """Until the time is over, or no alert is left that waits; as soon as something is wrong, no longer."""
     latest = max((message.seconds for message in expected), default=0.0)
     quiet_since = begun
@@ -527,7 +620,7 @@ def wait(expected: Sequence[Message], start: int, begun: float, observed: float)
         missing = [line for line in wrong if line.startswith("missing")]
         if len(wrong) > len(missing) or now > max(observed, latest):
             return
-        if missing or now < SETTLED or pending():
+        if missing or now < least or pending():
             quiet_since = time.time()
         elif time.time() - quiet_since > DELIVERED:
             return

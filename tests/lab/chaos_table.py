@@ -14,6 +14,7 @@ from ansible_collections.nexod.infra.tests.lab.chaos import (
     Load,
     Message,
     all_of,
+    crowded_redis,
     cut_off,
     firewall,
     frozen,
@@ -26,6 +27,7 @@ from ansible_collections.nexod.infra.tests.lab.chaos import (
     slow_api,
     slow_network,
     stopped,
+    used_up_pool,
 )
 
 POSTGRESQL, REDIS = "postgresql@15-main.service", "redis-server.service"
@@ -33,10 +35,17 @@ POSTGRESQL, REDIS = "postgresql@15-main.service", "redis-server.service"
 
 #: Faults that are made together, as they have nothing to do with each other.
 MINUTES, SLOW, BLIND = "what alerts after minutes", "what is slow", "what is not scraped"
+LIMITS = "what reaches a limit"
 SPARE, SPARE_FROZEN = "what users do not notice", "what hangs without users noticing"
 RULES, ALERTMANAGER = "/etc/nexod/prometheus/current/rules", "/etc/nexod/alertmanager/current/alertmanager.yml"
 RULE = "printf 'groups: [{name: chaos, rules: [{record: chaos, expr: up + on () up}]}]'"
 CONNECTIONS = "for i in $(seq 90); do sleep 900 | psql -q app & done; wait"
+LOCK = "SELECT pg_advisory_lock({}); SELECT pg_sleep(0.5); SELECT pg_advisory_lock({})"
+DEADLOCKS = (
+    "cd /; for i in $(seq 8); do"
+    f" runuser -u postgres -- psql -q app -c '{LOCK.format(1, 2)}' &"
+    f" runuser -u postgres -- psql -q app -c '{LOCK.format(2, 1)}' & wait; done > /dev/null 2>&1"
+)
 RECONNECT = (
     "cd / && runuser -u postgres -- psql -q app"
     " -c \"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'app'\""
@@ -84,6 +93,12 @@ DATABASE = (
         together=MINUTES,
     ),
     Fault(
+        "transactions that lock each other out",
+        shell("db-1", DEADLOCKS, "true"),
+        (message("Deadlocks", 75, instance="db-1"),),
+        together=LIMITS,
+    ),
+    Fault(
         "a transaction left open",
         shell("db-2", background("transaction", TRANSACTION), end("transaction")),
         (message("TransactionOpenTooLong", 400, instance="db-2"),),
@@ -111,6 +126,12 @@ DATABASE = (
 POOLER = (
     Fault("PgBouncer stopped", stopped("pooler-1", "pgbouncer"), (page("PoolerDown", instance="pooler-1"),)),
     Fault("PgBouncer frozen", frozen("pooler-1", "pgbouncer"), (page("PoolerDown", instance="pooler-1"),)),
+    Fault(
+        "a pool used up",
+        used_up_pool,
+        (message("PoolerClientsWait", 150, instance="pooler-1"),),
+        together=LIMITS,
+    ),
     Fault("the pooler's host cut off", cut_off("pooler-1"), (page("HostDown", instance="pooler-1"),)),
 )
 CACHE = (
@@ -124,6 +145,12 @@ CACHE = (
         ),
         (message("RedisLatencyP95High", 330),),
         together=SLOW,
+    ),
+    Fault(
+        "more clients than Redis accepts",
+        crowded_redis,
+        (page("CacheRejectsConnections", 105, instance="cache-1"),),
+        together=LIMITS,
     ),
     Fault(
         "the memory of Redis used up",
@@ -207,6 +234,16 @@ MONITORING = (
         stopped("grafana-1", "grafana-server"),
         (message("TargetDown", 135, instance="grafana-1", job="grafana"),),
         together=BLIND,
+    ),
+    # What breaks alerting is seen only by who expects Watchdog. Alertmanager believes in an alert for 4 minutes.
+    Fault("Prometheus stopped", stopped("monitoring-1", "prometheus"), (), observed=380, watchdog_ends=305),
+    Fault("Alertmanager stopped", stopped("monitoring-1", "prometheus-alertmanager"), (), observed=80, watchdog_ends=5),
+    Fault(
+        "the receiver cut off",
+        firewall("monitoring-1", "OUTPUT -p tcp --dport 5556 -j REJECT --reject-with tcp-reset"),
+        (),
+        observed=80,
+        watchdog_ends=5,
     ),
     Fault(
         "a rule that cannot be evaluated",

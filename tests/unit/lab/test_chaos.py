@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from ansible_collections.nexod.infra.plugins.plugin_utils._monitoring import rule_file
-from ansible_collections.nexod.infra.tests.lab.chaos import DEAD_MAN, Message, Sent, differences, sent
+from ansible_collections.nexod.infra.tests.lab.chaos import DEAD_MAN, Message, Sent, differences, sent, still_alive
 from ansible_collections.nexod.infra.tests.lab.chaos_table import FAULTS, QUICK
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -66,6 +66,21 @@ def test_a_message_is_taken_apart() -> None:
 
     lines = [line(1.0, "firing", DEAD_MAN), line(2.0, "firing"), line(3.0, "firing"), line(4.0, "resolved")]
     assert sent(lines) == [Sent("DatabaseDown", "on-call", 2.0, {"alertname": "DatabaseDown", "instance": "db-1"})]
+
+
+@pytest.mark.parametrize(
+    ("heard", "ends", "found"),
+    [
+        pytest.param([1010.0, 1070.0], None, [], id="goes on"),
+        pytest.param([1003.0, 1210.0], 5, [], id="ends, until all is repaired"),
+        pytest.param(
+            [1010.0, 1070.0], 5, ["Watchdog still came after 10 s", "Watchdog still came after 70 s"], id="late"
+        ),
+        pytest.param([], 160, ["too short to see that Watchdog no longer comes"], id="too short"),
+    ],
+)
+def test_watchdog(heard: list[float], ends: float | None, found: list[str]) -> None:
+    assert still_alive(heard, 1000.0, 1200.0, ends) == found
 
 
 def test_the_table_names_alerts_that_exist() -> None:
