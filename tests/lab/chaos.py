@@ -137,11 +137,11 @@ def sent(lines: Iterable[str]) -> list[Sent]:
     return list(found.values())
 
 
-def differences(expected: Sequence[Message], arrived: Sequence[Sent], begun: float) -> list[str]:
-    """What has arrived too late, not at all, or too much."""
+def differences(expected: Sequence[tuple[Message, float]], arrived: Sequence[Sent], begun: float) -> list[str]:
+    """What has arrived too late, not at all, or too much; each message comes with the time of its own fault."""
     wrong = []
-    for message in expected:
-        times = [one.at - begun for one in arrived if message.describes(one)]
+    for message, since in expected:
+        times = [one.at - since for one in arrived if message.describes(one)]
         what = f"{message.alert} to {message.receiver} {dict(message.labels) or ''}".rstrip()
         if not times:
             wrong.append(f"missing: {what}")
@@ -150,7 +150,7 @@ def differences(expected: Sequence[Message], arrived: Sequence[Sent], begun: flo
     return wrong + [
         f"too much: {one} after {one.at - begun:.0f} s"
         for one in arrived
-        if not any(message.describes(one) for message in expected)
+        if not any(message.describes(one) for message, _since in expected)
     ]
 
 
@@ -376,7 +376,7 @@ def firewall(host: str, *rules: str) -> Break:
         begin, made = inside(host), []
         try:
             for rule in rules:
-                chain, _, rest = rule.partition(" ")
+                chain, rest = rule.split(" ", 1)
                 subprocess.run([*begin, "iptables", "-I", chain, *rest.split()], check=True)
                 made.append(f"{chain} {rest}")
             yield
@@ -470,32 +470,29 @@ def full_redis() -> Iterator[None]:
         found = dict(re.findall(r"(used_memory|maxmemory):(\d+)", redis_cli("INFO", "memory")))
         return int(found["used_memory"]) / int(found["maxmemory"])
 
-    keys: list[str] = []
+    # Many at a time, as long as much is free.
+    more = "for i = 1, ARGV[1] do redis.call('SETRANGE', KEYS[1] .. redis.call('DBSIZE'), 3000000, 'x') end"
+    less = "for _, key in ipairs(redis.call('KEYS', KEYS[1] .. '*')) do redis.call('DEL', key) end"
     try:
-        while used() < 0.92:
-            keys.append(f"chaos:{len(keys)}")
-            redis_cli("SETRANGE", keys[-1], "3000000", "x")
+        while (part := used()) < 0.92:
+            redis_cli("EVAL", more, "1", "chaos:", "5" if part < 0.8 else "1")
         yield
     finally:
-        redis_cli("DEL", "chaos:0", *keys)
+        redis_cli("EVAL", less, "1", "chaos:")
 
 
 #: More connections than Redis accepts, for an instant.
 CROWD = """
-import socket
-crowd = []
-for _ in range(10200):
-    one = socket.socket()
-    one.setblocking(False)
-    one.connect_ex(("127.0.0.1", 6379))
-    crowd.append(one)
+import socket, time
+crowd = [socket.create_connection(("127.0.0.1", 6379)) for _ in range(10200)]
+time.sleep(0.5)
 """
 
 
 @contextlib.contextmanager
 def crowded_redis() -> Iterator[None]:
     """More clients come than Redis accepts. They are soon gone, so that few others are refused."""
-    for _ in range(2):
+    for _pulse in range(2):
         on("cache-1", f"systemd-run --wait --collect -p LimitNOFILE=20000 python3 -c {shlex.quote(CROWD)}")
     yield
 
@@ -510,6 +507,7 @@ def hold(first):
     while True:
         try:
             with psycopg.connect(host="127.0.0.1", port=6432, dbname="app", user="monitor", password=password) as one:
+                one.execute("SET LOCAL statement_timeout = 0")
                 one.execute("SELECT pg_sleep(300)")
         except psycopg.Error:
             time.sleep(0.1)
@@ -587,42 +585,48 @@ class Result:
 
 def observe(faults: Sequence[Fault]) -> Result:
     """Make the faults, wait for their messages and for those that should not come, and repair them."""
-    expected = [message for fault in faults for message in fault.messages]
+    expected: list[tuple[Message, float]] = []
     with users(Load.of(faults)):
         forget()
         start, begun = position(), time.time()
         with contextlib.ExitStack() as stack:
             for fault in faults:
+                since = time.time()
                 stack.enter_context(fault.broken())
-            ends = [fault.watchdog_ends + MINUTE + 1 for fault in faults if fault.watchdog_ends is not None]
-            wait(expected, start, begun, max(fault.observed for fault in faults), max(ends, default=SETTLED))
+                expected += [(message, since) for message in fault.messages]
+            wait(faults, expected, start, begun)
             undone = time.time()
         aftermath = any(fault.aftermath for fault in faults)
         repaired(until_over=aftermath)
     lines = lines_from(start)
     arrived, heard = sent(lines), watchdogs(lines)
     wrong = [line for fault in faults for line in still_alive(heard, begun, undone, fault.watchdog_ends)]
+    times = [f"{one} after {one.at - since_of(expected, one, begun):.0f} s" for one in arrived]
     over = f"repaired after {undone - begun:.0f} s, works after {time.time() - begun:.0f} s"
-    return Result(
-        differences(expected, arrived, begun) + wrong,
-        [*(f"{one} after {one.at - begun:.0f} s" for one in arrived), over],
-    )
+    return Result(differences(expected, arrived, begun) + wrong, [*times, over])
 
 
-def wait(expected: Sequence[Message], start: int, begun: float, observed: float, least: float) -> None:
-    """Until the time is over, or no alert is left that waits; as soon as something is wrong, no longer."""
-    latest = max((message.seconds for message in expected), default=0.0)
-    quiet_since = begun
+def since_of(expected: Sequence[tuple[Message, float]], one: Sent, begun: float) -> float:
+    """When the fault was made that a message is about."""
+    return next((since for message, since in expected if message.describes(one)), begun)
+
+
+def wait(faults: Sequence[Fault], expected: Sequence[tuple[Message, float]], start: int, begun: float) -> None:
+    """Until the time is over, or no alert is left that waits; if something arrives too much, no longer."""
+    broken = quiet_since = time.time()
+    observed = max(fault.observed for fault in faults)
+    latest = max([since + message.seconds for message, since in expected], default=broken)
+    ends = [fault.watchdog_ends + MINUTE + 1 for fault in faults if fault.watchdog_ends is not None]
+    least = max(ends, default=SETTLED)
     while True:
-        now = time.time() - begun
-        arrived = sent(lines_from(start))
-        wrong = differences(expected, arrived, begun)
-        missing = [line for line in wrong if line.startswith("missing")]
-        if len(wrong) > len(missing) or now > max(observed, latest):
+        now = time.time()
+        wrong = differences(expected, sent(lines_from(start)), begun)
+        missing = any(line.startswith("missing") for line in wrong)
+        if any(line.startswith("too much") for line in wrong) or now > max(begun + observed, broken + least, latest):
             return
-        if missing or now < least or pending():
-            quiet_since = time.time()
-        elif time.time() - quiet_since > DELIVERED:
+        if missing or now < broken + least or pending():
+            quiet_since = now
+        elif now - quiet_since > DELIVERED:
             return
         time.sleep(0.5)
 

@@ -60,7 +60,7 @@ def main() -> None:
     parser.add_argument("--to", required=True, help="HOST:PORT")
     parser.add_argument("--seconds", type=float, required=True, help="the delay in each direction")
     arguments = parser.parse_args()
-    host, _, port = arguments.to.rpartition(":")
+    host, port = arguments.to.rsplit(":", 1)
     asyncio.run(serve(arguments.port, host, int(port), arguments.seconds))
 
 

@@ -54,7 +54,7 @@ RIGHT = Sent("DatabaseDown", "on-call", 1040.0, {"instance": "db-1", "job": "pos
     ],
 )
 def test_differences(expected: list[Message], arrived: list[Sent], found: list[str]) -> None:
-    assert differences(expected, arrived, 1000.0) == found
+    assert differences([(message, 1000.0) for message in expected], arrived, 1000.0) == found
 
 
 def test_a_message_is_taken_apart() -> None:
