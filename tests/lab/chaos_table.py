@@ -39,7 +39,7 @@ LIMITS = "what reaches a limit"
 SPARE, SPARE_FROZEN = "what users do not notice", "what hangs without users noticing"
 RULES, ALERTMANAGER = "/etc/nexod/prometheus/current/rules", "/etc/nexod/alertmanager/current/alertmanager.yml"
 RULE = "printf 'groups: [{name: chaos, rules: [{record: chaos, expr: up + on () up}]}]'"
-CONNECTIONS = "for i in $(seq 97); do sleep 900 | psql -q app & done; wait"
+CONNECTIONS = "for i in $(seq 97); do sleep 900 | psql -q app & sleep 0.2; done; wait"
 LOCK = "SELECT pg_advisory_lock({}); SELECT pg_sleep(0.5); SELECT pg_advisory_lock({})"
 DEADLOCKS = (
     "cd /; for i in $(seq 8); do"
