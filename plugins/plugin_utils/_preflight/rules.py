@@ -491,10 +491,11 @@ def values_of_subscriptions(inputs: Inputs) -> list[Fault]:
         return []
     # What lacks one of them, or has another protocol, is reported by the specification.
     complete = all(isinstance(row, dict) and row.get("endpoint") and row.get("protocol") in PROTOCOLS for row in rows)
-    given = {"alarm_subscriptions": rows if complete else []}
+    # In the order of the rows, as their severity does not matter here.
+    given = {"alarm_subscriptions": [{**row, "severity": "page"} for row in rows] if complete else []}
     return [
         Fault(f"provider_aws_alarm_subscriptions{where}", f"must be {expected}", "Correct it, or the protocol.")
-        for fault in revealed(subscriptions(given), by_name(given))[1]
+        for fault in revealed(subscriptions(given, "page"), by_name(given))[1]
         for where, _must_be, expected in [fault.partition(" must be ")]
     ]
 

@@ -119,7 +119,13 @@ def test_everything_is_predicted_and_nothing_is_changed(aws: tuple[str, Requests
     found = json.loads(report.read_text())
     planned = {(one["action"], one["object"]) for one in found["changes"]}
     hosts = [f"ec2_instance/{name}" for name in ("pooler-1", "runner-1", "monitoring-1", "grafana-1")]
-    expected = [*hosts, "vpc/nexod-staging", "rds_instance/nexod-staging", "sns_topic/nexod-staging-alarms"]
+    expected = [
+        *hosts,
+        "vpc/nexod-staging",
+        "rds_instance/nexod-staging",
+        "sns_topic/nexod-staging-alarms",
+        "alarm/nexod-staging-api-errors-above-10",
+    ]
     assert {("create", one) for one in expected} <= planned
     assert {one["stage"] for one in found["changes"]} == {"infrastructure", "backend"}
     said = " ".join(done.stdout.split())

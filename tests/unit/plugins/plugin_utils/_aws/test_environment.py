@@ -51,6 +51,12 @@ def options(**changes: t.Any) -> dict[str, t.Any]:
             {"metric": "api", "quantile": 0.999, "target_seconds": 0.6, "alert_seconds": 1},
             {"metric": "redis", "quantile": 0.95, "target_seconds": 0.005, "alert_seconds": 0.01},
         ],
+        "error_alerts": [
+            {"metric": "api", "count": 10, "severity": "warning"},
+            {"metric": "api", "count": 100, "severity": "page"},
+            {"metric": "api", "ratio": 0.05, "severity": "page"},
+            {"metric": "edge", "count": 100, "severity": "page"},
+        ],
         **changes,
     }
 
@@ -91,18 +97,19 @@ def test_the_url_of_a_pager_is_not_in_the_declaration() -> None:
     given = options(
         alarm_subscriptions=[
             {"protocol": "https", "endpoint": urls[0]},
-            {"protocol": "email", "endpoint": "ops@example.com"},
+            {"protocol": "email", "endpoint": "ops@example.com", "severity": "warning"},
             {"protocol": "https", "endpoint": urls[1]},
         ]
     )
     rows = declaration(given)
     assert "canary" not in str(rows)
     names = by_name(given)
-    (one,) = [one for one in declared(rows, KINDS, {**SECRETS, **names}) if one.kind.name == "sns_topic"]
-    assert [row["endpoint"] for row in one.properties["subscriptions"]] == [urls[0], "ops@example.com", urls[1]]
-    # Without any, those that the topic has are left alone.
-    (topic,) = [row for row in declaration(options()) if row["kind"] == "sns_topic"]
-    assert topic["properties"]["subscriptions"] is None
+    pages, warnings = (one for one in declared(rows, KINDS, {**SECRETS, **names}) if one.kind.name == "sns_topic")
+    assert [row["endpoint"] for row in pages.properties["subscriptions"]] == urls
+    assert [row["endpoint"] for row in warnings.properties["subscriptions"]] == ["ops@example.com"]
+    # Without any, those that the topics have are left alone.
+    topics = [row for row in declaration(options()) if row["kind"] == "sns_topic"]
+    assert [topic["properties"]["subscriptions"] for topic in topics] == [None, None]
 
 
 def test_subnets_lie_in_the_vpc_and_do_not_overlap() -> None:
@@ -207,17 +214,31 @@ def test_a_zone_without_a_gateway_of_its_own_uses_the_first() -> None:
     [
         ("api-p95", 0.5, {"quantile": "p95", "metric": "TargetResponseTime"}),
         ("api-p99.9", 1, {"quantile": "p99.9"}),
+        ("api-errors-above-10", 10, {"metric": "HTTPCode_Target_5XX_Count", "period_seconds": 300, "periods": 1}),
+        ("edge-errors-above-100", 100, {"metric": "HTTPCode_ELB_5XX_Count", "missing_data": "notBreaching"}),
+        ("api-down", 1, {"metric": "HealthyHostCount", "comparison": "LessThanThreshold", "missing_data": "ignore"}),
         ("database-storage", 10 * 1024**3, {"comparison": "LessThanThreshold"}),
         ("database-connections", 90, {"metric": "DatabaseConnections"}),
         ("replica-2-lag", 30, {"dimensions": {"DBInstanceIdentifier": "nexod-staging-replica-2"}}),
         ("cache-2-memory", 80, {"dimensions": {"CacheClusterId": "nexod-staging-002"}}),
     ],
 )
-def test_alarms_follow_from_the_latency_table_and_the_sizes(alarm: str, threshold: float, more: t.Any) -> None:
+def test_alarms_follow_from_the_tables_and_the_sizes(alarm: str, threshold: float, more: t.Any) -> None:
     found = by_key(declaration(options()))[f"alarm/nexod-staging-{alarm}"]
     assert found["threshold"] == threshold
     assert {name: found[name] for name in more} == more
-    assert found["actions"] == ["@sns_topic/nexod-staging-alarms.arn"]
+
+
+def test_who_is_notified_depends_on_the_severity() -> None:
+    """As with Prometheus: what users notice is a page, a limit that comes near is none."""
+    found = by_key(declaration(options(rds_replicas=1, cache_replicas=0)))
+    topics = {key: given["actions"] for key, given in found.items() if key.startswith("alarm/")}
+    pages = {key.removeprefix("alarm/nexod-staging-") for key, topic in topics.items() if "alarms.arn" in topic[0]}
+    assert pages == {"api-p95", "api-p99.9", "api-errors-above-100", "edge-errors-above-100", "api-down"}
+    assert {topic for (topic,) in topics.values()} == {
+        "@sns_topic/nexod-staging-alarms.arn",
+        "@sns_topic/nexod-staging-warnings.arn",
+    }
 
 
 def test_no_secret_is_in_the_declaration() -> None:

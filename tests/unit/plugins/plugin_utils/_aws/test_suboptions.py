@@ -38,6 +38,7 @@ ROWS: dict[str, Spec] = {
 }
 #: Of rows that are specified elsewhere.
 ROWS["latency_targets"] = specs_of("environment")["infra_latency_targets"]["options"]
+ROWS["error_alerts"] = specs_of("environment")["infra_error_alerts"]["options"]
 ROWS["more_resources"] = RESOURCE
 #: A row with every key.
 FULL: dict[str, Spec] = {
@@ -51,13 +52,15 @@ FULL: dict[str, Spec] = {
         "public": True,
     },
     "cdn_error_pages": {"code": 403, "page": "/404.html", "answer": 404, "seconds": 60},
-    "alarm_subscriptions": {"protocol": "email", "endpoint": "ops@example.com"},
+    "alarm_subscriptions": {"protocol": "email", "endpoint": "ops@example.com", "severity": "warning"},
     "latency_targets": {"metric": "api", "quantile": 0.95, "target_seconds": 0.3, "alert_seconds": 0.5},
+    "error_alerts": {"metric": "api", "count": 10, "ratio": 0.05, "severity": "page"},
     "more_resources": {"kind": "iam_role", "name": "more", "properties": {"service": "ec2.amazonaws.com"}},
 }
 #: Read by others than what is run here, or by nobody here.
 ELSEWHERE = {
     "latency_targets": {"target_seconds"},  # the verdict
+    "error_alerts": {"ratio"},  # Prometheus' rules
     # Passed on as they are: kinds/delivery.py reads them, see below.
     "cdn_error_pages": set(ROWS["cdn_error_pages"]),
     "more_resources": {"name"},
