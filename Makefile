@@ -9,7 +9,7 @@ ARGS ?=
 SHELL := /bin/bash -o pipefail
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help deploy plan roll-back destroy distclean test test-faults bench bench-aws bench-cache bench-deploy bench-migrate readmes lab_up venv prerequisites
+.PHONY: help deploy plan roll-back destroy distclean test test-faults bench bench-aws bench-cache bench-deploy bench-migrate bench-monitoring readmes lab_up venv prerequisites
 
 ifneq ($(wildcard inventories/$(ENV)/hosts.yml),inventories/$(ENV)/hosts.yml)
 $(error No inventory inventories/$(ENV): ENV is one of $(filter-out shared,$(notdir $(wildcard inventories/*))))
@@ -62,8 +62,10 @@ test: ## run all tests (installs what they need)
 test-faults: ## run all fault tests on the labs (takes hours; `make test` runs a selection). ARGS='-k seed-7' selects
 	@$(PYTHON) tools/prerequisites.py --lab --install
 	@$(MAKE) -s venv REQUIREMENTS=requirements-dev.txt
-	@$(INSIDE) $(BIN)/pytest -v -s tests/lab/faults tests/lab_aws/faults tests/integration/test_alembic_facts.py \
-		tests/integration/test_alembic_trees.py tests/integration/test_alembic_matrix.py $(ARGS)
+	@$(INSIDE) env NEXOD_TEST_EXAMPLES=2000 $(BIN)/pytest -v -s tests/lab/faults tests/lab_aws/faults \
+		tests/integration/test_alembic_facts.py tests/integration/test_alembic_trees.py \
+		tests/integration/test_alembic_matrix.py tests/unit/plugins/module_utils/_aws/test_killed.py \
+		tests/unit/plugins/module_utils/_cache $(ARGS)
 
 bench: ## measure the first deploy (with existing images) and the second, medians of 3
 	@$(PYTHON) tools/prerequisites.py --lab --install
@@ -89,6 +91,11 @@ bench-migrate: ## compare alembic_upgrade with the alembic command
 	@$(PYTHON) tools/prerequisites.py
 	@$(MAKE) -s venv REQUIREMENTS=requirements-dev.txt
 	@$(BIN)/python tests/bench/bench_migrate.py $(ARGS)
+
+bench-monitoring: ## compare the roles for Prometheus and Grafana with others; measure rules and verdict
+	@$(PYTHON) tools/prerequisites.py --lab --install
+	@$(MAKE) -s venv REQUIREMENTS=requirements-dev.txt
+	@$(INSIDE) $(BIN)/python tests/bench/bench_monitoring.py $(ARGS)
 
 readmes: venv ## write the READMEs of the roles and the contents of the main one
 	@$(BIN)/python tools/readmes.py

@@ -217,7 +217,7 @@ def sanity() -> Count:
 
 
 def unit() -> Count:
-    return pytest("unit", "-n", "2", "tests/unit")
+    return pytest("unit", "-n", "2", "-m", "not long", "tests/unit")
 
 
 def install(programs: Mapping[str, str]) -> None:

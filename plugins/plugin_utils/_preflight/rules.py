@@ -27,6 +27,8 @@ from ansible_collections.nexod.infra.plugins.plugin_utils._preflight.inputs impo
     Inputs,
 )
 from ansible_collections.nexod.infra.plugins.plugin_utils._preflight.tables import CONTROLLER_FILES, NEEDED_SECRETS
+from ansible_collections.nexod.infra.plugins.plugin_utils._service.bcrypt import LONGEST
+from ansible_collections.nexod.infra.plugins.plugin_utils._service.web import SHORTEST
 
 # In addition to the pools: a migration and its lock, the exporter of each server, and what PostgreSQL reserves for
 # superusers (superuser_reserved_connections).
@@ -190,7 +192,7 @@ def rows_have_their_own_name(inputs: Inputs) -> list[Fault]:
 def secrets_are_one_line(inputs: Inputs) -> list[Fault]:
     """A line break or other control character in a password breaks configuration files."""
     found = []
-    further = ("infra_database_app_retiring_password", "infra_cache_previous_passwords")
+    further = ("infra_database_app_retiring_password", "infra_cache_previous_passwords", "infra_monitoring_password")
     for name in (*NEEDED_SECRETS.get(inputs.provider, ()), *further):
         given = inputs.value(CONTROLLER, name)
         values = given if isinstance(given, list) else [given]
@@ -404,6 +406,27 @@ def alerts_reach_somebody(inputs: Inputs) -> list[Fault]:
     return found
 
 
+def monitoring_access(inputs: Inputs) -> list[Fault]:
+    """A password that the services refuse, and certificates without which some of them would serve HTTP."""
+    found = []
+    password = inputs.value(CONTROLLER, "infra_monitoring_password")
+    if isinstance(password, str) and password and not SHORTEST <= len(password.encode()) <= LONGEST:
+        cause = f"has {len(password.encode())} bytes, not {SHORTEST} to {LONGEST}"
+        found.append(Fault("infra_monitoring_password", cause, "Set another one: openssl rand -hex 24 prints one."))
+    parts = ("ca", "certificate", "key")
+    for host in sorted({host for group in _MONITORED for host in inputs.groups.get(group, ())}):
+        given = inputs.value(host, "infra_monitoring_tls")
+        lacking = [part for part in parts if not given.get(part)] if isinstance(given, t.Mapping) and given else []
+        if lacking:
+            next_step = f"Set {', '.join(parts)}, or nothing at all."
+            found.append(Fault("infra_monitoring_tls", f"lacks {', '.join(lacking)}", next_step, (host,)))
+    return found
+
+
+#: Groups whose hosts have something that Prometheus scrapes with this access.
+_MONITORED: t.Final = ("database", "cache", "pooler", "api", "edge", "monitoring", "grafana")
+
+
 def values_of_rds(inputs: Inputs) -> list[Fault]:
     """Values that RDS refuses, and values that an environment must never have."""
     if inputs.provider != "aws":
@@ -597,6 +620,7 @@ RULES: t.Final[tuple[t.Callable[[Inputs], list[Fault]], ...]] = (
     names_of_one_fact_agree,
     one_grafana,
     alerts_reach_somebody,
+    monitoring_access,
     values_of_rds,
     values_of_subscriptions,
     values_of_aws_network,

@@ -38,6 +38,14 @@ MAKES = ("Create", "Allocate", "Import", "Run", "Register")
 MOST_RUNS = 400
 
 
+def rows(given: t.Iterable[t.Any], *, quick: t.Collection[t.Any]) -> list[t.Any]:
+    """Parameters of a test, of which all but the quick ones are for `make test-faults`."""
+    return [
+        pytest.param(one, id=name, marks=[] if name in quick else [pytest.mark.long])
+        for one, name in ((one, getattr(one, "__name__", str(one)).rpartition("_")[2]) for one in given)
+    ]
+
+
 class Killed(BaseException):
     """Nothing catches it, as nothing survives SIGKILL."""
 
@@ -145,7 +153,7 @@ def one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("one_thread")
-@pytest.mark.parametrize("part", PARTS)
+@pytest.mark.parametrize("part", rows(PARTS, quick={"delivery", "identity", "cache"}))
 def test_killed_after_each_call_of_creation_and_removal(part: str) -> None:
     rows, makes = PARTS[part], undisturbed(part)
     with empty_account():
@@ -156,7 +164,7 @@ def test_killed_after_each_call_of_creation_and_removal(part: str) -> None:
 
 
 @pytest.mark.usefixtures("one_thread")
-@pytest.mark.parametrize("module", MODULES, ids=lambda module: module.__name__.rpartition("_")[2])
+@pytest.mark.parametrize("module", rows(MODULES, quick={"scaling", "delivery"}))
 def test_killed_after_each_call_of_a_change(module: t.Any) -> None:
     """Changed to something else and back; where AWS takes more than one call, killed after each of them."""
     all_rows = rows_of(module)
@@ -185,7 +193,7 @@ def test_a_token_is_set_once() -> None:
         assert [way for way, _token in aws_resources.CLIENTS["elasticache"].tokens] == ["SET", "ROTATE"]
 
 
-@pytest.mark.parametrize("seed", range(10))
+@pytest.mark.parametrize("seed", rows(range(10), quick={"0", "1"}))
 def test_killed_at_a_random_call(seed: int) -> None:
     """With all threads and all kinds; the second run makes the rest, the third changes nothing."""
     rows, dice = everything(), random.Random(seed)

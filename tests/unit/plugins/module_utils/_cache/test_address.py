@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from ansible_collections.nexod.infra.plugins.module_utils._cache.address import Target, secrets_of, target_of
 from ansible_collections.nexod.infra.plugins.module_utils._core.errors import InfraError
+from ansible_collections.nexod.infra.tests.fixtures.generated import EXAMPLES
 
 
 @pytest.mark.parametrize(
@@ -150,7 +151,7 @@ def test_what_is_hidden(url: str, secrets: set[str]) -> None:
     assert secrets_of({"url": url}) == secrets
 
 
-STEADY = settings(max_examples=500, deadline=None, suppress_health_check=list(HealthCheck))
+STEADY = settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
 PARTS = st.text(alphabet="ab:/?#@%[]\\ \n.=&0123", max_size=6)
 AROUND = st.text(alphabet=":/?#@%[]\\ \n.=&4", max_size=3)
 PASSWORDS = st.builds("{}QWZ{}".format, AROUND, AROUND)

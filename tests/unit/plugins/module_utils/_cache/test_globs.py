@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from ansible_collections.nexod.infra.plugins.module_utils._cache import globs, selection
 from ansible_collections.nexod.infra.plugins.module_utils._core.errors import InfraError
+from ansible_collections.nexod.infra.tests.fixtures.generated import EXAMPLES
 
 
 @pytest.mark.parametrize(
@@ -132,7 +133,7 @@ def test_a_key_is_the_first_one_s() -> None:
 LETTERS = "ab:[]^-\\*?{} '\"\n\r\x00ü"
 words = st.text(alphabet=LETTERS, max_size=8)
 keys = st.one_of(words.map(globs.raw), st.binary(max_size=8))
-STEADY = settings(max_examples=600, deadline=None, suppress_health_check=[HealthCheck.filter_too_much])
+STEADY = settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.filter_too_much])
 
 
 def read(prefixes: list[str], patterns: list[str], protect: list[str]) -> selection.Selection | None:

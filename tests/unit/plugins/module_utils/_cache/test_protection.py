@@ -17,6 +17,7 @@ from ansible_collections.nexod.infra.plugins.module_utils._cache.selection impor
     silent_no_op,
 )
 from ansible_collections.nexod.infra.plugins.module_utils._core.errors import InfraError
+from ansible_collections.nexod.infra.tests.fixtures.generated import EXAMPLES
 
 
 @pytest.mark.parametrize(
@@ -123,7 +124,7 @@ def test_what_may_have_matched_nothing_by_mistake(prefixes: list[str], patterns:
 # Few letters, so that much of what is drawn meets, with everything that means something somewhere.
 ENTRIES = st.text(alphabet="ab:*?[]^$|().+,;%~!\\'\" \n{}-", max_size=7)
 KEYS = st.text(alphabet="ab:*?[]^$|.,% {}-", max_size=7).map(str.encode)
-STEADY = settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
+STEADY = settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
 
 
 def readings(entry: str) -> t.Iterator[t.Callable[[bytes], object]]:

@@ -1,0 +1,69 @@
+# Copyright: (c) 2026, the nexod.infra maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Rules of preflight on who may read and steer the monitoring."""
+
+from __future__ import annotations
+
+import typing as t
+
+import pytest
+
+from ansible_collections.nexod.infra.plugins.plugin_utils._preflight.inputs import CONTROLLER, Inputs
+from ansible_collections.nexod.infra.plugins.plugin_utils._preflight.rules import (
+    RULES,
+    monitoring_access,
+    secrets_are_one_line,
+)
+
+WHOLE = {"ca": "-----BEGIN", "certificate": "-----BEGIN", "key": "-----BEGIN"}
+GROUPS = {"api": ["api-1", "api-2"], "monitoring": ["monitoring-1"]}
+
+
+def inputs(**values: t.Any) -> Inputs:
+    """Of one environment with the same values on all hosts."""
+    hosts = [CONTROLLER, "api-1", "api-2", "monitoring-1"]
+    return Inputs("lab", "hosts", {}, GROUPS, {}, {(host, name): one for host in hosts for name, one in values.items()})
+
+
+def test_the_rule_runs() -> None:
+    assert monitoring_access in RULES
+
+
+@pytest.mark.parametrize(
+    ("password", "faulty"),
+    [
+        ("", False),
+        (None, False),
+        ("eleven-byte", True),
+        ("twelve-bytes", False),
+        ("x" * 72, False),
+        # The longest that bcrypt reads.
+        ("x" * 73, True),
+        ("é" * 37, True),
+    ],
+)
+def test_a_password_that_the_services_refuse(password: str | None, faulty: bool) -> None:
+    found = monitoring_access(inputs(infra_monitoring_password=password))
+    assert [fault.subject for fault in found] == ["infra_monitoring_password"] * faulty
+    assert not any(password and password in str(fault) for fault in found)
+
+
+def test_a_password_with_a_line_break() -> None:
+    found = secrets_are_one_line(inputs(infra_monitoring_password="long-enough-password\n"))
+    assert [fault.subject for fault in found] == ["infra_monitoring_password"]
+
+
+@pytest.mark.parametrize(
+    ("tls", "lacks"),
+    [
+        ({}, ""),
+        (None, ""),
+        (WHOLE, ""),
+        ({**WHOLE, "ca": ""}, "ca"),
+        ({"ca": "-----BEGIN"}, "certificate, key"),
+    ],
+)
+def test_certificates_are_given_whole_or_not_at_all(tls: t.Any, lacks: str) -> None:
+    found = monitoring_access(inputs(infra_monitoring_tls=tls))
+    assert [fault.cause for fault in found] == [f"lacks {lacks}"] * (3 if lacks else 0)
