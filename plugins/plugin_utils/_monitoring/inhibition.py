@@ -54,6 +54,9 @@ PAIRS: t.Final[tuple[tuple[list[str], list[str], list[str]], ...]] = (
     ),
     # The slot's alert is about the primary, where it is.
     (['alertname="ReplicaDown"'], ['alertname=~"ReplicaDisconnected|ReplicationLagHigh"', WARNING], []),
+    # What does not answer may be a unit that has failed: the first says what users notice.
+    ([OUTAGE], ['alertname="UnitFailed"', WARNING], ["instance"]),
+    (['alertname=~"TargetDown|ExporterBlind"'], ['alertname="UnitFailed"', WARNING], ["instance"]),
     (['alertname="DiskAlmostFull"'], ['alertname="DiskFilling"'], ["instance", "mountpoint"]),
     (['alertname="CertificateExpires"'], ['alertname="CertificateExpiresSoon"'], ["instance"]),
 )

@@ -8,6 +8,7 @@ from __future__ import annotations
 from ansible_collections.nexod.infra.plugins.plugin_utils._monitoring.alerts.alert import (
     CAUSE,
     Alert,
+    Case,
     cases,
     gone,
     gone_cases,
@@ -17,6 +18,7 @@ from ansible_collections.nexod.infra.plugins.plugin_utils._monitoring.alerts.ale
 
 PROBE = {"job": "api_ready", "instance": "http://e/ready"}
 BLIND = {"job": "redis", "instance": "cache-1"}
+UNITS = {"job": "node", "instance": "cache-1", "collector": "systemd"}
 TARGET = {"job": "api", "instance": "api-1"}
 
 ALERTS = (
@@ -37,18 +39,27 @@ ALERTS = (
         name="ExporterBlind",
         expression=(
             'up{job=~"postgres|redis|pgbouncer"} == 1\n'
-            'unless on (job, instance) {__name__=~"pg_up|redis_up|pgbouncer_up"}'
+            'unless on (job, instance) {__name__=~"pg_up|redis_up|pgbouncer_up"}\n'
+            # Of a host, whose other metrics are there.
+            'or node_scrape_collector_success{job="node", collector="systemd"} == 0'
         ),
         component="monitoring",
         wait="5m",
-        summary="The exporter of {{ $labels.job }} on {{ $labels.instance }} does not report the state of its server",
-        impact="Whether the server is up is unknown: no alert on it can fire.",
+        summary="The exporter of {{ $labels.job }} on {{ $labels.instance }} does not report what it is for",
+        impact="Whether the server is up, or on a host which units have failed, is unknown: no alert on it can fire.",
         look=("On {{ $labels.instance }}: journalctl -u 'prometheus-{{ $labels.job }}-exporter' -n 50",),
-        fix=("On {{ $labels.instance }}: systemctl restart prometheus-{{ $labels.job }}-exporter",),
-        cases=cases(
-            {series("up", BLIND): "1x20"},
-            {series("up", BLIND): "1x20", series("redis_up", BLIND): "0x20"},
-            BLIND,
+        fix=(
+            "On {{ $labels.instance }}: systemctl restart prometheus-{{ $labels.job }}-exporter",
+            "For units of a host: install dbus there, through which they are read.",
+        ),
+        cases=(
+            *cases(
+                {series("up", BLIND): "1x20"},
+                {series("up", BLIND): "1x20", series("redis_up", BLIND): "0x20"},
+                BLIND,
+            ),
+            Case("reads no units", {series("node_scrape_collector_success", UNITS): "0x20"}, "15m", (UNITS,)),
+            Case("reads units", {series("node_scrape_collector_success", UNITS): "1x20"}, "15m"),
         ),
     ),
     Alert(

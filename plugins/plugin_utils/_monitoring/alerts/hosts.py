@@ -156,7 +156,8 @@ ALERTS = (
     ),
     Alert(
         name="UnitFailed",
-        # Only with --collector.systemd in exporters_node_arguments.
+        # Only with --collector.systemd, which environments have (roles/exporters/meta/environment.yml). A service that
+        # has an alert of its own is that one's (inhibition.py).
         expression='node_systemd_unit_state{state="failed"} == 1',
         component="host",
         wait="5m",
