@@ -37,13 +37,15 @@ options:
     type: bool
     default: false
   folder:
-    description: Folder that the files are in on the host, for a service that gets them as credentials of systemd.
+    description: Folder that the files are in on the host.
     type: str
     default: ""
 """
 
 EXAMPLES = r"""
-files: "{{ (options | nexod.infra.web_protection('prometheus on ' ~ inventory_hostname, owner='prometheus')).files }}"
+files: >-
+  {{ (options | nexod.infra.web_protection('prometheus on ' ~ inventory_hostname, owner='prometheus',
+                                           folder='/etc/nexod/prometheus/current/web')).files }}
 """
 
 RETURN = r"""
@@ -61,7 +63,7 @@ def web_protection(
 ) -> dict[str, t.Any]:
     """Everything that is written."""
     if owner:
-        return {"files": web.files(value, where, owner), "checks": web.checks(value, "{staged}/web")}
+        return {"files": web.files(value, where, owner, folder), "checks": web.checks(value, "{staged}/web")}
     contents, places = web.credentials(value, where, folder, flags=flags)
     password = web.password_file(value, f"secrets/{web.PASSWORD}", "restart")
     user = next(iter(web.users(value)), "") if flags else ""

@@ -241,7 +241,7 @@ def ask(base: str, expression: str) -> list[float]:
 def evaluating(folder: Path, port: int) -> t.Iterator[str]:
     """A Prometheus that scrapes the API and evaluates all rules; its URL."""
     tables = rule_files.default_tables(variables("environment"), variables("prometheus"))
-    (folder / "rules.yml").write_text(yaml.safe_dump(rule_files.rule_file(tables)))
+    (folder / "rules.yml").write_text(yaml.safe_dump(rule_files.rule_document(tables)))
     configuration = {
         "global": {"scrape_interval": "1s", "evaluation_interval": "2s"},
         "rule_files": ["rules.yml"],

@@ -250,6 +250,32 @@ def test_a_silence_and_a_probe_need_the_password(tmp_path: Path) -> None:
         assert "probe_success" in ask(url, access=access, accept="*/*").body
 
 
+@pytest.mark.parametrize("way", ["password over HTTP", "client certificate and password"])
+@pytest.mark.parametrize("release", RELEASES)
+def test_amtool_asks_with_the_file_that_the_role_writes(release: str, way: str, tmp_path: Path, pair: Pair) -> None:
+    home, port = tmp_path / "home", free_port()
+    given = settings(None if way.endswith("HTTP") else pair, clients=way.startswith("client"))
+    write(home, given)
+    [client] = [
+        row
+        for row in web.files(given, "alertmanager on test", "prometheus", str(home))
+        if row["path"] == "web/client.yml"
+    ]
+    (home / web.CLIENT).write_text(client["content"])
+    url = f"{web.scheme(given)}://127.0.0.1:{port}"
+    argv = [*command("alertmanager", release, port, tmp_path), f"--web.config.file={home}/{web.CONFIGURATION}"]
+    amtool = [programs(release) / "amtool", f"--alertmanager.url={url}"]
+    add = ["silence", "add", "alertname=DatabaseDown", "--duration=2h", "--comment=x", "--author=x"]
+    access = Access(**web.access(given, str(home)), names=False)
+    with running(argv, tmp_path, f"{url}/-/ready", access):
+        stranger = subprocess.run([*amtool, *add], capture_output=True, text=True, check=False)
+        assert stranger.returncode != 0
+        asked_for = [*amtool, f"--http.config.file={home}/{web.CLIENT}", *add]
+        done = subprocess.run(asked_for, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert len(asked(f"{url}/api/v2/silences", home, given).document) == 1
+
+
 def test_the_verdict_asks_a_protected_prometheus(tmp_path: Path, pair: Pair) -> None:
     home, given, port = tmp_path / "home", settings(pair, clients=True), free_port()
     write(home, given)

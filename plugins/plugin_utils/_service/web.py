@@ -20,6 +20,8 @@ Document = dict[str, t.Any]
 CONFIGURATION: t.Final = "web.yml"
 CERTIFICATE, KEY, CLIENT_CA = "server.crt", "server.key", "client-ca.crt"
 PASSWORD: t.Final = "access-password"  # noqa: S105 the name of a file
+#: How programs on the service's host ask it.
+CLIENT: t.Final = "client.yml"
 #: Options of a role, without its prefix and `_file`, and the file that each becomes.
 PARTS: t.Final = {"tls_certificate": CERTIFICATE, "tls_key": KEY, "tls_client_ca": CLIENT_CA}
 #: Guessing one online takes longer than anything lasts; a generated one is longer.
@@ -92,10 +94,11 @@ def texts(settings: Settings) -> dict[str, str]:
     }
 
 
-def files(settings: Settings, where: str, owner: str) -> list[Document]:
-    """Rows for a file set, below `web/`; only `owner` can read them, and the password to ask with only root.
+def files(settings: Settings, where: str, owner: str, folder: str) -> list[Document]:
+    """Rows for a file set, below `web/`, which is `folder` on the host.
 
-    A service of the exporter-toolkit reads them again for each connection; the reload is for the proof that follows it.
+    Only `owner` can read them, and the password to ask with only root. A service of the exporter-toolkit reads them again
+    for each connection; the reload is for the proof that follows it.
     """
     if not is_protected(settings):
         return []
@@ -103,7 +106,20 @@ def files(settings: Settings, where: str, owner: str) -> list[Document]:
     given = {CONFIGURATION: _yaml(document), **texts(settings)}
     own: Document = {"owner": owner, "mode": "0400", "secret": True, "on_change": "reload"}
     found = [{"path": f"web/{name}", "content": content, **own} for name, content in given.items()]
-    return [*found, *password_file(settings, f"web/{PASSWORD}")]
+    people = {"path": f"web/{CLIENT}", "content": _yaml(client(settings, folder)), "mode": "0400", "on_change": "none"}
+    return [*found, *password_file(settings, f"web/{PASSWORD}"), people]
+
+
+def client(settings: Settings, folder: str) -> Document:
+    """What `amtool` and `promtool` take by --http.config.file on the service's host."""
+    known = access(settings, folder)
+    tls = {"ca_file": "ca_file", "certificate_file": "cert_file", "key_file": "key_file"}
+    found: Document = {}
+    if "user" in known:
+        found["basic_auth"] = {"username": known["user"], "password_file": known["password_file"]}
+    if given := {option: known[name] for name, option in tls.items() if name in known}:
+        found["tls_config"] = given
+    return found
 
 
 def password_file(settings: Settings, path: str, on_change: str = "reload") -> list[Document]:

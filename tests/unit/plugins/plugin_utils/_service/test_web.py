@@ -30,9 +30,13 @@ def test_a_hash_is_the_one_that_other_programs_know() -> None:
 
 
 def test_a_second_run_writes_the_same_hash_and_no_two_hosts_or_users_share_one() -> None:
-    one = web.files(options(web_users={"ops": CANARY, "prometheus": CANARY}), "prometheus on a", "prometheus")
-    assert one == web.files(options(web_users={"prometheus": CANARY, "ops": CANARY}), "prometheus on a", "prometheus")
-    other = web.files(options(web_users={"ops": CANARY}), "prometheus on b", "prometheus")
+    one = web.files(
+        options(web_users={"ops": CANARY, "prometheus": CANARY}), "prometheus on a", "prometheus", "/set/web"
+    )
+    assert one == web.files(
+        options(web_users={"prometheus": CANARY, "ops": CANARY}), "prometheus on a", "prometheus", "/set/web"
+    )
+    other = web.files(options(web_users={"ops": CANARY}), "prometheus on b", "prometheus", "/set/web")
     hashes = [
         *json.loads(one[0]["content"])["basic_auth_users"].values(),
         *json.loads(other[0]["content"])["basic_auth_users"].values(),
@@ -54,21 +58,21 @@ def test_without_bcrypt_the_next_step_is_named(monkeypatch: pytest.MonkeyPatch) 
         pytest.param({}, [], {}, {}, id="nothing"),
         pytest.param(
             {"web_users": {"ops": CANARY}},
-            ["web/web.yml", "web/access-password"],
+            ["web/web.yml", "web/access-password", "web/client.yml"],
             {},
             {"user": "ops", "password_file": "/set/web/access-password"},
             id="a password",
         ),
         pytest.param(
             TEXTS,
-            ["web/web.yml", "web/server.crt", "web/server.key"],
+            ["web/web.yml", "web/server.crt", "web/server.key", "web/client.yml"],
             {"cert_file": "server.crt", "key_file": "server.key"},
             {"ca_file": "/set/web/server.crt"},
             id="TLS from texts",
         ),
         pytest.param(
             {**FILES, "tls_client_ca": CERTIFICATE, "web_users": {"z": CANARY, "a": CANARY}},
-            ["web/web.yml", "web/client-ca.crt", "web/access-password"],
+            ["web/web.yml", "web/client-ca.crt", "web/access-password", "web/client.yml"],
             {
                 "cert_file": "/etc/ssl/own.crt",
                 "key_file": "/etc/ssl/own.key",
@@ -90,9 +94,10 @@ def test_what_is_written_and_how_it_is_asked(
     change: dict[str, t.Any], paths: list[str], tls: dict[str, str], access: dict[str, str]
 ) -> None:
     given = options(**change)
-    rows = web.files(given, "prometheus on a", "prometheus")
+    rows = web.files(given, "prometheus on a", "prometheus", "/set/web")
     assert [row["path"] for row in rows] == paths
-    assert all(row["secret"] and row["mode"] == "0400" for row in rows)
+    assert all(row.get("secret") or row["path"] == "web/client.yml" for row in rows)
+    assert all(row["mode"] == "0400" for row in rows)
     # Only root reads the password as text.
     assert [row.get("owner") for row in rows if CANARY in row["content"]] == [None] * ("password_file" in access)
     if rows:
