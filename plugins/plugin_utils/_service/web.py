@@ -97,8 +97,8 @@ def texts(settings: Settings) -> dict[str, str]:
 def files(settings: Settings, where: str, owner: str, folder: str) -> list[Document]:
     """Rows for a file set, below `web/`, which is `folder` on the host.
 
-    Only `owner` can read them, and the password to ask with only root. A service of the exporter-toolkit reads them again
-    for each connection; the reload is for the proof that follows it.
+    Only `owner` can read them, and the password to ask with only root. A service of the exporter-toolkit reads them
+    again for each connection; the reload is for the proof that follows it.
     """
     if not is_protected(settings):
         return []
