@@ -165,6 +165,7 @@ def prometheus(collection: Path, rounds: int) -> bool:
         with served(functools.partial(Quiet, directory=folder)) as port:
             base = f"http://127.0.0.1:{port}"
             values = {
+                "peer": "prometheus.prometheus.prometheus",
                 "prometheus_version": version,
                 "prometheus_binary_url": f"{base}/prometheus-{version}.linux-amd64.tar.gz",
                 "prometheus_checksums_url": f"{base}/sha256sums.txt",
