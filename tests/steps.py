@@ -173,9 +173,9 @@ def counted(said: str) -> Count:
     return count
 
 
-def pytest(label: str, *arguments: str, limit: float = 1800, each: float = 300) -> Count:
+def pytest(label: str, *arguments: str, limit: float = 1800, each: float = 300, first: Sequence[str] = ()) -> Count:
     """`each`: seconds after which a test fails with a traceback, so that a hanging test is reported."""
-    rc, said = call([BIN / "pytest", f"--timeout={each:g}", *arguments], label, limit=limit)
+    rc, said = call([*first, BIN / "pytest", f"--timeout={each:g}", *arguments], label, limit=limit)
     count = counted(said)
     if rc and not count.failed:
         count.failed, count.names = 1, [f"{label}: pytest ended with rc {rc}"]
@@ -217,7 +217,8 @@ def sanity() -> Count:
 
 
 def unit() -> Count:
-    return pytest("unit", "-n", "2", "-m", "not long", "tests/unit")
+    """Most of them need nothing but a processor, so they get what the lab leaves unused."""
+    return pytest("unit", "-n", "2", "-m", "not long", "tests/unit", limit=3600, first=BEHIND)
 
 
 def install(programs: Mapping[str, str]) -> None:
@@ -320,11 +321,12 @@ STEPS: dict[str, Callable[[], Count]] = {
     "archive": archive,
 }
 # Lists of steps that run at the same time, one after another in each: the integration tests mostly wait for their
-# servers, and the lab's hosts for each other. Those between use all cores themselves, and the archive step boots hosts.
+# servers, and the lab's hosts for each other and for alerts, so what needs only a processor runs beside the lab, behind
+# it. Molecule uses all cores itself, and the archive step boots hosts.
 LANES: list[list[list[str]]] = [
-    [["app", "unit"], ["integration", "browser"]],
+    [["app"], ["integration", "browser"]],
     [["molecule"]],
-    [["lab"], ["lint", "sanity"]],
+    [["lab"], ["lint", "sanity", "unit"]],
     [["archive"], ["lab_aws"]],
 ]
 
