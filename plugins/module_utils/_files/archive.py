@@ -199,6 +199,11 @@ def write_member(tar: tarfile.TarFile, member: tarfile.TarInfo, folder: pathlib.
     if not path:
         return
     target = folder / path
+    odd = "Do not use this archive: no release of upstream has such a member."
+    # A link that came before must not lead this member elsewhere.
+    ways = [place for place in (target, *target.parents) if place != folder and place.is_relative_to(folder)]
+    if any(place.is_symlink() for place in ways):
+        raise InfraError("unpack", what, f'its member "{member.name}" lies behind a link of the same archive', odd)
     if member.isdir():
         target.mkdir(parents=True, exist_ok=True)
         return
@@ -208,17 +213,16 @@ def write_member(tar: tarfile.TarFile, member: tarfile.TarInfo, folder: pathlib.
         landing = os.path.normpath(os.path.join(os.path.dirname(path), member.linkname))
         if member.linkname.startswith("/") or landing == ".." or landing.startswith("../"):
             cause = f'its link "{member.name}" leads outside of the folder, to {member.linkname}'
-            raise InfraError("unpack", what, cause, "Do not use this archive: no release of upstream has such a link.")
+            raise InfraError("unpack", what, cause, odd)
         target.symlink_to(member.linkname)
         return
-    stream = tar.extractfile(member) if member.isreg() or member.islnk() else None
+    try:
+        # A hard link is written as the file that it stands for, which came before.
+        stream = tar.extractfile(member) if member.isreg() or member.islnk() else None
+    except KeyError:
+        stream = None
     if stream is None:
-        cause = f'its member "{member.name}" is neither a file, a folder nor a link'
-        raise InfraError("unpack", what, cause, "Do not use this archive: no release of upstream has such a member.")
-    # A link that came before must not lead this file elsewhere.
-    if any(parent.is_symlink() for parent in target.parents if parent.is_relative_to(folder)) or target.is_symlink():
-        cause = f'its member "{member.name}" lies behind a link of the same archive'
-        raise InfraError("unpack", what, cause, "Do not use this archive: no release of upstream has such a member.")
+        raise InfraError("unpack", what, f'its member "{member.name}" is neither a file, a folder nor a link', odd)
     with stream, target.open("wb") as file:
         shutil.copyfileobj(stream, file, BLOCK)
     target.chmod(0o755 if member.mode & stat.S_IXUSR else 0o644)

@@ -16,6 +16,7 @@ A version may have a `url` of its own, for programs whose URLs contain more than
 from __future__ import annotations
 
 import dataclasses
+import json
 import pathlib
 import re
 import typing as t
@@ -108,10 +109,11 @@ def fault(software: str, source: Document, locks: t.Sequence[Document]) -> tuple
     if bad:
         return f"has a checksum that is no sha256 ({', '.join(bad)})", "Write the 64 hexadecimal digits, lowercase."
     pin = pin_of(software, version, locks)
+    extra = {"pin": {software: version}, **({"pin_lock": str(source["lock"])} if source.get("lock") else {})}
     if not {**pin.checksums, **(source.get("checksums") or {})}:
         return (
             f"asks for {software} {version}, whose archive is not pinned",
-            f'Pin it: ansible-playbook nexod.infra.pin_versions -e \'{{"pin": {{"{software}": "{version}"}}}}\', '
+            f"Pin it: ansible-playbook nexod.infra.pin_versions -e '{json.dumps(extra)}', "
             "or give its sha256 in checksums.",
         )
     if not (source.get("file") or source.get("url") or pin.url):

@@ -23,8 +23,11 @@ SOFTWARE: t.Final[dict[str, str]] = {
 
 
 def archive_misfit(option: str, value: t.Mapping[str, t.Any]) -> tuple[str, str] | None:
-    """Cause and next step, where `option` names an archive that can't be installed. An empty value names none."""
-    if option not in SOFTWARE or not any(value.values()):
+    """Cause and next step, where `option` names an archive that can't be installed.
+
+    An empty value names none. Nor do a mirror and a lock file alone, which may be the same for all hosts.
+    """
+    if option not in SOFTWARE or not any(value.get(key) for key in ("version", "url", "file", "checksums")):
         return None
     try:
         return lock.fault(SOFTWARE[option], value, locks_of(value))
