@@ -49,7 +49,7 @@ options:
     type: str
   checksums:
     description:
-      - The sha256 of the archive by architecture, such as C({amd64: 0f1e..., arm64: 2d3c...}).
+      - "The sha256 of the archive by architecture, such as C({amd64: 0f1e..., arm64: 2d3c...})."
       - Merged over those of the lock file for this version.
     type: dict
     default: {}
