@@ -108,7 +108,7 @@ EXAMPLES = r"""
 - name: install | Install the node exporter from a mirror, with a checksum of our own
   nexod.infra.software_archive:
     name: node_exporter
-    version: 1.9.1
+    version: 1.12.1
     mirror: https://mirror.example.com/github
     checksums: {amd64: "{{ node_exporter_sha256 }}"}
     programs: [node_exporter]

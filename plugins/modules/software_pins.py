@@ -53,7 +53,7 @@ EXAMPLES = r"""
   tasks:
     - name: Pin Prometheus and the node exporter
       nexod.infra.software_pins:
-        pin: {prometheus: 3.5.0, node_exporter: [1.9.0, 1.9.1]}
+        pin: {prometheus: 3.5.0, node_exporter: [1.11.1, 1.12.1]}
         lock: inventories/versions.lock.yml
 """
 
