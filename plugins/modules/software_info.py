@@ -31,6 +31,16 @@ options:
     type: list
     elements: str
     default: []
+  accounts:
+    description: Names of accounts of which to report whether they exist.
+    type: list
+    elements: str
+    default: []
+  version_of:
+    description: Absolute paths of programs of which to report the version, besides that of O(unit).
+    type: list
+    elements: str
+    default: []
   data_option:
     description: Option on the unit's command line that names its data folder, without dashes.
     type: str
@@ -76,6 +86,19 @@ automatic_packages:
   type: list
   elements: str
   sample: [promtool]
+missing_accounts:
+  description: The entries of O(accounts) that the host does not have.
+  returned: success
+  type: list
+  elements: str
+  sample: [prometheus]
+versions:
+  description:
+    - The versions that the programs of O(version_of) and the program of O(unit) print, by path.
+    - Empty where a program is missing or prints none.
+  returned: success
+  type: dict
+  sample: {/usr/bin/prometheus: 2.53.3}
 unit:
   description: Whether the unit is C(known) and C(active), its C(file) and its C(arguments); null without O(unit).
   returned: success
@@ -107,6 +130,8 @@ ARGUMENTS = {
     "unit": {"type": "str", "default": ""},
     "programs": {"type": "list", "elements": "str", "default": []},
     "packages": {"type": "list", "elements": "str", "default": []},
+    "accounts": {"type": "list", "elements": "str", "default": []},
+    "version_of": {"type": "list", "elements": "str", "default": []},
     "data_option": {"type": "str", "default": ""},
     "data_dirs": {"type": "list", "elements": "str", "default": []},
     "data_signs": {"type": "list", "elements": "str", "default": []},

@@ -170,14 +170,20 @@ class Linked:
 
 
 def as_diff(
-    name: str, installed: t.Mapping[str, str | None], plan: Plan, wanted: str | None, linked: Linked | None = None
+    name: str,
+    installed: t.Mapping[str, str | None],
+    plan: Plan,
+    wanted: str | None,
+    linked: Linked | None = None,
+    *,
+    thing: str = "releases",
 ) -> dict[str, str]:
     def listing(versions: t.Iterable[str]) -> str:
         return "".join(f"{version}\n" for version in sorted(versions, key=by_version))
 
     before = {version for version, digest in installed.items() if digest is not None}
     after = (before | ({wanted} if plan.build and wanted else set())) - set(plan.remove)
-    header = f"releases of {name}"
+    header = f"{thing} of {name}"
     named = (
         [f"{linked.name} -> {version}\n" if linked and version else "" for version in (linked.before, linked.after)]
         if linked

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import pathlib
+import pwd
 import re
 import typing as t
 
@@ -77,9 +78,25 @@ def unit_of(name: str, proc: pathlib.Path = pathlib.Path("/proc")) -> Unit:
     }
 
 
+def version_of(program: str) -> str:
+    """What the program calls itself, such as 3.5.0; empty where it is not there or does not say."""
+    if not os.path.isfile(program):
+        return ""
+    found = re.search(r"version v?(\d[\w.+~-]*)", run([program, "--version"], timeout=10).output)
+    return found[1] if found else ""
+
+
 def has_any(folder: str, names: t.Iterable[str]) -> bool:
     """Whether `folder` holds one of `names`."""
     return any(os.path.lexists(os.path.join(folder, name)) for name in names)
+
+
+def has_account(name: str) -> bool:
+    try:
+        pwd.getpwnam(name)
+    except KeyError:
+        return False
+    return True
 
 
 def software(options: t.Mapping[str, t.Any], root: pathlib.Path = pathlib.Path("/")) -> dict[str, t.Any]:
@@ -88,6 +105,8 @@ def software(options: t.Mapping[str, t.Any], root: pathlib.Path = pathlib.Path("
     unit = unit_of(f"{options['unit']}.service") if options["unit"] else None
     data_dir = option_value(unit["arguments"], options["data_option"]) if unit and options["data_option"] else ""
     folders = [data_dir, *options["data_dirs"]] if data_dir else options["data_dirs"]
+    asked = list(options["version_of"])
+    asked += unit["arguments"][:1] if asked and unit else []
     return {
         "distribution": {
             "id": release.get("id", ""),
@@ -98,6 +117,8 @@ def software(options: t.Mapping[str, t.Any], root: pathlib.Path = pathlib.Path("
         "automatic_packages": sorted(
             set(options["packages"]) & parse_automatic(_read(root / "var/lib/apt/extended_states"))
         ),
+        "missing_accounts": [name for name in options["accounts"] if not has_account(name)],
+        "versions": {program: version_of(program) for program in dict.fromkeys(asked)},
         "unit": unit,
         "data_dir": data_dir,
         "data_dirs_in_use": [folder for folder in dict.fromkeys(folders) if has_any(folder, options["data_signs"])],

@@ -60,12 +60,15 @@ def faults(settings: Settings, found: t.Mapping[str, t.Any]) -> list[str]:
             **(own.get("reserved") or {}),
         }
         problems += reserved(settings["flags"].get(name) or {}, owners, f"exporters_flags.{name}")
-    if "pgbouncer" in enabled and (found.get("distribution") or {}).get("codename") == "bookworm":
+    # What is installed from an archive is not the distribution's.
+    packaged = [name for name in enabled if name not in (settings.get("versions") or {})]
+    if "pgbouncer" in packaged and (found.get("distribution") or {}).get("codename") == "bookworm":
         problems.append(
             "the pgbouncer exporter of Debian 12 (1.7) fails with that release's PgBouncer (KeyError: total_requests); "
-            "use Debian 13 for this host, or remove pgbouncer from exporters_enabled"
+            "use Debian 13 for this host, install it from an archive (exporters_archives), or remove pgbouncer from "
+            "exporters_enabled"
         )
-    return problems + _protection_faults(settings, enabled, (found.get("distribution") or {}).get("codename"))
+    return problems + _protection_faults(settings, packaged, (found.get("distribution") or {}).get("codename"))
 
 
 def _protection_faults(settings: Settings, enabled: t.Sequence[str], codename: str | None) -> list[str]:

@@ -184,12 +184,14 @@ def faults(given: Options) -> list[str]:
 
 def _package_faults(given: Options) -> list[str]:
     ways = [name for name in ("grafana_package_url", "grafana_package_path", "grafana_repository") if given[name]]
+    ways += ["grafana_archive"] if (given.get("grafana_archive") or {}).get("version") else []
     found = []
     if given["os_family"] not in ("", "Debian"):
         found.append(f"the role installs Debian packages, and this host is {given['os_family']}")
     if not ways:
         found.append(
-            "give grafana_package_url with grafana_package_checksum, or grafana_package_path, or grafana_repository"
+            "give grafana_package_url with grafana_package_checksum, or grafana_package_path, or grafana_repository, "
+            "or grafana_archive"
         )
     if len(ways) > 1:
         found.append(f"give only one of {', '.join(ways)}")

@@ -54,6 +54,10 @@ FLAGS: t.Final[dict[str, str]] = {
     "web.listen-address": "use prometheus_listen_address and prometheus_port",
     "web.route-prefix": "use prometheus_route_prefix",
 }
+#: From this version on, samples are written that versions before the other one can't read.
+OTHER_SAMPLES, OLDEST_READER = (3, 0), (2, 55)
+#: What a package that is not installed yet would install.
+DISTRIBUTED: t.Final = {"bookworm": "2.42", "trixie": "2.53", "forky": "3.5"}
 #: Folders that the unit's sandbox hides or empties.
 HIDDEN = ("/dev", "/home", "/proc", "/root", "/run", "/sys", "/tmp", "/var/tmp")  # noqa: S108 none is used
 
@@ -127,6 +131,7 @@ def faults(settings: Settings, found: t.Mapping[str, t.Any]) -> list[str]:
         *_job_faults(settings),
         *_alert_faults(settings),
         *_data_faults(settings, found),
+        *_downgrade_faults(settings, found),
     ]
 
 
@@ -269,3 +274,27 @@ def _data_faults(settings: Settings, found: t.Mapping[str, t.Any]) -> list[str]:
         f"to continue with them, set prometheus_data_dir to {used[0]}, or move them to {folder}; "
         "to start without them, set prometheus_ignore_existing_data to true (they are not deleted)"
     ]
+
+
+def _downgrade_faults(settings: Settings, found: t.Mapping[str, t.Any]) -> list[str]:
+    """Samples of Prometheus 3 that the version to install can't read."""
+    versions, unit = found.get("versions") or {}, found.get("unit") or {}
+    running = versions.get(next(iter(unit.get("arguments") or []), "")) or ""
+    version = str((settings.get("archive") or {}).get("version") or "")
+    packaged = DISTRIBUTED.get((found.get("distribution") or {}).get("codename", ""), "")
+    desired = version or versions.get(settings.get("program")) or packaged
+    folder = settings["data_dir"]
+    if folder not in (found.get("data_dirs_in_use") or []) or not running or not desired:
+        return []
+    if as_numbers(running) < OTHER_SAMPLES or as_numbers(desired) >= OLDEST_READER:
+        return []
+    return [
+        f"{folder} holds samples of Prometheus {running}, which Prometheus {desired} can't read; "
+        "install 2.55 or later, or set prometheus_data_dir to another folder"
+    ]
+
+
+def as_numbers(version: str) -> tuple[int, int]:
+    """The major and the minor version."""
+    numbers = [int(number) for number in re.findall(r"\d+", version)[:2]]
+    return numbers[0] if numbers else 0, numbers[1] if len(numbers) > 1 else 0

@@ -189,7 +189,7 @@ BY_NAME: t.Final[dict[str, Check]] = {
     "verify_prometheus_host": lambda _value: "",
 }
 BY_LAST_WORDS: t.Final[tuple[tuple[re.Pattern[str], Check], ...]] = (
-    (re.compile(r"(^|[_.])urls?$"), url),
+    (re.compile(r"(^|[_.])(urls?|mirror)$"), url),
     (re.compile(r"(^|_)(subnets?|networks?|cidrs?)$"), network),
     (re.compile(r"(^|_)listen_address(es)?$"), address_or_star),
     (re.compile(r"(^|[_.])host$"), address),

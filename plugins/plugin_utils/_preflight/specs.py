@@ -16,6 +16,7 @@ import typing as t
 
 from ansible_collections.nexod.infra.plugins.plugin_utils._preflight.formats import check_of
 from ansible_collections.nexod.infra.plugins.plugin_utils._preflight.limits import limits_of
+from ansible_collections.nexod.infra.plugins.plugin_utils._software.options import archive_misfit
 
 Options = t.Mapping[str, t.Mapping[str, t.Any]]
 
@@ -68,7 +69,10 @@ def misfits(value: object, spec: t.Mapping[str, t.Any], where: str = "", option:
     if kind == "list":
         return _misfits_of_list(value, spec, where, option)
     if kind == "dict" and spec.get("options") and isinstance(value, c.Mapping):
-        return _misfits_of_dict(value, spec["options"], where, option, secret=bool(spec.get("no_log")))
+        found = _misfits_of_dict(value, spec["options"], where, option, secret=bool(spec.get("no_log")))
+        # What is wrong inside comes first: the whole is only looked at where its parts are right.
+        wrong = None if found else archive_misfit(option, t.cast("t.Mapping[str, t.Any]", value))
+        return found + ([Misfit(where, *wrong)] if wrong else [])
     return _misfits_of_choice(value, spec, where, shown) or _misfits_of_form(value, where, shown, option)
 
 

@@ -67,6 +67,12 @@ def _release(result: Result, given: Result) -> Items:
     return [*made, *(("remove", "release", f"{home}/{version}") for version in result.get("removed") or ())]
 
 
+def _software_archive(result: Result, given: Result) -> Items:
+    home = f"{given.get('root') or '/opt'}/{given.get('name')}"
+    made = [("create", "program", str(result["path"]))] if result.get("unpacked") else []
+    return [*made, *(("remove", "program", f"{home}/{version}") for version in result.get("removed") or ())]
+
+
 def _alembic_upgrade(result: Result, _given: Result) -> Items:
     rows = result.get("migrations") or ()
     return [("run", "migration", f"{row['revision']} {row.get('doc') or ''}".strip()) for row in rows]
@@ -195,6 +201,7 @@ TRANSLATED: dict[str, t.Callable[[Result, Result], Items]] = {
     "nexod.infra.file_set": _file_set,
     "nexod.infra.live_service": _live_service,
     "nexod.infra.release": _release,
+    "nexod.infra.software_archive": _software_archive,
     "nexod.infra.alembic_upgrade": _alembic_upgrade,
     "nexod.infra.cache_flush": _cache_flush,
     "nexod.infra.cache_namespace": _cache_namespace,

@@ -15,6 +15,7 @@ import typing as t
 
 from ansible.module_utils.parsing.convert_bool import boolean
 
+from ansible_collections.nexod.infra.plugins.module_utils._files.archive import digest_of
 from ansible_collections.nexod.infra.plugins.module_utils._files.file_set import (
     Attributes,
     Entry,
@@ -75,21 +76,37 @@ def is_proven(survey: Survey, unit: str, files: t.Mapping[str, str]) -> bool:
 
 def unchanged_release(survey: Survey, arguments: t.Mapping[str, t.Any], content: str) -> Result | None:
     """The release is there with this content, linked as asked, and no unfinished one lies beside it."""
+    same = _unchanged_versions(survey, arguments, content)
+    name, link = arguments["name"], arguments.get("link")
+    if same is None or (link and survey["releases"][name]["links"].get(link) != arguments["version"]):
+        return None
+    return {**same, "python": f"{same['path']}/bin/python", "built": False}
+
+
+def unchanged_archive(survey: Survey, arguments: t.Mapping[str, t.Any]) -> Result | None:
+    """The version is there, from the pinned archive of one of the architectures: an archive for another is refused."""
+    contents = [
+        digest_of(arguments["name"], arguments["version"], checksum)
+        for checksum in (arguments["checksums"].values() if arguments["state"] == "present" else ())
+    ]
+    found = (_unchanged_versions(survey, arguments, content) for content in contents)
+    same = next((row for row in found if row is not None), None)
+    return None if same is None else {**same, "unpacked": False}
+
+
+def _unchanged_versions(survey: Survey, arguments: t.Mapping[str, t.Any], content: str) -> Result | None:
     if arguments["state"] != "present" or arguments.get("root", "/opt") != survey["applications"]:
         return None
-    name, version, link = arguments["name"], arguments["version"], arguments.get("link")
+    name, version = arguments["name"], arguments["version"]
     row = survey["releases"].get(name)
-    if row is None or (link and row["links"].get(link) != version):
+    if row is None:
         return None
     steps = plan_present(row["versions"], version, content, keep=arguments["keep"], protected=())
     if steps.changed:
         return None
-    path = f"{survey['applications']}/{name}/{version}"
     return {
-        "path": path,
-        "python": f"{path}/bin/python",
+        "path": f"{survey['applications']}/{name}/{version}",
         "changed": False,
-        "built": False,
         "removed": [],
         "installed": sorted(row["versions"], key=by_version),
     }

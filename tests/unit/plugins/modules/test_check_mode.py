@@ -34,6 +34,13 @@ ASKED: dict[str, dict[str, t.Any]] = {
     "latency_verdict": {"url": "http://127.0.0.1:1", "targets": [], "sources": {}},
     "live_service": {"name": "a", "files": {"name": "a", "root": "{root}/sets", "action": "restart"}},
     "release": {"name": "api", "version": "1.0.0", "archive": "x", "root": "{root}/opt", "state": "absent"},
+    "software_archive": {
+        "name": "prometheus",
+        "version": "1.0.0",
+        "url": "http://127.0.0.1:1/x",
+        "checksums": dict.fromkeys(("amd64", "arm64"), "0" * 64),
+        "root": "{root}/opt",
+    },
     "cache_warm": {"urls": ["http://127.0.0.1:1"]},
 }
 #: Modules whose check mode is tested against the servers that they speak to, or with them planned.

@@ -49,11 +49,17 @@ def test_software_of_a_host(tmp_path: pathlib.Path) -> None:
         "data_option": "",
         "data_dirs": [str(data), str(tmp_path)],
         "data_signs": ["wal"],
+        "accounts": ["root", "no-such-account"],
+        "version_of": [str(tmp_path / "p"), "/no/such/program"],
     }
+    (tmp_path / "p").write_text('#!/bin/sh\necho "p, version 2.53.3+ds1 (branch: x)" >&2\n')
+    (tmp_path / "p").chmod(0o755)
     assert software.software(options, tmp_path) == {
         "distribution": {"id": "debian", "codename": "trixie", "name": "Debian 13"},
         "missing_programs": ["/usr/bin/p"],
         "automatic_packages": [],
+        "missing_accounts": ["no-such-account"],
+        "versions": {str(tmp_path / "p"): "2.53.3+ds1", "/no/such/program": ""},
         "unit": None,
         "data_dir": "",
         "data_dirs_in_use": [str(data)],

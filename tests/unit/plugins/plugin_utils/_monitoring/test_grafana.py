@@ -133,6 +133,8 @@ SOURCE: dict[str, t.Any] = {"name": "P", "type": "prometheus", "url": "http://h:
         pytest.param({}, id="the least"),
         pytest.param({"os_family": "Debian"}, id="known to be Debian"),
         pytest.param({"grafana_package_path": "", "grafana_repository": {"url": "https://x"}}, id="a repository"),
+        pytest.param({"grafana_package_path": "", "grafana_archive": {"version": "12.0.2"}}, id="an archive"),
+        pytest.param({"grafana_archive": {"mirror": "https://x"}}, id="a mirror that is not used"),
         pytest.param(
             {"grafana_package_path": "", "grafana_package_url": "https://x", "grafana_package_checksum": "sha256:0"},
             id="a URL",
@@ -162,6 +164,7 @@ def test_no_faults(changes: dict[str, t.Any]) -> None:
     [
         pytest.param({"grafana_package_path": ""}, "give grafana_package_url with", id="no package"),
         pytest.param({"grafana_repository": {"url": "x"}}, "give only one of", id="two sources"),
+        pytest.param({"grafana_archive": {"version": "12.0.2"}}, "give only one of", id="a package and an archive"),
         pytest.param({"grafana_package_path": "/nowhere.deb"}, "is not a file on the controller", id="no such package"),
         pytest.param(
             {"grafana_package_path": "", "grafana_package_url": "https://x"}, "give grafana_package_checksum", id="sum"

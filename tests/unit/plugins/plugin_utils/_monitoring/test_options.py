@@ -178,6 +178,37 @@ def test_prometheus_faults(change: dict[str, t.Any], found: dict[str, t.Any], wo
         assert word in fault
 
 
+@pytest.mark.parametrize(
+    ("running", "desired", "codename", "refused"),
+    [
+        pytest.param("3.5.3+ds", {"archive": {"version": "2.53.3"}}, "trixie", True, id="to an older archive"),
+        pytest.param("3.5.3", {"archive": {"version": "2.55.1"}}, "trixie", False, id="to the last one that can"),
+        pytest.param("3.5.3", {"archive": {"version": "3.0.0"}}, "trixie", False, id="to an older one of its kind"),
+        pytest.param("2.53.3", {"archive": {"version": "2.42.0"}}, "trixie", False, id="before the change"),
+        pytest.param("3.5.3", {}, "trixie", True, id="to the package of Debian 13, not installed"),
+        pytest.param("3.5.3", {"program": "/usr/bin/prometheus"}, "bookworm", True, id="to the package, installed"),
+        pytest.param("3.5.3", {}, "forky", False, id="to the package of forky"),
+        pytest.param("", {"archive": {"version": "2.42.0"}}, "trixie", False, id="nothing runs"),
+    ],
+)
+def test_samples_that_an_older_version_can_not_read(
+    running: str, desired: dict[str, t.Any], codename: str, refused: bool
+) -> None:
+    folder = "/var/lib/prometheus/metrics2"
+    unit = {"file": "/etc/nexod/prometheus/current/prometheus.service", "arguments": ["/opt/p/prometheus"]}
+    found = {
+        "distribution": {"id": "debian", "codename": codename, "name": "Debian"},
+        "versions": {"/opt/p/prometheus": running, "/usr/bin/prometheus": "2.42.0" if codename == "bookworm" else ""},
+        "data_dirs_in_use": [folder],
+        "data_dir": folder,
+        "unit": unit,
+    }
+    faults = prometheus.faults(defaults("prometheus", **desired), found)
+    assert ["can't read" in fault for fault in faults] == ([True] if refused else [])
+    elsewhere = prometheus.faults(defaults("prometheus", **desired), {**found, "data_dirs_in_use": []})
+    assert elsewhere == []
+
+
 def test_prometheus_arguments() -> None:
     given = defaults("prometheus", listen_address="::", port="9191", external_url="https://h/p", flags={"-a.b": "true"})
     assert prometheus.arguments(given) == [
