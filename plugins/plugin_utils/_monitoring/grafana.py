@@ -11,6 +11,8 @@ import re
 import typing as t
 import urllib.parse
 
+from ansible_collections.nexod.infra.plugins.plugin_utils._monitoring import grafana_access
+
 Options = t.Mapping[str, t.Any]
 
 #: Settings that have an option of the role, which the role's proof relies on too.
@@ -170,11 +172,12 @@ def repeated(values: t.Sequence[str]) -> list[str]:
 def faults(given: Options) -> list[str]:
     """What is missing or contradicts itself in the role's options; the keys are their names.
 
-    The password and the secrets are not passed: of the one only whether it is given, of the others only their names.
+    Of passwords only whether they are given is passed, of secrets only their names. No fault contains a secret.
     """
     return [
         *_package_faults(given),
         *_ini_faults(given["grafana_ini"]),
+        *grafana_access.faults(given),
         *_address_faults(given["grafana_external_url"]),
         *_secret_faults(given),
         *_environment_faults(given["grafana_environment"]),
