@@ -5,8 +5,8 @@
 
 It logs in with the password of the set and, if there is to be one, with the token for annotations.
 
-Usage: prove.py URL USER SET PACKAGE. Reads SET/settle.json, and the password from SET/secrets/admin-password. Exits
-with 0, or prints what differs and exits with 1.
+Usage: prove.py SET PACKAGE. The address and the account are those of the set, in SET/settle.json, so that a set that
+was returned to is proven by its own. Exits with 0, or prints what differs and exits with 1.
 """
 
 from __future__ import annotations
@@ -136,6 +136,23 @@ def token_differences(url: str, settings: t.Mapping[str, t.Any]) -> list[str]:
     return []
 
 
+def plugin_differences(ask: Ask, pinned: t.Mapping[str, str]) -> list[str]:
+    """Plugins that Grafana has not loaded: it skips one without a valid signature, and one that does not fit it."""
+    if not pinned:
+        return []
+    loaded = {row.get("id"): (row.get("info") or {}).get("version") for row in ask("/api/plugins?embedded=0")}
+    return [
+        f"plugin {name} {version} is not loaded"
+        + (
+            f", but {loaded[name]} is"
+            if loaded.get(name)
+            else ": the log of grafana-server says why (signature, version)"
+        )
+        for name, version in pinned.items()
+        if loaded.get(name) != version
+    ]
+
+
 def recently(marker: pathlib.Path, now: float) -> bool:
     """Whether the password was refused a moment ago."""
     try:
@@ -146,18 +163,25 @@ def recently(marker: pathlib.Path, now: float) -> bool:
 
 def main() -> int:
     """Wiring."""
-    url, user, folder, package = sys.argv[1], sys.argv[2], pathlib.Path(sys.argv[3]), sys.argv[4]
-    marker = None
+    folder, package = pathlib.Path(sys.argv[1]), sys.argv[2]
+    url, marker = "", None
     try:
         settings = json.loads((folder / "settle.json").read_text(encoding="utf-8"))
+        url = settings["url"]
         marker = pathlib.Path(settings["refused"])
         password = (folder / "secrets/admin-password").read_text(encoding="utf-8")
         if recently(marker, time.time()):
             found = [f"{url}: {REFUSED}"]
         else:
-            ask = client(url, basic(user, password))
+            ask = client(url, basic(settings["user"], password))
+            # First what needs no login: one that is refused counts.
+            health = ask("/api/health")
+            if health.get("database") != "ok":
+                raise ValueError(f"its database is {health.get('database')!r}")
             ask("/api/user")
             found = version_differences(ask, installed_version(package)) + token_differences(url, settings)
+            pinned = json.loads((folder / "plugins.json").read_text(encoding="utf-8"))["plugins"]
+            found += plugin_differences(ask, pinned)
             found += source_differences(ask, folder) + dashboard_differences(ask, folder)
     except urllib.error.HTTPError as error:
         found = [f"{error.url}: HTTP {error.code}{f': {REFUSED}' if error.code == 401 else ''}"]

@@ -98,8 +98,11 @@ def test_checks_of_a_refused_password_do_not_lock_the_account(
     grafana.reset("changed-by-hand")()
     (tmp_path / "secrets").mkdir()
     (tmp_path / "secrets/admin-password").write_text(PASSWORD)
-    (tmp_path / "settle.json").write_text(json.dumps({"refused": str(tmp_path / "refused"), "state": str(tmp_path)}))
-    monkeypatch.setattr("sys.argv", ["prove.py", grafana.url, "admin", str(tmp_path), "grafana"])
+    (tmp_path / "settle.json").write_text(
+        json.dumps({"refused": str(tmp_path / "refused"), "state": str(tmp_path), "url": grafana.url, "user": "admin"})
+    )
+    (tmp_path / "plugins.json").write_text(json.dumps({"folder": "", "plugins": {}}))
+    monkeypatch.setattr("sys.argv", ["prove.py", str(tmp_path), "grafana"])
     for _check in range(8):
         assert prove.main() == 1
         assert "the administrator's password is refused" in capsys.readouterr().err
