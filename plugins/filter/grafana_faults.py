@@ -16,7 +16,7 @@ version_added: "1.0.0"
 author: The nexod.infra maintainers (@nexod)
 description:
   - Names at once all that is missing or contradicts itself in the options of the role P(nexod.infra.grafana#role).
-  - Takes no secret. Of the password it needs only whether it is given, of the secrets only their names.
+  - Of passwords it needs only whether they are given, of the secrets only their names. No sentence contains a secret.
 options:
   _input:
     description: The options by name, and C(datasources), C(credentials) and C(os_family), as the role passes them.

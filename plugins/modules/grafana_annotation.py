@@ -25,12 +25,17 @@ options:
   token:
     description: Token of a service account with the permission C(annotations:create), a secret.
     type: str
+  token_file:
+    description:
+      - File on the host where the module runs that contains the token, such as the one that the role
+        P(nexod.infra.grafana#role) keeps. So it does not leave that host.
+    type: path
   user:
-    description: Name of the account to use without O(token).
+    description: Name of the account to use without O(token) and O(token_file).
     type: str
     default: admin
   password:
-    description: Password of that account, a secret. O(token) or O(password) is required.
+    description: Password of that account, a secret. O(token), O(token_file) or O(password) is required.
     type: str
   began:
     description: When the deploy began, in seconds since 1970.
@@ -96,11 +101,13 @@ from ansible_collections.nexod.infra.plugins.module_utils._monitoring.annotation
     annotation,
     authorization,
     record,
+    token_of,
 )
 
 ARGUMENTS = {
     "url": {"type": "str", "default": "http://127.0.0.1:3000"},
     "token": {"type": "str", "no_log": True},
+    "token_file": {"type": "path", "no_log": False},
     "user": {"type": "str", "default": "admin"},
     "password": {"type": "str", "no_log": True},
     "began": {"type": "float", "required": True},
@@ -113,15 +120,18 @@ ARGUMENTS = {
 
 
 def main() -> None:
-    module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True, required_one_of=[["token", "password"]])
+    module = AnsibleModule(
+        argument_spec=ARGUMENTS, supports_check_mode=True, required_one_of=[["token", "token_file", "password"]]
+    )
     given = module.params
     ended = time.time() if given["ended"] is None else given["ended"]
     document = annotation(given["began"], ended, given["tags"], given["text"])
     if module.check_mode:
         module.exit_json(changed=False, recorded=False, annotation=document)
-    header = authorization(given["token"] or "", given["user"], given["password"] or "")
     with edge(module, "record the deploy in Grafana at", given["url"]):
         try:
+            token = given["token"] or token_of(given["token_file"] or "")
+            header = authorization(token, given["user"], given["password"] or "")
             number = record(given["url"], header, document, given["timeout"])
         except InfraError as error:
             if given["required"]:

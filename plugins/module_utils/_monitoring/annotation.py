@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import base64
+import pathlib
 import typing as t
 
 from ansible_collections.nexod.infra.plugins.module_utils._core.errors import InfraError
@@ -24,6 +25,21 @@ def authorization(token: str, user: str, password: str) -> str:
     if token:
         return f"Bearer {token}"
     return "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
+
+
+def token_of(file: str) -> str:
+    """The token in a file; nothing without one. Raises InfraError where it can't be read."""
+    if not file:
+        return ""
+    try:
+        return pathlib.Path(file).read_text(encoding="utf-8").strip()
+    except OSError as error:
+        raise InfraError(
+            "record the deploy in Grafana with the token in",
+            file,
+            error.strerror or str(error),
+            "Run the stage monitoring: the role grafana creates the token if grafana_annotations_account is set.",
+        ) from error
 
 
 def annotation(began: float, ended: float, tags: t.Sequence[str], text: str) -> dict[str, t.Any]:

@@ -11,6 +11,8 @@ import re
 import typing as t
 import urllib.parse
 
+from ansible_collections.nexod.infra.plugins.plugin_utils._monitoring import grafana_access
+
 Options = t.Mapping[str, t.Any]
 
 #: Settings that have an option of the role, which the role's proof relies on too.
@@ -29,6 +31,9 @@ NO_SECRET = re.compile(r"\$__(file|env|vault)\{.*|true|false|", re.IGNORECASE)
 ELSEWHERE = "put it into grafana_secrets and refer to it with $__file{...}"
 #: Data sources whose `url` is a host and a port.
 HOST_AND_PORT = ("mysql", "postgres", "grafana-postgresql-datasource", "mssql", "redis-datasource")
+PLUGIN_ID = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
+PLUGIN_VERSION = re.compile(r"\d+\.\d+\.\d+[\w.+-]*")
+CHECKSUM = re.compile(r"sha(256:[0-9a-fA-F]{64}|512:[0-9a-fA-F]{128})")
 UID = re.compile(r"[a-zA-Z0-9_-]{1,40}")
 SECRET_NAME = re.compile(r"[a-zA-Z0-9_][a-zA-Z0-9_.-]*")
 VARIABLE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -170,11 +175,13 @@ def repeated(values: t.Sequence[str]) -> list[str]:
 def faults(given: Options) -> list[str]:
     """What is missing or contradicts itself in the role's options; the keys are their names.
 
-    The password and the secrets are not passed: of the one only whether it is given, of the others only their names.
+    Of passwords only whether they are given is passed, of secrets only their names. No fault contains a secret.
     """
     return [
         *_package_faults(given),
         *_ini_faults(given["grafana_ini"]),
+        *grafana_access.faults(given),
+        *_plugin_faults(given["grafana_plugins"], given["grafana_ini"]),
         *_address_faults(given["grafana_external_url"]),
         *_secret_faults(given),
         *_environment_faults(given["grafana_environment"]),
@@ -251,6 +258,38 @@ def _owner(section: str, key: str) -> str | None:
     if (section, key) in (("server", "protocol"), ("server", "socket")):
         return "is fixed, as the role serves plain HTTP: put a reverse proxy with TLS in front of Grafana"
     return None
+
+
+def _plugin_faults(rows: t.Sequence[Options], sections: Options) -> list[str]:
+    """Plugins that are not pinned, or come from nowhere or from two places."""
+    found = [f"grafana_plugins: {row.get('id')}: {fault}" for row in rows for fault in _pin_faults(row)]
+    ids = repeated([str(row.get("id")) for row in rows])
+    found += [f"grafana_plugins: {name} occurs more than once" for name in ids]
+    settings = sections.get("plugins")
+    for key in settings if isinstance(settings, t.Mapping) else ():
+        if key in ("preinstall", "preinstall_sync"):
+            found.append(f"grafana_ini: plugins.{key} would have Grafana install at each start: use grafana_plugins")
+        if key == "plugin_admin_enabled" and rows:
+            found.append(f"grafana_ini: plugins.{key} is set by grafana_plugins")
+    return found
+
+
+def _pin_faults(row: Options) -> list[str]:
+    found = []
+    if not PLUGIN_ID.fullmatch(str(row.get("id"))):
+        found.append("the id must be lower-case letters, digits and -")
+    if not PLUGIN_VERSION.fullmatch(str(row.get("version"))):
+        found.append(f"version {row.get('version')!r} is not one version, such as 2.1.8")
+    if not CHECKSUM.fullmatch(str(row.get("checksum") or "")):
+        found.append("it is not pinned: give the checksum of its archive as sha256:HEX")
+    url, path = row.get("url"), row.get("path")
+    if bool(url) == bool(path):
+        found.append("give either url or path")
+    elif url and not str(url).startswith(("https://", "http://", "file:///")):
+        found.append(f"{url!r} is not an http or https URL")
+    elif path and not pathlib.Path(str(path)).is_file():
+        found.append(f"{path} is not a file on the controller")
+    return found
 
 
 def _secret_faults(given: Options) -> list[str]:

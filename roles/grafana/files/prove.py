@@ -3,8 +3,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Verify that Grafana runs the installed version and serves the data sources and dashboards of a file set.
 
-Usage: prove.py URL USER SET PACKAGE. Reads the password from SET/secrets/admin-password. Exits with 0, or prints what
-differs and exits with 1.
+It logs in with the password of the set and, if there is to be one, with the token for annotations.
+
+Usage: prove.py SET PACKAGE. The address and the account are those of the set, in SET/settle.json, so that a set that
+was returned to is proven by its own. Exits with 0, or prints what differs and exits with 1.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ import json
 import pathlib
 import subprocess
 import sys
+import time
 import typing as t
 import urllib.error
 import urllib.parse
@@ -23,9 +26,22 @@ import urllib.request
 Ask = t.Callable[[str], t.Any]
 
 
-def client(url: str, user: str, password: str) -> Ask:
+#: Seconds in which a password that was refused is not tried again: Grafana locks an account after five attempts.
+PAUSE = 60.0
+
+
+REFUSED = (
+    "the administrator's password is refused: somebody has changed it, or five refused attempts have locked the "
+    "account for five minutes. A restart of grafana-server sets it again; its log says why if it could not"
+)
+
+
+def basic(user: str, password: str) -> str:
+    return "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
+
+
+def client(url: str, authorization: str) -> Ask:
     """A function that returns the API's answer for a path; no proxy is used between a host and itself."""
-    authorization = "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
     def ask(path: str) -> t.Any:
@@ -106,21 +122,72 @@ def dashboard_differences(ask: Ask, folder: pathlib.Path) -> list[str]:
     return found
 
 
+def token_differences(url: str, settings: t.Mapping[str, t.Any]) -> list[str]:
+    """Whether the token for annotations is missing, was revoked or has expired."""
+    if not settings.get("account"):
+        return []
+    place = pathlib.Path(settings["state"]) / "annotations-token"
+    try:
+        client(url, f"Bearer {place.read_text(encoding='utf-8').strip()}")("/api/annotations?limit=1")
+    except FileNotFoundError:
+        return [f"the token for annotations is missing ({place})"]
+    except urllib.error.HTTPError as error:
+        return [f"the token for annotations is refused (HTTP {error.code}): it was revoked or has expired"]
+    return []
+
+
+def plugin_differences(ask: Ask, pinned: t.Mapping[str, str]) -> list[str]:
+    """Plugins that Grafana has not loaded: it skips one without a valid signature, and one that does not fit it."""
+    if not pinned:
+        return []
+    loaded = {row.get("id"): (row.get("info") or {}).get("version") for row in ask("/api/plugins?embedded=0")}
+    return [
+        f"plugin {name} {version} is not loaded"
+        + (
+            f", but {loaded[name]} is"
+            if loaded.get(name)
+            else ": the log of grafana-server says why (signature, version)"
+        )
+        for name, version in pinned.items()
+        if loaded.get(name) != version
+    ]
+
+
+def recently(marker: pathlib.Path, now: float) -> bool:
+    """Whether the password was refused a moment ago."""
+    try:
+        return 0 <= now - marker.stat().st_mtime < PAUSE
+    except OSError:
+        return False
+
+
 def main() -> int:
     """Wiring."""
-    url, user, folder, package = sys.argv[1], sys.argv[2], pathlib.Path(sys.argv[3]), sys.argv[4]
+    folder, package = pathlib.Path(sys.argv[1]), sys.argv[2]
+    url, marker = "", None
     try:
-        ask = client(url, user, (folder / "secrets/admin-password").read_text(encoding="utf-8"))
-        found = version_differences(ask, installed_version(package))
-        found += source_differences(ask, folder) + dashboard_differences(ask, folder)
+        settings = json.loads((folder / "settle.json").read_text(encoding="utf-8"))
+        url = settings["url"]
+        marker = pathlib.Path(settings["refused"])
+        password = (folder / "secrets/admin-password").read_text(encoding="utf-8")
+        if recently(marker, time.time()):
+            found = [f"{url}: {REFUSED}"]
+        else:
+            ask = client(url, basic(settings["user"], password))
+            # First what needs no login: one that is refused counts.
+            health = ask("/api/health")
+            if health.get("database") != "ok":
+                raise ValueError(f"its database is {health.get('database')!r}")
+            ask("/api/user")
+            found = version_differences(ask, installed_version(package)) + token_differences(url, settings)
+            pinned = json.loads((folder / "plugins.json").read_text(encoding="utf-8"))["plugins"]
+            found += plugin_differences(ask, pinned)
+            found += source_differences(ask, folder) + dashboard_differences(ask, folder)
     except urllib.error.HTTPError as error:
-        hint = ""
-        if error.code == 401:
-            hint = (
-                "; Grafana reads the password at its first start only: set it with "
-                "`grafana cli admin reset-admin-password --password-from-stdin`"
-            )
-        found = [f"{error.url}: HTTP {error.code}{hint}"]
+        found = [f"{error.url}: HTTP {error.code}{f': {REFUSED}' if error.code == 401 else ''}"]
+        if marker and error.code == 401:
+            # Written in check mode too: it is what keeps checks from locking the account.
+            marker.touch(mode=0o600)
     # Half an answer and another protocol are HTTPException; half a document is a ValueError, an odd one lacks its keys.
     except (OSError, http.client.HTTPException, ValueError, KeyError) as error:
         found = [f"{url}: {error!r}"]

@@ -45,6 +45,21 @@ def test_version(prove: t.Any, installed: str, running: str, differences: int) -
 
 
 @pytest.mark.parametrize(
+    ("pinned", "loaded", "word"),
+    [
+        pytest.param({}, None, None, id="none are pinned, so none are asked for"),
+        pytest.param({"a": "1.0.0"}, [{"id": "a", "info": {"version": "1.0.0"}}], None, id="loaded"),
+        pytest.param({"a": "1.0.0"}, [], "a 1.0.0 is not loaded: the log", id="refused by Grafana"),
+        pytest.param({"a": "2.0.0"}, [{"id": "a", "info": {"version": "1.0.0"}}], "but 1.0.0 is", id="another version"),
+        pytest.param({"a": "2.0.0"}, [{"id": "a"}], "a 2.0.0 is not loaded", id="no version"),
+    ],
+)
+def test_plugins(prove: t.Any, pinned: dict[str, str], loaded: t.Any, word: str | None) -> None:
+    found = prove.plugin_differences(answering({} if loaded is None else {"/api/plugins?embedded=0": loaded}), pinned)
+    assert (word is None and found == []) or (word and word in found[0])
+
+
+@pytest.mark.parametrize(
     ("written", "served", "word"),
     [
         pytest.param(SOURCE, {"/api/datasources/uid/p": SOURCE}, None, id="as written"),

@@ -228,7 +228,7 @@ def test_what_the_role_writes_is_what_grafana_documents(
     entries = yaml.safe_load(provider_file)["providers"]
     assert len(entries) == providers
     assert not any(entry["disableDeletion"] for entry in entries)
-    homes = [f"{entry['options']['path'].partition('/current/')[2]}/" for entry in entries]
+    homes = [f"{entry['options']['path'].partition('/nexod-grafana/')[2]}/" for entry in entries]
     boards = [path for path in files if path.startswith("dashboards/")]
     # Every dashboard is in the folder of exactly one provider, and every provider has one.
     assert all(sum(path.startswith(home) for home in homes) == 1 for path in boards)

@@ -30,9 +30,10 @@ stand_in = load(ROOT / "tests/fixtures/grafana_stand_in/grafana_stand_in.py")
 
 @pytest.fixture
 def grafana() -> t.Iterator[tuple[str, list[dict[str, t.Any]]]]:
-    kept: list[dict[str, t.Any]] = []
-    site = stand_in.Site({"security": {"admin_password": PASSWORD}}, [], [])
-    handler = type("Own", (stand_in.Handler,), {"site": site, "annotations": kept})
+    database = stand_in.Database()
+    database.memory["password"] = stand_in.hashed(PASSWORD)
+    kept: list[dict[str, t.Any]] = database.memory["annotations"]
+    handler = type("Own", (stand_in.Handler,), {"site": stand_in.Site({}, [], []), "database": database})
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield f"http://127.0.0.1:{server.server_port}", kept

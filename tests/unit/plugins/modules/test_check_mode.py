@@ -28,6 +28,8 @@ ASKED: dict[str, dict[str, t.Any]] = {
     "file_set": {"name": "a", "root": "{root}/sets", "_internal": {"rendered": pack([])}},
     "file_set_info": {"name": "a", "root": "{root}/sets", "path": "f"},
     "grafana_annotation": {"url": "http://127.0.0.1:1", "password": "x", "began": 1, "text": "x"},
+    "grafana_datasource_health": {"password_file": __file__, "datasources": []},
+    "grafana_plugins": {"plugins": [], "root": "{root}/opt", "files": "{root}/sets"},
     "haproxy_server": {"backend": "api", "name": "api-1", "state": "drain", "socket": "{root}/gone"},
     "histogram_check": {"text": "", "targets": [], "sources": {}},
     "host_probe": {},

@@ -19,6 +19,7 @@ from ansible_collections.nexod.infra.tests.programs import load
 
 Run = t.Callable[..., dict[str, t.Any]]
 PASSWORD = "canary-93ab1f"
+TOKEN = "glsa_canary-4e71"
 stand_in = load(pathlib.Path(__file__).parents[3] / "fixtures/grafana_stand_in/grafana_stand_in.py")
 
 
@@ -29,8 +30,12 @@ def grafana() -> t.Iterator[tuple[str, list[dict[str, t.Any]]]]:
         "security": {"admin_user": "admin", "admin_password": PASSWORD},
         "server": {"root_url": "https://h/tools/", "serve_from_sub_path": "true"},
     }
-    kept: list[dict[str, t.Any]] = []
-    handler = type("Own", (stand_in.Handler,), {"site": stand_in.Site(settings, [], []), "annotations": kept})
+    database = stand_in.Database()
+    database.memory["password"] = stand_in.hashed(PASSWORD)
+    database.memory["accounts"] = [{"id": 2, "role": "Editor", "isDisabled": False}]
+    database.memory["tokens"] = [{"account": 2, "key": stand_in.hashed(TOKEN), "expires": 0}]
+    kept: list[dict[str, t.Any]] = database.memory["annotations"]
+    handler = type("Own", (stand_in.Handler,), {"site": stand_in.Site(settings, [], []), "database": database})
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield f"http://127.0.0.1:{server.server_port}/tools/", kept
@@ -56,6 +61,19 @@ def test_a_deploy_is_a_region_with_tags(run_module: Run, grafana: tuple[str, lis
         }
     ]
     assert PASSWORD not in str(result)
+
+
+def test_a_token_in_a_file_is_used_without_leaving_it(
+    run_module: Run, grafana: tuple[str, list[dict[str, t.Any]]], tmp_path: pathlib.Path
+) -> None:
+    url, kept = grafana
+    (tmp_path / "token").write_text(f"{TOKEN}\n")
+    result = run_module("grafana_annotation", options(url, password="", token_file=str(tmp_path / "token")))
+    assert (result["recorded"], len(kept), result["warnings"]) == (True, 1, [])
+    assert TOKEN not in str(result)
+    missing = run_module("grafana_annotation", options(url, token_file=str(tmp_path / "gone")))
+    assert (missing["recorded"], len(kept)) == (False, 1)
+    assert "Run the stage monitoring" in missing["warnings"][0]
 
 
 def test_it_ends_now_by_default(run_module: Run, grafana: tuple[str, list[dict[str, t.Any]]]) -> None:

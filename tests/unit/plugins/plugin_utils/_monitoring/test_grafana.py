@@ -117,6 +117,14 @@ def given(**changes: t.Any) -> dict[str, t.Any]:
         "grafana_ini": {},
         "grafana_secrets": [],
         "grafana_environment": {},
+        "grafana_plugins": [],
+        "grafana_login_form": True,
+        "grafana_anonymous_access": False,
+        "grafana_oauth": [],
+        **{f"grafana_smtp_{name}": "" for name in ("host", "user", "password", "from_address")},
+        "grafana_smtp_port": 587,
+        "grafana_smtp_from_name": "Grafana",
+        "grafana_smtp_starttls": "mandatory",
         "datasources": [],
         "credentials": "/run/credentials/g.service",
         "os_family": "",
@@ -124,6 +132,7 @@ def given(**changes: t.Any) -> dict[str, t.Any]:
     }
 
 
+PIN = {"id": "grafana-clock-panel", "version": "2.1.8", "checksum": "sha256:" + "0" * 64, "url": "https://h/clock.zip"}
 SOURCE: dict[str, t.Any] = {"name": "P", "type": "prometheus", "url": "http://h:9090", "uid": "p"}
 
 
@@ -151,6 +160,8 @@ SOURCE: dict[str, t.Any] = {"name": "P", "type": "prometheus", "url": "http://h:
             id="a secret by reference",
         ),
         pytest.param({"datasources": [SOURCE, {**SOURCE, "name": "Q", "uid": "q"}]}, id="two sources"),
+        pytest.param({"grafana_plugins": [PIN, {**PIN, "id": "b", "url": "", "path": __file__}]}, id="two plugins"),
+        pytest.param({"grafana_ini": {"plugins": {"plugin_admin_enabled": True}}}, id="plugins by hand"),
         pytest.param({"datasources": [{"name": "D", "type": "postgres", "url": "db:5432"}]}, id="host and port"),
         pytest.param({"datasources": [{**SOURCE, "url": "$__env{URL}"}]}, id="a URL from the environment"),
     ],
@@ -187,6 +198,22 @@ def test_no_faults(changes: dict[str, t.Any]) -> None:
         pytest.param({"grafana_ini": {"a": {"b": "x\ny"}}}, "must have one line", id="two lines"),
         pytest.param({"grafana_ini": {"smtp": {"password": "x"}}}, "is a secret", id="a password"),
         pytest.param({"grafana_secrets": ["a/b"]}, "the name 'a/b' must be", id="name of a secret"),
+        pytest.param({"grafana_plugins": [{**PIN, "checksum": ""}]}, "it is not pinned", id="no checksum"),
+        pytest.param({"grafana_plugins": [{**PIN, "checksum": "md5:0"}]}, "it is not pinned", id="a weak checksum"),
+        pytest.param({"grafana_plugins": [{**PIN, "version": "latest"}]}, "is not one version", id="any version"),
+        pytest.param({"grafana_plugins": [{**PIN, "id": "../x"}]}, "the id must be", id="an id that is a path"),
+        pytest.param({"grafana_plugins": [PIN, PIN]}, "occurs more than once", id="a plugin twice"),
+        pytest.param({"grafana_plugins": [{**PIN, "path": "/x"}]}, "either url or path", id="two archives"),
+        pytest.param({"grafana_plugins": [{**PIN, "url": "clock.zip"}]}, "is not an http", id="a plugin's URL"),
+        pytest.param(
+            {"grafana_plugins": [{**PIN, "url": "", "path": "/nowhere.zip"}]}, "is not a file", id="no such archive"
+        ),
+        pytest.param({"grafana_ini": {"plugins": {"preinstall": "x"}}}, "use grafana_plugins", id="installed at start"),
+        pytest.param(
+            {"grafana_plugins": [PIN], "grafana_ini": {"plugins": {"plugin_admin_enabled": True}}},
+            "plugins.plugin_admin_enabled is set by grafana_plugins",
+            id="two who install plugins",
+        ),
         pytest.param({"grafana_secrets": ["admin-password"]}, "is the role's own", id="the role's secret"),
         pytest.param(
             {"datasources": [{**SOURCE, "secureJsonData": {"x": "$__file{/run/credentials/g.service/y}"}}]},
