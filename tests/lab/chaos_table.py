@@ -46,10 +46,6 @@ DEADLOCKS = (
     f" runuser -u postgres -- psql -q app -c '{LOCK.format(1, 2)}' &"
     f" runuser -u postgres -- psql -q app -c '{LOCK.format(2, 1)}' & wait; done > /dev/null 2>&1"
 )
-RECONNECT = (
-    "cd / && runuser -u postgres -- psql -q app"
-    " -c \"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'app'\""
-)
 TRANSACTION = "(echo 'BEGIN; SELECT 1;'; sleep 900) | psql -q app"
 
 
@@ -76,16 +72,6 @@ DATABASE = (
     Fault("PostgreSQL stopped", stopped("db-1", POSTGRESQL), (page("DatabaseDown", instance="db-1"),)),
     Fault("PostgreSQL frozen", frozen("db-1", POSTGRESQL), (page("DatabaseDown", instance="db-1"),)),
     Fault("the database's host cut off", cut_off("db-1"), (page("HostDown", instance="db-1"),)),
-    Fault(
-        "PostgreSQL slow",
-        all_of(
-            slow_network("db-1", 5432, 0.26),
-            # Connections that exist are not slow: PgBouncer makes new ones.
-            shell("db-1", RECONNECT, "true"),
-        ),
-        (message("DatabaseLatencyP95High", 330),),
-        observed=330,
-    ),
     Fault(
         "connections of PostgreSQL used up",
         shell("db-1", background("connections", CONNECTIONS), end("connections")),
@@ -252,7 +238,7 @@ MONITORING = (
             f"{RULE} > {RULES}/chaos.yml; systemctl reload prometheus",
             f"rm {RULES}/chaos.yml; systemctl reload prometheus",
         ),
-        (page("RulesFail", 345, rule_group="chaos"),),
+        (page("RulesFail", 345, instance="monitoring-1"),),
         together=MINUTES,
     ),
     Fault(
