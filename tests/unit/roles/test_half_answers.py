@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import pathlib
 import socket
 import subprocess
@@ -21,9 +22,9 @@ def test_a_sentence_and_no_traceback(tmp_path: pathlib.Path, script: str, name: 
     (tmp_path / "secrets" / "admin-password").write_text("p")
     with hostile_answers.server(name) as url, socket.create_server(("127.0.0.1", 0)) as pgbouncer:
         port = str(pgbouncer.getsockname()[1])
-        arguments = (
-            [url, "admin", str(tmp_path), "no-such-package"] if "grafana" in script else [url, "127.0.0.1", port]
-        )
+        settings = {"url": url, "user": "admin", "refused": str(tmp_path / "refused"), "account": None}
+        (tmp_path / "settle.json").write_text(json.dumps(settings))
+        arguments = [str(tmp_path), "no-such-package"] if "grafana" in script else [url, "127.0.0.1", port]
         done = subprocess.run(
             [sys.executable, str(ROLES / script), *arguments], capture_output=True, text=True, check=False, timeout=60
         )
