@@ -5,21 +5,20 @@
 
 from __future__ import annotations
 
+import re
 import typing as t
 
 from ansible_collections.nexod.infra.plugins.module_utils._core.errors import InfraError
 from ansible_collections.nexod.infra.plugins.plugin_utils._software import lock
 
-#: By option, the program in the lock file. All these options have the same keys.
-SOFTWARE: t.Final[dict[str, str]] = {
-    "prometheus_archive": "prometheus",
-    "alertmanager_archive": "alertmanager",
-    "grafana_archive": "grafana",
-    **{
-        f"exporters_archives.{name}": f"{name}_exporter"
-        for name in ("node", "postgres", "redis", "pgbouncer", "blackbox")
-    },
-}
+#: Options that name an archive. All have the same keys.
+OPTION: t.Final = re.compile(r"(prometheus|alertmanager|grafana)_archive|exporters_archives\.(\w+)")
+
+
+def software_of(option: str) -> str:
+    """The program in the lock file; empty for an option that names no archive."""
+    found = OPTION.fullmatch(option)
+    return "" if found is None else found[1] or f"{found[2]}_exporter"
 
 
 def archive_misfit(option: str, value: t.Mapping[str, t.Any]) -> tuple[str, str] | None:
@@ -27,10 +26,11 @@ def archive_misfit(option: str, value: t.Mapping[str, t.Any]) -> tuple[str, str]
 
     An empty value names none. Nor do a mirror and a lock file alone, which may be the same for all hosts.
     """
-    if option not in SOFTWARE or not any(value.get(key) for key in ("version", "url", "file", "checksums")):
+    software = software_of(option)
+    if not software or not any(value.get(key) for key in ("version", "url", "file", "checksums")):
         return None
     try:
-        return lock.fault(SOFTWARE[option], value, locks_of(value))
+        return lock.fault(software, value, locks_of(value))
     except InfraError as error:
         return f"can't be used: {error.cause}", error.next_step
 
