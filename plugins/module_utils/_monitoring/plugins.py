@@ -87,7 +87,7 @@ def _install_one(row: Plugin, staging: pathlib.Path, get: Get) -> None:
 
 
 def verify(row: Plugin, archive: pathlib.Path) -> None:
-    algorithm, _, wanted = str(row["checksum"]).partition(":")
+    algorithm, _separator, wanted = str(row["checksum"]).partition(":")
     with archive.open("rb") as file:
         found = hashlib.file_digest(file, algorithm).hexdigest()
     if found != wanted.lower():
