@@ -197,8 +197,20 @@ HOSTS = (
     Fault("a host cut off", cut_off("grafana-1"), (page("HostDown", instance="grafana-1"),), together=SPARE),
     Fault("a host without power", machine_stopped("db-3"), (page("HostDown", instance="db-3"),), together=SPARE_FROZEN),
     Fault("an instance's host without power", machine_stopped("api-2"), (page("HostDown", instance="api-2"),)),
+    Fault(
+        "a unit that failed",
+        shell(
+            "db-2",
+            "systemd-run --unit chaos-failed --service-type oneshot false || true",
+            "systemctl reset-failed chaos-failed",
+        ),
+        (message("UnitFailed", 345, instance="db-2", name="chaos-failed.service"),),
+        together=MINUTES,
+    ),
     Fault("a disk full", full_disk("api-2"), (page("DiskAlmostFull", 345, instance="api-2"),), together=MINUTES),
 )
+#: Rows that need a count above some number are silent then, and nothing pages.
+QUIET = (Fault("an hour of low traffic", nothing, (), load=Load(requests=12), observed=3600),)
 MONITORING = (
     *(
         Fault(
@@ -263,6 +275,6 @@ MONITORING = (
         together=MINUTES,
     ),
 )
-FAULTS: tuple[Fault, ...] = (*DATABASE, *POOLER, *CACHE, *API, *EDGE, *HOSTS, *MONITORING)
-#: Those of `make test`: of the most telling, those that are over soon.
-QUICK = frozenset({"PostgreSQL stopped", "PostgreSQL frozen", "Redis stopped", "every instance stopped", SPARE})
+FAULTS: tuple[Fault, ...] = (*DATABASE, *POOLER, *CACHE, *API, *EDGE, *HOSTS, *MONITORING, *QUIET)
+#: Those of `make test`, five faults: of the most telling, those that are over soon.
+QUICK = frozenset({"PostgreSQL stopped", "every instance stopped", SPARE})
