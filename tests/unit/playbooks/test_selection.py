@@ -17,8 +17,8 @@ PLAYBOOKS = sorted(path.stem for path in (ROOT / "playbooks").glob("*.yml"))
 STAGES = sorted(
     path.stem for path in (ROOT / "playbooks" / "stages").glob("*.yml") if path.stem not in ("inventory", "lock")
 )
-#: Builds an archive on the controller; it needs no inventory.
-ALONE = ("build_release",)
+#: What works on the controller alone; they need no inventory.
+ALONE = ("build_release", "pin_versions")
 OF_ENVIRONMENTS = [name for name in PLAYBOOKS if name not in ALONE]
 NOT_OF_THE_COLLECTION = "all:\n  hosts:\n    web-1: {ansible_connection: local}\n"
 WITHOUT_LOCALHOST = "leaves out localhost"
