@@ -174,3 +174,29 @@ def test_security_headers_are_there_unless_the_application_has_its_own(tmp_path:
         assert (found["X-Frame-Options"], found["Content-Security-Policy"]) == ("SAMEORIGIN", policy)
         assert "Strict-Transport-Security" not in found
         assert get(f"{url}/own")[1]["X-Frame-Options"] == "DENY"
+
+
+class Slow(Api):
+    """An instance whose database is slow: its health check takes 1.2 s, longer than the time between two checks."""
+
+    checked = 0
+
+    def do_GET(self) -> None:
+        if self.path == "/ready":
+            time.sleep(1.2)
+            type(self).checked += 1
+        super().do_GET()
+
+
+def test_an_instance_with_a_slow_database_keeps_its_requests(tmp_path: Path) -> None:
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Slow) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        asked = render(tmp_path, server.server_port, haproxy_check_path="/ready")
+        with running(tmp_path, asked):
+            deadline = time.monotonic() + 60
+            # More of them than it takes to be down, and each was waited for.
+            while Slow.checked < asked.get("haproxy_check_fall", 2) + 2:
+                assert get(f"http://127.0.0.1:{asked['haproxy_port']}/")[0] == 200
+                assert time.monotonic() < deadline
+                time.sleep(0.1)
+        server.shutdown()

@@ -178,6 +178,7 @@ BY_NAME: t.Final[dict[str, Check]] = {
     "migration_runner_timeout": duration,
     "haproxy_check_interval": haproxy_time,
     "haproxy_check_fast_interval": haproxy_time,
+    "haproxy_check_timeout": haproxy_time,
     "haproxy_timeouts.connect": haproxy_time,
     "haproxy_timeouts.http_request": haproxy_time,
     "haproxy_timeouts.http_keep_alive": haproxy_time,
