@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import json
 import os
 import subprocess
 import time
@@ -11,12 +12,16 @@ import typing as t
 from pathlib import Path
 
 import pytest
+import yaml
+from jinja2 import Environment
 
 from ansible_collections.nexod.infra.plugins.module_utils._core.errors import InfraError
 from ansible_collections.nexod.infra.plugins.module_utils._core.http_client import Access, Answer, ask
 from ansible_collections.nexod.infra.plugins.module_utils._monitoring.verdict import Prometheus
+from ansible_collections.nexod.infra.plugins.plugin_utils._monitoring.scrape import scrape_config
 from ansible_collections.nexod.infra.plugins.plugin_utils._service import web
 from ansible_collections.nexod.infra.tests.fixtures.monitoring_programs import RELEASES, programs
+from ansible_collections.nexod.infra.tests.playbook import ROOT
 
 from .conftest import folder_of_postgres, free_port, program
 
@@ -314,3 +319,33 @@ def test_promtool_and_the_roles_own_check_find_what_does_not_belong_together(
             assert (done.returncode == 0) is well, done.stdout + done.stderr
     assert "Give a pair in PEM" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_prometheus_scrapes_an_exporter_that_asks_for_a_certificate(tmp_path: Path, pair: Pair) -> None:
+    """The one of Debian 12 has no passwords. Its job is as roles/prometheus/meta/environment.yml writes it."""
+    home, given, port = tmp_path / "home", settings(pair, clients=True, password=""), free_port()
+    write(home, given)
+    protection = [word.replace("${CREDENTIALS_DIRECTORY}", str(home)) for word in web.arguments(given, flags=True)]
+    exporter = [*command("redis-exporter", "bookworm", port, tmp_path), *protection]
+    folder = tmp_path / "prometheus"
+    (folder / "credentials").mkdir(parents=True)
+    for name, content in (("ca", pair.ca), ("certificate", pair.certificate), ("key", pair.key)):
+        (folder / "credentials" / f"monitoring-{name}").write_text(content)
+    own = free_port()
+    argv = command("prometheus", "trixie", own, folder)
+    wiring = yaml.safe_load((ROOT / "roles/prometheus/meta/environment.yml").read_text(encoding="utf-8"))["variables"]
+    written = Environment().from_string(wiring["__prometheus_environment_tls"]).render(infra_monitoring_tls=True)
+    job = {"name": "redis", "targets": [{"address": f"127.0.0.1:{port}"}], "interval_seconds": 1, "timeout_seconds": 1}
+    jobs = [scrape_config({**job, **yaml.safe_load(written)}), scrape_config({**job, "name": "plain"})]
+    (folder / "prometheus.yml").write_text(json.dumps({"scrape_configs": jobs}))
+    access = Access(**web.access(given, str(home)), names=False)
+    with (
+        running(exporter, tmp_path, f"https://127.0.0.1:{port}/metrics", access),
+        running(argv, folder, f"http://127.0.0.1:{own}/-/ready", Access()),
+    ):
+        deadline, seen = time.monotonic() + 60, []
+        while len(seen) < 2:
+            assert time.monotonic() < deadline
+            seen = Prometheus(f"http://127.0.0.1:{own}").query("up")
+            time.sleep(0.1)
+        assert {labels["job"]: value for labels, value in seen} == {"redis": 1.0, "plain": 0.0}

@@ -177,6 +177,8 @@ def test_one_password_protects_the_monitoring_and_reaches_all_that_asks(own: pat
         "monitoring-password": password,
         "exporters-password": derived,
         "monitoring-ca": "CA",
+        "monitoring-certificate": "CERTIFICATE",
+        "monitoring-key": "KEY",
     }
     jobs = {job["name"]: job for job in found["prometheus_scrape_jobs"]}
     asked = {name: job["basic_auth"]["password_file"] for name, job in jobs.items() if "basic_auth" in job}
@@ -186,8 +188,13 @@ def test_one_password_protects_the_monitoring_and_reaches_all_that_asks(own: pat
     }
     # The application, and what has a login of its own, are asked as before.
     assert set(jobs) - set(asked) == {"api", "grafana"}
-    assert jobs["node"]["tls_config"] == {"ca_file": "credentials/monitoring-ca"}
-    assert jobs["api_ready"]["tls_config"] == {"ca_file": "credentials/monitoring-ca", "server_name": "ops"}
+    tls_config = {
+        "ca_file": "credentials/monitoring-ca",
+        "cert_file": "credentials/monitoring-certificate",
+        "key_file": "credentials/monitoring-key",
+    }
+    assert jobs["node"]["tls_config"] == tls_config
+    assert jobs["api_ready"]["tls_config"] == {**tls_config, "server_name": "ops"}
     assert found["prometheus_alertmanagers"] == []
     [config] = found["prometheus_alertmanager_configs"]
     assert (config["scheme"], config["static_configs"]) == ("https", [{"targets": ["127.0.0.1:9093"]}])
