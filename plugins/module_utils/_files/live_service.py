@@ -97,7 +97,8 @@ def plan(state: str, enabled: bool, status: Status, action: str, proven: bool = 
     `proven` False: the unit is active and nothing changed, and yet the service does not pass its proofs.
     """
     if state == "absent":
-        return ["disable --now"] if status.known and (status.active or status.enabled) else []
+        # Not `disable --now`: it removes a unit that is a link before it stops it, and then ExecStop is unknown.
+        return (["stop"] if status.active else []) + (["disable"] if status.known and status.enabled else [])
     if state == "stopped":
         steps = ["stop"] if status.active else []
         return steps + (["disable"] if status.enabled and not enabled else [])
@@ -122,8 +123,6 @@ def taken(steps: t.Sequence[str]) -> str:
     for step in steps:
         if step in ("start", "reload", "restart", "stop"):
             return step
-        if step == "disable --now":
-            return "stop"
     return "none"
 
 

@@ -27,6 +27,7 @@ from ansible_collections.nexod.infra.plugins.plugin_utils._preflight.inputs impo
     Inputs,
 )
 from ansible_collections.nexod.infra.plugins.plugin_utils._preflight.tables import CONTROLLER_FILES, NEEDED_SECRETS
+from ansible_collections.nexod.infra.plugins.plugin_utils._service import firewall
 from ansible_collections.nexod.infra.plugins.plugin_utils._service.bcrypt import LONGEST
 from ansible_collections.nexod.infra.plugins.plugin_utils._service.web import SHORTEST
 
@@ -423,6 +424,19 @@ def monitoring_access(inputs: Inputs) -> list[Fault]:
     return found
 
 
+def values_of_firewall(inputs: Inputs) -> list[Fault]:
+    """Rules that nftables could not take, most often because a host has a name instead of an address."""
+    found = []
+    for host in sorted({host for group in _MONITORED for host in inputs.groups.get(group, ())}):
+        rules = inputs.value(host, "firewall_rules")
+        if inputs.value(host, "infra_monitoring_firewall") != "present" or not isinstance(rules, list):
+            continue
+        for fault in firewall.faults(rules):
+            cause, _semicolon, next_step = fault.partition("; ")
+            found.append(Fault("infra_monitoring_firewall", cause, f"{next_step[:1].upper()}{next_step[1:]}.", (host,)))
+    return found
+
+
 #: Groups whose hosts have something that Prometheus scrapes with this access.
 _MONITORED: t.Final = ("database", "cache", "pooler", "api", "edge", "monitoring", "grafana")
 
@@ -621,6 +635,7 @@ RULES: t.Final[tuple[t.Callable[[Inputs], list[Fault]], ...]] = (
     one_grafana,
     alerts_reach_somebody,
     monitoring_access,
+    values_of_firewall,
     values_of_rds,
     values_of_subscriptions,
     values_of_aws_network,

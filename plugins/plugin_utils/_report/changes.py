@@ -53,10 +53,12 @@ def _file_set(result: Result, _given: Result) -> Items:
 
 def _live_service(result: Result, _given: Result) -> Items:
     unit = result["name"]
-    # Enabling is not listed: a package may enable its unit when it is installed, which a plan cannot know.
     verbs = [step.split()[0] for step in result.get("steps") or ()]
+    # Enabling is not listed: a package may enable its unit when it is installed, which a plan cannot know. What is
+    # stopped for good is one change.
+    unlisted = {"daemon-reload", "enable", *(["disable"] if "stop" in verbs else [])}
     effect = f" ({result['effect']})" if result.get("effect") else ""
-    return [("run", "service", f"{verb} {unit}{effect}") for verb in verbs if verb not in ("daemon-reload", "enable")]
+    return [("run", "service", f"{verb} {unit}{effect}") for verb in verbs if verb not in unlisted]
 
 
 def _release(result: Result, given: Result) -> Items:

@@ -59,6 +59,11 @@ ROWS: dict[str, tuple[dict[str, t.Any], str, str]] = {
         "exporters_memory_max_mb is 0, but must be at least 1",
         "set it to a whole number, at least 1",
     ),
+    "firewall": (
+        {"firewall_rules": [{"name": "exporters", "ports": [70000], "sources": []}]},
+        "firewall_rules[0].ports contains 70000; a port is from 1 to 65535",
+        "a port is from 1 to 65535",
+    ),
     "frontend": ({"frontend_port": 65536}, "frontend_port is 65536, but must be from 1 to 65535", TO_65535),
     "grafana": (
         {"grafana_latency_targets": [{"metric": "m", "quantile": 95, "target_seconds": 1, "alert_seconds": 2}]},

@@ -145,6 +145,25 @@ def test_a_port_has_one_home(own: pathlib.Path) -> None:
     }
 
 
+def test_only_who_asks_reaches_the_ports_of_the_monitoring(own: pathlib.Path) -> None:
+    """What the role firewall gets where it is switched on: on a host with exporters only, and on that of Prometheus."""
+    values = "infra_monitoring_firewall: present\ninfra_monitoring_clients: [203.0.113.0/24]\n"
+    (own / "inventory/group_vars/all.yml").write_text(VALUES + values)
+    exporters = {"name": "exporters", "ports": [9100], "sources": ["192.0.2.2"]}
+    assert evaluate(own, "dash", "firewall_rules", "firewall_state") == {
+        "firewall_rules": [exporters],
+        "firewall_state": "present",
+    }
+    assert evaluate(own, "db", "firewall_rules")["firewall_rules"] == [{**exporters, "ports": [9100, 9187]}]
+    _exporters, prometheus, alertmanager = evaluate(own, "ops", "firewall_rules")["firewall_rules"]
+    assert prometheus == {
+        "name": "Prometheus",
+        "ports": [9090],
+        "sources": ["192.0.2.2", "192.0.2.5", "203.0.113.0/24"],
+    }
+    assert alertmanager == {"name": "Alertmanager", "ports": [9093], "sources": ["192.0.2.2", "203.0.113.0/24"]}
+
+
 def test_one_password_protects_the_monitoring_and_reaches_all_that_asks(own: pathlib.Path) -> None:
     password = "correct-horse-battery"
     values = "infra_monitoring_password: correct-horse-battery\n"

@@ -48,7 +48,7 @@ REPLACED = ls.Status(known=True, active=True, enabled=True, stale=False, replace
         pytest.param("stopped", True, RUNNING, "restart", True, ["stop"], id="stop keeps it at boot"),
         pytest.param("stopped", False, RUNNING, "none", True, ["stop", "disable"], id="stop for good"),
         pytest.param("stopped", False, STOPPED, "none", True, [], id="stopped already"),
-        pytest.param("absent", True, RUNNING, "none", True, ["disable --now"], id="absent"),
+        pytest.param("absent", True, RUNNING, "none", True, ["stop", "disable"], id="absent"),
         pytest.param("absent", True, ABSENT, "none", True, [], id="absent already"),
     ],
 )
@@ -63,7 +63,7 @@ def test_plan(state: str, enabled: bool, status: ls.Status, action: str, proven:
         (["daemon-reload"], "none", False),
         (["daemon-reload", "enable", "start"], "start", True),
         (["daemon-reload", "reload"], "reload", True),
-        (["disable --now"], "stop", True),
+        (["stop", "disable"], "stop", True),
         (["enable"], "none", True),
     ],
 )
@@ -262,7 +262,7 @@ def test_a_first_set_without_proof_leaves_nothing_running_that_did_not_run_befor
     assert files.generation("live") is None
 
 
-@pytest.mark.parametrize("steps", [["stop"], ["disable --now"], []])
+@pytest.mark.parametrize("steps", [["stop"], ["stop", "disable"], []])
 def test_a_service_that_is_not_to_run_proves_nothing(deployed: FileSet, steps: list[str]) -> None:
     before = deployed.generation("live")
     ls.roll_out("a", steps, [], deployed, timeout=1, running=False)

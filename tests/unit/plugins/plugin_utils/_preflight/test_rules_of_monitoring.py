@@ -14,6 +14,7 @@ from ansible_collections.nexod.infra.plugins.plugin_utils._preflight.rules impor
     RULES,
     monitoring_access,
     secrets_are_one_line,
+    values_of_firewall,
 )
 
 WHOLE = {"ca": "-----BEGIN", "certificate": "-----BEGIN", "key": "-----BEGIN"}
@@ -26,8 +27,8 @@ def inputs(**values: t.Any) -> Inputs:
     return Inputs("lab", "hosts", {}, GROUPS, {}, {(host, name): one for host in hosts for name, one in values.items()})
 
 
-def test_the_rule_runs() -> None:
-    assert monitoring_access in RULES
+def test_the_rules_run() -> None:
+    assert {monitoring_access, values_of_firewall} <= set(RULES)
 
 
 @pytest.mark.parametrize(
@@ -67,3 +68,20 @@ def test_a_password_with_a_line_break() -> None:
 def test_certificates_are_given_whole_or_not_at_all(tls: t.Any, lacks: str) -> None:
     found = monitoring_access(inputs(infra_monitoring_tls=tls))
     assert [fault.cause for fault in found] == [f"lacks {lacks}"] * (3 if lacks else 0)
+
+
+@pytest.mark.parametrize(
+    ("state", "source", "faults"),
+    [
+        ("present", "192.0.2.5", 0),
+        ("present", "monitoring-1.example.com", 3),
+        # What is not used is not looked at.
+        ("", "monitoring-1.example.com", 0),
+        ("absent", "monitoring-1.example.com", 0),
+    ],
+)
+def test_a_firewall_needs_addresses(state: str, source: str, faults: int) -> None:
+    rules = [{"name": "exporters", "ports": [9100], "sources": [source]}]
+    found = values_of_firewall(inputs(infra_monitoring_firewall=state, firewall_rules=rules))
+    assert [source in fault.cause for fault in found] == [True] * faults
+    assert all(fault.next_step.startswith("Give an address") for fault in found)

@@ -56,8 +56,8 @@ Inst libfoo (1 Debian)
         ),
         pytest.param(
             "nexod.infra.live_service",
-            {"changed": True, "name": "api", "steps": ["disable --now"]},
-            [("run", "service", "disable api", "")],
+            {"changed": True, "name": "api", "steps": ["stop", "disable"]},
+            [("run", "service", "stop api", "")],
             id="a service that goes",
         ),
         pytest.param(
