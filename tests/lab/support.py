@@ -64,7 +64,13 @@ class Done:
 def run(*argv: str, report: str = "", quiet: bool = False, latest: Path = LATEST, **environment: str) -> Done:
     """Run a command in the checkout, show its output as it comes, and read the report that it has left in `latest`."""
     report = report or ("deploy-plan" if "plan" in argv else "deploy")
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("ANSIBLE_", "NEXOD_", "MAKE"))}
+    others = ("ANSIBLE_", "NEXOD_", "MAKE")
+    # `make test ARGS=lab` passes its variables on to every make below it.
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(others) and name not in ("ARGS", "ENV", "VERSION")
+    }
     before = latest.resolve()
     begun, lines = time.monotonic(), []
     with subprocess.Popen(
