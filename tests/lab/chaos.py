@@ -230,7 +230,7 @@ def forget() -> None:
 
     An outage mutes what follows from it for 8 minutes after its end (RecentOutage).
     """
-    # The daily check of the schema also runs some minutes after a deploy, and what it has seen stays until the next one.
+    # The daily check of the schema also runs some minutes after a deploy. What it has seen stays until the next one.
     on("pooler-1", "systemctl start api-migrate@check.service")
     on("monitoring-1", FORGET)
     until("all is well and no alert waits", calm)
