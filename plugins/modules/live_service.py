@@ -27,6 +27,21 @@ options:
     description: Name of the systemd unit; C(.service) is implied.
     type: str
     required: true
+  instances:
+    description:
+      - Instances of a template unit, if the service consists of several processes, such as V(["1", "2"]) of
+        C(pgbouncer@.service); O(name) is the template without C(@).
+      - They are changed one after another, each once the one before it is proven. Other instances of the template are
+        stopped and disabled in the end; with an empty list, all. If one fails, those before it are returned to the
+        previous set as well.
+      - C({instance}) in O(proof[].url) and O(proof[].command) stands for the instance.
+    type: list
+    elements: str
+  spare:
+    description:
+      - An instance that runs only while the one of O(instances) restarts, so that clients are served meanwhile.
+      - Not used if there are several.
+    type: str
   state:
     description:
       - V(started) starts and proves the service.
@@ -198,7 +213,7 @@ action:
   type: str
   sample: reload
 steps:
-  description: The systemctl verbs, in order.
+  description: The systemctl verbs, in order; those of O(instances) with their unit.
   returned: always
   type: list
   elements: str
@@ -254,8 +269,13 @@ PROOF: dict[str, dict[str, t.Any]] = {
     "after": {"type": "list", "elements": "str", "choices": ["start", "reload", "restart"], "default": []},
 }
 
+#: A unit that systemd does not know.
+NONE = service.as_status({})
+
 ARGUMENTS: dict[str, dict[str, t.Any]] = {
     "name": {"type": "str", "required": True},
+    "instances": {"type": "list", "elements": "str"},
+    "spare": {"type": "str"},
     "state": {
         "type": "str",
         "choices": ["started", "stopped", "absent", "settled", "returned"],
@@ -303,42 +323,85 @@ def as_proof(row: dict[str, t.Any], secrets: dict[str, t.Any]) -> service.Proof:
 def run(module: AnsibleModule) -> dict[str, t.Any]:
     """Plan, act, prove; in check mode only plan."""
     options = module.params
-    unit, state, timeout = options["name"], options["state"], seconds(options["timeout"], "timeout")
-    files = options["files"] or {}
-    action = files.get("action", "none")
-    asked = [as_proof(row, options["secrets"]) for row in options["proof"]]
-    status = service.status_of(unit)
+    name, running, timeout = options["name"], options["state"] == "started", seconds(options["timeout"], "timeout")
     began = time.time()
-    proven = True
-    if state == "started" and status.active and action == "none":
-        proven = service.wait_proven(unit, asked, "none", began, service.AT_REST) is None
-    steps = service.plan(state, options["enabled"], status, action, proven)
-    act = service.taken(steps)
+    units = service.units_of(name, options["instances"])
+    surplus = service.surplus(name, options["instances"])
+    states = {unit: service.status_of(unit) for unit in [*units, *surplus]}
+    rollouts = planned(options, states, units, surplus)
+    act = service.most(service.taken(one.steps) for one in rollouts)
     effect = str((options.get("effects") or {}).get(act, ""))
     if not module.check_mode:
-        current = FileSet(files["name"], files["root"]) if files else None
-        running = state == "started"
-        service.roll_out(unit, steps, asked, current, timeout, running=running, settle=options["settle"])
+        current = file_set(options)
+        service.roll_out(rollouts, current, timeout, running=running, settle=options["settle"])
         if current and running:
-            note_proof(current, options)
+            note_proof(current, options, [*units, *surplus])
+    changed = [one for one in rollouts if service.changes(one.steps)]
     return {
-        "name": unit,
-        "changed": service.changes(steps),
+        "name": name,
+        "changed": bool(changed),
         "action": act,
-        "steps": steps,
+        "steps": steps_of(rollouts, several=options["instances"] is not None),
         "seconds": round(time.time() - began, 3),
-        "diff": [service.as_diff(unit, status, steps, effect)] if service.changes(steps) else [],
+        "diff": [service.as_diff(one.unit, states.get(one.unit, NONE), one.steps, effect) for one in changed],
         **({"effect": effect} if effect else {}),
     }
 
 
-def note_proof(files: FileSet, options: dict[str, t.Any]) -> None:
+def file_set(options: dict[str, t.Any]) -> FileSet | None:
+    files = options["files"]
+    return FileSet(files["name"], files["root"]) if files else None
+
+
+def proofs_of(options: dict[str, t.Any], unit: str) -> list[service.Proof]:
+    rows = proofs.for_instance(options["proof"], unit.partition("@")[2])
+    return [as_proof(row, options["secrets"]) for row in rows]
+
+
+def planned(
+    options: dict[str, t.Any], states: dict[str, service.Status], units: list[str], surplus: list[str]
+) -> list[service.Rollout]:
+    """What each unit needs, in the order in which it is done."""
+    rollouts = []
+    for unit in units:
+        status, asked = states[unit], proofs_of(options, unit)
+        action, proven = (options["files"] or {}).get("action", "none"), True
+        if options["state"] == "started" and status.active and action == "none":
+            proven = service.wait_proven(unit, asked, "none", time.time(), service.AT_REST) is None
+        steps = service.plan(options["state"], options["enabled"], status, action, proven)
+        added = options["instances"] is not None and not status.active and not status.enabled
+        rollouts.append(service.Rollout(unit, steps, asked, added))
+    # Those that are new serve while the others restart.
+    rollouts.sort(key=lambda one: not one.added)
+    if options["spare"] and options["spare"] not in (options["instances"] or []):
+        unit = f"{options['name']}@{options['spare']}"
+        # One that a killed run left may have another set.
+        begin = "restart" if unit in surplus and states[unit].active else "start"
+        rollouts = service.with_spare(rollouts, service.Rollout(unit, [begin], proofs_of(options, unit), added=True))
+    # With its last step, a spare instance that a killed run left is stopped already.
+    left = [unit for unit in surplus if unit not in {one.unit for one in rollouts}]
+    return rollouts + [service.Rollout(unit, service.plan("absent", False, states[unit], "none"), []) for unit in left]
+
+
+def steps_of(rollouts: list[service.Rollout], *, several: bool) -> list[str]:
+    """The systemctl verbs; of several units each with its unit."""
+    if not several:
+        return list(rollouts[0].steps)
+    verbs = [(verb, one.unit) for one in rollouts for verb in one.steps]
+    return list(dict.fromkeys(verb if verb == "daemon-reload" else f"{verb} {unit}" for verb, unit in verbs))
+
+
+def note_proof(files: FileSet, options: dict[str, t.Any], units: list[str]) -> None:
     """Record what has just proved the live set, for the survey of the next run (module_utils/_files/survey.py)."""
     live = files.generation("live")
-    if options["secrets"] or live is None or live != files.generation("current"):
-        proofs.drop(files.home, options["name"])
-    else:
-        proofs.record(files.home, options["name"], live, options["proof"])
+    known = not options["secrets"] and live is not None and live == files.generation("current")
+    wanted = service.units_of(options["name"], options["instances"])
+    for unit in units:
+        if known and unit in wanted:
+            rows = proofs.for_instance(options["proof"], unit.partition("@")[2])
+            proofs.record(files.home, unit, str(live), rows)
+        else:
+            proofs.drop(files.home, unit)
 
 
 def end_trial(module: AnsibleModule) -> dict[str, t.Any]:
@@ -351,8 +414,9 @@ def end_trial(module: AnsibleModule) -> dict[str, t.Any]:
         files.mark_live()
     elif not module.check_mode:
         changed = files.generation("live") not in (None, files.generation("current"))
-        asked = [as_proof(row, options["secrets"]) for row in options["proof"]]
-        says = service.take_back(options["name"], "restart", asked, files, seconds(options["timeout"], "timeout"))
+        units = service.units_of(options["name"], options["instances"])
+        touched = [service.Rollout(unit, ["restart"], proofs_of(options, unit)) for unit in units]
+        says = service.take_back(touched, files, seconds(options["timeout"], "timeout"))
     return {
         "name": options["name"],
         "changed": changed,
@@ -366,7 +430,12 @@ def end_trial(module: AnsibleModule) -> dict[str, t.Any]:
 
 def main() -> None:
     ending = [("state", "settled", ["files"]), ("state", "returned", ["files"])]
-    module = AnsibleModule(argument_spec=ARGUMENTS, required_if=ending, supports_check_mode=True)
+    module = AnsibleModule(
+        argument_spec=ARGUMENTS,
+        required_if=ending,
+        required_by={"spare": "instances"},
+        supports_check_mode=True,
+    )
     files = module.params["files"]
     home = f"{files['root']}/{files['name']}" if files else ""
     with edge(module, "change", f'the service "{module.params["name"]}"', home):

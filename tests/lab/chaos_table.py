@@ -110,8 +110,8 @@ DATABASE = (
     ),
 )
 POOLER = (
-    Fault("PgBouncer stopped", stopped("pooler-1", "pgbouncer"), (page("PoolerDown", instance="pooler-1"),)),
-    Fault("PgBouncer frozen", frozen("pooler-1", "pgbouncer"), (page("PoolerDown", instance="pooler-1"),)),
+    Fault("PgBouncer stopped", stopped("pooler-1", "pgbouncer@1"), (page("PoolerDown", instance="pooler-1"),)),
+    Fault("PgBouncer frozen", frozen("pooler-1", "pgbouncer@1"), (page("PoolerDown", instance="pooler-1"),)),
     Fault(
         "a pool used up",
         used_up_pool,

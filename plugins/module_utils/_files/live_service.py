@@ -10,6 +10,7 @@ knows. So each change ends with proofs, and a set that is not proven is rolled b
 from __future__ import annotations
 
 import dataclasses
+import pathlib
 import re
 import time
 import typing as t
@@ -25,6 +26,9 @@ from ansible_collections.nexod.infra.plugins.module_utils._files.file_set import
 AT_REST = 5.0
 FIRST_PAUSE, LONGEST_PAUSE = 0.05, 1.0
 LOG_LINES = 20
+UNITS = "/etc/systemd/system"
+#: What a running service notices, from least to most.
+TOUCHING = ("none", "stop", "start", "reload", "restart")
 #: Restarts by systemd after which waiting longer is pointless.
 CRASHES = 5
 PROPERTIES = f"LoadState,ActiveState,UnitFileState,NeedDaemonReload,NRestarts,{replaced.PROPERTIES}"
@@ -91,6 +95,24 @@ def as_status(facts: t.Mapping[str, str]) -> Status:
     )
 
 
+def units_of(name: str, instances: t.Sequence[str] | None) -> list[str]:
+    """The units of a service: the one that is named, or the instances of the template that is named."""
+    return [name] if instances is None else [f"{name}@{instance}" for instance in instances]
+
+
+def surplus(name: str, instances: t.Sequence[str] | None) -> list[str]:
+    """Instances of the template that run or are enabled and are not listed."""
+    if instances is None:
+        return []
+    found = set()
+    for argv in (["list-units", "--all"], ["list-unit-files"]):
+        shown = run(["systemctl", *argv, "--plain", "--no-legend", f"{name}@*"]).stdout
+        found |= {words[0].removesuffix(".service") for line in shown.splitlines() if (words := line.split())}
+    strangers = sorted(found - {f"{name}@", *units_of(name, instances)})
+    states = {unit: status_of(unit) for unit in strangers}
+    return [unit for unit, status in states.items() if status.active or status.enabled]
+
+
 def plan(state: str, enabled: bool, status: Status, action: str, proven: bool = True) -> list[str]:
     """systemctl verbs, in order, from `status` to the desired state; `action` is what the file set requires.
 
@@ -121,9 +143,14 @@ def plan(state: str, enabled: bool, status: Status, action: str, proven: bool = 
 def taken(steps: t.Sequence[str]) -> str:
     """The one of `steps` that touches the running service: start, reload, restart, stop or none."""
     for step in steps:
-        if step in ("start", "reload", "restart", "stop"):
+        if step in TOUCHING[1:]:
             return step
     return "none"
+
+
+def most(actions: t.Iterable[str]) -> str:
+    """Of what was done to several units, what users notice most."""
+    return max(actions, key=TOUCHING.index, default="none")
 
 
 def changes(steps: t.Sequence[str]) -> bool:
@@ -138,11 +165,34 @@ def perform(unit: str, steps: t.Sequence[str], timeout: float) -> Result:
         if step in ("start", "restart"):
             # systemd refuses to start a unit that failed often until its counter is reset.
             run(["systemctl", "reset-failed", unit])
+        if step in ("enable", "disable") and is_of_linked_template(unit):
+            set_enabled(unit, step == "enable")
+            continue
         argv = ["systemctl", *step.split()] if step == "daemon-reload" else ["systemctl", *step.split(), unit]
         result = run(argv, timeout=timeout)
         if result.rc != 0:
             return result
     return result
+
+
+def is_of_linked_template(unit: str, units: str = UNITS) -> bool:
+    template, at, _instance = unit.partition("@")
+    return bool(at) and pathlib.Path(units, f"{template}@.service").is_symlink()
+
+
+def set_enabled(unit: str, enabled: bool, units: str = UNITS) -> None:
+    """Enable or disable an instance of a template that is a link into a set.
+
+    systemctl would link the instance to the generation that is current now, and remove the template with the instance.
+    """
+    template = f"{unit.partition('@')[0]}@.service"
+    link = pathlib.Path(units, "multi-user.target.wants", f"{unit}.service")
+    if not enabled:
+        link.unlink(missing_ok=True)
+    elif not link.is_symlink():
+        link.parent.mkdir(exist_ok=True)
+        link.symlink_to(f"../{template}")
+    run(["systemctl", "daemon-reload"])
 
 
 def wait_proven(unit: str, proofs: t.Sequence[Proof], action: str, since: float, timeout: float) -> str | None:
@@ -241,85 +291,126 @@ def last_log_lines(unit: str, since: float) -> str:
     return logged.stdout.strip() or "(it logged nothing)"
 
 
+@dataclasses.dataclass(frozen=True)
+class Rollout:
+    """What is to be done to one unit of a service, and what proves it then; `added`: it did not exist before."""
+
+    unit: str
+    steps: t.Sequence[str]
+    proofs: t.Sequence[Proof]
+    added: bool = False
+
+
+def with_spare(rollouts: t.Sequence[Rollout], spare: Rollout) -> list[Rollout]:
+    """A spare instance runs while the only one restarts: its start comes before, its end after."""
+    if [taken(one.steps) for one in rollouts] != ["restart"]:
+        return list(rollouts)
+    return [spare, *rollouts, dataclasses.replace(spare, steps=["stop"])]
+
+
 def roll_out(
-    unit: str,
-    steps: t.Sequence[str],
-    proofs: t.Sequence[Proof],
+    rollouts: t.Sequence[Rollout],
     files: FileSet | None,
     timeout: float,
     *,
     running: bool = True,
     settle: bool = True,
 ) -> None:
-    """Carry out `steps`, prove the service and mark its set live; roll back to the set before if that fails.
+    """Carry out the steps of one unit after another, prove each, and mark the set live; roll back if that fails.
 
     `running`: whether the service is to run. If not, nothing can be proven, and nothing is marked. Without `settle` a
     proven set is not marked: a trial follows.
     Raises InfraError, after the roll-back, when a step fails or a proof does not hold within `timeout` seconds.
     """
+    touched: list[Rollout] = []
+    for one in rollouts:
+        began = time.time()
+        touched.append(one)
+        missing = _roll_out_one(one, timeout, running)
+        if missing is not None:
+            act = taken(one.steps)
+            lines = last_log_lines(one.unit, began)
+            outcome = take_back(touched, files, timeout) if running else "Its file set was not touched"
+            raise InfraError(
+                act if act != "none" else "change",
+                f'the service "{one.unit}"',
+                f"{missing}. {outcome}",
+                f"Correct what it complains of and run again; `journalctl -u {one.unit}` has more.",
+                detail=f"Its last log lines:\n{lines}",
+            )
+    if files is not None and running and settle:
+        files.mark_live()
+
+
+def _roll_out_one(one: Rollout, timeout: float, running: bool) -> str | None:
     began = time.time()
-    result = perform(unit, steps, timeout)
-    act = taken(steps)
+    result = perform(one.unit, one.steps, timeout)
+    act = taken(one.steps)
     if result.rc != 0:
-        missing: str | None = result.output or f"systemctl ended with {result.rc}"
-    elif running and act != "none":
-        missing = _missing(unit, proofs, act, began, timeout)
-    else:
-        missing = None
-    if missing is None:
-        if files is not None and running and settle:
-            files.mark_live()
-        return
-    lines = last_log_lines(unit, began)
-    outcome = take_back(unit, act, proofs, files, timeout) if running else "Its file set was not touched"
-    raise InfraError(
-        act if act != "none" else "change",
-        f'the service "{unit}"',
-        f"{missing}. {outcome}",
-        f"Correct what it complains of and run again; `journalctl -u {unit}` has more.",
-        detail=f"Its last log lines:\n{lines}",
-    )
+        return result.output or f"systemctl ended with {result.rc}"
+    if not running or act in ("none", "stop"):
+        return None
+    return _missing(one.unit, one.proofs, act, began, timeout)
 
 
-def take_back(unit: str, act: str, proofs: t.Sequence[Proof], files: FileSet | None, timeout: float) -> str:
-    """Return from the unproven set to the one that was proven before, if any; returns what runs now, as a sentence."""
+def take_back(touched: t.Sequence[Rollout], files: FileSet | None, timeout: float) -> str:
+    """Return from the unproven set to the one that was proven before, if any; returns what runs now, in sentences.
+
+    The units that were `touched` follow, the last one first.
+    """
     try:
-        return _take_back(unit, act, proofs, files, timeout)
+        return _take_back(touched, files, timeout)
     except InfraError as error:
         return f"It was not returned to its previous set: {error.cause.rstrip('.')}"
     except OSError as error:
-        cause = as_infra_error(error, "return", unit, str(files.home) if files else "").cause
+        where = str(files.home) if files else ""
+        cause = as_infra_error(error, "return", touched[-1].unit, where).cause
         return f"It was not returned to its previous set: {cause}"
 
 
-def _take_back(unit: str, act: str, proofs: t.Sequence[Proof], files: FileSet | None, timeout: float) -> str:
+def _take_back(touched: t.Sequence[Rollout], files: FileSet | None, timeout: float) -> str:
     if files is None:
         return "It has no file set to return to"
     live = files.generation("live")
     if live is None:
-        return f"No earlier set was ever live here, so it was {_end_first(unit, act, timeout)}"
+        ended = [_end_first(one, timeout) for one in reversed(touched)]
+        return f"No earlier set was ever live here, so it was {_each(touched, ended)}"
     if live == files.generation("current"):
         return "It runs the set that was live before, which has not changed"
     files.point_to("live")
+    outcomes = [_return_one(one, timeout) for one in reversed(touched)]
+    return f"It was returned to its previous set ({live}), which {_each(touched, outcomes)}"
+
+
+def _each(touched: t.Sequence[Rollout], outcomes: t.Sequence[str]) -> str:
+    """One outcome for all units, or each with its unit."""
+    if len(set(outcomes)) == 1:
+        return outcomes[0]
+    return ", ".join(f"{outcome} ({one.unit})" for one, outcome in zip(reversed(touched), outcomes, strict=True))
+
+
+def _return_one(one: Rollout, timeout: float) -> str:
+    if one.added:
+        return f"does not have it: it was {_end_first(one, timeout)}"
     missing: str | None = "it was not tried"
     # What was only reloaded is reloaded again: a restart would cut the connections that it still serves.
-    for step in ["reload", "restart"] if act == "reload" else ["restart"]:
+    for step in ["reload", "restart"] if taken(one.steps) == "reload" else ["restart"]:
         began = time.time()
-        result = perform(unit, ["daemon-reload", step], timeout)
+        result = perform(one.unit, ["daemon-reload", step], timeout)
         if result.rc:
             missing = result.output or f"systemctl ended with {result.rc}"
         else:
-            missing = _missing(unit, _for_any_set(proofs), step, began, timeout)
+            missing = _missing(one.unit, _for_any_set(one.proofs), step, began, timeout)
         if missing is None:
-            return f"It was returned to its previous set ({live}), which serves again"
-    return f"It was returned to its previous set ({live}), which does not pass its proofs either: {missing}"
+            return "serves again"
+    return f"does not pass its proofs either: {missing}"
 
 
-def _end_first(unit: str, act: str, timeout: float) -> str:
+def _end_first(one: Rollout, timeout: float) -> str:
     """Stop a service that did not run before: nobody may take an unproven one for deployed."""
-    if act != "start":
+    if taken(one.steps) != "start":
         return "left as it is"
-    result = perform(unit, ["stop", "disable"], timeout)
+    result = perform(one.unit, ["stop", "disable"], timeout)
     return f"to be stopped again, which failed: {result.output}" if result.rc else "stopped again"
 
 

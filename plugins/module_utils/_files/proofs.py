@@ -55,6 +55,24 @@ def at_rest(rows: t.Iterable[t.Mapping[str, t.Any]]) -> list[dict[str, t.Any]]:
     return [canonical(row) for row in rows if not row.get("after")]
 
 
+def for_instance(rows: t.Iterable[t.Mapping[str, t.Any]], instance: str) -> list[dict[str, t.Any]]:
+    """The proofs of one instance of a template unit, whose name they have as {instance}; of another unit, unchanged."""
+    if not instance:
+        return [dict(row) for row in rows]
+
+    def named(text: t.Any) -> str:
+        return str(text).replace("{instance}", instance)
+
+    return [
+        {
+            **row,
+            "url": None if row.get("url") is None else named(row["url"]),
+            "command": [named(word) for word in row.get("command") or ()] or None,
+        }
+        for row in rows
+    ]
+
+
 def fingerprint(unit: str, rows: t.Iterable[t.Mapping[str, t.Any]]) -> str:
     """A name for exactly these proofs of this unit; the controller compares it with the survey's."""
     text = json.dumps([unit, at_rest(rows)], sort_keys=True)

@@ -39,7 +39,9 @@ OWNED: t.Final = {
 REFUSED: t.Final = {
     "conffile": "the role decides where its files are",
     "logfile": "the log goes to the journal; use syslog to send it elsewhere",
+    "peer_id": "the role numbers the processes (pgbouncer_processes)",
     "pidfile": "systemd knows the process",
+    "so_reuseport": "the role always sets it, so that a process can be replaced while it serves",
     "user": "systemd starts PgBouncer under its account",
 }
 #: The same for a line of [databases] and of [users].
@@ -63,7 +65,6 @@ AT_START: t.Final = frozenset(
         "listen_backlog",
         "pkt_buf",
         "resolv_conf",
-        "so_reuseport",
         "track_extra_parameters",
         "unix_socket_group",
     ]
@@ -76,17 +77,21 @@ VERIFYING: t.Final = ("verify-ca", "verify-full")
 def configure(options: Options) -> dict[str, t.Any]:
     """Lines for the templates, by file, and `problems`: what must be corrected before any of it is used.
 
-    `share` is what each database without a limit of its own gets of the server connections.
+    `share` is what each database without a limit of its own gets of the server connections. Options are of all
+    processes together, and lines of one process.
     """
+    processes = int(options["pgbouncer_processes"])
     databases, users = listed(options["pgbouncer_databases"]), listed(options["pgbouncer_users"])
     extra = {name: as_text(value) for name, value in (options["pgbouncer_settings"] or {}).items()}
     share = share_of_each(databases, int(options["pgbouncer_max_server_connections"]))
     return {
-        "share": share,
+        # 0, which is no limit, where each database has its own.
+        "share": of_each(share, processes) if share else 0,
+        "pool_size": of_each(options["pgbouncer_pool_size"], processes),
         "restart": {name: value for name, value in extra.items() if name in AT_START},
         "reload": {name: value for name, value in extra.items() if name not in AT_START},
-        "databases": {row["name"]: database_line(row) for row in databases},
-        "users": {row["name"]: line for row in users if (line := user_line(row))},
+        "databases": {row["name"]: database_line(row, processes) for row in databases},
+        "users": {row["name"]: line for row in users if (line := user_line(row, processes))},
         "secret": any(row.get("password") for row in databases),
         "problems": [
             *problems_of_databases(databases, options, share),
@@ -123,7 +128,12 @@ def line_of(pairs: t.Mapping[str, t.Any], extra: t.Mapping[str, t.Any] | None) -
     return " ".join(f"{name}={quoted(value)}" for name, value in given.items())
 
 
-def database_line(row: Options) -> str:
+def of_each(number: t.Any, processes: int) -> int:
+    """What one of several processes gets of a number of connections."""
+    return max(int(number) // processes, 1)
+
+
+def database_line(row: Options, processes: int = 1) -> str:
     pairs = {
         "host": row["host"],
         "port": row.get("port") or 5432,
@@ -131,15 +141,16 @@ def database_line(row: Options) -> str:
         "dbname": row.get("dbname") or (None if row["name"] == "*" else row["name"]),
         "user": row.get("user"),
         "password": row.get("password"),
-        "pool_size": row.get("pool_size"),
+        "pool_size": row.get("pool_size") and of_each(row["pool_size"], processes),
         "pool_mode": row.get("pool_mode"),
-        "max_db_connections": row.get("max_connections"),
+        "max_db_connections": row.get("max_connections") and of_each(row["max_connections"], processes),
     }
     return line_of(pairs, row.get("settings"))
 
 
-def user_line(row: Options) -> str:
-    pairs = {"pool_mode": row.get("pool_mode"), "max_user_connections": row.get("max_connections")}
+def user_line(row: Options, processes: int = 1) -> str:
+    limit = row.get("max_connections") and of_each(row["max_connections"], processes)
+    pairs = {"pool_mode": row.get("pool_mode"), "max_user_connections": limit}
     return line_of(pairs, row.get("settings"))
 
 
@@ -214,6 +225,12 @@ def problems_of_values(options: Options) -> list[str]:
     hba = options["pgbouncer_auth_type"] == "hba"
     if hba != bool(options["pgbouncer_hba_rules"]):
         found.append("pgbouncer_auth_type hba and pgbouncer_hba_rules need each other")
+    processes = int(options["pgbouncer_processes"])
+    if int(options["pgbouncer_pool_size"]) < processes:
+        found.append(
+            f"pgbouncer_processes is {processes}: more than the {options['pgbouncer_pool_size']} connections of"
+            " pgbouncer_pool_size, of which each process has a part"
+        )
     clients = int(options["pgbouncer_max_client_connections"])
     if clients + int(options["pgbouncer_max_server_connections"]) > DESCRIPTORS:
         found.append(f"pgbouncer_max_client_connections is {clients}: the unit has file descriptors for {DESCRIPTORS}")

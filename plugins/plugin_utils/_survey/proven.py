@@ -24,7 +24,8 @@ from ansible_collections.nexod.infra.plugins.module_utils._files.file_set import
     digest,
     plan,
 )
-from ansible_collections.nexod.infra.plugins.module_utils._files.proofs import fingerprint
+from ansible_collections.nexod.infra.plugins.module_utils._files.live_service import units_of
+from ansible_collections.nexod.infra.plugins.module_utils._files.proofs import fingerprint, for_instance
 from ansible_collections.nexod.infra.plugins.module_utils._files.release import by_version, plan_present
 
 Survey = t.Mapping[str, t.Any]
@@ -47,21 +48,28 @@ def unchanged_set(survey: Survey, name: str, root: str, state: str, entries: t.S
 
 
 def unchanged_service(survey: Survey, arguments: t.Mapping[str, t.Any]) -> Result | None:
-    """The unit runs, is enabled as asked, and passed these very proofs with its live set in the survey."""
-    files, unit = arguments.get("files") or {}, str(arguments["name"])
-    row = survey["services"].get(unit)
-    if row is None or arguments.get("state", "started") != "started" or arguments.get("secrets"):
-        return None
-    if files.get("action") != "none" or (files.get("name"), files.get("root")) != (row["set"], survey["root"]):
+    """Each unit runs, is enabled as asked, and passed these very proofs with its live set in the survey."""
+    files, name = arguments.get("files") or {}, str(arguments["name"])
+    if arguments.get("state", "started") != "started" or arguments.get("secrets") or files.get("action") != "none":
         return None
     try:
-        enabled, asked = boolean(arguments.get("enabled", True)), fingerprint(unit, arguments.get("proof") or ())
+        enabled, instances = boolean(arguments.get("enabled", True)), arguments.get("instances")
+        units = units_of(name, None if instances is None else [str(one) for one in instances])
+        asked = {unit: for_instance(arguments.get("proof") or (), unit.partition("@")[2]) for unit in units}
+        prints = {unit: fingerprint(unit, rows) for unit, rows in asked.items()}
     except (AttributeError, TypeError, ValueError):
         # Not what the module takes: it says so.
         return None
-    if row["missing"] is not None or row["enabled"] is not enabled or row["proof"] != asked:
+    others = {unit for unit in survey["services"] if unit.startswith(f"{name}@")} - set(units)
+    if not units or (instances is not None and others):
         return None
-    return {"name": unit, "changed": False, "action": "none", "steps": [], "seconds": 0.0, "diff": []}
+    for unit in units:
+        row = survey["services"].get(unit)
+        if row is None or (files.get("name"), files.get("root")) != (row["set"], survey["root"]):
+            return None
+        if row["missing"] is not None or row["enabled"] is not enabled or row["proof"] != prints[unit]:
+            return None
+    return {"name": name, "changed": False, "action": "none", "steps": [], "seconds": 0.0, "diff": []}
 
 
 def is_proven(survey: Survey, unit: str, files: t.Mapping[str, str]) -> bool:

@@ -7,8 +7,12 @@
                                   starts a throwaway PgBouncer with FOLDER's files, on a Unix socket of its own;
                                   HOME is where the files will be later, which is how they refer to one another.
                                   No account that clients use may be missing or, except ACCOUNTs, have another password
-    probe.py live FOLDER          asks the running one, whose files are in FOLDER
-    probe.py retired FOLDER       closes the running one's server connections of accounts that FOLDER no longer lists
+    probe.py live FOLDER PROCESS  asks the running one with that number, whose files are in FOLDER
+    probe.py retired FOLDER PROCESS
+                                  closes its server connections of accounts that FOLDER no longer lists
+    probe.py stop FOLDER PROCESS PID DRAIN SECONDS
+                                  ends a running one: as long as another one takes its new clients, it serves those that
+                                  it has for DRAIN seconds; then transactions have SECONDS to end
 
 PgBouncer has no option to check its files, its reload always reports success, and it ignores some errors silently.
 What it shows in its admin console (SHOW CONFIG, SHOW DATABASES, SHOW USERS) is what it really uses.
@@ -23,18 +27,27 @@ import pathlib
 import pwd
 import re
 import shutil
+import signal
 import socket
 import struct
 import subprocess
 import sys
 import tempfile
 import time
+import types
 import typing as t
 
 ACCOUNT = "postgres"
 # Below it are the vulnerabilities CVE-2026-6664 to CVE-2026-6667.
 VERSION_FLOOR = (1, 25, 2)
 FILES = ("databases.ini", "hba.conf", "pgbouncer.ini", "settings.ini", "userlist.txt")
+# What starts a process, which includes the others.
+PROCESS = "process-{}.ini"
+# What PgBouncer has from a version on. It ignores or misunderstands some of it before.
+FEATURES = {
+    "peer_id": ((1, 19, 0), "with several processes, a cancelled query would go on (pgbouncer_processes: 1)"),
+    "max_prepared_statements": ((1, 21, 0), "prepared statements would fail (pgbouncer_max_prepared_statements)"),
+}
 # What is different in the throwaway one: its own folder, no TCP, no log elsewhere.
 THROWAWAY = {
     "listen_addr": "",
@@ -64,7 +77,10 @@ USER_COLUMNS = {
     "max_user_connections": "max_user_connections",
     "max_user_client_connections": "max_user_client_connections",
 }
+PEER_COLUMNS = {"host": "host", "port": "port"}
 SECONDS = 10.0
+# Between two looks at who is left.
+PAUSE = 0.1
 
 Row = dict[str, str]
 
@@ -80,6 +96,7 @@ class Files(t.NamedTuple):
     reloaded: frozenset[str]
     databases: dict[str, Row]
     users: dict[str, Row]
+    peers: t.Mapping[str, Row] = types.MappingProxyType({})
 
 
 class Shown(t.NamedTuple):
@@ -89,16 +106,26 @@ class Shown(t.NamedTuple):
     fixed: frozenset[str]
     databases: dict[str, Row]
     users: dict[str, Row]
+    peers: t.Mapping[str, Row] = types.MappingProxyType({})
 
 
-def read_files(folder: pathlib.Path) -> Files:
-    files = Files({}, frozenset(read_section(folder / "settings.ini")), {}, {})
-    for name in ("databases.ini", "pgbouncer.ini", "settings.ini"):
+def read_files(folder: pathlib.Path, process: str = "1") -> Files:
+    lines = read_section(folder / PROCESS.format(process), "peers")
+    peers = {number: read_line(line) for number, line in lines.items()}
+    files = Files({}, frozenset(read_section(folder / "settings.ini")), {}, {}, peers)
+    for name in ("databases.ini", "pgbouncer.ini", PROCESS.format(process), "settings.ini"):
         files.settings.update(read_section(folder / name, "pgbouncer", first="pgbouncer"))
     for rows, section in ((files.databases, "databases"), (files.users, "users")):
         for key, line in read_section(folder / "databases.ini", section).items():
             rows[key] = read_line(line)
     return files
+
+
+def places(folder: pathlib.Path) -> list[tuple[str, str]]:
+    """Folder and port of the Unix socket of each process that the files are for."""
+    numbers = sorted(path.stem.partition("-")[2] for path in folder.glob(PROCESS.format("*")))
+    found = [read_files(folder, number).settings for number in numbers]
+    return [(settings["unix_socket_dir"], settings["listen_port"]) for settings in found]
 
 
 def read_section(path: pathlib.Path, section: str = "", first: str = "") -> Row:
@@ -149,6 +176,9 @@ def differences(files: Files, shown: Shown, without: t.Container[str] = ()) -> l
             found += row_differences(f"database {name}", line, shown.databases.get(name), DATABASE_COLUMNS)
     for name, line in files.users.items():
         found += row_differences(f"user {name}", line, shown.users.get(name), USER_COLUMNS)
+    for name, line in files.peers.items():
+        found += row_differences(f"peer {name}", line, shown.peers.get(name), PEER_COLUMNS)
+    found += [f"peer {name} is still there" for name in shown.peers if name not in files.peers]
     if "*" not in files.databases:
         stale = [name for name in shown.databases if name not in files.databases and name != "pgbouncer"]
         found += [f"database {name} is still there" for name in stale]
@@ -165,28 +195,53 @@ def row_differences(what: str, line: Row, row: Row | None, columns: Row) -> list
     ]
 
 
-def ask(folder: str, port: str, *commands: str) -> list[list[Row]]:
-    """Rows of admin console commands, in PostgreSQL's own protocol, so that no client has to be installed."""
-    account = pwd.getpwnam(ACCOUNT)
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
-        connection.settimeout(SECONDS)
+class Console:
+    """The admin console, in PostgreSQL's own protocol, so that no client has to be installed."""
+
+    def __init__(self, path: str) -> None:
+        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.socket.settimeout(SECONDS)
         # Over the Unix socket, PgBouncer lets the account that it runs as in without a password.
-        before = os.geteuid()
-        os.seteuid(account.pw_uid)
+        account, before = pwd.getpwnam(ACCOUNT), os.geteuid()
         try:
-            connection.connect(f"{folder}/.s.PGSQL.{port}")
-        finally:
-            os.seteuid(before)
-        stream = connection.makefile("rwb")
-        startup = struct.pack("!i", 3 << 16) + b"user\0pgbouncer\0database\0pgbouncer\0\0"
-        stream.write(struct.pack("!i", len(startup) + 4) + startup)
-        answer(stream)
-        rows = []
-        for command in commands:
-            text = command.encode() + b"\0"
-            stream.write(b"Q" + struct.pack("!i", len(text) + 4) + text)
-            rows.append(answer(stream))
-        return rows
+            # The unit's confinement refuses it also to who is the account already.
+            if before != account.pw_uid:
+                os.seteuid(account.pw_uid)
+            try:
+                self.socket.connect(path)
+            finally:
+                if before != account.pw_uid:
+                    os.seteuid(before)
+            self.stream = self.socket.makefile("rwb")
+            startup = struct.pack("!i", 3 << 16) + b"user\0pgbouncer\0database\0pgbouncer\0\0"
+            self.stream.write(struct.pack("!i", len(startup) + 4) + startup)
+            answer(self.stream)
+        except BaseException:
+            self.socket.close()
+            raise
+
+    def __enter__(self) -> Console:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self.socket.close()
+
+    def listener(self) -> int:
+        """The process that listens on the socket."""
+        credentials = self.socket.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+        return int(struct.unpack("3i", credentials)[0])
+
+    def ask(self, command: str) -> list[Row]:
+        """The rows that a command shows."""
+        text = command.encode() + b"\0"
+        self.stream.write(b"Q" + struct.pack("!i", len(text) + 4) + text)
+        return answer(self.stream)
+
+
+def ask(folder: str, port: str, *commands: str) -> list[list[Row]]:
+    """Rows of admin console commands."""
+    with Console(f"{folder}/.s.PGSQL.{port}") as console:
+        return [console.ask(command) for command in commands]
 
 
 def answer(stream: t.BinaryIO) -> list[Row]:
@@ -232,12 +287,17 @@ def values(body: bytes) -> t.Iterator[str]:
 
 
 def show(folder: str, port: str) -> Shown:
-    config, databases, users = ask(folder, port, "SHOW CONFIG", "SHOW DATABASES", "SHOW USERS")
+    with Console(f"{folder}/.s.PGSQL.{port}") as console:
+        config, databases, users = (console.ask(f"SHOW {what}") for what in ("CONFIG", "DATABASES", "USERS"))
+        settings = {row["key"]: row["value"] for row in config}
+        # Older versions know no peers.
+        peers = console.ask("SHOW PEERS") if "peer_id" in settings else []
     return Shown(
-        {row["key"]: row["value"] for row in config},
+        settings,
         frozenset(row["key"] for row in config if row.get("changeable") == "no"),
         {row["name"]: row for row in databases},
         {row["name"]: row for row in users},
+        {row["peer_id"]: row for row in peers},
     )
 
 
@@ -287,20 +347,19 @@ def accounts_in_use(folder: pathlib.Path, home: pathlib.Path, changeable: t.Cont
     if not (home / "userlist.txt").exists():
         return []
     lost = lost_accounts(read_accounts(home), read_accounts(folder), changeable, asks_others(folder))
-    settings = read_files(home).settings
-    try:
-        clients = ask(settings["unix_socket_dir"], settings["listen_port"], "SHOW CLIENTS")[0] if lost else []
-    except (FileNotFoundError, ConnectionRefusedError):
-        # It does not run, so it has no clients.
-        return []
+    clients: list[Row] = []
+    for place in places(home) if lost else []:
+        # What does not run has no clients.
+        with contextlib.suppress(FileNotFoundError, ConnectionRefusedError):
+            clients += ask(*place, "SHOW CLIENTS")[0]
     return clients_of(lost, clients)
 
 
-def retired_connections(folder: pathlib.Path) -> list[str]:
+def retired_connections(folder: pathlib.Path, process: str) -> list[str]:
     """Server connections of accounts that are no longer listed. They are closed, each at the end of its transaction."""
     if asks_others(folder):
         return []
-    files = read_files(folder)
+    files = read_files(folder, process)
     known = {*read_accounts(folder), *(line["user"] for line in files.databases.values() if "user" in line)}
     place = (files.settings["unix_socket_dir"], files.settings["listen_port"])
     stale = [row for row in ask(*place, "SHOW SERVERS")[0] if row["user"] not in known]
@@ -313,12 +372,31 @@ def say(line: str) -> None:
     sys.stdout.write(f"{line}\n")
 
 
-def warn_of_version() -> None:
+def installed_version() -> tuple[int, ...]:
     output = subprocess.run(["pgbouncer", "--version"], capture_output=True, check=False, text=True).stdout
     found = re.search(r"PgBouncer (\d+)\.(\d+)\.(\d+)", output)
-    if found and tuple(map(int, found.groups())) < VERSION_FLOOR:
-        floor = ".".join(map(str, VERSION_FLOOR))
-        say(f"warning: {found.group(0)} is below {floor}, the first without CVE-2026-6664 to CVE-2026-6667")
+    return tuple(map(int, found.groups())) if found else ()
+
+
+def dotted(version: tuple[int, ...]) -> str:
+    return ".".join(map(str, version))
+
+
+def warn_of_version(version: tuple[int, ...]) -> None:
+    if version and version < VERSION_FLOOR:
+        say(
+            f"warning: PgBouncer {dotted(version)} is below {dotted(VERSION_FLOOR)}, the first without CVE-2026-6664"
+            " to CVE-2026-6667"
+        )
+
+
+def lacking(settings: Row, version: tuple[int, ...]) -> list[str]:
+    """What the files use and the installed version does not have."""
+    return [
+        f"{name} needs PgBouncer {dotted(since)}, and this host has {dotted(version)}: {why}"
+        for name, (since, why) in FEATURES.items()
+        if name in settings and version and version < since and settings[name] != "0"
+    ]
 
 
 def missing_files(settings: Row) -> list[str]:
@@ -341,13 +419,16 @@ def staged(folder: pathlib.Path, home: str) -> list[str]:
     except KeyError as error:
         raise NotInstalledError(f"there is no account {ACCOUNT}. Reinstall the package pgbouncer.") from error
     files = read_files(folder)
+    if found := lacking(files.settings, installed_version()):
+        return found
+    first = PROCESS.format(1)
     with tempfile.TemporaryDirectory(prefix="pgbouncer-") as scratch:
         os.chown(scratch, account.pw_uid, account.pw_gid)
-        for name in FILES:
+        for name in (*FILES, first):
             text = (folder / name).read_text(encoding="utf-8")
             if name.endswith(".ini"):
                 text = moved(text, home, scratch)
-            if name == "pgbouncer.ini":
+            if name == first:
                 different = [f"{key} = {value.format(scratch=scratch)}" for key, value in THROWAWAY.items()]
                 text += "\n" + "\n".join(different) + "\n"
             path = os.path.join(scratch, name)
@@ -356,7 +437,7 @@ def staged(folder: pathlib.Path, home: str) -> list[str]:
             os.chown(path, account.pw_uid, account.pw_gid)
         with tempfile.TemporaryFile("w+") as log:
             process = subprocess.Popen(
-                ["pgbouncer", f"{scratch}/pgbouncer.ini"],
+                ["pgbouncer", f"{scratch}/{first}"],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -394,16 +475,94 @@ def wait_and_compare(process: subprocess.Popen[bytes], scratch: str, files: File
         time.sleep(0.02)
 
 
-def main(mode: str, folder: pathlib.Path, home: str = "", *changeable: str) -> int:
+def console_of(pid: int, folder: pathlib.Path, process: str) -> Console:
+    """The console of a running process, whose files may already be for another place: those before are tried too."""
+    causes = []
+    for path in (folder.parent / name for name in ("current", "live", "previous")):
+        try:
+            settings = read_files(path, process).settings
+            console = Console(f"{settings['unix_socket_dir']}/.s.PGSQL.{settings['listen_port']}")
+        except (OSError, KeyError) as error:
+            causes.append(f"{path}: {error}")
+            continue
+        if console.listener() == pid:
+            return console
+        causes.append(f"{path}: its socket is that of process {console.listener()}")
+        console.socket.close()
+    raise OSError(f"no Unix socket of process {pid} was found; {'; '.join(causes)}")
+
+
+def others_listen(config: Row) -> bool:
+    """Whether somebody takes new clients at the address that this process had."""
+    first = config["listen_addr"].split(",")[0].strip()
+    if not first:
+        return False
+    anywhere = {"*": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 compared, not listened on
     try:
-        if mode == "staged":
-            found = staged(folder, home) + accounts_in_use(folder, pathlib.Path(home), changeable)
-            warn_of_version()
-        elif mode == "retired":
-            found = retired_connections(folder)
-        else:
-            files = read_files(folder)
-            found = differences(files, show(files.settings["unix_socket_dir"], files.settings["listen_port"]))
+        with socket.create_connection((anywhere.get(first, first), int(config["listen_port"])), timeout=1):
+            return True
+    except ConnectionRefusedError:
+        return False
+    except OSError:
+        # Too slow an answer is one.
+        return True
+
+
+def ended(pid: int, seconds: float) -> bool:
+    """Whether a process ends in time. In /proc, the unit's confinement hides it."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        try:
+            os.kill(pid, 0)
+        except ProcessLookupError:
+            return True
+        time.sleep(PAUSE)
+    return False
+
+
+def stop(pid: int, folder: pathlib.Path, process: str, drain: float, seconds: float) -> None:
+    """End a process without ending what its clients do, as far as its version can."""
+    with console_of(pid, folder, process) as console:
+        config = {row["key"]: row["value"] for row in console.ask("SHOW CONFIG")}
+        try:
+            console.ask("SHUTDOWN WAIT_FOR_CLIENTS")
+        except OSError:
+            # Before 1.23. It ends once no transaction runs, and SIGTERM ends it at once.
+            os.kill(pid, signal.SIGINT)
+            if not ended(pid, seconds):
+                os.kill(pid, signal.SIGTERM)
+            return
+        end = time.monotonic() + drain
+        while time.monotonic() < end and others_listen(config):
+            if all(row["database"] == "pgbouncer" for row in console.ask("SHOW CLIENTS")):
+                break
+            time.sleep(PAUSE)
+        console.ask("SHUTDOWN WAIT_FOR_SERVERS")
+        if not ended(pid, seconds):
+            os.kill(pid, signal.SIGINT)
+
+
+def judged(mode: str, folder: pathlib.Path, first: str, changeable: t.Sequence[str]) -> list[str]:
+    """Everything that is wrong; `first` is where the files will be, or the number of the process."""
+    if mode == "staged":
+        found = staged(folder, first) + accounts_in_use(folder, pathlib.Path(first), changeable)
+        warn_of_version(installed_version())
+        return found
+    if mode == "retired":
+        return retired_connections(folder, first)
+    files = read_files(folder, first)
+    return differences(files, show(files.settings["unix_socket_dir"], files.settings["listen_port"]))
+
+
+def main(mode: str, subject: str, first: str, *rest: str) -> int:
+    try:
+        if mode == "stop":
+            # systemd knows no process where it has ended by itself.
+            pid, drain, seconds = rest
+            if pid:
+                stop(int(pid), pathlib.Path(subject), first, float(drain), float(seconds))
+            return 0
+        found = judged(mode, pathlib.Path(subject), first, rest)
     except NotInstalledError as error:
         say(f"Cannot check PgBouncer's files: {error}")
         return 127
@@ -415,4 +574,4 @@ def main(mode: str, folder: pathlib.Path, home: str = "", *changeable: str) -> i
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1], pathlib.Path(sys.argv[2]), *sys.argv[3:]))
+    sys.exit(main(*sys.argv[1:]))

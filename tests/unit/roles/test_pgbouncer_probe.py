@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import pathlib
+import socket
 import struct
 import typing as t
 
@@ -22,14 +23,26 @@ def probe() -> t.Any:
 
 
 def test_reads_the_files(probe: t.Any, tmp_path: pathlib.Path) -> None:
-    (tmp_path / "pgbouncer.ini").write_text("%include x=y\n\n[pgbouncer]\nlisten_port = 6432\n")
+    (tmp_path / "pgbouncer.ini").write_text("%include x=y\n\nlisten_port = 6432\n")
+    for number in (1, 2):
+        (tmp_path / f"process-{number}.ini").write_text(
+            f"[peers]\n1 = host=/run/1 port=6432\n[pgbouncer]\n%include x\nunix_socket_dir = /run/{number}\n"
+        )
     (tmp_path / "databases.ini").write_text(
         "; a=b\n[databases]\napp = host=10.0.0.1 port=5432 connect_query='SET a = ''b'''"
         "\n[users]\napp = pool_mode=session\n"
     )
     (tmp_path / "settings.ini").write_text("pool_mode = transaction\nstats_users = \n")
     files = probe.read_files(tmp_path)
-    assert files.settings == {"listen_port": "6432", "pool_mode": "transaction", "stats_users": ""}
+    assert files.settings == {
+        "listen_port": "6432",
+        "pool_mode": "transaction",
+        "stats_users": "",
+        "unix_socket_dir": "/run/1",
+    }
+    assert files.peers == {"1": {"host": "/run/1", "port": "6432"}}
+    assert probe.read_files(tmp_path, "2").settings["unix_socket_dir"] == "/run/2"
+    assert probe.places(tmp_path) == [("/run/1", "6432"), ("/run/2", "6432")]
     assert files.reloaded == {"pool_mode", "stats_users"}
     assert files.databases == {"app": {"host": "10.0.0.1", "port": "5432", "connect_query": "SET a = 'b'"}}
     assert files.users == {"app": {"pool_mode": "session"}}
@@ -108,6 +121,43 @@ def test_sees_differences_of_users(probe: t.Any) -> None:
     ]
 
 
+def test_sees_differences_of_peers(probe: t.Any) -> None:
+    files = probe.Files({}, frozenset(), {}, {}, {"1": {"host": "/run/1"}, "2": {"host": "/run/2"}})
+    shown = probe.Shown({}, frozenset(), {}, {}, {"1": {"host": "/run/x"}, "3": {"host": "/run/3"}})
+    assert probe.differences(files, shown) == [
+        "peer 1 has host '/run/x', not '/run/1'",
+        "peer 2 is not there",
+        "peer 3 is still there",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("settings", "version", "words"),
+    [
+        ({"peer_id": "1"}, (1, 18, 0), "peer_id needs PgBouncer 1.19.0, and this host has 1.18.0: with several"),
+        ({"peer_id": "1"}, (1, 24, 1), None),
+        ({"max_prepared_statements": "100"}, (1, 18, 0), "max_prepared_statements needs PgBouncer 1.21.0"),
+        ({"max_prepared_statements": "0"}, (1, 18, 0), None),
+        ({"pool_mode": "session"}, (1, 18, 0), None),
+        # A version that can't be read is not refused: PgBouncer itself loads the files next.
+        ({"peer_id": "1"}, (), None),
+    ],
+)
+def test_refuses_what_the_version_lacks(
+    probe: t.Any, settings: dict[str, str], version: tuple[int, ...], words: str | None
+) -> None:
+    found = probe.lacking(settings, version)
+    assert found == [] if words is None else found[0].startswith(words)
+
+
+def test_whether_others_take_new_clients(probe: t.Any) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = str(server.getsockname()[1])
+        assert probe.others_listen({"listen_addr": "0.0.0.0,::", "listen_port": port})
+        assert not probe.others_listen({"listen_addr": "", "listen_port": port}), "only Unix sockets, each one's own"
+    assert not probe.others_listen({"listen_addr": "127.0.0.1", "listen_port": port})
+
+
 def test_takes_any_database_where_there_is_a_wildcard(probe: t.Any) -> None:
     files = probe.Files({}, frozenset(), {"*": {"host": "10.0.0.1"}}, {})
     assert probe.differences(files, probe.Shown({}, frozenset(), {"asked_for": POOL}, {})) == []
@@ -179,14 +229,14 @@ def test_says_what_is_not_installed(
 
     monkeypatch.setattr(probe.shutil, "which", lambda *_, **__: which)
     monkeypatch.setattr(probe.pwd, "getpwnam", look_up)
-    assert probe.main("staged", pathlib.Path("/none"), HOME) == 127
+    assert probe.main("staged", "/none", HOME) == 127
     assert capsys.readouterr().out == f"Cannot check PgBouncer's files: {words}\n"
 
 
 def test_a_missing_file_is_not_a_missing_program(
     probe: t.Any, tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert probe.main("live", tmp_path) == 1
+    assert probe.main("live", str(tmp_path), "1") == 1
     assert "No such file or directory" in capsys.readouterr().out
 
 
@@ -291,7 +341,8 @@ def test_accounts_that_clients_use(
 def test_knows_where_accounts_may_be_that_are_not_listed(
     probe: t.Any, tmp_path: pathlib.Path, settings: str, databases: str, rules: str, asks: bool
 ) -> None:
-    (tmp_path / "pgbouncer.ini").write_text("[pgbouncer]\nlisten_port = 6432\n")
+    (tmp_path / "pgbouncer.ini").write_text("listen_port = 6432\n")
+    (tmp_path / "process-1.ini").write_text("[pgbouncer]\nunix_socket_dir = /run/1\n")
     (tmp_path / "databases.ini").write_text(f"[databases]\n{databases}\n")
     (tmp_path / "settings.ini").write_text(settings)
     (tmp_path / "hba.conf").write_text(rules)

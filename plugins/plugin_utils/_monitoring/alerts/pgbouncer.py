@@ -16,7 +16,7 @@ from ansible_collections.nexod.infra.plugins.plugin_utils._monitoring.alerts.ale
 
 ON = {"job": "pgbouncer", "instance": "pooler-1"}
 POOL = {"instance": "pooler-1", "database": "app"}
-CONSOLE = "On {{ $labels.instance }}: sudo -u pgbouncer psql -p 6432 pgbouncer -c "
+CONSOLE = "On {{ $labels.instance }}: sudo -u postgres psql -h /run/pgbouncer/1 -p 6432 -U pgbouncer -c "
 WAIT = "pgbouncer_pools_client_maxwait_seconds"
 
 ALERTS = (
@@ -29,8 +29,8 @@ ALERTS = (
         outage=True,
         summary="PgBouncer on {{ $labels.instance }} does not answer",
         impact="Requests that need the database fail: the API connects through it.",
-        look=("On {{ $labels.instance }}: systemctl status pgbouncer; journalctl -u pgbouncer -n 50",),
-        fix=("On {{ $labels.instance }}: systemctl restart pgbouncer",),
+        look=("On {{ $labels.instance }}: systemctl status 'pgbouncer@*'; journalctl -u 'pgbouncer@*' -n 50",),
+        fix=("On {{ $labels.instance }}: systemctl restart pgbouncer@1",),
         cases=down_cases("pgbouncer_up", "pgbouncer", {"instance": "pooler-1"}),
     ),
     Alert(
@@ -90,7 +90,7 @@ ALERTS = (
         summary="More than 80 % of the client connections of PgBouncer on {{ $labels.instance }} are used",
         impact="When none is left, PgBouncer refuses new ones.",
         look=(CONSOLE + '"SHOW CLIENTS"',),
-        fix=("Find the client that leaks connections, or raise pgbouncer_max_client_conn.",),
+        fix=("Find the client that leaks connections, or raise pgbouncer_max_client_connections.",),
         cases=cases(
             {
                 series("pgbouncer_pools_client_active_connections", {**POOL, "user": "app"}): "90x20",

@@ -175,7 +175,7 @@ def on_trial(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> FileSet
     files = FileSet("a", str(tmp_path))
     for content in ("good", "bad"):
         files.apply([entry(content)], [])
-        ls.roll_out("a", ["restart"], [], files, 1, settle=content == "good")
+        ls.roll_out([ls.Rollout("a", ["restart"], [])], files, 1, settle=content == "good")
     return files
 
 
@@ -186,9 +186,11 @@ def entry(content: str) -> Entry:
 
 def test_a_set_on_trial_is_not_live_and_is_taken_back(on_trial: FileSet) -> None:
     assert on_trial.generation("live") != on_trial.generation("current")
-    assert "returned to its previous set" in ls.take_back("a", "restart", [], on_trial, 1)
+    assert "returned to its previous set" in ls.take_back([ls.Rollout("a", ["restart"], [])], on_trial, 1)
     assert on_trial.generation("live") == on_trial.generation("current")
-    assert "was live before, which has not changed" in ls.take_back("a", "restart", [], on_trial, 1), "asked again"
+    assert "was live before, which has not changed" in ls.take_back([ls.Rollout("a", ["restart"], [])], on_trial, 1), (
+        "asked again"
+    )
 
 
 def test_a_set_that_stood_its_trial_is_live(on_trial: FileSet) -> None:
@@ -226,7 +228,7 @@ def deployed(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> FileSet
 @pytest.mark.parametrize("speak", [*hostile_answers.ANSWERS])
 def test_a_service_that_answers_in_no_way_it_should_is_rolled_back(deployed: FileSet, speak: str) -> None:
     with hostile_answers.server(speak) as url, pytest.raises(InfraError, match="returned to its previous set"):
-        ls.roll_out("a", ["restart"], [proof(url=url)], deployed, timeout=0.2)
+        ls.roll_out([ls.Rollout("a", ["restart"], [proof(url=url)])], deployed, timeout=0.2)
     assert deployed.generation("current") == deployed.generation("live")
 
 
@@ -236,7 +238,7 @@ def test_a_failing_systemctl_amid_the_proofs_is_rolled_back(deployed: FileSet, m
 
     monkeypatch.setattr(ls, "status_of", refuse)
     with pytest.raises(InfraError, match="Connection refused"):
-        ls.roll_out("a", ["restart"], [], deployed, timeout=1)
+        ls.roll_out([ls.Rollout("a", ["restart"], [])], deployed, timeout=1)
     assert deployed.generation("current") == deployed.generation("live")
 
 
@@ -257,7 +259,7 @@ def test_a_first_set_without_proof_leaves_nothing_running_that_did_not_run_befor
     files = FileSet("a", str(tmp_path))
     files.apply([entry("first")], [])
     with pytest.raises(InfraError, match=outcome):
-        ls.roll_out("a", steps, [proof(url="http://127.0.0.1:9/")], files, timeout=0.2)
+        ls.roll_out([ls.Rollout("a", steps, [proof(url="http://127.0.0.1:9/")])], files, timeout=0.2)
     assert performed == [steps, *([done] if done else [])]
     assert files.generation("live") is None
 
@@ -265,14 +267,14 @@ def test_a_first_set_without_proof_leaves_nothing_running_that_did_not_run_befor
 @pytest.mark.parametrize("steps", [["stop"], ["stop", "disable"], []])
 def test_a_service_that_is_not_to_run_proves_nothing(deployed: FileSet, steps: list[str]) -> None:
     before = deployed.generation("live")
-    ls.roll_out("a", steps, [], deployed, timeout=1, running=False)
+    ls.roll_out([ls.Rollout("a", steps, [])], deployed, timeout=1, running=False)
     assert deployed.generation("live") == before
 
 
 def test_a_live_set_that_was_damaged_is_not_returned_to(deployed: FileSet) -> None:
     (deployed.home / "generations" / f"{deployed.generation('live')}.json").unlink()
     current = deployed.generation("current")
-    assert "was not returned to its previous set" in ls.take_back("a", "restart", [], deployed, 1)
+    assert "was not returned to its previous set" in ls.take_back([ls.Rollout("a", ["restart"], [])], deployed, 1)
     assert deployed.generation("current") == current
 
 
@@ -285,3 +287,92 @@ def test_a_live_set_that_was_damaged_is_not_returned_to(deployed: FileSet) -> No
 )
 def test_the_diff_shows_what_users_notice(effect: str, after: str) -> None:
     assert ls.as_diff("web", RUNNING, ["daemon-reload", "restart"], effect)["after"] == after
+
+
+@pytest.fixture
+def processes(deployed: FileSet, monkeypatch: pytest.MonkeyPatch) -> t.Iterator[tuple[FileSet, list[str]]]:
+    """A new set of a service with several units, and what is done to them; the second unit does not pass its proof."""
+    performed: list[str] = []
+
+    def perform(unit: str, steps: t.Sequence[str], _timeout: float) -> Result:
+        performed.extend(f"{step} {unit}" for step in steps)
+        return Result(0, "", "")
+
+    monkeypatch.setattr(ls, "perform", perform)
+    yield deployed, performed
+
+
+BAD = proof(url="http://127.0.0.1:9/")
+
+
+@pytest.mark.parametrize(
+    ("rollouts", "performed", "words"),
+    [
+        pytest.param(
+            [ls.Rollout("a@1", ["restart"], []), ls.Rollout("a@2", ["restart"], [])],
+            ["restart a@1", "restart a@2"],
+            None,
+            id="one after another",
+        ),
+        pytest.param(
+            [
+                ls.Rollout("a@1", ["reload"], []),
+                ls.Rollout("a@2", ["reload"], [BAD]),
+                ls.Rollout("a@3", ["reload"], []),
+            ],
+            [
+                *("reload a@1", "reload a@2"),
+                *("daemon-reload a@2", "reload a@2", "daemon-reload a@2", "restart a@2"),
+                *("daemon-reload a@1", "reload a@1"),
+            ],
+            r"does not pass its proofs either: .* \(a@2\), serves again \(a@1\)",
+            id="those before follow, and those after are not touched",
+        ),
+        pytest.param(
+            [ls.Rollout("a@2", ["start"], [], added=True), ls.Rollout("a@1", ["restart"], [BAD])],
+            ["start a@2", "restart a@1", "daemon-reload a@1", "restart a@1", "stop a@2", "disable a@2"],
+            r"does not have it: it was stopped again \(a@2\)",
+            id="an instance that is new is ended",
+        ),
+    ],
+)
+def test_units_are_changed_one_after_another(
+    processes: tuple[FileSet, list[str]], rollouts: list[ls.Rollout], performed: list[str], words: str | None
+) -> None:
+    files, done = processes
+    if words is None:
+        ls.roll_out(rollouts, files, timeout=0.2)
+    else:
+        with pytest.raises(InfraError, match=words):
+            ls.roll_out(rollouts, files, timeout=0.2)
+    assert done == performed
+    assert files.generation("current") == files.generation("live")
+
+
+def test_a_spare_runs_only_while_the_only_one_restarts() -> None:
+    spare = ls.Rollout("a@2", ["start"], [], added=True)
+    one, other = ls.Rollout("a@1", ["daemon-reload", "restart"], []), ls.Rollout("a@3", ["restart"], [])
+    assert [(each.unit, each.steps[-1]) for each in ls.with_spare([one], spare)] == [
+        ("a@2", "start"),
+        ("a@1", "restart"),
+        ("a@2", "stop"),
+    ]
+    assert ls.with_spare([one, other], spare) == [one, other]
+    assert ls.with_spare([dataclasses.replace(one, steps=["reload"])], spare)[0].unit == "a@1"
+
+
+def test_an_instance_is_enabled_without_systemctl(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """systemctl linked the instance to a generation of the set, which is later removed, and then the template itself."""
+    monkeypatch.setattr(ls, "run", lambda *_args, **_options: Result(0, "", ""))
+    (tmp_path / "a@.service").symlink_to("/etc/nexod/a/current/a@.service")
+    assert ls.is_of_linked_template("a@1", str(tmp_path))
+    assert not ls.is_of_linked_template("a", str(tmp_path))
+    assert not ls.is_of_linked_template("b@1", str(tmp_path))
+    link = tmp_path / "multi-user.target.wants" / "a@1.service"
+    for _again in range(2):
+        ls.set_enabled("a@1", True, str(tmp_path))
+        assert os.readlink(link) == "../a@.service"
+    for _again in range(2):
+        ls.set_enabled("a@1", False, str(tmp_path))
+        assert not link.is_symlink()
+    assert (tmp_path / "a@.service").is_symlink()

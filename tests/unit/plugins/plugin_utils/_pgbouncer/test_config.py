@@ -88,6 +88,16 @@ def test_separates_what_only_a_restart_applies() -> None:
     assert not AT_START & OWNED.keys()
 
 
+def test_each_process_has_a_part() -> None:
+    """Four processes must not open four times the connections."""
+    databases = [{"name": "app", "host": "h", "max_connections": 40, "pool_size": 10}, {"name": "b", "host": "h"}]
+    users = [{"name": "app", "password": "x", "max_connections": 30}]
+    result = configured(databases=databases, users=users, processes="4", pool_size=40)
+    assert (result["share"], result["pool_size"], result["problems"]) == (15, 10, [])
+    assert result["databases"]["app"] == "host=h port=5432 dbname=app pool_size=2 max_db_connections=10"
+    assert result["users"] == {"app": "max_user_connections=7"}
+
+
 @pytest.mark.parametrize(
     ("limits", "budget", "share"),
     [
