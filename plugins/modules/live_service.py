@@ -85,6 +85,11 @@ options:
       matches:
         description: Regular expression that must match somewhere in the body or the output.
         type: str
+      refused:
+        description:
+          - Regular expression for an error that waiting does not change, such as one in a file that the service reads.
+          - If the proof does not hold and the reason matches, the file set is rolled back at once.
+        type: str
       metrics:
         description:
           - Metrics of a Prometheus exposition at O(proof[].url) by name.
@@ -240,6 +245,7 @@ PROOF: dict[str, dict[str, t.Any]] = {
     "status": {"type": "int", "default": 200},
     "command": {"type": "list", "elements": "str"},
     "matches": {"type": "str"},
+    "refused": {"type": "str"},
     "metrics": {"type": "dict", "default": {}},
     "access": {
         "type": "dict",
@@ -295,6 +301,7 @@ def as_proof(row: dict[str, t.Any], secrets: dict[str, t.Any]) -> service.Proof:
         metrics={name: str(value) for name, value in row["metrics"].items()},
         after=frozenset(row["after"]),
         access=proofs.access(row),
+        refused=row["refused"],
     )
     service.refuse_bad_proof(proof)
     return proof

@@ -53,6 +53,7 @@ class Proof:
 
     `metrics` maps a metric of a Prometheus exposition to a number, or to ``since``: a Unix time in
     seconds not before the action. `after` names the actions after which it is checked; empty means always.
+    `refused` is a regular expression for what will not change by waiting, such as an error in a file.
     """
 
     url: str | None
@@ -63,6 +64,7 @@ class Proof:
     metrics: t.Mapping[str, str]
     after: frozenset[str]
     access: Access | None = None
+    refused: str | None = None
 
 
 def status_of(unit: str) -> Status:
@@ -153,10 +155,12 @@ def wait_proven(unit: str, proofs: t.Sequence[Proof], action: str, since: float,
     first = status_of(unit)
     status = first
     while True:
-        missing = None if status.active else "its unit is not active"
+        missing, final = (None if status.active else "its unit is not active"), False
         for proof in due:
-            missing = missing or failing(proof, since)
-        if missing is None or time.monotonic() >= deadline:
+            if missing is None:
+                missing = failing(proof, since)
+                final = bool(missing and proof.refused and re.search(proof.refused, missing))
+        if missing is None or final or time.monotonic() >= deadline:
             return missing
         if status.failed:
             return "the unit has failed, and systemd has stopped restarting it"
@@ -180,11 +184,11 @@ def refuse_bad_proof(proof: Proof) -> None:
     fault = ""
     if proof.url is not None and not proof.url.startswith(("http://", "https://")):
         fault = "its url begins with neither http:// nor https://"
-    if proof.matches is not None:
+    for option, pattern in (("matches", proof.matches), ("refused", proof.refused)):
         try:
-            re.compile(proof.matches)
+            re.compile(pattern or "")
         except re.error as error:
-            fault = f"matches is not a regular expression: {error}"
+            fault = f"{option} is not a regular expression: {error}"
     for name, value in proof.metrics.items():
         try:
             float(0 if value == "since" else value)
@@ -325,7 +329,7 @@ def _end_first(unit: str, act: str, timeout: float) -> str:
 
 def _for_any_set(proofs: t.Sequence[Proof]) -> list[Proof]:
     """Proofs that fit any set: what the output must match may belong to the set that was rolled back."""
-    return [dataclasses.replace(proof, matches=None) for proof in proofs]
+    return [dataclasses.replace(proof, matches=None, refused=None) for proof in proofs]
 
 
 def as_diff(unit: str, status: Status, steps: t.Sequence[str], effect: str = "") -> dict[str, str]:

@@ -166,6 +166,26 @@ def test_waiting_ends_when_it_is_no_use(
     assert said is None if missing is None else missing in (said or "")
 
 
+@pytest.mark.parametrize(
+    ("says", "asked"),
+    [
+        pytest.param("line 3: no such word", 1, id="an error in a file"),
+        pytest.param("starting", 3, id="what ends by itself"),
+        pytest.param("ready", 1, id="proven, whatever else it says"),
+    ],
+)
+def test_an_error_that_waiting_does_not_change_ends_the_waiting(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, says: str, asked: int
+) -> None:
+    monkeypatch.setattr(ls, "status_of", lambda _unit: RUNNING)
+    log = tmp_path / "asked"
+    script = f"echo >> {log}; test $(wc -l < {log}) -lt 3 || echo ready; echo {says}"
+    proofs = [proof(command=("sh", "-c", script), matches="^ready", refused=r"line \d+")]
+    said = ls.wait_proven("a", proofs, "reload", since=0, timeout=60)
+    assert len(log.read_text().splitlines()) == asked
+    assert (said is None) == (not says.startswith("line")), said
+
+
 @pytest.fixture
 def on_trial(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> FileSet:
     """A set that was live, and one that was proven without being settled; systemd does as it is told."""
@@ -202,6 +222,7 @@ def test_a_set_that_stood_its_trial_is_live(on_trial: FileSet) -> None:
     [
         pytest.param({"url": "127.0.0.1:80"}, "neither http", id="no scheme"),
         pytest.param({"url": "http://x/", "matches": "("}, "not a regular expression", id="pattern"),
+        pytest.param({"url": "http://x/", "refused": "("}, "refused is not a regular expression", id="pattern of errors"),
         pytest.param({"url": "http://x/", "metrics": {"up": "yes"}}, "neither a number nor since", id="metric"),
     ],
 )
