@@ -222,7 +222,9 @@ def test_a_set_that_stood_its_trial_is_live(on_trial: FileSet) -> None:
     [
         pytest.param({"url": "127.0.0.1:80"}, "neither http", id="no scheme"),
         pytest.param({"url": "http://x/", "matches": "("}, "not a regular expression", id="pattern"),
-        pytest.param({"url": "http://x/", "refused": "("}, "refused is not a regular expression", id="pattern of errors"),
+        pytest.param(
+            {"url": "http://x/", "refused": "("}, "refused is not a regular expression", id="pattern of errors"
+        ),
         pytest.param({"url": "http://x/", "metrics": {"up": "yes"}}, "neither a number nor since", id="metric"),
     ],
 )
