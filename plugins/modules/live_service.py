@@ -144,9 +144,14 @@ options:
     type: dict
     default: {}
   timeout:
-    description: How long systemctl may take, and after it the proofs, as a duration.
+    description: How long systemctl may take, as a duration.
     type: str
     default: "60"
+  proof_timeout:
+    description:
+      - How long it may take after that until all proofs hold, as a duration.
+      - O(timeout) if not given. A set that is returned to has O(timeout) in any case, as nothing else is left.
+    type: str
 seealso:
   - module: nexod.infra.file_set
 author:
@@ -288,6 +293,7 @@ ARGUMENTS: dict[str, dict[str, t.Any]] = {
     "secrets": {"type": "dict", "default": {}, "no_log": True},
     "effects": {"type": "dict", "default": {}},
     "timeout": {"type": "str", "default": "60"},
+    "proof_timeout": {"type": "str"},
 }
 
 
@@ -325,7 +331,10 @@ def run(module: AnsibleModule) -> dict[str, t.Any]:
     if not module.check_mode:
         current = FileSet(files["name"], files["root"]) if files else None
         running = state == "started"
-        service.roll_out(unit, steps, asked, current, timeout, running=running, settle=options["settle"])
+        within = options["proof_timeout"] and seconds(options["proof_timeout"], "proof_timeout")
+        service.roll_out(
+            unit, steps, asked, current, timeout, running=running, settle=options["settle"], proof_timeout=within
+        )
         if current and running:
             note_proof(current, options)
     return {

@@ -254,12 +254,14 @@ def roll_out(
     *,
     running: bool = True,
     settle: bool = True,
+    proof_timeout: float | None = None,
 ) -> None:
     """Carry out `steps`, prove the service and mark its set live; roll back to the set before if that fails.
 
     `running`: whether the service is to run. If not, nothing can be proven, and nothing is marked. Without `settle` a
     proven set is not marked: a trial follows.
-    Raises InfraError, after the roll-back, when a step fails or a proof does not hold within `timeout` seconds.
+    Raises InfraError, after the roll-back, when a step fails or a proof does not hold within `proof_timeout` seconds
+    (None: `timeout`, which is for each call of systemctl, and for the proofs of the set that is returned to).
     """
     began = time.time()
     result = perform(unit, steps, timeout)
@@ -267,7 +269,7 @@ def roll_out(
     if result.rc != 0:
         missing: str | None = result.output or f"systemctl ended with {result.rc}"
     elif running and act != "none":
-        missing = _missing(unit, proofs, act, began, timeout)
+        missing = _missing(unit, proofs, act, began, timeout if proof_timeout is None else proof_timeout)
     else:
         missing = None
     if missing is None:

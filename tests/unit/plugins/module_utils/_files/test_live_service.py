@@ -9,6 +9,7 @@ import os
 import pathlib
 import pwd
 import threading
+import time
 import typing as t
 
 import pytest
@@ -250,6 +251,14 @@ def deployed(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> FileSet
 def test_a_service_that_answers_in_no_way_it_should_is_rolled_back(deployed: FileSet, speak: str) -> None:
     with hostile_answers.server(speak) as url, pytest.raises(InfraError, match="returned to its previous set"):
         ls.roll_out("a", ["restart"], [proof(url=url)], deployed, timeout=0.2)
+    assert deployed.generation("current") == deployed.generation("live")
+
+
+def test_the_proofs_of_a_new_set_have_their_own_time(deployed: FileSet) -> None:
+    late = proof(command=("sh", "-c", f"test $(date +%s) -ge {int(time.time()) + 2}"))
+    # It holds in time for the set that is returned to.
+    with pytest.raises(InfraError, match="which serves again"):
+        ls.roll_out("a", ["restart"], [late], deployed, timeout=60, proof_timeout=0.1)
     assert deployed.generation("current") == deployed.generation("live")
 
 
