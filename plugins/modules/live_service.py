@@ -88,7 +88,7 @@ options:
       refused:
         description:
           - Regular expression for an error that waiting does not change, such as one in a file that the service reads.
-          - If the proof does not hold and the reason matches, the file set is rolled back at once.
+          - If the proof does not hold and the reason matches for three seconds, the file set is rolled back.
         type: str
       metrics:
         description:

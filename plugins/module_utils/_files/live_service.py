@@ -27,6 +27,8 @@ FIRST_PAUSE, LONGEST_PAUSE = 0.05, 1.0
 LOG_LINES = 20
 #: Restarts by systemd after which waiting longer is pointless.
 CRASHES = 5
+# Seconds after which an error that waiting does not change is believed.
+CERTAIN = 3.0
 PROPERTIES = f"LoadState,ActiveState,UnitFileState,NeedDaemonReload,NRestarts,{replaced.PROPERTIES}"
 
 
@@ -150,17 +152,19 @@ def perform(unit: str, steps: t.Sequence[str], timeout: float) -> Result:
 def wait_proven(unit: str, proofs: t.Sequence[Proof], action: str, since: float, timeout: float) -> str | None:
     """Wait until every proof for `action` holds; returns None then, or what was still missing at the end."""
     due = [p for p in proofs if not p.after or action in p.after]
-    deadline = time.monotonic() + timeout
+    deadline = end = time.monotonic() + timeout
     pause = FIRST_PAUSE
     first = status_of(unit)
     status = first
     while True:
-        missing, final = (None if status.active else "its unit is not active"), False
+        missing, refused = (None if status.active else "its unit is not active"), False
         for proof in due:
             if missing is None:
                 missing = failing(proof, since)
-                final = bool(missing and proof.refused and re.search(proof.refused, missing))
-        if missing is None or final or time.monotonic() >= deadline:
+                refused = bool(missing and proof.refused and re.search(proof.refused, missing))
+        # A service may answer before it has read everything.
+        end = min(deadline, time.monotonic() + CERTAIN, end) if refused else deadline
+        if missing is None or time.monotonic() >= end:
             return missing
         if status.failed:
             return "the unit has failed, and systemd has stopped restarting it"

@@ -179,6 +179,7 @@ def test_an_error_that_waiting_does_not_change_ends_the_waiting(
     tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, says: str, asked: int
 ) -> None:
     monkeypatch.setattr(ls, "status_of", lambda _unit: RUNNING)
+    monkeypatch.setattr(ls, "CERTAIN", 0.0)
     log = tmp_path / "asked"
     script = f"echo >> {log}; test $(wc -l < {log}) -lt 3 || echo ready; echo {says}"
     proofs = [proof(command=("sh", "-c", script), matches="^ready", refused=r"line \d+")]
@@ -252,6 +253,13 @@ def test_a_service_that_answers_in_no_way_it_should_is_rolled_back(deployed: Fil
     with hostile_answers.server(speak) as url, pytest.raises(InfraError, match="returned to its previous set"):
         ls.roll_out("a", ["restart"], [proof(url=url)], deployed, timeout=0.2)
     assert deployed.generation("current") == deployed.generation("live")
+
+
+def test_an_error_that_passes_is_waited_for(monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path) -> None:
+    monkeypatch.setattr(ls, "status_of", lambda _unit: RUNNING)
+    script = f"echo >> {tmp_path / 'log'}; test $(wc -l < {tmp_path / 'log'}) -ge 4 || echo line 3"
+    proofs = [proof(command=("sh", "-c", script), matches="^$", refused="line")]
+    assert ls.wait_proven("a", proofs, "reload", since=0, timeout=60) is None
 
 
 def test_the_proofs_of_a_new_set_have_their_own_time(deployed: FileSet) -> None:
