@@ -255,8 +255,8 @@ def install_missing(programs: Mapping[str, str]) -> None:
 
 def integration() -> Count:
     install(SERVERS)
-    # The tests of a file share servers.
-    return pytest("integration", "-n", "2", "--dist", "loadfile", "-m", "not long", "tests/integration")
+    # The tests of a file share servers. A third of the time, they wait for locks, alerts and time limits.
+    return pytest("integration", "-n", "3", "--dist", "loadfile", "-m", "not long", "tests/integration")
 
 
 def app() -> Count:
