@@ -29,8 +29,11 @@ SERVERS = {
 }
 # For what runs beside the lab, whose hosts leave a third of the processor time unused but must not wait for it.
 # Linux weighs the processes of a session among themselves and sessions with each other, so `nice` alone would only
-# order a step's own processes: its session is given the lowest weight too. Containers are weighed apart from both.
-BEHIND = ("sh", "-c", '{ echo 19 >/proc/self/autogroup; } 2>/dev/null; exec nice -n 19 "$@"', "behind")
+# order a step's own processes: its session is given a lower weight too. Containers are weighed apart from both.
+LESS = '{{ echo {} >/proc/self/autogroup; }} 2>/dev/null; exec nice -n 19 "$@"'
+BEHIND = ("sh", "-c", LESS.format(19), "behind")
+# Half of the usual weight, for tests that have time limits of their own: they must not wait for minutes.
+BESIDE = ("sh", "-c", LESS.format(3), "beside")
 # Characters of a reason in the last lines, which are all that some CI systems show.
 REASON = 300
 BROWSER = {"chromium": "chromium"}
@@ -220,7 +223,7 @@ def sanity() -> Count:
 
 def unit() -> Count:
     """Most of them need nothing but a processor, so they get what the lab leaves unused."""
-    return pytest("unit", "-n", "2", "-m", "not long", "tests/unit", limit=3600, first=BEHIND)
+    return pytest("unit", "-n", "2", "-m", "not long", "tests/unit", limit=3600, first=BESIDE)
 
 
 def install(programs: Mapping[str, str]) -> None:
