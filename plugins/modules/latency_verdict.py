@@ -65,7 +65,9 @@ options:
       - Not given or V(0) is 200 for a median, 500 up to p95 and 2000 above. A gauge always needs 5 samples.
     type: int
   expect_samples:
-    description: Number of requests of the first metric to wait for, as a scrape follows the requests it counts.
+    description:
+      - Number of requests of the first metric to wait for, as a scrape follows the requests it counts.
+      - When all targets have been scraped since the module began, there is nothing more to wait for.
     type: int
     default: 0
   errors:

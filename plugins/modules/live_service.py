@@ -100,6 +100,11 @@ options:
       matches:
         description: Regular expression that must match somewhere in the body or the output.
         type: str
+      refused:
+        description:
+          - Regular expression for an error that waiting does not change, such as one in a file that the service reads.
+          - If the proof does not hold and the reason matches for three seconds, the file set is rolled back.
+        type: str
       metrics:
         description:
           - Metrics of a Prometheus exposition at O(proof[].url) by name.
@@ -154,9 +159,14 @@ options:
     type: dict
     default: {}
   timeout:
-    description: How long systemctl may take, and after it the proofs, as a duration.
+    description: How long systemctl may take, as a duration.
     type: str
     default: "60"
+  proof_timeout:
+    description:
+      - How long it may take after that until all proofs hold, as a duration.
+      - O(timeout) if not given. A set that is returned to has O(timeout) in any case, as nothing else is left.
+    type: str
 seealso:
   - module: nexod.infra.file_set
 author:
@@ -255,6 +265,7 @@ PROOF: dict[str, dict[str, t.Any]] = {
     "status": {"type": "int", "default": 200},
     "command": {"type": "list", "elements": "str"},
     "matches": {"type": "str"},
+    "refused": {"type": "str"},
     "metrics": {"type": "dict", "default": {}},
     "access": {
         "type": "dict",
@@ -302,6 +313,7 @@ ARGUMENTS: dict[str, dict[str, t.Any]] = {
     "secrets": {"type": "dict", "default": {}, "no_log": True},
     "effects": {"type": "dict", "default": {}},
     "timeout": {"type": "str", "default": "60"},
+    "proof_timeout": {"type": "str"},
 }
 
 
@@ -315,6 +327,7 @@ def as_proof(row: dict[str, t.Any], secrets: dict[str, t.Any]) -> service.Proof:
         metrics={name: str(value) for name, value in row["metrics"].items()},
         after=frozenset(row["after"]),
         access=proofs.access(row),
+        refused=row["refused"],
     )
     service.refuse_bad_proof(proof)
     return proof
@@ -333,7 +346,8 @@ def run(module: AnsibleModule) -> dict[str, t.Any]:
     effect = str((options.get("effects") or {}).get(act, ""))
     if not module.check_mode:
         current = file_set(options)
-        service.roll_out(rollouts, current, timeout, running=running, settle=options["settle"])
+        within = options["proof_timeout"] and seconds(options["proof_timeout"], "proof_timeout")
+        service.roll_out(rollouts, current, timeout, running=running, settle=options["settle"], proof_timeout=within)
         if current and running:
             note_proof(current, options, [*units, *surplus])
     changed = [one for one in rollouts if service.changes(one.steps)]

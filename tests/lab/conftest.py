@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 
 import pytest
 
 from ansible_collections.nexod.infra.tests.lab.faults.steps import back_to_the_start
-from ansible_collections.nexod.infra.tests.lab.support import DEPLOY, get, run
+from ansible_collections.nexod.infra.tests.lab.support import MAKE_DEPLOY, ROOT, get, run
 
 
 @pytest.fixture(scope="session")
@@ -28,13 +30,15 @@ def serving():
     except OSError:
         there = False
     if not there:
-        done = run(*DEPLOY)
+        done = run(*MAKE_DEPLOY)
         assert done.rc == 0, done.said[-5000:]
     return run
 
 
 @pytest.fixture
 def standing(serving):
-    """A lab that serves 1.0.0 with the schema that belongs to it."""
+    """A lab that serves 1.0.0 with the schema that belongs to it, and the release to upgrade it to."""
+    build = [sys.executable, "examples/api/build.py", "1.1.0", "-o", "dist/"]
+    subprocess.run(build, cwd=ROOT, check=True, capture_output=True)
     back_to_the_start()
     return serving

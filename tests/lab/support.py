@@ -8,6 +8,7 @@ import hashlib
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 import threading
@@ -32,11 +33,15 @@ HOSTS = {
 UNHURRIED = """-e '{"verify_latency_targets": [], "backend_trial_latency_targets": []}'"""
 # Rollouts that prepare a fault, or follow one, are watched more briefly: what trials find is tested elsewhere.
 BRIEF = f"""{UNHURRIED} -e '{{"backend_trial_seconds": 3, "backend_trial_requests": 60, "backend_watch_seconds": 1}}'"""
-DEPLOY = ("make", "deploy", f"ARGS={BRIEF}")
-UPGRADE = ("make", "deploy", "VERSION=1.1.0", f"ARGS={BRIEF}")
-ROLL_BACK = ("make", "roll-back", f"ARGS={BRIEF}")
-# Without booting the lab's hosts first, as `make deploy` does.
-PLAYBOOK = (".venv/bin/ansible-playbook", "-i", "inventories/lab", "playbooks/deploy.yml")
+# As a newcomer types them: they boot hosts that are down, and build the release.
+MAKE_DEPLOY = ("make", "deploy", f"ARGS={BRIEF}")
+MAKE_UPGRADE = ("make", "deploy", "VERSION=1.1.0", f"ARGS={BRIEF}")
+# What they run on hosts that are up, in six seconds less.
+ANSIBLE = (".venv/bin/ansible-playbook", "-i", "inventories/lab")
+PLAYBOOK = (*ANSIBLE, "playbooks/deploy.yml")
+DEPLOY = (*PLAYBOOK, *shlex.split(BRIEF))
+UPGRADE = (*DEPLOY, "-e", "backend_version=1.1.0")
+ROLL_BACK = (*ANSIBLE, "playbooks/roll_back.yml", *shlex.split(BRIEF))
 
 
 @dataclasses.dataclass(frozen=True)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 
 from ansible_collections.nexod.infra.tests import steps
@@ -49,3 +52,22 @@ def test_a_failed_test_is_named_with_its_reason(said: str, names: list[str], fai
 
 def test_a_long_reason_is_cut() -> None:
     assert len(steps.named("molecule pgbouncer", "x" * 5000)) == steps.REASON
+
+
+def test_what_runs_behind_the_lab_leaves_it_the_processor() -> None:
+    """Of one processor that both keep busy, each in a session of its own as a step is."""
+    busy = """
+import os, time
+os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+end = time.monotonic() + 2
+while time.monotonic() < end:
+    pass
+print(time.process_time())
+"""
+    argv = (sys.executable, "-c", busy)
+    running = [
+        subprocess.Popen([*before, *argv], stdout=subprocess.PIPE, start_new_session=True)
+        for before in ((), steps.BEHIND)
+    ]
+    first, behind = (float(process.communicate()[0]) for process in running)
+    assert behind < first / 2

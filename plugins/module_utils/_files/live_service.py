@@ -31,6 +31,8 @@ UNITS = "/etc/systemd/system"
 TOUCHING = ("none", "stop", "start", "reload", "restart")
 #: Restarts by systemd after which waiting longer is pointless.
 CRASHES = 5
+#: Seconds after which an error that waiting does not change is believed.
+CERTAIN = 3.0
 PROPERTIES = f"LoadState,ActiveState,UnitFileState,NeedDaemonReload,NRestarts,{replaced.PROPERTIES}"
 
 
@@ -57,6 +59,7 @@ class Proof:
 
     `metrics` maps a metric of a Prometheus exposition to a number, or to ``since``: a Unix time in
     seconds not before the action. `after` names the actions after which it is checked; empty means always.
+    `refused` is a regular expression for what will not change by waiting, such as an error in a file.
     """
 
     url: str | None
@@ -67,6 +70,7 @@ class Proof:
     metrics: t.Mapping[str, str]
     after: frozenset[str]
     access: Access | None = None
+    refused: str | None = None
 
 
 def status_of(unit: str) -> Status:
@@ -198,15 +202,19 @@ def set_enabled(unit: str, enabled: bool, units: str = UNITS) -> None:
 def wait_proven(unit: str, proofs: t.Sequence[Proof], action: str, since: float, timeout: float) -> str | None:
     """Wait until every proof for `action` holds; returns None then, or what was still missing at the end."""
     due = [p for p in proofs if not p.after or action in p.after]
-    deadline = time.monotonic() + timeout
+    deadline = end = time.monotonic() + timeout
     pause = FIRST_PAUSE
     first = status_of(unit)
     status = first
     while True:
-        missing = None if status.active else "its unit is not active"
+        missing, refused = (None if status.active else "its unit is not active"), False
         for proof in due:
-            missing = missing or failing(proof, since)
-        if missing is None or time.monotonic() >= deadline:
+            if missing is None:
+                missing = failing(proof, since)
+                refused = bool(missing and proof.refused and re.search(proof.refused, missing))
+        # A service may answer before it has read everything.
+        end = min(deadline, time.monotonic() + CERTAIN, end) if refused else deadline
+        if missing is None or time.monotonic() >= end:
             return missing
         if status.failed:
             return "the unit has failed, and systemd has stopped restarting it"
@@ -230,11 +238,11 @@ def refuse_bad_proof(proof: Proof) -> None:
     fault = ""
     if proof.url is not None and not proof.url.startswith(("http://", "https://")):
         fault = "its url begins with neither http:// nor https://"
-    if proof.matches is not None:
+    for option, pattern in (("matches", proof.matches), ("refused", proof.refused)):
         try:
-            re.compile(proof.matches)
+            re.compile(pattern or "")
         except re.error as error:
-            fault = f"matches is not a regular expression: {error}"
+            fault = f"{option} is not a regular expression: {error}"
     for name, value in proof.metrics.items():
         try:
             float(0 if value == "since" else value)
@@ -315,18 +323,20 @@ def roll_out(
     *,
     running: bool = True,
     settle: bool = True,
+    proof_timeout: float | None = None,
 ) -> None:
     """Carry out the steps of one unit after another, prove each, and mark the set live; roll back if that fails.
 
     `running`: whether the service is to run. If not, nothing can be proven, and nothing is marked. Without `settle` a
     proven set is not marked: a trial follows.
-    Raises InfraError, after the roll-back, when a step fails or a proof does not hold within `timeout` seconds.
+    Raises InfraError, after the roll-back, when a step fails or a proof does not hold within `proof_timeout` seconds
+    (None: `timeout`, which is for each call of systemctl, and for the proofs of the set that is returned to).
     """
     touched: list[Rollout] = []
     for one in rollouts:
         began = time.time()
         touched.append(one)
-        missing = _roll_out_one(one, timeout, running)
+        missing = _roll_out_one(one, timeout, timeout if proof_timeout is None else proof_timeout, running)
         if missing is not None:
             act = taken(one.steps)
             lines = last_log_lines(one.unit, began)
@@ -342,7 +352,7 @@ def roll_out(
         files.mark_live()
 
 
-def _roll_out_one(one: Rollout, timeout: float, running: bool) -> str | None:
+def _roll_out_one(one: Rollout, timeout: float, proof_timeout: float, running: bool) -> str | None:
     began = time.time()
     result = perform(one.unit, one.steps, timeout)
     act = taken(one.steps)
@@ -350,7 +360,7 @@ def _roll_out_one(one: Rollout, timeout: float, running: bool) -> str | None:
         return result.output or f"systemctl ended with {result.rc}"
     if not running or act in ("none", "stop"):
         return None
-    return _missing(one.unit, one.proofs, act, began, timeout)
+    return _missing(one.unit, one.proofs, act, began, proof_timeout)
 
 
 def take_back(touched: t.Sequence[Rollout], files: FileSet | None, timeout: float) -> str:
@@ -416,7 +426,7 @@ def _end_first(one: Rollout, timeout: float) -> str:
 
 def _for_any_set(proofs: t.Sequence[Proof]) -> list[Proof]:
     """Proofs that fit any set: what the output must match may belong to the set that was rolled back."""
-    return [dataclasses.replace(proof, matches=None) for proof in proofs]
+    return [dataclasses.replace(proof, matches=None, refused=None) for proof in proofs]
 
 
 def as_diff(unit: str, status: Status, steps: t.Sequence[str], effect: str = "") -> dict[str, str]:

@@ -351,7 +351,8 @@ def verdict(parameters: Facts, source: Source) -> dict[str, t.Any]:
         ratio = parameters.get("maximum_error_ratio", 1.0)
         # Before what they measure is asked for, so that the answers below are not older than this one.
         unchanged = (parameters.get("unchanged_seconds") or 0.0) + waited
-        old = unseen(source.targets(), unchanged, parameters["wait_seconds"])
+        scraped = [target for target in source.targets() if target.interval <= parameters["wait_seconds"]]
+        old = unseen(scraped, unchanged, parameters["wait_seconds"])
         errors[:] = [error_row(row, ratio, back, query) for row in parameters.get("errors", ())]
         wrong[:] = [
             *(row["fault"] for row in errors if row["fault"]),
@@ -359,8 +360,11 @@ def verdict(parameters: Facts, source: Source) -> dict[str, t.Any]:
             *(f"a target was not scraped since the last change: {name}" for name in old),
         ]
         expected = parameters["expect_samples"] if counted else 0
-        enough = not expected or (first(query(_monitoring.requests(counted or {}, window()))) or 0) >= expected
-        return not wrong and enough
+        # The increase of a series leaves out what it began with: for a new instance, the requests before its first
+        # scrape. So what every target was scraped for since the requests is as much as there will be.
+        enough = not expected or (scraped and not unseen(scraped, waited, parameters["wait_seconds"]))
+        enough = enough or (first(query(_monitoring.requests(counted or {}, window()))) or 0) >= expected
+        return not wrong and bool(enough)
 
     settle(settled, parameters["wait_seconds"])
     found = judged()

@@ -6,7 +6,16 @@ import subprocess
 
 import pytest
 
-from ansible_collections.nexod.infra.tests.lab.support import DEPLOY, PLAYBOOK, UPGRADE, get, interrupted, run, users
+from ansible_collections.nexod.infra.tests.lab.support import (
+    MAKE_DEPLOY,
+    MAKE_UPGRADE,
+    PLAYBOOK,
+    UPGRADE,
+    get,
+    interrupted,
+    run,
+    users,
+)
 
 
 def stop(host: str) -> None:
@@ -48,7 +57,7 @@ def test_stopped_before(standing, host: str) -> None:
     assert "Nothing was changed" in done.said
     assert done.report["changes"] == []
     assert {failure["stage"] for failure in done.report["failures"]} == {"preflight"}
-    converge(host, *DEPLOY)
+    converge(host, *MAKE_DEPLOY)
     assert get("/ready")["status"] == "ready"
 
 
@@ -77,6 +86,6 @@ def test_stopped_in_the_middle(standing, host: str, at: str, stages: set[str], s
         # What was under way on the host that went is lost with it; the entry point's checks see it within two seconds.
         assert len(served.failures) <= 5, served.failures
         assert served.answers > 50
-    converge(host, *UPGRADE)
+    converge(host, *MAKE_UPGRADE)
     assert get("/health")["version"] == "1.1.0"
     assert get("/ready")["status"] == "ready"

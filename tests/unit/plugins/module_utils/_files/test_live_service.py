@@ -9,6 +9,7 @@ import os
 import pathlib
 import pwd
 import threading
+import time
 import typing as t
 
 import pytest
@@ -166,6 +167,27 @@ def test_waiting_ends_when_it_is_no_use(
     assert said is None if missing is None else missing in (said or "")
 
 
+@pytest.mark.parametrize(
+    ("says", "asked"),
+    [
+        pytest.param("line 3: no such word", 1, id="an error in a file"),
+        pytest.param("starting", 3, id="what ends by itself"),
+        pytest.param("ready", 1, id="proven, whatever else it says"),
+    ],
+)
+def test_an_error_that_waiting_does_not_change_ends_the_waiting(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, says: str, asked: int
+) -> None:
+    monkeypatch.setattr(ls, "status_of", lambda _unit: RUNNING)
+    monkeypatch.setattr(ls, "CERTAIN", 0.0)
+    log = tmp_path / "asked"
+    script = f"echo >> {log}; test $(wc -l < {log}) -lt 3 || echo ready; echo {says}"
+    proofs = [proof(command=("sh", "-c", script), matches="^ready", refused=r"line \d+")]
+    said = ls.wait_proven("a", proofs, "reload", since=0, timeout=60)
+    assert len(log.read_text().splitlines()) == asked
+    assert (said is None) == (not says.startswith("line")), said
+
+
 @pytest.fixture
 def on_trial(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> FileSet:
     """A set that was live, and one that was proven without being settled; systemd does as it is told."""
@@ -204,6 +226,9 @@ def test_a_set_that_stood_its_trial_is_live(on_trial: FileSet) -> None:
     [
         pytest.param({"url": "127.0.0.1:80"}, "neither http", id="no scheme"),
         pytest.param({"url": "http://x/", "matches": "("}, "not a regular expression", id="pattern"),
+        pytest.param(
+            {"url": "http://x/", "refused": "("}, "refused is not a regular expression", id="pattern of errors"
+        ),
         pytest.param({"url": "http://x/", "metrics": {"up": "yes"}}, "neither a number nor since", id="metric"),
     ],
 )
@@ -229,6 +254,21 @@ def deployed(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> FileSet
 def test_a_service_that_answers_in_no_way_it_should_is_rolled_back(deployed: FileSet, speak: str) -> None:
     with hostile_answers.server(speak) as url, pytest.raises(InfraError, match="returned to its previous set"):
         ls.roll_out([ls.Rollout("a", ["restart"], [proof(url=url)])], deployed, timeout=0.2)
+    assert deployed.generation("current") == deployed.generation("live")
+
+
+def test_an_error_that_passes_is_waited_for(monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path) -> None:
+    monkeypatch.setattr(ls, "status_of", lambda _unit: RUNNING)
+    script = f"echo >> {tmp_path / 'log'}; test $(wc -l < {tmp_path / 'log'}) -ge 4 || echo line 3"
+    proofs = [proof(command=("sh", "-c", script), matches="^$", refused="line")]
+    assert ls.wait_proven("a", proofs, "reload", since=0, timeout=60) is None
+
+
+def test_the_proofs_of_a_new_set_have_their_own_time(deployed: FileSet) -> None:
+    late = proof(command=("sh", "-c", f"test $(date +%s) -ge {int(time.time()) + 2}"))
+    # It holds in time for the set that is returned to.
+    with pytest.raises(InfraError, match="which serves again"):
+        ls.roll_out([ls.Rollout("a", ["restart"], [late])], deployed, timeout=60, proof_timeout=0.1)
     assert deployed.generation("current") == deployed.generation("live")
 
 
@@ -362,7 +402,7 @@ def test_a_spare_runs_only_while_the_only_one_restarts() -> None:
 
 
 def test_an_instance_is_enabled_without_systemctl(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """systemctl linked the instance to a generation of the set, which is later removed, and then the template itself."""
+    """systemctl linked an instance to a generation of the set, which is later removed, and removed the template."""
     monkeypatch.setattr(ls, "run", lambda *_args, **_options: Result(0, "", ""))
     (tmp_path / "a@.service").symlink_to("/etc/nexod/a/current/a@.service")
     assert ls.is_of_linked_template("a@1", str(tmp_path))

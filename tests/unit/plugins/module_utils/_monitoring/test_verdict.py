@@ -189,6 +189,38 @@ def test_verdict_waits_for_faults_to_pass(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 @pytest.mark.parametrize(
+    ("interval", "ages", "waits"),
+    [
+        pytest.param(5, [900.0], True, id="not scraped since"),
+        pytest.param(5, [0.0], False, id="scraped since, so more will not come"),
+        pytest.param(5, [900.0, 900.0, 0.0], False, id="scraped while it waits"),
+        pytest.param(60, [0.0], True, id="scraped too seldom to be waited for"),
+    ],
+)
+def test_requests_that_no_scrape_will_add_are_not_waited_for(
+    monkeypatch: pytest.MonkeyPatch, interval: float, ages: list[float], waits: bool
+) -> None:
+    clock = [0.0]
+    monkeypatch.setattr(_verdict.time, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(_verdict.time, "sleep", lambda seconds: clock.__setitem__(0, clock[0] + seconds))
+    given = {
+        "conditions": [],
+        "expect_samples": 630,
+        "minimum_samples": None,
+        "sources": {"api": API},
+        "targets": [P95],
+        # Nothing was changed for long, so that what was scraped before is no fault.
+        "unchanged_seconds": 3600.0,
+        "wait_seconds": 30,
+        "window_seconds": 300,
+    }
+    targets = [(_verdict.Target("api-1", interval, age),) for age in ages]
+    found = verdict(given, Answers(lambda expression: [({}, 0.99 if "_bucket" in expression else 530.0)], targets))
+    assert found["faults"] == []
+    assert (clock[0] >= 30) is waits
+
+
+@pytest.mark.parametrize(
     ("answer", "cause"),
     [
         pytest.param(Answer(0, "", "Connection refused"), "Connection refused", id="down"),
