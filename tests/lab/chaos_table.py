@@ -141,9 +141,8 @@ DATABASE = (
     Fault(
         "a replica frozen",
         frozen("db-2", POSTGRESQL),
-        # Its exporter hangs with it. The API, which says so of the primary, does not read from replicas. The message
-        # may wait 30 s for the group's next one: that about db-3, which is muted, came first.
-        (message("TargetDown", 165, instance="db-2", job="postgres"),),
+        # Its exporter hangs with it. The API, which says so of the primary, does not read from replicas.
+        (message("TargetDown", 135, instance="db-2", job="postgres"),),
         together=SPARE_FROZEN,
     ),
     Fault(
@@ -199,8 +198,9 @@ POOLER = (
     ),
     Fault(
         "more clients than usual at PgBouncer",
+        # They take about a minute to come.
         beside_pooler(CLIENTS),
-        (message("PoolerClientsNearLimit", 345, instance="pooler-1"),),
+        (message("PoolerClientsNearLimit", 420, instance="pooler-1"),),
         together=SLOW,
     ),
     Fault("the pooler's host cut off", cut_off("pooler-1"), (page("HostDown", instance="pooler-1"),)),
