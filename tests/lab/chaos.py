@@ -89,6 +89,14 @@ class Load:
             sum(load.slow_pages for load in loads),
         )
 
+    def healthy(self) -> Load:
+        """What users do before the fault, too."""
+        return Load(self.requests)
+
+    def unhealthy(self) -> Load:
+        """What is part of the fault."""
+        return Load(0, self.failing, self.slow_pages)
+
 
 @dataclasses.dataclass(frozen=True)
 class Fault:
@@ -215,7 +223,10 @@ def calm() -> bool | str:
     young = query("count_over_time(up[1m]) < 3")
     if unwell or waiting or young or len(query("up == 1")) < 20:
         return f"{[*unwell, *waiting]}, {len(young)} targets are young"
-    return get("/ready")["status"] == "ready" and "Watchdog" in json.dumps(get("/api/v2/alerts", base=ALERTMANAGER))
+    # What is sent before Prometheus has looked for Alertmanager is lost, and would come a minute later.
+    known = query("prometheus_notifications_alertmanagers_discovered == 1")
+    routed = get("/api/v2/status", base=ALERTMANAGER)["cluster"]["status"]
+    return len(known) == 1 and get("/ready")["status"] == "ready" and routed in ("ready", "disabled")
 
 
 FORGET = (
@@ -465,21 +476,74 @@ def reconnected_redis() -> Iterator[None]:
 
 
 @contextlib.contextmanager
+def reconnected_pooler() -> Iterator[None]:
+    """The connections of PgBouncer to the database are made anew, once each is idle."""
+    ended = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE client_addr = '{}' AND state = 'idle'"
+    statement = ended.format(ADDRESSES["pooler-1"])
+    for _pulse in range(5):
+        on("db-1", f"cd / && runuser -u postgres -- psql -q app -c {shlex.quote(statement)}")
+        time.sleep(0.2)
+    yield
+
+
+def much_written(host: str) -> Break:
+    """More than 64 MiB of WAL, without a table."""
+    written = "SELECT count(pg_logical_emit_message(false, 'chaos', repeat('x', 1000000))) FROM generate_series(1, 80)"
+    return shell(host, f"cd / && runuser -u postgres -- psql -q app -c {shlex.quote(written)}", "true")
+
+
+def little_memory(host: str) -> Break:
+    """Of its memory, 5 % are left, as its exporter reads it.
+
+    A stand-in for /proc/meminfo, in which every host of the lab sees the memory of this machine: that is not filled.
+    """
+    drop_in, file = "/run/systemd/system/prometheus-node-exporter.service.d", "/run/chaos-meminfo"
+    change = "NR == FNR && /^MemTotal/ {left = int($2 / 20)} NR != FNR {if (/^MemAvailable/) $2 = left; print}"
+    restart = "systemctl daemon-reload; systemctl restart prometheus-node-exporter"
+    return shell(
+        host,
+        f"awk {shlex.quote(change)} /proc/meminfo /proc/meminfo > {file}; chmod a+r {file}; mkdir -p {drop_in};"
+        f" printf '[Service]\nBindReadOnlyPaths={file}:/proc/meminfo\n' > {drop_in}/chaos.conf; {restart}",
+        f"rm -rf {drop_in} {file}; {restart}",
+    )
+
+
+@contextlib.contextmanager
 def full_redis() -> Iterator[None]:
-    """So many keys that Redis uses more than 90 % of its memory."""
+    """So many keys that Redis uses more than 90 % of its memory, and time and again has to remove some."""
 
-    def used() -> float:
+    def free(part: float) -> float:
+        """How many more keys there may be until a part of the memory is used."""
         found = dict(re.findall(r"(used_memory|maxmemory):(\d+)", redis_cli("INFO", "memory")))
-        return int(found["used_memory"]) / int(found["maxmemory"])
+        return (part * int(found["maxmemory"]) - int(found["used_memory"])) / size
 
-    # Many at a time, as long as much is free.
-    more = "for i = 1, ARGV[1] do redis.call('SETRANGE', KEYS[1] .. redis.call('DBSIZE'), 3000000, 'x') end"
+    size, over = 3_000_000, threading.Event()
+    # Those that have a lifetime are removed, the ones with the least of it first: these, rather than sessions.
+    more = (
+        "for i = 1, ARGV[1] do local key = KEYS[1] .. ARGV[2] .. i redis.call('SETRANGE', key, ARGV[4], 'x')"
+        " if ARGV[3] ~= '0' then redis.call('EXPIRE', key, ARGV[3]) end end"
+    )
     less = "for _, key in ipairs(redis.call('KEYS', KEYS[1] .. '*')) do redis.call('DEL', key) end"
+
+    def too_much() -> None:
+        for turn in itertools.count():
+            redis_cli("EVAL", more, "1", "chaos:", str(int(free(1.02)) + 1), f"soon-{turn}-", "60", str(size))
+            if over.wait(20):
+                return
+
+    thread = threading.Thread(target=too_much, daemon=True)
     try:
-        while (part := used()) < 0.92:
-            redis_cli("EVAL", more, "1", "chaos:", "5" if part < 0.8 else "1")
+        for turn in range(100):
+            # Many at a time, as long as much is free.
+            if (missing := free(0.92)) <= 0:
+                break
+            redis_cli("EVAL", more, "1", "chaos:", str(min(5, int(missing) + 1)), f"{turn}-", "0", str(size))
+        thread.start()
         yield
     finally:
+        over.set()
+        if thread.ident:
+            thread.join(timeout=30)
         redis_cli("EVAL", less, "1", "chaos:")
 
 
@@ -522,23 +586,47 @@ os._exit(0)
 """
 
 
+#: Clients that stay and do nothing.
+CLIENTS = """
+import os, sys, psycopg
+password = sys.stdin.readline().strip()
+where = {"host": "127.0.0.1", "port": 6432, "dbname": "app", "user": "monitor", "password": password}
+clients = [psycopg.connect(**where) for _ in range(850)]
+sys.stdin.read()
+os._exit(0)
+"""
+
+
+def beside_pooler(script: str) -> Break:
+    """A script in Python that reads the password of the account for monitoring, until its input ends."""
+
+    @contextlib.contextmanager
+    def broken() -> Iterator[None]:
+        password = (ROOT / ".lab/secrets/database-monitor").read_text(encoding="utf-8").split()[0]
+        # The interpreter of a release, which has a client of PostgreSQL.
+        argv = ["podman", "exec", "-i", "nexod-lab-pooler-1", "sh", "-c"]
+        argv += ['ulimit -n 20000; exec "$(ls /opt/api/*/bin/python | head -n 1)" -c "$0"', script]
+        with subprocess.Popen(argv, stdin=subprocess.PIPE, text=True) as process:
+            assert process.stdin
+            try:
+                process.stdin.write(f"{password}\n")
+                process.stdin.flush()
+                yield
+            finally:
+                process.stdin.close()
+                process.wait(timeout=20)
+
+    return broken
+
+
 @contextlib.contextmanager
 def used_up_pool() -> Iterator[None]:
     """Every connection of PgBouncer's pool is in use: that of the account for monitoring, not the API's."""
-    password = (ROOT / ".lab/secrets/database-monitor").read_text(encoding="utf-8").split()[0]
-    # The interpreter of a release, which has a client of PostgreSQL.
-    argv = ["podman", "exec", "-i", "nexod-lab-pooler-1", "sh", "-c"]
-    argv += ['exec "$(ls /opt/api/*/bin/python | head -n 1)" -c "$0"', HOLD]
-    with subprocess.Popen(argv, stdin=subprocess.PIPE, text=True) as process:
-        assert process.stdin
-        try:
-            process.stdin.write(f"{password}\n")
-            process.stdin.flush()
+    try:
+        with beside_pooler(HOLD)():
             yield
-        finally:
-            process.stdin.close()
-            process.wait(timeout=20)
-            on("db-1", f"cd / && runuser -u postgres -- psql -q app -c {shlex.quote(END_SLEEP)}")
+    finally:
+        on("db-1", f"cd / && runuser -u postgres -- psql -q app -c {shlex.quote(END_SLEEP)}")
 
 
 END_SLEEP = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'SELECT pg_sleep(300)%'"
@@ -588,10 +676,12 @@ class Result:
 def observe(faults: Sequence[Fault]) -> Result:
     """Make the faults, wait for their messages and for those that should not come, and repair them."""
     expected: list[tuple[Message, float]] = []
-    with users(Load.of(faults)):
+    load = Load.of(faults)
+    with users(load.healthy()):
         forget()
         start, begun = position(), time.time()
         with contextlib.ExitStack() as stack:
+            stack.enter_context(users(load.unhealthy()))
             for fault in faults:
                 since = time.time()
                 stack.enter_context(fault.broken())

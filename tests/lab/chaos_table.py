@@ -8,20 +8,26 @@ from __future__ import annotations
 import shlex
 
 from ansible_collections.nexod.infra.tests.lab.chaos import (
+    CLIENTS,
     ON_CALL,
     TEAM,
+    Break,
     Fault,
     Load,
     Message,
     all_of,
+    beside_pooler,
     crowded_redis,
     cut_off,
     firewall,
     frozen,
     full_disk,
     full_redis,
+    little_memory,
     machine_stopped,
+    much_written,
     nothing,
+    reconnected_pooler,
     reconnected_redis,
     shell,
     slow_api,
@@ -38,6 +44,7 @@ MINUTES, SLOW, BLIND = "what alerts after minutes", "what is slow", "what is not
 LIMITS = "what reaches a limit"
 SPARE, SPARE_FROZEN = "what users do not notice", "what hangs without users noticing"
 RULES, ALERTMANAGER = "/etc/nexod/prometheus/current/rules", "/etc/nexod/alertmanager/current/alertmanager.yml"
+PROMETHEUS = "/etc/nexod/prometheus/current/prometheus.yml"
 RULE = "printf 'groups: [{name: chaos, rules: [{record: chaos, expr: up + on () up}]}]'"
 CONNECTIONS = "for i in $(seq 97); do sleep 900 | psql -q app & sleep 0.2; done; wait"
 LOCK = "SELECT pg_advisory_lock({}); SELECT pg_sleep(0.5); SELECT pg_advisory_lock({})"
@@ -46,18 +53,53 @@ DEADLOCKS = (
     f" runuser -u postgres -- psql -q app -c '{LOCK.format(1, 2)}' &"
     f" runuser -u postgres -- psql -q app -c '{LOCK.format(2, 1)}' & wait; done > /dev/null 2>&1"
 )
-TRANSACTION = "(echo 'BEGIN; SELECT 1;'; sleep 900) | psql -q app"
+HALF_BUILT = (
+    "CREATE INDEX chaos ON tasks (done); UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'chaos'::regclass"
+)
+#: More than 80 % of the connections of HAProxy, which ends those that ask for nothing.
+CROWD = """
+import socket, time
+def come():
+    return socket.create_connection(("127.0.0.1", 80))
+crowd = [come() for _ in range(1750)]
+while True:
+    for number, one in enumerate(crowd):
+        try:
+            one.sendall(b"GET / HTTP/1.1\\r\\nHost: edge\\r\\n\\r\\n")
+            one.recv(65536)
+        except OSError:
+            crowd[number] = come()
+    time.sleep(20)
+"""
+CHECK = "systemctl start api-migrate@check"
+#: PostgreSQL itself ends others after 5 minutes, before there is anything to report.
+TRANSACTION = "(echo 'SET idle_in_transaction_session_timeout = 0; BEGIN; SELECT 1;'; sleep 900) | psql -q app"
 
 
-def background(name: str, command: str) -> str:
-    """Run a shell command as the database's administrator until `end`."""
-    return (
-        f"systemd-run --collect --unit chaos-{name} -p User=postgres -p WorkingDirectory=/ sh -c {shlex.quote(command)}"
-    )
+def background(name: str, command: str, user: str = "postgres") -> str:
+    """Run a shell command, as the database's administrator or somebody else, until `end`."""
+    options = f"--collect --unit chaos-{name} -p User={user} -p WorkingDirectory=/ -p LimitNOFILE=20000"
+    return f"systemd-run {options} sh -c {shlex.quote(command)}"
 
 
 def end(name: str) -> str:
     return f"systemctl stop chaos-{name}"
+
+
+def psql(statements: str) -> str:
+    """Statements of the database's administrator."""
+    return f"cd / && runuser -u postgres -- psql -q app -c {shlex.quote(statements)}"
+
+
+def edited(path: str, change: str, unit: str) -> Break:
+    """A configuration of the monitoring changed by sed, and loaded."""
+    saved = f"/run/chaos-{unit}.yml"
+    return shell(
+        "monitoring-1",
+        f"cp -p {path} {saved}; sed -i {shlex.quote(change)} {path};"
+        f" ! cmp -s {path} {saved} && systemctl reload {unit}",
+        f"cp -p {saved} {path}; systemctl reload {unit}",
+    )
 
 
 def page(alert: str, seconds: float = 75, **labels: str) -> Message:
@@ -99,13 +141,52 @@ DATABASE = (
     Fault(
         "a replica frozen",
         frozen("db-2", POSTGRESQL),
-        (message("ReplicaDown", 90, instance="db-2"),),
+        # Its exporter hangs with it. The API, which says so of the primary, does not read from replicas.
+        (message("TargetDown", 135, instance="db-2", job="postgres"),),
         together=SPARE_FROZEN,
+    ),
+    Fault(
+        "a replica that no longer applies what it gets",
+        all_of(
+            shell("db-2", psql("SELECT pg_wal_replay_pause()"), psql("SELECT pg_wal_replay_resume()")),
+            much_written("db-1"),
+        ),
+        (message("ReplicationLagHigh", 345, instance="db-1", application_name="db_2"),),
+        together=MINUTES,
+    ),
+    Fault(
+        "PostgreSQL slow",
+        all_of(slow_network("db-1", 5432, 0.26), reconnected_pooler),
+        (message("DatabaseLatencyP95High", 330),),
+    ),
+    Fault(
+        "an index whose build has not ended",
+        all_of(
+            shell("pooler-1", "true", CHECK),
+            shell("db-1", psql(HALF_BUILT), psql("DROP INDEX chaos")),
+            shell("pooler-1", f"{CHECK} || true", "true"),
+        ),
+        (message("InvalidIndex", 135, instance="pooler-1"),),
+        together=LIMITS,
+    ),
+    Fault(
+        "migrations that cannot sign in",
+        all_of(
+            shell("pooler-1", "true", f"migrate up && {CHECK}"),
+            shell("db-1", psql("ALTER ROLE app_owner NOLOGIN"), psql("ALTER ROLE app_owner LOGIN")),
+            shell("pooler-1", "migrate up; migrate check; true", "true"),
+        ),
+        (
+            message("MigrationFailed", 165, instance="pooler-1"),
+            message("MigrationCheckFailed", 165, instance="pooler-1"),
+        ),
+        together=BLIND,
     ),
     Fault(
         "replication cut off",
         firewall("db-3", "OUTPUT -p tcp -d 10.213.77.11 --dport 5432 -j REJECT --reject-with tcp-reset"),
-        (message("ReplicaDisconnected", 345, instance="db-1"),),
+        # The primary waits for a minute (wal_sender_timeout) until it counts the replica as gone.
+        (message("ReplicaDisconnected", 405, instance="db-1"),),
         together=MINUTES,
     ),
 )
@@ -115,8 +196,15 @@ POOLER = (
     Fault(
         "a pool used up",
         used_up_pool,
-        (message("PoolerClientsWait", 150, instance="pooler-1"),),
-        together=LIMITS,
+        (message("PoolerClientsWait", 150, instance="pooler-1"), message("PoolNearLimit", 345, instance="pooler-1")),
+        together=SLOW,
+    ),
+    Fault(
+        "more clients than usual at PgBouncer",
+        # They take about a minute to come.
+        beside_pooler(CLIENTS),
+        (message("PoolerClientsNearLimit", 420, instance="pooler-1"),),
+        together=SLOW,
     ),
     Fault("the pooler's host cut off", cut_off("pooler-1"), (page("HostDown", instance="pooler-1"),)),
 )
@@ -141,7 +229,10 @@ CACHE = (
     Fault(
         "the memory of Redis used up",
         full_redis,
-        (message("CacheMemoryHigh", 345, instance="cache-1"),),
+        (
+            message("CacheMemoryHigh", 345, instance="cache-1"),
+            message("CacheEvictsKeys", 360, instance="cache-1"),
+        ),
         together=MINUTES,
     ),
 )
@@ -152,6 +243,13 @@ API = (
     ),
     Fault("every instance stopped", all_of(stopped("api-1", "api"), stopped("api-2", "api")), (page("ApiDown"),)),
     Fault("every instance frozen", all_of(frozen("api-1", "api"), frozen("api-2", "api")), (page("ApiDown"),)),
+    Fault(
+        "one request in three fails",
+        nothing,
+        # They are more than 10 soon, too, which is muted.
+        (page("ApiErrorsAbove5Percent", 105), page("ApiErrorsAbove100", 165)),
+        load=Load(failing=120),
+    ),
     Fault(
         "the API slower by 600 ms",
         slow_api("api-1", "api-2"),
@@ -172,6 +270,7 @@ API = (
         # So many that the errors are below 5 % of them.
         load=Load(requests=900, failing=30),
         observed=345,
+        together=BLIND,
     ),
 )
 EDGE = (
@@ -179,6 +278,17 @@ EDGE = (
     Fault("HAProxy frozen", frozen("edge-1", "haproxy"), (page("EntryPointDown", instance="edge-1"),)),
     Fault("the entry point's host cut off", cut_off("edge-1"), (page("HostDown", instance="edge-1"),)),
     Fault("the static files' server stopped", stopped("edge-1", "nginx"), (page("NoServerLeft", 105, proxy="static"),)),
+    Fault(
+        "the way from outside to the entry point cut off",
+        firewall("monitoring-1", "OUTPUT -p tcp -d 10.213.77.61 --dport 80 -j REJECT --reject-with tcp-reset"),
+        (page("ProbeFailed", 135, job="api_ready"), page("ProbeFailed", 135, job="frontend")),
+    ),
+    Fault(
+        "more connections than usual at the entry point",
+        shell("edge-1", background("crowd", f"exec python3 -c {shlex.quote(CROWD)}", "nobody"), end("crowd")),
+        (message("EntryPointConnectionsHigh", 165, instance="edge-1"),),
+        together=LIMITS,
+    ),
     Fault(
         "the first byte late",
         slow_network("edge-1", 80, 0.7, source="10.213.77.41"),
@@ -205,6 +315,12 @@ HOSTS = (
             "systemctl reset-failed chaos-failed",
         ),
         (message("UnitFailed", 345, instance="db-2", name="chaos-failed.service"),),
+        together=MINUTES,
+    ),
+    Fault(
+        "little memory left",
+        little_memory("edge-1"),
+        (message("MemoryLow", 345, instance="edge-1"),),
         together=MINUTES,
     ),
     Fault("a disk full", full_disk("api-2"), (page("DiskAlmostFull", 345, instance="api-2"),), together=MINUTES),
@@ -244,6 +360,29 @@ MONITORING = (
         watchdog_ends=5,
     ),
     Fault(
+        "an exporter that no longer sees what it is for",
+        shell("grafana-1", "systemctl stop dbus.socket dbus.service", "systemctl start dbus.socket dbus.service"),
+        (message("ExporterBlind", 345, instance="grafana-1", job="node"),),
+        together=MINUTES,
+    ),
+    Fault(
+        "one of two Alertmanagers gone",
+        edited(PROMETHEUS, "s/^      - 127.0.0.1:9093$/&\\n      - 127.0.0.1:9/", "prometheus"),
+        (message("NotificationsFail", 405, instance="monitoring-1"),),
+        together=MINUTES,
+    ),
+    Fault(
+        "one of two webhooks refuses messages",
+        # Of what is sent every minute. Alertmanager itself answers with 404 there.
+        edited(
+            ALERTMANAGER,
+            r"/^- name: watchdog$/,/url:/ s#^  - url: .*#  - url: http://127.0.0.1:9093/none\n&#",
+            "prometheus-alertmanager",
+        ),
+        (message("MessagesFail", 405, instance="monitoring-1", integration="webhook"),),
+        together=MINUTES,
+    ),
+    Fault(
         "a rule that cannot be evaluated",
         shell(
             "monitoring-1",
@@ -276,5 +415,44 @@ MONITORING = (
     ),
 )
 FAULTS: tuple[Fault, ...] = (*DATABASE, *POOLER, *CACHE, *API, *EDGE, *HOSTS, *MONITORING, *QUIET)
+#: Alerts that no row leads to, each with the reason. Promtool tests their rules like all others.
+HOUR, QUARTER = "it looks at an hour or more", "it waits for a quarter of an hour or more"
+QUANTILE = "the rule of ApiLatencyP50High with another quantile"
+BUCKET = "the application would have to lack a bucket, which the stage verify reports"
+NOT_MADE = {
+    "ApiLatencyP95High": QUANTILE,
+    "ApiLatencyP99High": QUANTILE,
+    "ApiLatencyP99BudgetBurns": HOUR,
+    "ApiTrafficDropped": HOUR,
+    "EdgeTrafficDropped": HOUR,
+    "DeadRows": HOUR,
+    "DiskFilling": HOUR,
+    "KeysWithoutLifetimeGrow": HOUR,
+    "CertificateExpiresSoon": HOUR,
+    "SchemaDrift": "the API of the lab has no models to compare its schema with",
+    "MigrationCheckOverdue": "it looks at more than a day",
+    "InodesLow": QUARTER,
+    "ReplicationSlotKeepsWal": QUARTER,
+    "RulesTooSlow": QUARTER,
+    "ApiLatencyP50BucketMissing": BUCKET,
+    "ApiLatencyP95BucketMissing": BUCKET,
+    "ApiLatencyP99BucketMissing": BUCKET,
+    "DatabaseLatencyP95BucketMissing": BUCKET,
+    "LcpLatencyP75BucketMissing": BUCKET,
+    "RedisLatencyP95BucketMissing": BUCKET,
+    "EdgeErrorsAbove100": "what it follows from mutes it: HAProxy itself answers with errors only if no server is left",
+    "RequestsQueue": "HAProxy queues requests only if no server is left, which is NoServerLeft",
+    "CertificateExpires": "users of the lab come without TLS",
+    "TasksNotDiscovered": "the lab has no service of ECS",
+    "ClockNotSynchronized": "the clock is that of this machine",
+    "OutOfMemoryKill": "the kernel is that of this machine, and may not limit the memory of a host's units",
+    "PrometheusStorageFails": "the samples of the lab would be lost, and with them what is to be seen",
+    "TransactionNumbersRunOut": "it takes a billion transactions",
+    "CacheSaveFailed": "Redis then refuses writes, and the alerts on errors come first",
+    "NoAlertmanager": "there is no Alertmanager to send it",
+    "NotificationsDropped": "it fires while Alertmanager is gone, which would send it",
+    "RecentOutage": "it is sent to no receiver; that it mutes is seen where alerts end after an outage",
+    "Watchdog": "it always fires; that it ends is seen where `watchdog_ends` is set",
+}
 #: Those of `make test`, five faults: of the most telling, those that are over soon.
 QUICK = frozenset({"PostgreSQL stopped", SPARE})

@@ -40,6 +40,8 @@ from ansible_collections.nexod.infra.plugins.module_utils._core.errors import In
 
 Facts = t.Mapping[str, t.Any]
 EVERY_SECONDS = 3
+# Of a check that could not look at the database, such as during an outage: its unit runs it again (EX_TEMPFAIL).
+TRY_AGAIN = 75
 AHEAD = "unknown: the database is ahead of the release"
 # The command's own settings; the others are options of the modules.
 OWN = {"squawk", "check_metrics_file", "overdue_hours"}
@@ -456,8 +458,13 @@ def notes(warnings: t.Iterable[t.Any]) -> str:
 
 
 def main(home: Path, argv: t.Sequence[str]) -> int:
-    """Exit code 0: success, 1: a fault, or something that `check` found, 2: refused, or consent is missing."""
+    """Run the command.
+
+    Exit code 0: success, 1: a fault, or something that `check` found, 2: refused, or consent is missing, 75: `check`
+    could not look at the database.
+    """
     options = parser(program()).parse_args(argv)
+    failed = 1
 
     def write(text: str) -> None:
         sys.stderr.write(f"{text}\n")
@@ -467,12 +474,13 @@ def main(home: Path, argv: t.Sequence[str]) -> int:
         # In CI there are no settings of the role, and no address of a database.
         alone = options.command == "lint" and not (home / "settings.json").exists()
         settings = {} if alone else read_settings(home, os.environ.get("CREDENTIALS_DIRECTORY"))
+        failed = TRY_AGAIN if options.command == "check" else 1
         rc, facts, text = answer(settings, options, write)
     except InfraError as error:
         if options.json:
             sys.stdout.write(json.dumps(error.report(), default=str) + "\n")
         write(f"{error}\n{notes(t.cast('list[str]', error.facts.get('warnings') or []))}".rstrip())
-        return 1
+        return failed
     except KeyboardInterrupt:
         write("Interrupted. Recorded revisions are kept; the next run continues from there.")
         return 130

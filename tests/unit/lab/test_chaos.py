@@ -10,8 +10,16 @@ import pytest
 import yaml
 
 from ansible_collections.nexod.infra.plugins.plugin_utils._monitoring import rule_file
-from ansible_collections.nexod.infra.tests.lab.chaos import DEAD_MAN, Message, Sent, differences, sent, still_alive
-from ansible_collections.nexod.infra.tests.lab.chaos_table import FAULTS, QUICK
+from ansible_collections.nexod.infra.tests.lab.chaos import (
+    DEAD_MAN,
+    Load,
+    Message,
+    Sent,
+    differences,
+    sent,
+    still_alive,
+)
+from ansible_collections.nexod.infra.tests.lab.chaos_table import FAULTS, NOT_MADE, QUICK
 
 ROOT = Path(__file__).resolve().parents[3]
 PAGE = Message("DatabaseDown", "on-call", 60, {"instance": "db-1"})
@@ -83,7 +91,15 @@ def test_watchdog(heard: list[float], ends: float | None, found: list[str]) -> N
     assert still_alive(heard, 1000.0, 1200.0, ends) == found
 
 
-def test_the_table_names_alerts_that_exist() -> None:
+def test_a_load_that_is_the_fault_begins_with_it() -> None:
+    """Users come before, or the errors would be counted, and the alert would wait, before the fault is made."""
+    load = Load(requests=900, failing=30, slow_pages=60)
+    assert (load.healthy(), load.unhealthy()) == (Load(900), Load(0, 30, 60))
+
+
+@pytest.fixture(scope="module")
+def receivers() -> dict[str, str | None]:
+    """The alerts of the lab, each with the receiver that it goes to."""
     shared, own = (
         yaml.safe_load((ROOT / f"roles/{role}/meta/environment.yml").read_text(encoding="utf-8"))["variables"]
         for role in ("environment", "prometheus")
@@ -91,10 +107,20 @@ def test_the_table_names_alerts_that_exist() -> None:
     lab = yaml.safe_load((ROOT / "inventories/lab/group_vars/all/environment.yml").read_text(encoding="utf-8"))
     tables = rule_file.default_tables({**shared, **lab}, own)
     groups = rule_file.chosen(dataclasses.replace(tables, alertmanagers=True))
-    receivers = {"page": "on-call", "warning": "team"}
-    goes_to = {alert.name: receivers.get(alert.severity) for alerts in groups.values() for alert in alerts}
+    by_severity = {"page": "on-call", "warning": "team"}
+    return {alert.name: by_severity.get(alert.severity) for alerts in groups.values() for alert in alerts}
+
+
+def test_the_table_names_alerts_that_exist(receivers: dict[str, str | None]) -> None:
     named = [(one.alert, one.receiver) for fault in FAULTS for one in fault.messages]
-    assert [(alert, goes_to.get(alert)) for alert, _receiver in named] == named
+    assert [(alert, receivers.get(alert)) for alert, _receiver in named] == named
+
+
+def test_each_alert_has_a_row_or_a_reason_why_not(receivers: dict[str, str | None]) -> None:
+    made = {one.alert for fault in FAULTS for one in fault.messages}
+    assert made | set(NOT_MADE) == set(receivers)
+    assert made & set(NOT_MADE) == set()
+    assert [name for name, reason in NOT_MADE.items() if not reason] == []
 
 
 def test_the_table_is_large_and_five_of_it_are_quick() -> None:

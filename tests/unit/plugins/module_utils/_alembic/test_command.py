@@ -105,6 +105,36 @@ def test_a_relative_revision_is_refused_before_anything_is_asked(
 
 
 @pytest.mark.parametrize(
+    ("word", "settings", "rc"),
+    [
+        pytest.param("check", "{}", _migrate.TRY_AGAIN, id="a check that could not look"),
+        pytest.param("check", "not JSON", 1, id="a check that has no settings: again would be the same"),
+        pytest.param("status", "{}", 1, id="what a person runs"),
+    ],
+)
+def test_what_its_unit_runs_again(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, word: str, settings: str, rc: int
+) -> None:
+    def unreachable(_arguments: object) -> dict[str, t.Any]:
+        raise InfraError("look at", "the database", "connection refused", "Start it.")
+
+    monkeypatch.setattr(_migrate, "info", unreachable)
+    (tmp_path / "settings.json").write_text(settings)
+    (tmp_path / "secrets.json").write_text(json.dumps({"url": URL}))
+    assert _migrate.main(tmp_path, [word]) == rc
+
+
+@pytest.mark.parametrize("seen", [{"invalid_indexes": [{"index": "i", "table": "t"}]}, {}])
+def test_what_a_check_found_is_not_looked_for_again(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, seen: dict[str, t.Any]
+) -> None:
+    monkeypatch.setattr(_migrate, "info", lambda _arguments: {**SEEN, **seen})
+    (tmp_path / "settings.json").write_text("{}")
+    (tmp_path / "secrets.json").write_text(json.dumps({"url": URL}))
+    assert _migrate.main(tmp_path, ["check"]) == int(bool(seen))
+
+
+@pytest.mark.parametrize(
     ("user", "check", "words"),
     [
         pytest.param("no-such-account", False, "there is no such account", id="not there"),
