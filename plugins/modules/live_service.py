@@ -79,7 +79,10 @@ options:
         type: int
         default: 200
       command:
-        description: Program and arguments that must return 0. No shell is involved.
+        description:
+          - Program and arguments that must return 0. No shell is involved.
+          - If it returns 78 (C(EX_CONFIG)), waiting would not change what it found, and the proof has failed at once.
+          - In check mode, its environment has C(NEXOD_CHECK_MODE). Then it must not write anything.
         type: list
         elements: str
       matches:
@@ -138,6 +141,12 @@ options:
         C(every client is disconnected). The diff and RV(effect) show it, in check mode too.
     type: dict
     default: {}
+  refuted:
+    description:
+      - Whether the survey of this run has found that a proof fails and that waiting does not change it. The action plugin
+        sets it. The proofs are not run again before the service is restarted, as a refused login may count.
+    type: bool
+    default: false
   timeout:
     description: How long systemctl may take, and after it the proofs, as a duration.
     type: str
@@ -281,16 +290,17 @@ ARGUMENTS: dict[str, dict[str, t.Any]] = {
     },
     "secrets": {"type": "dict", "default": {}, "no_log": True},
     "effects": {"type": "dict", "default": {}},
+    "refuted": {"type": "bool", "default": False},
     "timeout": {"type": "str", "default": "60"},
 }
 
 
-def as_proof(row: dict[str, t.Any], secrets: dict[str, t.Any]) -> service.Proof:
+def as_proof(row: dict[str, t.Any], secrets: dict[str, t.Any], *, check_mode: bool = False) -> service.Proof:
     proof = service.Proof(
         url=row["url"],
         status=row["status"],
         command=tuple(row["command"] or ()),
-        environment={name: str(value) for name, value in secrets.items()},
+        environment=proofs.environment(check_mode) | {name: str(value) for name, value in secrets.items()},
         matches=row["matches"],
         metrics={name: str(value) for name, value in row["metrics"].items()},
         after=frozenset(row["after"]),
@@ -306,12 +316,13 @@ def run(module: AnsibleModule) -> dict[str, t.Any]:
     unit, state, timeout = options["name"], options["state"], seconds(options["timeout"], "timeout")
     files = options["files"] or {}
     action = files.get("action", "none")
-    asked = [as_proof(row, options["secrets"]) for row in options["proof"]]
+    asked = [as_proof(row, options["secrets"], check_mode=module.check_mode) for row in options["proof"]]
     status = service.status_of(unit)
     began = time.time()
     proven = True
     if state == "started" and status.active and action == "none":
-        proven = service.wait_proven(unit, asked, "none", began, service.AT_REST) is None
+        # What the survey was refused for good is not asked again: it may count, as refused logins do.
+        proven = not options["refuted"] and service.wait_proven(unit, asked, "none", began, service.AT_REST) is None
     steps = service.plan(state, options["enabled"], status, action, proven)
     act = service.taken(steps)
     effect = str((options.get("effects") or {}).get(act, ""))

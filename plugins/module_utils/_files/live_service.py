@@ -25,9 +25,15 @@ from ansible_collections.nexod.infra.plugins.module_utils._files.file_set import
 AT_REST = 5.0
 FIRST_PAUSE, LONGEST_PAUSE = 0.05, 1.0
 LOG_LINES = 20
+#: A command of a proof ends with it where waiting cannot change what it found (EX_CONFIG of sysexits.h).
+IN_VAIN = 78
 #: Restarts by systemd after which waiting longer is pointless.
 CRASHES = 5
 PROPERTIES = f"LoadState,ActiveState,UnitFileState,NeedDaemonReload,NRestarts,{replaced.PROPERTIES}"
+
+
+class Final(str):
+    """Why a proof does not hold, and that it will not, however long one waits."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -156,7 +162,7 @@ def wait_proven(unit: str, proofs: t.Sequence[Proof], action: str, since: float,
         missing = None if status.active else "its unit is not active"
         for proof in due:
             missing = missing or failing(proof, since)
-        if missing is None or time.monotonic() >= deadline:
+        if missing is None or isinstance(missing, Final) or time.monotonic() >= deadline:
             return missing
         if status.failed:
             return "the unit has failed, and systemd has stopped restarting it"
@@ -200,7 +206,8 @@ def failing(proof: Proof, since: float) -> str | None:
     if proof.url is None:
         result = run(proof.command, environment=proof.environment, timeout=20)
         if result.rc != 0:
-            return f"{proof.command[0]} ended with {result.rc}: {result.output}"
+            missing = f"{proof.command[0]} ended with {result.rc}: {result.output}"
+            return Final(missing) if result.rc == IN_VAIN else missing
         return _unmatched(proof, result.stdout, proof.command[0])
     answer = ask(proof.url, timeout=5, accept="*/*", access=proof.access)
     if answer.status == 0:

@@ -129,9 +129,7 @@ def test_failures_are_neither_fast_nor_slow() -> None:
         pytest.param(False, (0.5, 0.95), [], id="elsewhere it costs little"),
     ],
 )
-def test_answered_requests_are_counted_once(
-    failures: bool, quantiles: tuple[float, ...], recorded: list[str]
-) -> None:
+def test_answered_requests_are_counted_once(failures: bool, quantiles: tuple[float, ...], recorded: list[str]) -> None:
     source = {**SOURCES["api"], **({"failures": FAILURES} if failures else {})}
     tables = Tables([{**API, "quantile": quantile} for quantile in quantiles], {"api": source}, 100, builtin=False)
     rows = rule_file.rule_document(tables)["groups"][0]["rules"]
