@@ -12,9 +12,9 @@ version_added: "1.0.0"
 author: The nexod.infra maintainers (@nexod)
 description:
   - M(nexod.infra.host_probe) surveys each host once, at the start of a run. Without such a survey, the roles for
-    monitoring begin with one of their own, see P(nexod.infra.unsurveyed#test). If the survey shows that a host is in the
-    desired state already, M(nexod.infra.file_set), M(nexod.infra.live_service) and M(nexod.infra.release) return their
-    result without executing anything there.
+    monitoring begin with one of their own, see P(nexod.infra.unsurveyed#test). If the survey shows that a host is in
+    the desired state already, M(nexod.infra.file_set), M(nexod.infra.live_service) and M(nexod.infra.release) return
+    their result without executing anything there.
   - If a task changes something on a host, or fails there, the callback discards the survey of that host and the proofs
     of the services on all other hosts. A change on the controller or by delegation discards everything, as does a new
     run.

@@ -143,8 +143,8 @@ options:
     default: {}
   refuted:
     description:
-      - Whether the survey of this run has found that a proof fails and that waiting does not change it. The action plugin
-        sets it. The proofs are not run again before the service is restarted, as a refused login may count.
+      - Whether the survey of this run has found that a proof fails and that waiting does not change it. The action
+        plugin sets it. The proofs are not run again before the service is restarted, as a refused login may count.
     type: bool
     default: false
   timeout:
