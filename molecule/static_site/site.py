@@ -33,7 +33,7 @@ def main() -> None:
     keys = [row["Key"] for row in s3.list_objects_v2(Bucket=BUCKET).get("Contents", ())]
     headers = {key: s3.head_object(Bucket=BUCKET, Key=key).get("CacheControl", "") for key in keys}
     invalidated = cloudfront.list_invalidations(DistributionId=identifier)["InvalidationList"].get("Items", ())
-    print(
+    sys.stdout.write(
         json.dumps(
             {
                 "origin": {
