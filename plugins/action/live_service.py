@@ -11,7 +11,7 @@ from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.nexod.infra.plugins.plugin_utils._survey.kept import KEPT, host_of
-from ansible_collections.nexod.infra.plugins.plugin_utils._survey.proven import unchanged_service
+from ansible_collections.nexod.infra.plugins.plugin_utils._survey.proven import is_refuted, unchanged_service
 
 #: The rest, the diff above all, would stand in every host's journal, where modules log their arguments.
 NEEDED = ("name", "root", "action")
@@ -38,6 +38,8 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         survey = KEPT.of(host, services=True)
         if survey is not None and (proven := unchanged_service(survey, arguments)) is not None:
             return {**result, **proven}
+        if survey is not None and is_refuted(survey, arguments):
+            arguments["refuted"] = True
         result.update(
             self._execute_module(module_name="nexod.infra.live_service", module_args=arguments, task_vars=task_vars)
         )

@@ -11,9 +11,10 @@ short_description: Keep the survey of each host until something changes
 version_added: "1.0.0"
 author: The nexod.infra maintainers (@nexod)
 description:
-  - M(nexod.infra.host_probe) surveys each host once, at the start of a run. If the survey shows that a host is in the
-    desired state already, M(nexod.infra.file_set), M(nexod.infra.live_service) and M(nexod.infra.release) return their
-    result without executing anything there.
+  - M(nexod.infra.host_probe) surveys each host once, at the start of a run. Without such a survey, the roles for
+    monitoring begin with one of their own, see P(nexod.infra.unsurveyed#test). If the survey shows that a host is in
+    the desired state already, M(nexod.infra.file_set), M(nexod.infra.live_service) and M(nexod.infra.release) return
+    their result without executing anything there.
   - If a task changes something on a host, or fails there, the callback discards the survey of that host and the proofs
     of the services on all other hosts. A change on the controller or by delegation discards everything, as does a new
     run.
@@ -56,7 +57,8 @@ class CallbackModule(CallbackBase):
     def v2_runner_on_ok(self, result: t.Any) -> None:
         packed = result.result.get("survey")
         if packed and str(result.task.resolved_action or result.task.action).endswith("nexod.infra.host_probe"):
-            KEPT.keep(result.host.get_name(), str(packed))
+            by_role = getattr(result.task, "_role", None) is not None
+            KEPT.keep(result.host.get_name(), str(packed), by_role=by_role)
         elif result.is_changed():
             self._changed(result)
 

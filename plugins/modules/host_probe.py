@@ -111,7 +111,7 @@ def main() -> None:
     with edge(module, "read the state of", "the host", "/proc"):
         found = probe(module.params["reference_time"])
         if module.params["survey"]:
-            packed, why = try_survey()
+            packed, why = try_survey(check_mode=module.check_mode)
             more = {"survey": packed} if packed else {"survey_fault": why}
         module.exit_json(changed=False, probe=found, ansible_facts=as_facts(found["os"]), **more)
 

@@ -94,7 +94,10 @@ options:
         type: int
         default: 200
       command:
-        description: Program and arguments that must return 0. No shell is involved.
+        description:
+          - Program and arguments that must return 0. No shell is involved.
+          - If it returns 78 (C(EX_CONFIG)), waiting would not change what it found, and the proof has failed at once.
+          - In check mode, its environment has C(NEXOD_CHECK_MODE). Then it must not write anything.
         type: list
         elements: str
       matches:
@@ -158,6 +161,12 @@ options:
         C(every client is disconnected). The diff and RV(effect) show it, in check mode too.
     type: dict
     default: {}
+  refuted:
+    description:
+      - Whether the survey of this run has found that a proof fails and that waiting does not change it. The action
+        plugin sets it. The proofs are not run again before the service is restarted, as a refused login may count.
+    type: bool
+    default: false
   timeout:
     description: How long systemctl may take, as a duration.
     type: str
@@ -312,17 +321,18 @@ ARGUMENTS: dict[str, dict[str, t.Any]] = {
     },
     "secrets": {"type": "dict", "default": {}, "no_log": True},
     "effects": {"type": "dict", "default": {}},
+    "refuted": {"type": "bool", "default": False},
     "timeout": {"type": "str", "default": "60"},
     "proof_timeout": {"type": "str"},
 }
 
 
-def as_proof(row: dict[str, t.Any], secrets: dict[str, t.Any]) -> service.Proof:
+def as_proof(row: dict[str, t.Any], secrets: dict[str, t.Any], *, check_mode: bool = False) -> service.Proof:
     proof = service.Proof(
         url=row["url"],
         status=row["status"],
         command=tuple(row["command"] or ()),
-        environment={name: str(value) for name, value in secrets.items()},
+        environment=proofs.environment(check_mode) | {name: str(value) for name, value in secrets.items()},
         matches=row["matches"],
         metrics={name: str(value) for name, value in row["metrics"].items()},
         after=frozenset(row["after"]),
@@ -341,7 +351,7 @@ def run(module: AnsibleModule) -> dict[str, t.Any]:
     units = service.units_of(name, options["instances"])
     surplus = service.surplus(name, options["instances"])
     states = {unit: service.status_of(unit) for unit in [*units, *surplus]}
-    rollouts = planned(options, states, units, surplus)
+    rollouts = planned(options, states, units, surplus, check_mode=module.check_mode)
     act = service.most(service.taken(one.steps) for one in rollouts)
     effect = str((options.get("effects") or {}).get(act, ""))
     if not module.check_mode:
@@ -367,21 +377,30 @@ def file_set(options: dict[str, t.Any]) -> FileSet | None:
     return FileSet(files["name"], files["root"]) if files else None
 
 
-def proofs_of(options: dict[str, t.Any], unit: str) -> list[service.Proof]:
+def proofs_of(options: dict[str, t.Any], unit: str, *, check_mode: bool = False) -> list[service.Proof]:
     rows = proofs.for_instance(options["proof"], unit.partition("@")[2])
-    return [as_proof(row, options["secrets"]) for row in rows]
+    return [as_proof(row, options["secrets"], check_mode=check_mode) for row in rows]
 
 
 def planned(
-    options: dict[str, t.Any], states: dict[str, service.Status], units: list[str], surplus: list[str]
+    options: dict[str, t.Any],
+    states: dict[str, service.Status],
+    units: list[str],
+    surplus: list[str],
+    *,
+    check_mode: bool,
 ) -> list[service.Rollout]:
     """What each unit needs, in the order in which it is done."""
     rollouts = []
     for unit in units:
-        status, asked = states[unit], proofs_of(options, unit)
+        status, asked = states[unit], proofs_of(options, unit, check_mode=check_mode)
         action, proven = (options["files"] or {}).get("action", "none"), True
         if options["state"] == "started" and status.active and action == "none":
-            proven = service.wait_proven(unit, asked, "none", time.time(), service.AT_REST) is None
+            # What the survey was refused for good is not asked again: it may count, as refused logins do.
+            proven = (
+                not options["refuted"]
+                and service.wait_proven(unit, asked, "none", time.time(), service.AT_REST) is None
+            )
         steps = service.plan(options["state"], options["enabled"], status, action, proven)
         added = options["instances"] is not None and not status.active and not status.enabled
         rollouts.append(service.Rollout(unit, steps, asked, added))

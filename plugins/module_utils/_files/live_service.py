@@ -29,11 +29,17 @@ LOG_LINES = 20
 UNITS = "/etc/systemd/system"
 #: What a running service notices, from least to most.
 TOUCHING = ("none", "stop", "start", "reload", "restart")
+#: A command of a proof ends with it where waiting cannot change what it found (EX_CONFIG of sysexits.h).
+IN_VAIN = 78
 #: Restarts by systemd after which waiting longer is pointless.
 CRASHES = 5
 #: Seconds after which an error that waiting does not change is believed.
 CERTAIN = 3.0
 PROPERTIES = f"LoadState,ActiveState,UnitFileState,NeedDaemonReload,NRestarts,{replaced.PROPERTIES}"
+
+
+class Final(str):
+    """Why a proof does not hold, and that it will not, however long one waits."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -214,7 +220,7 @@ def wait_proven(unit: str, proofs: t.Sequence[Proof], action: str, since: float,
                 refused = bool(missing and proof.refused and re.search(proof.refused, missing))
         # A service may answer before it has read everything.
         end = min(deadline, time.monotonic() + CERTAIN, end) if refused else deadline
-        if missing is None or time.monotonic() >= end:
+        if missing is None or isinstance(missing, Final) or time.monotonic() >= end:
             return missing
         if status.failed:
             return "the unit has failed, and systemd has stopped restarting it"
@@ -258,7 +264,8 @@ def failing(proof: Proof, since: float) -> str | None:
     if proof.url is None:
         result = run(proof.command, environment=proof.environment, timeout=20)
         if result.rc != 0:
-            return f"{proof.command[0]} ended with {result.rc}: {result.output}"
+            missing = f"{proof.command[0]} ended with {result.rc}: {result.output}"
+            return Final(missing) if result.rc == IN_VAIN else missing
         return _unmatched(proof, result.stdout, proof.command[0])
     answer = ask(proof.url, timeout=5, accept="*/*", access=proof.access)
     if answer.status == 0:

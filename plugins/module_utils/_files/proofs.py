@@ -50,6 +50,11 @@ def access(row: t.Mapping[str, t.Any]) -> Access | None:
     return Access(**given, names=False) if given else None
 
 
+def environment(check_mode: bool) -> dict[str, str]:
+    """What a command is started with: in check mode it may write nothing, and only this tells it."""
+    return {"NEXOD_CHECK_MODE": "1"} if check_mode else {}
+
+
 def at_rest(rows: t.Iterable[t.Mapping[str, t.Any]]) -> list[dict[str, t.Any]]:
     """The proofs that a service must pass when nothing was done to it: those not reserved for an action."""
     return [canonical(row) for row in rows if not row.get("after")]

@@ -25,6 +25,7 @@ from ansible_collections.nexod.infra.plugins.module_utils._files import proofs
 from ansible_collections.nexod.infra.plugins.module_utils._files.file_set import LINKS, NAME, FileSet
 from ansible_collections.nexod.infra.plugins.module_utils._files.live_service import (
     PROPERTIES,
+    Final,
     Proof,
     Status,
     as_status,
@@ -38,15 +39,22 @@ UNPROVEN = "it was not asked"
 
 
 def survey(
-    root: str = "/etc/nexod", applications: str = "/opt", packages: str = "/var/lib/dpkg/status"
+    root: str = "/etc/nexod",
+    applications: str = "/opt",
+    packages: str = "/var/lib/dpkg/status",
+    *,
+    check_mode: bool = False,
 ) -> dict[str, t.Any]:
-    """Sets by name, services by unit, releases by application, and packages with their versions."""
+    """Sets by name, services by unit, releases by application, and packages with their versions.
+
+    In check mode, the commands that prove services write nothing either.
+    """
     homes = sorted(path for path in pathlib.Path(root).glob("*") if path.is_dir() and NAME.fullmatch(path.name))
     sets = {home.name: FileSet(home.name, root) for home in homes}
     return {
         "root": root,
         "sets": {name: as_found(files) for name, files in sets.items()},
-        "services": services(sets.values()),
+        "services": services(sets.values(), check_mode=check_mode),
         "applications": applications,
         "releases": releases(pathlib.Path(applications)),
         "packages": installed(packages),
@@ -89,27 +97,41 @@ def tidy(files: FileSet) -> bool:
 # -- services
 
 
-def services(sets: t.Iterable[FileSet], budget: float = BUDGET) -> dict[str, dict[str, t.Any]]:
+def services(
+    sets: t.Iterable[FileSet], budget: float = BUDGET, *, check_mode: bool = False
+) -> dict[str, dict[str, t.Any]]:
     """By unit: its state, and whether the recorded proof of its live set holds now (`missing` says why it doesn't)."""
     rows = [(files, record) for files in sets for record in proofs.recorded(files.home)]
     facts = facts_of([record.unit for _files, record in rows])
     deadline = time.monotonic() + budget
-    return {record.unit: judged(files, record, facts.get(record.unit, {}), deadline) for files, record in rows}
+    return {
+        record.unit: judged(files, record, facts.get(record.unit, {}), deadline, check_mode=check_mode)
+        for files, record in rows
+    }
 
 
 def judged(
-    files: FileSet, record: proofs.Record, facts: t.Mapping[str, str], deadline: float = float("inf")
+    files: FileSet,
+    record: proofs.Record,
+    facts: t.Mapping[str, str],
+    deadline: float = float("inf"),
+    *,
+    check_mode: bool = False,
 ) -> dict[str, t.Any]:
     status = as_status(facts)
+    missing = why_unproven(files, record, status, deadline, check_mode=check_mode)
     return {
         "set": files.name,
         "proof": proofs.fingerprint(record.unit, record.rows),
         "enabled": status.enabled,
-        "missing": why_unproven(files, record, status, deadline),
+        "missing": missing,
+        "final": isinstance(missing, Final),
     }
 
 
-def why_unproven(files: FileSet, record: proofs.Record, status: Status, deadline: float) -> str | None:
+def why_unproven(
+    files: FileSet, record: proofs.Record, status: Status, deadline: float, *, check_mode: bool = False
+) -> str | None:
     """The first reason why the service must be looked at by its own task, or None where it is proven."""
     reasons = {
         "its unit is not active": not status.active,
@@ -122,18 +144,18 @@ def why_unproven(files: FileSet, record: proofs.Record, status: Status, deadline
     for row in record.rows:
         if time.monotonic() > deadline:
             return UNPROVEN
-        if missing := failing(as_proof(row), time.time()):
+        if missing := failing(as_proof(row, check_mode=check_mode), time.time()):
             return missing
     return None
 
 
-def as_proof(row: t.Mapping[str, t.Any]) -> Proof:
+def as_proof(row: t.Mapping[str, t.Any], *, check_mode: bool = False) -> Proof:
     known = proofs.canonical(row)
     return Proof(
         url=known["url"],
         status=known["status"],
         command=tuple(known["command"]),
-        environment={},
+        environment=proofs.environment(check_mode),
         matches=known["matches"],
         metrics=known["metrics"],
         after=frozenset(),
@@ -190,9 +212,9 @@ def installed(status: str) -> dict[str, str]:
     return found
 
 
-def try_survey(**where: str) -> tuple[str, str]:
+def try_survey(*, check_mode: bool = False, **where: str) -> tuple[str, str]:
     """The packed survey, or nothing and why: without it every task looks for itself."""
     try:
-        return pack(survey(**where)), ""
+        return pack(survey(check_mode=check_mode, **where)), ""
     except (OSError, InfraError, ValueError, KeyError, TypeError, AttributeError) as error:
         return "", f"{type(error).__name__}: {error}"

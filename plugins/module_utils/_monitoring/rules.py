@@ -63,14 +63,9 @@ def within(source: Row, seconds: float, window: str = WINDOW) -> str:
     """The fraction of requests that took at most `seconds`: exact, where an interpolated quantile is a guess.
 
     Where the source counts failures, each of them is taken off the fast requests: a quick error is no fast answer. So
-    the verdict on a release asks, which must not be better for failing. An alert asks `answered_within`.
+    the verdict on a release asks, which must not be better for failing. An alert compares `fast` with `answered`.
     """
     return f"{fast(source, seconds, window)} / {requests(source, window)}"
-
-
-def answered_within(source: Row, seconds: float, window: str = WINDOW) -> str:
-    """The fraction of requests that did not fail: failures are not slow either, and have alerts of their own."""
-    return f"{fast(source, seconds, window)} / ({answered(source, window)} > 0)"
 
 
 def fast(source: Row, seconds: float, window: str = WINDOW) -> str:
@@ -85,7 +80,7 @@ def requests(source: Row, window: str = WINDOW) -> str:
 
 
 def answered(source: Row, window: str = WINDOW) -> str:
-    """How many of them did not fail."""
+    """How many of them did not fail: failures are not slow either, and have alerts of their own."""
     return without_failures(requests(source, window), source, window)
 
 

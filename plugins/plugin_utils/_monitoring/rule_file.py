@@ -104,9 +104,8 @@ def latency_alerts(tables: Tables) -> list[Alert]:
 def records(tables: Tables) -> dict[str, list[Record]]:
     """The recording rules of each group."""
     pairs = [pair for pair in measured(tables.latency, tables.sources) if is_histogram(pair[1])]
-    burning = [(row, source) for row, source in pairs if latency.burns(row)]
     return {
-        "latency": [record for row, source in burning for record in latency.burn_records(row, source)],
+        "latency": latency.latency_records(pairs),
         "errors": errors.error_rules(tables.errors, tables.error_sources, tables.minimum)[0],
     }
 

@@ -34,10 +34,12 @@ class Kept:
     def __init__(self) -> None:
         self._hosts: dict[str, HostSurvey] = {}
         self._last_change: float | None = None
+        self._by_run: set[str] = set()
 
     def begin(self, now: float | None = None) -> None:
         """A run begins: nothing is known of any host, and nothing has been changed yet."""
         self._hosts.clear()
+        self._by_run.clear()
         self._last_change = time.monotonic() if now is None else now
 
     def unchanged_seconds(self, now: float | None = None) -> float:
@@ -45,13 +47,23 @@ class Kept:
         at = time.monotonic() if now is None else now
         return 0.0 if self._last_change is None else max(0.0, at - self._last_change)
 
-    def keep(self, host: str, packed: str, now: float | None = None) -> None:
-        """Take the survey of `host`; what can't be read is none."""
+    def keep(self, host: str, packed: str, now: float | None = None, *, by_role: bool = False) -> None:
+        """Take the survey of `host`; what can't be read is none. `by_role`: a role has taken it for itself."""
+        if not by_role:
+            self._by_run.add(host)
         try:
             found = unpack(packed)
         except (OSError, ValueError, EOFError):
             return
         self._hosts[host] = HostSurvey(found, time.monotonic() if now is None else now)
+
+    def left_to_roles(self, host: str) -> bool:
+        """Whether each role has to survey `host` itself: surveys are kept here, and the run takes none of this host.
+
+        Between the roles of a run without a preflight of ours, anybody's tasks may change anything unreported. So a
+        role does not rely on the survey of another.
+        """
+        return self._last_change is not None and host not in self._by_run
 
     def changed(self, host: str, now: float | None = None) -> None:
         """Something was changed on `host`, or may have been: a task failed there, or the host went away."""

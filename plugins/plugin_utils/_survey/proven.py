@@ -72,6 +72,18 @@ def unchanged_service(survey: Survey, arguments: t.Mapping[str, t.Any]) -> Resul
     return {"name": name, "changed": False, "action": "none", "steps": [], "seconds": 0.0, "diff": []}
 
 
+def is_refuted(survey: Survey, arguments: t.Mapping[str, t.Any]) -> bool:
+    """Whether the survey found one of these very proofs to fail for good, with the set that the task has."""
+    files, unit = arguments.get("files") or {}, str(arguments["name"])
+    row = survey["services"].get(unit)
+    if row is None or not row.get("final") or files.get("action") != "none" or files.get("name") != row["set"]:
+        return False
+    try:
+        return bool(row["proof"] == fingerprint(unit, arguments.get("proof") or ()))
+    except (AttributeError, TypeError, ValueError):
+        return False
+
+
 def is_proven(survey: Survey, unit: str, files: t.Mapping[str, str]) -> bool:
     """Whether the unit runs as its role left it, and its set has each of `files`, a path, with exactly this content."""
     row = survey["services"].get(unit)

@@ -5,8 +5,11 @@
 
 It logs in with the password of the set and, if there is to be one, with the token for annotations.
 
+It writes nothing with NEXOD_CHECK_MODE in its environment.
+
 Usage: prove.py SET PACKAGE. The address and the account are those of the set, in SET/settle.json, so that a set that
-was returned to is proven by its own. Exits with 0, or prints what differs and exits with 1.
+was returned to is proven by its own. Exits with 0, or prints what differs and exits with 1, or with 78
+if waiting does not change that.
 """
 
 from __future__ import annotations
@@ -14,6 +17,7 @@ from __future__ import annotations
 import base64
 import http.client
 import json
+import os
 import pathlib
 import subprocess
 import sys
@@ -25,6 +29,9 @@ import urllib.request
 
 Ask = t.Callable[[str], t.Any]
 
+#: What live_service takes for a difference that stays, however long it waits.
+IN_VAIN = 78
+
 
 #: Seconds in which a password that was refused is not tried again: Grafana locks an account after five attempts.
 PAUSE = 60.0
@@ -34,6 +41,10 @@ REFUSED = (
     "the administrator's password is refused: somebody has changed it, or five refused attempts have locked the "
     "account for five minutes. A restart of grafana-server sets it again; its log says why if it could not"
 )
+
+
+class FinalError(Exception):
+    """A difference that stays until somebody does something."""
 
 
 def basic(user: str, password: str) -> str:
@@ -141,6 +152,12 @@ def plugin_differences(ask: Ask, pinned: t.Mapping[str, str]) -> list[str]:
     if not pinned:
         return []
     loaded = {row.get("id"): (row.get("info") or {}).get("version") for row in ask("/api/plugins?embedded=0")}
+    missing = [name for name, version in pinned.items() if loaded.get(name) != version]
+    if missing and (refused := refused_plugins(ask, missing)):
+        said = ", ".join(f"plugin {name} {pinned[name]} is not loaded: {code}" for name, code in refused.items())
+        raise FinalError(
+            f"{said}. Grafana loads only plugins that are signed, or that its configuration names as unsigned"
+        )
     return [
         f"plugin {name} {version} is not loaded"
         + (
@@ -151,6 +168,15 @@ def plugin_differences(ask: Ask, pinned: t.Mapping[str, str]) -> list[str]:
         for name, version in pinned.items()
         if loaded.get(name) != version
     ]
+
+
+def refused_plugins(ask: Ask, names: t.Container[str]) -> dict[str, str]:
+    """Why Grafana has refused plugins, such as signatureMissing; it does so once, when it starts."""
+    try:
+        errors = ask("/api/plugins/errors")
+    except urllib.error.HTTPError:
+        return {}
+    return {row["pluginId"]: str(row.get("errorCode")) for row in errors if row.get("pluginId") in names}
 
 
 def recently(marker: pathlib.Path, now: float) -> bool:
@@ -164,36 +190,39 @@ def recently(marker: pathlib.Path, now: float) -> bool:
 def main() -> int:
     """Wiring."""
     folder, package = pathlib.Path(sys.argv[1]), sys.argv[2]
-    url, marker = "", None
+    url, marker, code = "", None, 1
     try:
         settings = json.loads((folder / "settle.json").read_text(encoding="utf-8"))
         url = settings["url"]
         marker = pathlib.Path(settings["refused"])
         password = (folder / "secrets/admin-password").read_text(encoding="utf-8")
         if recently(marker, time.time()):
-            found = [f"{url}: {REFUSED}"]
-        else:
-            ask = client(url, basic(settings["user"], password))
-            # First what needs no login: one that is refused counts.
-            health = ask("/api/health")
-            if health.get("database") != "ok":
-                raise ValueError(f"its database is {health.get('database')!r}")
-            ask("/api/user")
-            found = version_differences(ask, installed_version(package)) + token_differences(url, settings)
-            pinned = json.loads((folder / "plugins.json").read_text(encoding="utf-8"))["plugins"]
-            found += plugin_differences(ask, pinned)
-            found += source_differences(ask, folder) + dashboard_differences(ask, folder)
+            raise FinalError(f"{url}: {REFUSED}")
+        ask = client(url, basic(settings["user"], password))
+        # First what needs no login: one that is refused counts.
+        health = ask("/api/health")
+        if health.get("database") != "ok":
+            raise ValueError(f"its database is {health.get('database')!r}")
+        ask("/api/user")
+        found = version_differences(ask, installed_version(package)) + token_differences(url, settings)
+        pinned = json.loads((folder / "plugins.json").read_text(encoding="utf-8"))["plugins"]
+        found += plugin_differences(ask, pinned)
+        found += source_differences(ask, folder) + dashboard_differences(ask, folder)
     except urllib.error.HTTPError as error:
         found = [f"{error.url}: HTTP {error.code}{f': {REFUSED}' if error.code == 401 else ''}"]
-        if marker and error.code == 401:
-            # Written in check mode too: it is what keeps checks from locking the account.
-            marker.touch(mode=0o600)
+        if error.code == 401:
+            # Another attempt would be refused too, and count.
+            code = IN_VAIN
+            if marker and not os.environ.get("NEXOD_CHECK_MODE"):
+                marker.touch(mode=0o600)
+    except FinalError as error:
+        found, code = [str(error)], IN_VAIN
     # Half an answer and another protocol are HTTPException; half a document is a ValueError, an odd one lacks its keys.
     except (OSError, http.client.HTTPException, ValueError, KeyError) as error:
         found = [f"{url}: {error!r}"]
     for difference in found:
         print(difference, file=sys.stderr)  # noqa: T201 the module that runs this shows it
-    return 1 if found else 0
+    return code if found else 0
 
 
 if __name__ == "__main__":

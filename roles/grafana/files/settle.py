@@ -128,9 +128,12 @@ def await_api(call: Call, alive: t.Callable[[], bool], patience: float = PATIENC
         time.sleep(0.2)
 
 
-def settle_password(admin: Admin, reset: t.Callable[[], None]) -> str:
-    """Log in; if that is refused, set the password and log in again. At most two attempts: five lock the account."""
-    status, _document = admin.call("GET", "/api/user", None, admin.authorization)
+def settle_password(admin: Admin, reset: t.Callable[[], None], *, refused: bool = False) -> str:
+    """Log in; if that is refused, set the password and log in again. At most two attempts: five lock the account.
+
+    `refused`: the proof was refused a moment ago, so the first attempt is spared.
+    """
+    status = 401 if refused else admin.call("GET", "/api/user", None, admin.authorization)[0]
     if status == 200:
         return ""
     if status != 401:
@@ -291,8 +294,9 @@ def read(path: pathlib.Path) -> str:
 
 def settle(admin: Admin, settings: t.Mapping[str, t.Any], reset: t.Callable[[], None]) -> list[str]:
     """The password, then the account: the one logs in for the other. Returns what was done."""
-    done = [settle_password(admin, reset)]
-    pathlib.Path(settings["refused"]).unlink(missing_ok=True)
+    marker = pathlib.Path(settings["refused"])
+    done = [settle_password(admin, reset, refused=marker.exists())]
+    marker.unlink(missing_ok=True)
     state = pathlib.Path(settings["state"])
     kept, name_file = Kept(state / "annotations-token"), state / "annotations-account"
     wanted, known = settings["account"], read(name_file)

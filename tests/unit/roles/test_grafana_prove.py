@@ -55,8 +55,16 @@ def test_version(prove: t.Any, installed: str, running: str, differences: int) -
     ],
 )
 def test_plugins(prove: t.Any, pinned: dict[str, str], loaded: t.Any, word: str | None) -> None:
-    found = prove.plugin_differences(answering({} if loaded is None else {"/api/plugins?embedded=0": loaded}), pinned)
+    answers = {} if loaded is None else {"/api/plugins?embedded=0": loaded, "/api/plugins/errors": []}
+    found = prove.plugin_differences(answering(answers), pinned)
     assert (word is None and found == []) or (word and word in found[0])
+
+
+def test_a_plugin_that_grafana_has_refused_is_not_waited_for(prove: t.Any) -> None:
+    errors = [{"pluginId": "a", "errorCode": "signatureMissing"}, {"pluginId": "b", "errorCode": "signatureInvalid"}]
+    ask = answering({"/api/plugins?embedded=0": [], "/api/plugins/errors": errors})
+    with pytest.raises(prove.FinalError, match=r"plugin a 1\.0\.0 is not loaded: signatureMissing\."):
+        prove.plugin_differences(ask, {"a": "1.0.0"})
 
 
 @pytest.mark.parametrize(

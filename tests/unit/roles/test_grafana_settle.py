@@ -79,6 +79,13 @@ def test_a_password_that_was_changed_is_set_again(grafana: Grafana) -> None:
     assert settle.settle_password(grafana.admin(), never) == ""
 
 
+def test_a_password_that_the_proof_was_refused_is_not_tried_again(grafana: Grafana) -> None:
+    grafana.reset("changed-by-hand")()
+    for _check in range(4):
+        assert grafana.admin("wrong").call("GET", "/api/user", None, settle.basic("admin", "wrong"))[0] == 401
+    assert "was set" in settle.settle_password(grafana.admin(), grafana.reset(), refused=True)
+
+
 def test_five_refused_attempts_lock_the_account_and_the_error_says_so(grafana: Grafana) -> None:
     for _attempt in range(5):
         assert grafana.admin("wrong").call("GET", "/api/user", None, settle.basic("admin", "wrong"))[0] == 401
@@ -103,10 +110,15 @@ def test_checks_of_a_refused_password_do_not_lock_the_account(
     )
     (tmp_path / "plugins.json").write_text(json.dumps({"folder": "", "plugins": {}}))
     monkeypatch.setattr("sys.argv", ["prove.py", str(tmp_path), "grafana"])
+    with monkeypatch.context() as check_mode:
+        check_mode.setenv("NEXOD_CHECK_MODE", "1")
+        assert prove.main() == prove.IN_VAIN
+    assert not (tmp_path / "refused").exists()
     for _check in range(8):
-        assert prove.main() == 1
+        assert prove.main() == prove.IN_VAIN
         assert "the administrator's password is refused" in capsys.readouterr().err
-    assert len(grafana.kept["attempts"]) == 1
+    # One in check mode, which writes nothing, and one that is remembered.
+    assert len(grafana.kept["attempts"]) == 2
     settings = {"state": str(tmp_path), "refused": str(tmp_path / "refused"), "account": None}
     assert settle.settle(grafana.admin(), settings, grafana.reset()) == ["the administrator's password was set"]
     assert prove.main() == 0

@@ -10,7 +10,6 @@ import typing as t
 from ansible_collections.nexod.infra.plugins.module_utils._monitoring.rules import (
     Row,
     answered,
-    answered_within,
     boundary,
     fast,
     gauge_quantile,
@@ -49,9 +48,11 @@ def latency_alert(row: Row, source: Row, minimum: int) -> Alert:
     """The alert of one row: too few requests within its alert threshold."""
     what, shown = percentile(row["quantile"]), number(row["alert_seconds"])
     if is_histogram(source):
+        total = f"{ANSWERED}{matching(metric_label(row))}" if is_recorded(row, source) else answered(source)
+        on = " on ()" if is_recorded(row, source) else ""
         expression = (
-            f"{answered_within(source, row['alert_seconds'])} < {number(row['quantile'])}\n"
-            f"and {answered(source)} >= {minimum}"
+            f"{fast(source, row['alert_seconds'])} /{on} ({total} > 0) < {number(row['quantile'])}\n"
+            f"and{on} {total} >= {minimum}"
         )
         value = "{{ $value | humanizePercentage }} of requests were that fast"
     else:
@@ -80,11 +81,35 @@ def burns(row: Row) -> bool:
     return bool(row["quantile"] >= 0.99)
 
 
-def burn_records(row: Row, source: Row) -> list[Record]:
-    """What the budget alert reads over hours, at the cost of 5 minutes."""
-    labels = {"metric": str(row["metric"]), "quantile": number(row["quantile"])}
-    slow = f"{ANSWERED}{matching(labels)} - on () {fast(source, row['target_seconds'])}"
-    return [Record(ANSWERED, answered(source), labels), Record(SLOW, f"clamp_min({slow}, 0)", labels)]
+def is_recorded(row: Row, source: Row) -> bool:
+    """Whether the answered requests of the row's metric are recorded.
+
+    Several rows read them, and where failures are counted, that is by far the most expensive part of their rules.
+    """
+    return burns(row) or bool(source.get("failures"))
+
+
+def metric_label(row: Row) -> dict[str, str]:
+    """The label of what is recorded once for all rows of a metric."""
+    return {"metric": str(row["metric"])}
+
+
+def latency_records(pairs: t.Iterable[tuple[Row, Row]]) -> list[Record]:
+    """What several alerts read, or one reads over hours at the cost of 5 minutes."""
+    found: dict[str, Record] = {}
+    slow = []
+    for row, source in pairs:
+        if is_recorded(row, source):
+            found.setdefault(str(row["metric"]), Record(ANSWERED, answered(source), metric_label(row)))
+        if burns(row):
+            slow.append(slow_record(row, source))
+    return [*found.values(), *slow]
+
+
+def slow_record(row: Row, source: Row) -> Record:
+    """The requests that took longer than the target, and did not fail."""
+    slow = f"{ANSWERED}{matching(metric_label(row))} - on () {fast(source, row['target_seconds'])}"
+    return Record(SLOW, f"clamp_min({slow}, 0)", {**metric_label(row), "quantile": number(row["quantile"])})
 
 
 def matching(labels: t.Mapping[str, str]) -> str:
@@ -95,20 +120,22 @@ def matching(labels: t.Mapping[str, str]) -> str:
 def burn_alert(row: Row, source: Row, minimum: int) -> Alert:
     """The alert on a budget that burns too fast: for an hour, or for six, and still now."""
     shown, budget = number(row["target_seconds"]), 1 - row["quantile"]
-    braces = matching({"metric": str(row["metric"]), "quantile": number(row["quantile"])})
+    quantile = {"quantile": number(row["quantile"])}
+    slow = f"{SLOW}{matching({**metric_label(row), **quantile})}"
+    total = f"{ANSWERED}{matching(metric_label(row))}"
 
     def burnt(window: str, rate: float) -> str:
-        parts = [f"avg_over_time({name}{braces}[{window}])" for name in (SLOW, ANSWERED)]
-        return f"{parts[0]} / ({parts[1]} > 0) > {number(round(rate * budget, 6))}"
+        share = f"avg_over_time({slow}[{window}]) / on (metric) (avg_over_time({total}[{window}]) > 0)"
+        return f"{share} > {number(round(rate * budget, 6))}"
 
     quick, steady = (" and ".join((burnt(long, rate), burnt(short, rate))) for long, short, rate in BURN_RATES)
     return Alert(
         name=f"{base_name(row)}BudgetBurns",
-        expression=f"({quick}\nor {steady})\nand {ANSWERED}{braces} >= {minimum}",
+        expression=f"({quick}\nor {steady})\nand {total} >= {minimum}",
         component=component(row),
         wait="2m",
         keep="5m",
-        labels={"metric": row["metric"]},
+        labels={"metric": row["metric"], **quantile},
         summary=f"{row['metric']}: too many requests take longer than the target of {shown} s",
         impact=f"At this rate, the {number(round(budget * 100, 6))} % of a month that may be slow last for days.",
         look=(PROFILE,),
@@ -123,13 +150,12 @@ def burn_cases(row: Row, source: Row, minimum: int) -> tuple[Case, ...]:
     busy = max(minimum, 1)
     slow = round(busy * (1 - 20 * (1 - row["quantile"])), 3)
     target = {**row, "alert_seconds": row["target_seconds"]}
-    labels = {"quantile": number(row["quantile"])}
     recovered = input_series(target, source, slow, busy)
     edge, total = (next(name for name in recovered if part in name) for part in ("_bucket", "_count"))
     recovered[edge] = f"0+{number(slow)}x15 {number(slow * 15 + busy)}+{number(busy)}x45"
     recovered[total] = f"0+{number(busy)}x60"
     return (
-        Case("burns", input_series(target, source, slow, busy), "15m", (labels,), before="1m"),
+        Case("burns", input_series(target, source, slow, busy), "15m", ({},), before="1m"),
         Case("is over", recovered, "58m"),
         Case("healthy", input_series(target, source, busy, busy), "15m"),
     )

@@ -140,6 +140,17 @@ def test_proofs(server: str, fields: dict[str, t.Any], missing: str | None) -> N
     assert said is None if missing is None else missing in (said or "")
 
 
+def test_a_command_can_end_the_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ls, "status_of", lambda _unit: RUNNING)
+    refused = proof(command=("sh", "-c", "echo the plugin is refused >&2; exit 78"))
+    began = time.monotonic()
+    missing = ls.wait_proven("api", [refused], "none", 0.0, timeout=60.0)
+    assert time.monotonic() - began < 30
+    assert isinstance(missing, ls.Final)
+    assert "the plugin is refused" in missing
+    assert not isinstance(ls.failing(proof(command=("false",)), since=0), ls.Final)
+
+
 def test_nobody_there_is_named(server: str) -> None:
     assert "does not answer" in (ls.failing(proof(url="http://127.0.0.1:1/"), since=0) or "")
 

@@ -109,15 +109,35 @@ def test_the_rules_tests_cover_each_histogram_row() -> None:
 def test_failures_are_neither_fast_nor_slow() -> None:
     source = {**SOURCES["api"], "failures": FAILURES}
     failed = f"sum({rules.failed(FAILURES)})"
-    assert rules.answered_within(source, 0.5).count(failed) == 2
+    assert rules.fast(source, 0.5).count(failed) == rules.answered(source).count(failed) == 1
     # The verdict on a release: failing does not make it better.
     assert rules.within(source, 0.5).count(failed) == 1
-    assert rules.answered_within(SOURCES["api"], 0.5).count("http_requests_total") == 0
+    assert rules.fast(SOURCES["api"], 0.5).count("http_requests_total") == 0
     alert = rule_file.latency_alerts(Tables([API], {"api": source}, 100))[0]
     cases = {case.name: case for case in alert.cases}
     assert not cases["some fail quickly"].fires
     assert cases["failures do not hide slow requests"].fires
     assert 'http_requests_total{job="api", status="500"}' in cases["some fail quickly"].series
+
+
+@pytest.mark.parametrize(
+    ("failures", "quantiles", "recorded"),
+    [
+        pytest.param(True, (0.5, 0.95, 0.99), ["answered", "slow"], id="once for all rows of a metric"),
+        pytest.param(True, (0.5,), ["answered"], id="where failures are counted"),
+        pytest.param(False, (0.99,), ["answered", "slow"], id="where it is read over hours"),
+        pytest.param(False, (0.5, 0.95), [], id="elsewhere it costs little"),
+    ],
+)
+def test_answered_requests_are_counted_once(failures: bool, quantiles: tuple[float, ...], recorded: list[str]) -> None:
+    source = {**SOURCES["api"], **({"failures": FAILURES} if failures else {})}
+    tables = Tables([{**API, "quantile": quantile} for quantile in quantiles], {"api": source}, 100, builtin=False)
+    rows = rule_file.rule_document(tables)["groups"][0]["rules"]
+    names = [f"metric:requests_{name}:increase5m" for name in recorded]
+    assert [row["record"] for row in rows if "record" in row] == names
+    expressions = "".join(row["expr"] for row in rows)
+    once = rules.answered(source)
+    assert expressions.count(once) == (1 if recorded else 2 * len(quantiles))
 
 
 def test_only_a_high_quantile_has_a_budget_to_burn() -> None:

@@ -71,3 +71,23 @@ def test_seconds_without_a_change(happens: Callable[[Kept], object], seconds: fl
     hosts = Kept()
     happens(hosts)
     assert hosts.unchanged_seconds(now=10.0) == seconds
+
+
+@pytest.mark.parametrize(
+    ("happens", "left"),
+    [
+        pytest.param(lambda k: None, False, id="nothing keeps surveys"),
+        pytest.param(lambda k: k.begin(), True, id="nothing was surveyed"),
+        pytest.param(lambda k: (k.begin(), k.keep("a", pack(FOUND))), False, id="the run has surveyed it"),
+        pytest.param(lambda k: (k.begin(), k.keep("b", pack(FOUND))), True, id="another host was surveyed"),
+        pytest.param(lambda k: (k.begin(), k.keep("a", pack(FOUND), by_role=True)), True, id="a role has surveyed it"),
+        pytest.param(lambda k: (k.keep("a", pack(FOUND)), k.begin()), True, id="an earlier run has surveyed it"),
+        pytest.param(
+            lambda k: (k.begin(), k.keep("a", pack(FOUND)), k.changed("a")), False, id="surveyed, and changed since"
+        ),
+    ],
+)
+def test_whether_a_role_surveys_its_host(happens: Callable[[Kept], object], left: bool) -> None:
+    hosts = Kept()
+    happens(hosts)
+    assert hosts.left_to_roles("a") is left

@@ -158,6 +158,25 @@ def test_what_sends_a_service_to_its_host(changes: dict[str, t.Any], given: dict
     assert same_service(surveyed(**changes), **given) is None
 
 
+@pytest.mark.parametrize(
+    ("changes", "given", "refuted"),
+    [
+        pytest.param({"services__api__final": True}, {}, True, id="for good"),
+        pytest.param({"services__api__final": False}, {}, False, id="it may come"),
+        pytest.param({}, {}, False, id="it holds"),
+        pytest.param({"services__api__final": True}, {"proof": [{"url": "http://x"}]}, False, id="another proof"),
+        pytest.param({"services__api__final": True}, {"proof": "nonsense"}, False, id="malformed proof"),
+        pytest.param({"services__api__final": True}, {"files": {**FILES, "action": "reload"}}, False, id="another set"),
+        pytest.param({"services": {}}, {}, False, id="nothing recorded"),
+    ],
+)
+def test_what_was_refused_for_good_is_not_asked_again(
+    changes: dict[str, t.Any], given: dict[str, t.Any], refuted: bool
+) -> None:
+    task = {"name": "api", "files": FILES, "proof": PROOF, **given}
+    assert proven.is_refuted(surveyed(**changes), task) is refuted
+
+
 def same_release(survey: dict[str, t.Any], content: str = "digest", **given: t.Any) -> dict[str, t.Any] | None:
     asked = {"name": "api", "version": "1.1.0", "state": "present", "keep": 2, "root": "/opt", **given}
     return proven.unchanged_release(survey, asked, content)
