@@ -41,7 +41,8 @@ options:
   database:
     description:
       - Name of a database in PgBouncer. By default all databases that PgBouncer shows.
-      - A database of the wildcard C(*) is shown only after a client has asked for it. Name it to pause it before that.
+      - A database of the wildcard C(*) can only be paused or disabled while every process has clients of it, because
+        PgBouncer keeps no state for it otherwise. Declare the databases that are to be paused.
     type: str
   seconds:
     description:

@@ -25,6 +25,7 @@ from ansible_collections.nexod.infra.plugins.module_utils._pgbouncer.plan import
     Step,
     flags,
     holders,
+    missing,
     plan,
     selected,
     unpaused,
@@ -154,12 +155,11 @@ def apply(pooler: Pooler, asked: Asked, *, check: bool) -> tuple[Outcome, list[P
     outcome = Outcome(steps)
     names = selected(processes, asked.database)
     known = {name for one in processes for name in one.databases} | {*pooler.timer.databases()}
-    if asked.database and asked.database not in known:
-        outcome.warnings.append(f'No process of PgBouncer in {pooler.folder} knows a database "{asked.database}" yet.')
+    if asked.what in ("paused", "disabled") and not check:
+        refuse_missing(asked, processes, names)
+    elif asked.database and asked.database not in known:
+        outcome.warnings.append(f'No process of PgBouncer in {pooler.folder} shows a database "{asked.database}".')
     if asked.what == "paused":
-        if not names:
-            step = "Name the database: those of * are known only after a client has asked for them."
-            raise InfraError(asked.action, asked.object, "PgBouncer shows no database", step)
         outcome.armed = {*names} - {*pooler.timer.databases()} != set() or not pooler.timer.armed()
     if asked.what == "resumed":
         outcome.ended_early = ended_early(pooler, processes, asked)
@@ -172,6 +172,15 @@ def apply(pooler: Pooler, asked: Asked, *, check: bool) -> tuple[Outcome, list[P
             run_steps(asked, processes, steps)
         processes = pooler.processes(asked.action, asked.object, all_run=asked.what != "resumed")
     return outcome, processes
+
+
+def refuse_missing(asked: Asked, processes: t.Sequence[Process], names: t.Sequence[str]) -> None:
+    """A state that PgBouncer would forget is no state."""
+    left = missing(processes, names)
+    if left or not names:
+        cause = f"PgBouncer does not show {', '.join(left) or 'any database'}"
+        step = "Correct `database`, or declare it in PgBouncer: it keeps no state for one of * that no client uses."
+        raise InfraError(asked.action, asked.object, cause, step)
 
 
 def ended_early(pooler: Pooler, processes: t.Sequence[Process], asked: Asked) -> list[str]:

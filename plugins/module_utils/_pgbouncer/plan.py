@@ -71,10 +71,7 @@ def flags(rows: t.Iterable[Row]) -> dict[str, dict[str, bool]]:
 
 
 def selected(processes: t.Iterable[Process], database: str | None) -> list[str]:
-    """The database, or all that a process shows.
-
-    One of `*` is shown by the processes that it was asked for at; the others know it as soon as a command names it.
-    """
+    """The database, or all that a process shows."""
     return [database] if database else sorted({name for one in processes for name in one.databases})
 
 
@@ -90,6 +87,7 @@ def plan(asked: str, processes: t.Sequence[Process], database: str | None) -> li
             Step(one.socket, verb, name, needed, resume=kill and not one.flag(name, "paused"))
             for one in processes
             for name in names
+            if name in one.databases
         ]
     verb, column, value = STATES[asked]
     steps = [Step(one.socket, verb, name, one.flag(name, column) != value) for one in processes for name in names]
@@ -111,6 +109,15 @@ def diff_of(asked: str, steps: t.Sequence[Step]) -> dict[str, str]:
         return "".join(f"{step.socket}: {step.database or 'all databases'} {word}\n" for step in needed)
 
     return {"before": lines(opposite), "after": lines(asked)}
+
+
+def missing(processes: t.Iterable[Process], names: t.Iterable[str]) -> list[str]:
+    """Which of the databases are not shown, and by which process.
+
+    PgBouncer registers one of `*` for a command that names it, but drops it again within a second, with its state, as
+    long as no client uses it.
+    """
+    return [f"{name} at {one.socket}" for one in processes for name in names if name not in one.databases]
 
 
 def unpaused(processes: t.Iterable[Process], names: t.Iterable[str]) -> list[str]:
