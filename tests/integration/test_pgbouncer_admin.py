@@ -303,7 +303,10 @@ def test_a_pause_of_all_by_hand(pooler: Pooler) -> None:
     socket = ["psql", "-qAt", "-h", str(pooler.folder / "1"), "-p", str(PORT), "-U", "pgbouncer", "pgbouncer", "-c"]
     subprocess.run([*pooler.account, *socket, "PAUSE"], check=True)
     failed = pooler(state="paused", database="app", seconds=30)
-    assert "already suspended/paused" in failed["error"]["cause"] and "state: resumed" in failed["error"]["next_step"]
+    assert (
+        re.search("already (suspended/)?paused", failed["error"]["cause"])
+        and "state: resumed" in failed["error"]["next_step"]
+    )
     assert pooler.paused() == [[], []] and not pooler.timers()
     assert pooler(state="resumed")["changed"]
     assert not pooler(state="resumed")["changed"]

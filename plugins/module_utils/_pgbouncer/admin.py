@@ -36,7 +36,8 @@ from ansible_collections.nexod.infra.plugins.module_utils._pgbouncer.timer impor
 NOT_DATA = {"fds": "it hands over open connections with their passwords", "help": "it is text"}
 NEXT_STEPS = (
     ("no such database", "Correct `database`, or declare it in PgBouncer first. It has: {databases}."),
-    ("already suspended/paused", "It is paused as a whole. Resume it first: state: resumed without `database`."),
+    # 1.26: already paused, already suspended; before: already suspended/paused.
+    ("already ", "It is paused as a whole. Resume it first: state: resumed without `database`."),
     ("shutting down", "Wait until it has been started again, then run the task again."),
     ("for a password", "Run the task as root (become: true) or as the account that PgBouncer runs as."),
 )
