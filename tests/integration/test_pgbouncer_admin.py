@@ -21,6 +21,8 @@ from pathlib import Path
 
 import pytest
 
+from . import test_migration_runner_role as migrations
+from .alembic_project import FIRST, Project
 from .conftest import Postgres, folder_of_postgres, program, until
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -367,3 +369,32 @@ def test_no_timer_no_pause(pooler: Pooler) -> None:
     failed = pooler(state="paused", database="app", seconds=30)
     assert "systemd-run" in failed["error"]["cause"] and "no bus" in failed["msg"]
     assert pooler.paused() == [[], []] and not list((pooler.folder / "run").iterdir())
+
+
+SLOW = "    op.execute('SELECT pg_sleep(1.5)')"
+
+
+@pytest.mark.parametrize(("seconds", "ends_early"), [(20, False), (2, True)])
+def test_migrations_run_while_it_is_paused(
+    pooler: Pooler, project: Project, monkeypatch: pytest.MonkeyPatch, seconds: int, ends_early: bool
+) -> None:
+    monkeypatch.setenv("PATH", f"{pooler.folder / 'bin'}:{os.environ['PATH']}")
+    monkeypatch.setitem(migrations.LOCAL, "pgbouncer_socket_dir", str(pooler.folder))
+    monkeypatch.setitem(migrations.LOCAL, "pgbouncer_port", PORT)
+    options = {
+        "migration_runner_pause_seconds": seconds,
+        "migration_runner_pooler_hosts": ["localhost"],
+        "migration_runner_pooler_database": "app",
+    }
+    project.revise(FIRST, SLOW)
+    with pooler.pgbench():
+        done = migrations.upgrade(project, [], **options)
+    assert done.returncode == 0, done.stdout
+    assert project.recorded() == ["0002"]
+    logs = [(pooler.folder / f"{number}/log").read_text() for number in (1, 2)]
+    assert all("PAUSE 'app' command issued" in log and "RESUME 'app' command issued" in log for log in logs)
+    assert [("RECONNECT 'app' command issued" in log) for log in logs] == [ends_early] * 2
+    assert pooler.paused() == [[], []] and not pooler.timers()
+    again = migrations.upgrade(project, [], **options)
+    assert again.returncode == 0 and "changed=0" in again.stdout, again.stdout
+    assert [(pooler.folder / f"{number}/log").read_text().count("PAUSE") for number in (1, 2)] == [1, 1]
