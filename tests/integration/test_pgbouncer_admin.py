@@ -317,9 +317,9 @@ def test_a_pause_of_all_by_hand(pooler: Pooler) -> None:
 
 def test_disable_and_enable(pooler: Pooler) -> None:
     assert pooler(state="disabled", database="app", check=True)["changed"]
-    assert [pooler(state="disabled", database="app")["changed"] for _ in range(2)] == [True, False]
+    assert [pooler(state="disabled", database="app")["changed"] for _time in range(2)] == [True, False]
     assert pooler.paused("disabled") == [["app"], ["app"]]
-    assert [pooler(state="enabled")["changed"] for _ in range(2)] == [True, False]
+    assert [pooler(state="enabled")["changed"] for _time in range(2)] == [True, False]
     assert pooler.paused("disabled") == [[], []]
 
 

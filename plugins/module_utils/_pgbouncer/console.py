@@ -25,8 +25,8 @@ ATTEMPTS = 300
 #: Types of PostgreSQL that are numbers: int8, int2, int4.
 NUMBERS = (20, 21, 23)
 
-Value = str | int | None
-Row = dict[str, Value]
+Value: t.TypeAlias = "str | int | None"
+Row: t.TypeAlias = "dict[str, Value]"
 
 
 class RefusedError(Exception):
@@ -231,4 +231,4 @@ def main(path: str) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1]))
+    raise SystemExit(main(sys.argv[1]))

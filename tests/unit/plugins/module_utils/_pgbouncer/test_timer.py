@@ -32,7 +32,7 @@ def test_armed_twice_and_disarmed_by_database(calls: list[list[str]], tmp_path: 
     (start,) = calls
     assert start[0] == "systemd-run" and "--on-active=30s" in start and start[-3:] == ["-I", timer.program, timer.list]
     unit = next(word.partition("=")[2] for word in start if word.startswith("--unit="))
-    assert Path(timer.program).read_text().rstrip().endswith("sys.exit(main(sys.argv[1]))")
+    assert Path(timer.program).read_text().rstrip().endswith("raise SystemExit(main(sys.argv[1]))")
     timer.arm(["app", "other"], 60)
     # The old one ends only after the new one has been started.
     assert [call[0] for call in calls] == ["systemd-run", "systemd-run", "systemctl"]
