@@ -142,6 +142,9 @@ PGBOUNCER_WORDS = {"paused": "pause", "resumed": "resume", "disabled": "disable"
 
 def _pgbouncer_admin(_result: Result, given: Result) -> Items:
     asked = str(given.get("state") or given.get("command"))
+    if asked == "resumed":
+        # It ends a pause that is listed, and that check mode has not begun.
+        return []
     return [("run", "pooler", f"{PGBOUNCER_WORDS.get(asked, asked)} {given.get('database') or 'all databases'}")]
 
 

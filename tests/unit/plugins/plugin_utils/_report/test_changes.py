@@ -185,6 +185,12 @@ Inst libfoo (1 Debian)
         ),
         pytest.param(
             "nexod.infra.pgbouncer_admin",
+            {"changed": True, "given": {"state": "resumed", "database": "app"}},
+            [],
+            id="the end of a pause",
+        ),
+        pytest.param(
+            "nexod.infra.pgbouncer_admin",
             {"changed": True, "given": {"command": "reload"}},
             [("run", "pooler", "reload all databases", "")],
             id="the pooler",
