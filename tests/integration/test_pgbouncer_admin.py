@@ -260,6 +260,17 @@ def test_a_process_that_does_not_run_fails_the_pause_on_all(pooler: Pooler) -> N
     assert pooler.paused() == [[]]
 
 
+def test_a_process_that_hangs_is_left_to_the_timer(pooler: Pooler) -> None:
+    assert pooler(state="paused", database="app", seconds=25)["changed"]
+    pooler.processes[1].send_signal(signal.SIGSTOP)
+    failed = pooler(state="resumed", database="app")
+    assert "/2/.s.PGSQL.6599 does not answer" in failed["error"]["cause"]
+    assert len(pooler.timers()) == 1
+    pooler.processes[1].send_signal(signal.SIGCONT)
+    assert pooler.paused() == [[], ["app"]]
+    until(lambda: pooler.paused() == [[], []], 30)
+
+
 def test_a_restart_while_paused_is_reported(pooler: Pooler) -> None:
     assert pooler(state="paused", database="app", seconds=30)["changed"]
     pooler.processes[1].kill()

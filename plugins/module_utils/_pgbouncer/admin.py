@@ -12,6 +12,7 @@ import time
 import typing as t
 
 from ansible_collections.nexod.infra.plugins.module_utils._core.errors import InfraError
+from ansible_collections.nexod.infra.plugins.module_utils._pgbouncer import console as admin_console
 from ansible_collections.nexod.infra.plugins.module_utils._pgbouncer.console import (
     ClosedError,
     Console,
@@ -151,7 +152,14 @@ def apply(pooler: Pooler, asked: Asked, *, check: bool) -> tuple[Outcome, list[P
     if check and not pooler.sockets():
         # A bare host: the run that is predicted installs PgBouncer before, and with nothing paused or disabled.
         return Outcome([], armed=asked.what not in ("resumed", "enabled", "wait_close")), []
-    processes = pooler.processes(asked.action, asked.object, all_run=asked.what != "resumed")
+    try:
+        processes = pooler.processes(asked.action, asked.object, all_run=asked.what != "resumed")
+    except InfraError:
+        if asked.what == "resumed" and not check:
+            # A process that does not answer must not keep the others paused. It is left to the timer.
+            names = [asked.database] if asked.database else pooler.timer.databases()
+            admin_console.resume(pooler.folder, pooler.port, names)
+        raise
     steps = plan(asked.what, processes, asked.database)
     outcome = Outcome(steps)
     names = selected(processes, asked.database)
