@@ -23,10 +23,9 @@ import pytest
 
 from . import test_migration_runner_role as migrations
 from .alembic_project import FIRST, Project
-from .conftest import Postgres, folder_of_postgres, program, until
+from .conftest import Postgres, folder_of_postgres, free_port, program, until
 
 ROOT = Path(__file__).resolve().parents[2]
-PORT = 6599
 SYSTEMD_RUN = """#!/bin/bash
 for word in "$@"; do
   case $word in
@@ -60,6 +59,7 @@ class Pooler:
     folder: Path
     postgres: Postgres
     account: list[str]
+    port: int = dataclasses.field(default_factory=free_port)
     processes: list[subprocess.Popen[bytes]] = dataclasses.field(default_factory=list)
 
     def start(self, number: int) -> subprocess.Popen[bytes]:
@@ -70,7 +70,8 @@ class Pooler:
         (home / "pgbouncer.ini").write_text(
             f"[databases]\napp = {upstream} dbname=postgres\nother = {upstream} dbname=postgres\n"
             f"session = {upstream} dbname=postgres pool_mode=session\n* = {upstream}\n"
-            f"[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {PORT}\nso_reuseport = 1\nunix_socket_dir = {home}\n"
+            f"[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {self.port}\nso_reuseport = 1\n"
+            f"unix_socket_dir = {home}\n"
             f"auth_type = plain\nauth_file = {home}/users.txt\npool_mode = transaction\nlogfile = {home}/log\n"
             f"default_pool_size = 5\nquery_wait_timeout = 45\nserver_login_retry = 1\n"
         )
@@ -81,7 +82,7 @@ class Pooler:
             [*self.account, program("pgbouncer", "pgbouncer"), "-q", str(home / "pgbouncer.ini")], cwd="/"
         )
         self.processes.append(process)
-        until((home / f".s.PGSQL.{PORT}").exists)
+        until((home / f".s.PGSQL.{self.port}").exists)
         return process
 
     def stop(self) -> None:
@@ -95,7 +96,7 @@ class Pooler:
                 os.killpg(int(path.read_text()), signal.SIGKILL)
 
     def started(self, name: str, *, check: bool = False, **given: t.Any) -> subprocess.Popen[str]:
-        arguments = {"socket_dir": str(self.folder), "port": PORT, **given, "_ansible_check_mode": check}
+        arguments = {"socket_dir": str(self.folder), "port": self.port, **given, "_ansible_check_mode": check}
         code = (
             "import sys; from ansible_collections.nexod.infra.plugins.module_utils._pgbouncer import admin, timer;"
             f"timer.Timer.__init__.__defaults__ = ({str(self.folder / 'run')!r},);"
@@ -137,7 +138,7 @@ class Pooler:
     def client(self, database: str, *statements: str) -> t.Iterator[subprocess.Popen[str]]:
         """A client that stays connected after the statements, and is in a transaction if they begin one."""
         process = subprocess.Popen(
-            ["psql", "-qAt", "-h", "127.0.0.1", "-p", str(PORT), "-U", "owner", "-d", database],
+            ["psql", "-qAt", "-h", "127.0.0.1", "-p", str(self.port), "-U", "owner", "-d", database],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -160,7 +161,7 @@ class Pooler:
         script = self.folder / "script.sql"
         script.write_text("SELECT 1;\n")
         argv = ["pgbench", "-n", "-f", str(script), "-c", str(clients), "-T", "300", "-R", "300", "-P", "1"]
-        argv += ["-h", "127.0.0.1", "-p", str(PORT), "-U", "owner", "app"]
+        argv += ["-h", "127.0.0.1", "-p", str(self.port), "-U", "owner", "app"]
         environment = {**os.environ, "PGPASSWORD": self.postgres.password}
         process = subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment)
         try:
@@ -246,7 +247,7 @@ def test_a_transaction_that_does_not_end_cancels_the_pause(pooler: Pooler) -> No
 def test_a_process_that_hangs_fails_the_pause_on_all(pooler: Pooler) -> None:
     pooler.processes[1].send_signal(signal.SIGSTOP)
     failed = pooler(state="paused", database="app", seconds=30)
-    assert "/2/.s.PGSQL.6599 does not answer" in failed["error"]["cause"]
+    assert f"/2/.s.PGSQL.{pooler.port} does not answer" in failed["error"]["cause"]
     pooler.processes[1].send_signal(signal.SIGCONT)
     assert pooler.paused() == [[], []] and not pooler.timers()
 
@@ -255,8 +256,8 @@ def test_a_process_that_does_not_run_fails_the_pause_on_all(pooler: Pooler) -> N
     pooler.processes[1].kill()
     pooler.processes[1].wait()
     failed = pooler(state="paused", database="app", seconds=30)
-    assert "/2/.s.PGSQL.6599 does not run" in failed["error"]["cause"]
-    (pooler.folder / f"2/.s.PGSQL.{PORT}").unlink()
+    assert f"/2/.s.PGSQL.{pooler.port} does not run" in failed["error"]["cause"]
+    (pooler.folder / f"2/.s.PGSQL.{pooler.port}").unlink()
     assert pooler.paused() == [[]]
 
 
@@ -264,7 +265,7 @@ def test_a_process_that_hangs_is_left_to_the_timer(pooler: Pooler) -> None:
     assert pooler(state="paused", database="app", seconds=25)["changed"]
     pooler.processes[1].send_signal(signal.SIGSTOP)
     failed = pooler(state="resumed", database="app")
-    assert "/2/.s.PGSQL.6599 does not answer" in failed["error"]["cause"]
+    assert f"/2/.s.PGSQL.{pooler.port} does not answer" in failed["error"]["cause"]
     assert len(pooler.timers()) == 1
     pooler.processes[1].send_signal(signal.SIGCONT)
     assert pooler.paused() == [[], ["app"]]
@@ -275,11 +276,11 @@ def test_a_restart_while_paused_is_reported(pooler: Pooler) -> None:
     assert pooler(state="paused", database="app", seconds=30)["changed"]
     pooler.processes[1].kill()
     pooler.processes[1].wait()
-    (pooler.folder / f"2/.s.PGSQL.{PORT}").unlink()
+    (pooler.folder / f"2/.s.PGSQL.{pooler.port}").unlink()
     pooler.start(2)
     resumed = pooler(state="resumed", database="app")
     assert resumed["changed"]
-    assert resumed["ended_early"] == [f"app at {pooler.folder}/2/.s.PGSQL.{PORT}"]
+    assert resumed["ended_early"] == [f"app at {pooler.folder}/2/.s.PGSQL.{pooler.port}"]
 
 
 def test_a_restart_while_it_waits_resumes_all(pooler: Pooler) -> None:
@@ -313,7 +314,18 @@ def test_the_timer_stays_for_the_databases_that_are_still_paused(pooler: Pooler)
 
 
 def test_a_pause_of_all_by_hand(pooler: Pooler) -> None:
-    socket = ["psql", "-qAt", "-h", str(pooler.folder / "1"), "-p", str(PORT), "-U", "pgbouncer", "pgbouncer", "-c"]
+    socket = [
+        "psql",
+        "-qAt",
+        "-h",
+        str(pooler.folder / "1"),
+        "-p",
+        str(pooler.port),
+        "-U",
+        "pgbouncer",
+        "pgbouncer",
+        "-c",
+    ]
     subprocess.run([*pooler.account, *socket, "PAUSE"], check=True)
     failed = pooler(state="paused", database="app", seconds=30)
     assert (
@@ -361,7 +373,7 @@ def test_reload_reconnect_and_wait(pooler: Pooler) -> None:
 
 def test_what_is_shown(pooler: Pooler) -> None:
     found = pooler("pgbouncer_info", show=["databases", "pools", "config", "stats", "users", "version"])["processes"]
-    assert [one["socket"] for one in found] == [f"{pooler.folder}/{n}/.s.PGSQL.{PORT}" for n in (1, 2)]
+    assert [one["socket"] for one in found] == [f"{pooler.folder}/{n}/.s.PGSQL.{pooler.port}" for n in (1, 2)]
     row = next(row for row in found[0]["show"]["databases"] if row["name"] == "app")
     assert row["pool_size"] == 5 and row["host"] == "127.0.0.1" and row["force_user"] is None
     refused = pooler("pgbouncer_info", show=["nonsense"])
@@ -391,7 +403,7 @@ def test_migrations_run_while_it_is_paused(
 ) -> None:
     monkeypatch.setenv("PATH", f"{pooler.folder / 'bin'}:{os.environ['PATH']}")
     monkeypatch.setitem(migrations.LOCAL, "pgbouncer_socket_dir", str(pooler.folder))
-    monkeypatch.setitem(migrations.LOCAL, "pgbouncer_port", PORT)
+    monkeypatch.setitem(migrations.LOCAL, "pgbouncer_port", pooler.port)
     options = {
         "migration_runner_pause_seconds": seconds,
         "migration_runner_pooler_hosts": ["localhost"],
