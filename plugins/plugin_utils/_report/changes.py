@@ -137,6 +137,17 @@ def _haproxy_server(_result: Result, given: Result) -> Items:
     return [("run", "traffic", f"{word} {given.get('backend')}/{given.get('name')}")]
 
 
+PGBOUNCER_WORDS = {"paused": "pause", "resumed": "resume", "disabled": "disable", "enabled": "enable"}
+
+
+def _pgbouncer_admin(_result: Result, given: Result) -> Items:
+    asked = str(given.get("state") or given.get("command"))
+    if asked == "resumed":
+        # It ends a pause that is listed, and that check mode has not begun.
+        return []
+    return [("run", "pooler", f"{PGBOUNCER_WORDS.get(asked, asked)} {given.get('database') or 'all databases'}")]
+
+
 SQL_WORDS = {"CREATE": "create", "DROP": "remove"}
 
 
@@ -213,6 +224,7 @@ TRANSLATED: dict[str, t.Callable[[Result, Result], Items]] = {
     "nexod.infra.s3_site": _s3_site,
     "nexod.infra.ecs_run_task": _ecs_run_task,
     "nexod.infra.haproxy_server": _haproxy_server,
+    "nexod.infra.pgbouncer_admin": _pgbouncer_admin,
     "nexod.infra.postgresql_access": _postgresql_access,
     "nexod.infra.postgresql_cluster": _postgresql_cluster,
     "ansible.builtin.apt": _apt,

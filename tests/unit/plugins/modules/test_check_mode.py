@@ -35,6 +35,8 @@ ASKED: dict[str, dict[str, t.Any]] = {
     "host_probe": {},
     "latency_verdict": {"url": "http://127.0.0.1:1", "targets": [], "sources": {}},
     "live_service": {"name": "a", "files": {"name": "a", "root": "{root}/sets", "action": "restart"}},
+    "pgbouncer_admin": {"state": "paused", "seconds": 30, "socket_dir": "{root}/gone"},
+    "pgbouncer_info": {"socket_dir": "{root}/gone"},
     "release": {"name": "api", "version": "1.0.0", "archive": "x", "root": "{root}/opt", "state": "absent"},
     "software_archive": {
         "name": "prometheus",

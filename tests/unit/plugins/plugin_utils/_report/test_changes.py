@@ -178,6 +178,24 @@ Inst libfoo (1 Debian)
             id="traffic",
         ),
         pytest.param(
+            "nexod.infra.pgbouncer_admin",
+            {"changed": True, "given": {"state": "paused", "database": "app"}},
+            [("run", "pooler", "pause app", "")],
+            id="a database of the pooler",
+        ),
+        pytest.param(
+            "nexod.infra.pgbouncer_admin",
+            {"changed": True, "given": {"state": "resumed", "database": "app"}},
+            [],
+            id="the end of a pause",
+        ),
+        pytest.param(
+            "nexod.infra.pgbouncer_admin",
+            {"changed": True, "given": {"command": "reload"}},
+            [("run", "pooler", "reload all databases", "")],
+            id="the pooler",
+        ),
+        pytest.param(
             "nexod.infra.postgresql_access",
             {"changed": True, "statements": ["postgres: CREATE ROLE app", "app: GRANT x TO app", "app: DROP ROLE y"]},
             [
