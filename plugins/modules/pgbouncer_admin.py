@@ -102,7 +102,7 @@ processes:
       description: For each database, whether it is C(paused) and C(disabled).
       type: dict
   sample:
-    - socket: /run/pgbouncer/.s.PGSQL.6432
+    - socket: /run/pgbouncer/1/.s.PGSQL.6432
       version: 1.24.1
       databases: {app: {disabled: false, paused: true}}
 commands:
@@ -110,7 +110,7 @@ commands:
   returned: success
   type: list
   elements: str
-  sample: ['/run/pgbouncer/.s.PGSQL.6432: PAUSE "app"']
+  sample: ['/run/pgbouncer/1/.s.PGSQL.6432: PAUSE "app"']
 ended_early:
   description:
     - For O(state=resumed), the databases that a task had paused and that were no longer paused, because the timer had

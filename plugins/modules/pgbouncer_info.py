@@ -59,7 +59,7 @@ processes:
           PgBouncer shows as NULL is null.
       type: dict
   sample:
-    - socket: /run/pgbouncer/.s.PGSQL.6432
+    - socket: /run/pgbouncer/1/.s.PGSQL.6432
       version: 1.24.1
       show: {lists: [{list: databases, items: 2}]}
 """
