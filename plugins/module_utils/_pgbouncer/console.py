@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """PgBouncer's admin console over its Unix socket, in PostgreSQL's own protocol, so that no client has to be installed.
 
-This file runs alone too, as the program that resumes paused databases when nobody else does (see timer.py): it imports
-nothing but the standard library.
+This file is copied to hosts: it runs alone as the program that resumes paused databases when nobody else does (see
+timer.py), and the role's probe imports it. So it imports nothing but the standard library.
 """
 
 from __future__ import annotations
@@ -98,6 +98,12 @@ class Console:
 
     def close(self) -> None:
         self._connection.close()
+
+    def listener(self) -> int:
+        """The process that listens on the socket."""
+        shape = "3i"
+        found = self._connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize(shape))
+        return int(struct.unpack(shape, found)[0])
 
     def ask(self, command: str) -> list[Row]:
         """Rows of a command's answer."""

@@ -29,13 +29,17 @@ import re
 import shutil
 import signal
 import socket
-import struct
 import subprocess
 import sys
 import tempfile
 import time
 import types
 import typing as t
+
+# console.py is beside this file: plugins/module_utils/_pgbouncer/console.py of the collection. Its compiled form would be
+# a stray file of the set.
+sys.dont_write_bytecode = True
+from console import Console, RefusedError  # noqa: E402 after what it needs
 
 ACCOUNT = "postgres"
 # Below it are the vulnerabilities CVE-2026-6664 to CVE-2026-6667.
@@ -195,103 +199,22 @@ def row_differences(what: str, line: Row, row: Row | None, columns: Row) -> list
     ]
 
 
-class Console:
-    """The admin console, in PostgreSQL's own protocol, so that no client has to be installed."""
-
-    def __init__(self, path: str) -> None:
-        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.socket.settimeout(SECONDS)
-        # Over the Unix socket, PgBouncer lets the account that it runs as in without a password.
-        account, before = pwd.getpwnam(ACCOUNT), os.geteuid()
-        try:
-            # The unit's confinement refuses it also to who is the account already.
-            if before != account.pw_uid:
-                os.seteuid(account.pw_uid)
-            try:
-                self.socket.connect(path)
-            finally:
-                if before != account.pw_uid:
-                    os.seteuid(before)
-            self.stream = self.socket.makefile("rwb")
-            startup = struct.pack("!i", 3 << 16) + b"user\0pgbouncer\0database\0pgbouncer\0\0"
-            self.stream.write(struct.pack("!i", len(startup) + 4) + startup)
-            answer(self.stream)
-        except BaseException:
-            self.socket.close()
-            raise
-
-    def __enter__(self) -> Console:
-        return self
-
-    def __exit__(self, *_error: object) -> None:
-        self.socket.close()
-
-    def listener(self) -> int:
-        """The process that listens on the socket."""
-        credentials = self.socket.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
-        return int(struct.unpack("3i", credentials)[0])
-
-    def ask(self, command: str) -> list[Row]:
-        """The rows that a command shows."""
-        text = command.encode() + b"\0"
-        self.stream.write(b"Q" + struct.pack("!i", len(text) + 4) + text)
-        return answer(self.stream)
+def as_text(rows: t.Iterable[t.Mapping[str, t.Any]]) -> list[Row]:
+    """Rows as files have their values: numbers as text, and what is NULL empty."""
+    return [{name: "" if value is None else str(value) for name, value in row.items()} for row in rows]
 
 
 def ask(folder: str, port: str, *commands: str) -> list[list[Row]]:
     """Rows of admin console commands."""
     with Console(f"{folder}/.s.PGSQL.{port}") as console:
-        return [console.ask(command) for command in commands]
-
-
-def answer(stream: t.BinaryIO) -> list[Row]:
-    """Read messages until the server is ready for the next command; the rows among them."""
-    stream.flush()
-    names: list[str] = []
-    rows: list[Row] = []
-    while True:
-        kind, body = message(stream)
-        if kind == b"Z":
-            return rows
-        if kind == b"E":
-            fields = {part[:1]: part[1:].decode(errors="replace") for part in body.split(b"\0")}
-            raise OSError(f"PgBouncer's admin console: {fields.get(b'M', 'unknown error')}")
-        if kind == b"R" and body[:4] != b"\0\0\0\0":
-            raise OSError(f"PgBouncer's admin console asks account {ACCOUNT} for a password")
-        if kind == b"T":
-            names = [part.decode() for part in re.findall(rb"([^\0]*)\0.{18}", body[2:], re.DOTALL)]
-        elif kind == b"D":
-            rows.append(dict(zip(names, values(body), strict=True)))
-
-
-def message(stream: t.BinaryIO) -> tuple[bytes, bytes]:
-    head = exactly(stream, 5)
-    return head[:1], exactly(stream, struct.unpack("!i", head[1:])[0] - 4)
-
-
-def exactly(stream: t.BinaryIO, count: int) -> bytes:
-    found = stream.read(count)
-    if len(found) < count:
-        raise OSError("PgBouncer's admin console closed the connection")
-    return found
-
-
-def values(body: bytes) -> t.Iterator[str]:
-    """The values of a row; one that is NULL is empty."""
-    at = 2
-    while at < len(body):
-        (length,) = struct.unpack_from("!i", body, at)
-        at += 4
-        yield body[at : at + max(length, 0)].decode(errors="replace")
-        at += max(length, 0)
+        return [as_text(console.ask(command)) for command in commands]
 
 
 def show(folder: str, port: str) -> Shown:
-    with Console(f"{folder}/.s.PGSQL.{port}") as console:
-        config, databases, users = (console.ask(f"SHOW {what}") for what in ("CONFIG", "DATABASES", "USERS"))
-        settings = {row["key"]: row["value"] for row in config}
-        # Older versions know no peers.
-        peers = console.ask("SHOW PEERS") if "peer_id" in settings else []
+    config, databases, users = ask(folder, port, "SHOW CONFIG", "SHOW DATABASES", "SHOW USERS")
+    settings = {row["key"]: row["value"] for row in config}
+    # Older versions know no peers.
+    peers = ask(folder, port, "SHOW PEERS")[0] if "peer_id" in settings else []
     return Shown(
         settings,
         frozenset(row["key"] for row in config if row.get("changeable") == "no"),
@@ -488,7 +411,7 @@ def console_of(pid: int, folder: pathlib.Path, process: str) -> Console:
         if console.listener() == pid:
             return console
         causes.append(f"{path}: its socket is that of process {console.listener()}")
-        console.socket.close()
+        console.close()
     raise OSError(f"no Unix socket of process {pid} was found; {'; '.join(causes)}")
 
 
@@ -523,10 +446,10 @@ def ended(pid: int, seconds: float) -> bool:
 def stop(pid: int, folder: pathlib.Path, process: str, drain: float, seconds: float) -> None:
     """End a process without ending what its clients do, as far as its version can."""
     with console_of(pid, folder, process) as console:
-        config = {row["key"]: row["value"] for row in console.ask("SHOW CONFIG")}
+        config = {row["key"]: row["value"] for row in as_text(console.ask("SHOW CONFIG"))}
         try:
             console.ask("SHUTDOWN WAIT_FOR_CLIENTS")
-        except OSError:
+        except RefusedError:
             # Before 1.23. It ends once no transaction runs, and SIGTERM ends it at once.
             os.kill(pid, signal.SIGINT)
             if not ended(pid, seconds):
@@ -566,7 +489,7 @@ def main(mode: str, subject: str, first: str, *rest: str) -> int:
     except NotInstalledError as error:
         say(f"Cannot check PgBouncer's files: {error}")
         return 127
-    except (OSError, subprocess.SubprocessError) as error:
+    except (OSError, RefusedError, subprocess.SubprocessError) as error:
         found = [str(error)]
     for line in found:
         say(line)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import io
 import pathlib
 import socket
-import struct
+import sys
 import typing as t
 
 import pytest
 
+from ansible_collections.nexod.infra.plugins.module_utils._pgbouncer import console
 from ansible_collections.nexod.infra.tests.programs import load
 
 HERE = pathlib.Path(__file__).resolve()
@@ -19,6 +19,8 @@ HOME = "/etc/nexod/pgbouncer/current"
 
 @pytest.fixture(scope="module")
 def probe() -> t.Any:
+    # Beside it on a host.
+    sys.modules["console"] = console
     return load(PROBE)
 
 
@@ -240,46 +242,11 @@ def test_a_missing_file_is_not_a_missing_program(
     assert "No such file or directory" in capsys.readouterr().out
 
 
-def packet(kind: bytes, body: bytes) -> bytes:
-    return kind + struct.pack("!i", len(body) + 4) + body
-
-
-def console(*packets: bytes) -> io.BytesIO:
-    return io.BytesIO(b"".join(packets))
-
-
-READY = packet(b"Z", b"I")
-
-
-def test_reads_rows_of_the_admin_console(probe: t.Any) -> None:
-    columns = b"key\0" + bytes(18) + b"value\0" + bytes(18)
-    row = struct.pack("!hi", 2, 9) + b"pool_mode" + struct.pack("!i", 7) + b"session"
-    null = struct.pack("!hi", 2, 4) + b"user" + struct.pack("!i", -1)
-    stream = console(
-        packet(b"R", struct.pack("!i", 0)),
-        packet(b"S", b"server_version\x001.24\0"),
-        packet(b"T", struct.pack("!h", 2) + columns),
-        packet(b"D", row),
-        packet(b"D", null),
-        packet(b"C", b"SHOW\0"),
-        READY,
-    )
-    assert probe.answer(stream) == [{"key": "pool_mode", "value": "session"}, {"key": "user", "value": ""}]
-
-
-@pytest.mark.parametrize(
-    ("packets", "words"),
-    [
-        pytest.param([packet(b"R", struct.pack("!i", 10))], "asks account postgres for a password", id="password"),
-        pytest.param([packet(b"E", b"SERROR\0C08P01\0Mno such user\0\0")], "no such user", id="refused"),
-        pytest.param([], "closed the connection", id="closed"),
-        pytest.param([b"Z\0"], "closed the connection", id="half a message"),
-        pytest.param([packet(b"D", b"12345678")[:9]], "closed the connection", id="half a row"),
-    ],
-)
-def test_says_why_the_admin_console_does_not_answer(probe: t.Any, packets: list[bytes], words: str) -> None:
-    with pytest.raises(OSError, match=words):
-        probe.answer(console(*packets))
+def test_rows_are_text_as_in_the_files(probe: t.Any) -> None:
+    assert probe.as_text([{"key": "pool_size", "value": 20}, {"key": "user", "value": None}]) == [
+        {"key": "pool_size", "value": "20"},
+        {"key": "user", "value": ""},
+    ]
 
 
 def test_reads_the_accounts(probe: t.Any, tmp_path: pathlib.Path) -> None:
