@@ -36,8 +36,8 @@ import time
 import types
 import typing as t
 
-# console.py is beside this file: plugins/module_utils/_pgbouncer/console.py of the collection. Its compiled form would be
-# a stray file of the set.
+# console.py is beside this file: plugins/module_utils/_pgbouncer/console.py of the collection. Its compiled form would
+# be a stray file of the set.
 sys.dont_write_bytecode = True
 from console import Console, RefusedError  # noqa: E402 after what it needs
 
