@@ -17,6 +17,10 @@ OWNED: t.Final = {
     "auth_file": "pgbouncer_users",
     "auth_hba_file": "pgbouncer_hba_rules",
     "auth_type": "pgbouncer_auth_type",
+    "client_tls_ca_file": "pgbouncer_tls_client_ca",
+    "client_tls_cert_file": "pgbouncer_tls_certificate",
+    "client_tls_key_file": "pgbouncer_tls_key",
+    "client_tls_sslmode": "pgbouncer_client_sslmode",
     "default_pool_size": "pgbouncer_pool_size",
     "idle_transaction_timeout": "pgbouncer_idle_transaction_seconds",
     "ignore_startup_parameters": "pgbouncer_ignore_startup_parameters",
@@ -29,7 +33,7 @@ OWNED: t.Final = {
     "max_prepared_statements": "pgbouncer_max_prepared_statements",
     "pool_mode": "pgbouncer_pool_mode",
     "query_wait_timeout": "pgbouncer_query_wait_seconds",
-    "server_tls_ca_file": "pgbouncer_server_ca_file",
+    "server_tls_ca_file": "pgbouncer_server_ca",
     "server_tls_sslmode": "pgbouncer_server_sslmode",
     "stats_users": "pgbouncer_stats_users",
     "unix_socket_dir": "pgbouncer_socket_dir",
@@ -72,6 +76,13 @@ AT_START: t.Final = frozenset(
 #: File descriptors of the unit (LimitNOFILE), less those that PgBouncer needs for itself.
 DESCRIPTORS: t.Final = 524288 - 512
 VERIFYING: t.Final = ("verify-ca", "verify-full")
+#: Settings that name a file: the option with its text (and, with _file, with a path on the host), and the file's name.
+TLS: t.Final = {
+    "server_tls_ca_file": ("pgbouncer_server_ca", "server-ca.crt"),
+    "client_tls_cert_file": ("pgbouncer_tls_certificate", "server.crt"),
+    "client_tls_key_file": ("pgbouncer_tls_key", "server.key"),
+    "client_tls_ca_file": ("pgbouncer_tls_client_ca", "client-ca.crt"),
+}
 
 
 def configure(options: Options) -> dict[str, t.Any]:
@@ -93,11 +104,14 @@ def configure(options: Options) -> dict[str, t.Any]:
         "databases": {row["name"]: database_line(row, processes) for row in databases},
         "users": {row["name"]: line for row in users if (line := user_line(row, processes))},
         "secret": any(row.get("password") for row in databases),
+        "tls": tls_settings(options),
+        "tls_files": {name: str(options[option]).strip() + "\n" for option, name in TLS.values() if options[option]},
         "problems": [
             *problems_of_databases(databases, options, share),
             *problems_of_users(users, databases, options),
             *problems_of_settings(extra),
             *problems_of_values(options),
+            *problems_of_tls(options),
         ],
     }
 
@@ -126,6 +140,20 @@ def line_of(pairs: t.Mapping[str, t.Any], extra: t.Mapping[str, t.Any] | None) -
     given = {name: as_text(value) for name, value in pairs.items() if value not in (None, "")}
     given |= {name: as_text(value) for name, value in (extra or {}).items()}
     return " ".join(f"{name}={quoted(value)}" for name, value in given.items())
+
+
+def given(options: Options, option: str) -> bool:
+    """Whether a certificate or key is given, as text or as a file on the host."""
+    return bool(options[option] or options[f"{option}_file"])
+
+
+def tls_settings(options: Options) -> dict[str, str]:
+    """By setting, a path on the host, or the name of a file that the role writes."""
+    return {
+        setting: str(options[f"{option}_file"] or name)
+        for setting, (option, name) in TLS.items()
+        if given(options, option)
+    }
 
 
 def of_each(number: t.Any, processes: int) -> int:
@@ -220,8 +248,6 @@ def problems_of_settings(extra: t.Mapping[str, str]) -> list[str]:
 
 def problems_of_values(options: Options) -> list[str]:
     found = []
-    if options["pgbouncer_server_sslmode"] in VERIFYING and not options["pgbouncer_server_ca_file"]:
-        found.append(f"pgbouncer_server_sslmode is {options['pgbouncer_server_sslmode']}: set pgbouncer_server_ca_file")
     hba = options["pgbouncer_auth_type"] == "hba"
     if hba != bool(options["pgbouncer_hba_rules"]):
         found.append("pgbouncer_auth_type hba and pgbouncer_hba_rules need each other")
@@ -236,6 +262,36 @@ def problems_of_values(options: Options) -> list[str]:
         found.append(f"pgbouncer_max_client_connections is {clients}: the unit has file descriptors for {DESCRIPTORS}")
     if not str(options["pgbouncer_socket_dir"]).startswith("/"):
         found.append("pgbouncer_socket_dir must be an absolute path")
+    return found
+
+
+def problems_of_tls(options: Options) -> list[str]:
+    found = [
+        f"{option} and {option}_file are both set: give the text or the path"
+        for option, _name in TLS.values()
+        if options[option] and options[f"{option}_file"]
+    ]
+    for option, _name in TLS.values():
+        if options[option] and "-----BEGIN " not in str(options[option]):
+            found.append(f"{option} is not in PEM: it has no line -----BEGIN ...-----; for a path, use {option}_file")
+    server, client = options["pgbouncer_server_sslmode"], options["pgbouncer_client_sslmode"]
+    if server in VERIFYING and not given(options, "pgbouncer_server_ca"):
+        found.append(f"pgbouncer_server_sslmode is {server}: set pgbouncer_server_ca or pgbouncer_server_ca_file")
+    parts = {name: given(options, f"pgbouncer_tls_{name}") for name in ("certificate", "key", "client_ca")}
+    if client == "disable" and any(parts.values()):
+        found.append("pgbouncer_client_sslmode is disable, and a certificate is given: set it to require, for example")
+    if client != "disable":
+        found += [
+            f"pgbouncer_client_sslmode is {client}: set pgbouncer_tls_{name} or pgbouncer_tls_{name}_file"
+            for name in ("certificate", "key")
+            if not parts[name]
+        ]
+    if client in VERIFYING and not parts["client_ca"]:
+        found.append(
+            f"pgbouncer_client_sslmode is {client}: set pgbouncer_tls_client_ca or pgbouncer_tls_client_ca_file"
+        )
+    if options["pgbouncer_auth_type"] == "cert" and client != "verify-full":
+        found.append(f"pgbouncer_auth_type is cert: set pgbouncer_client_sslmode to verify-full, not {client}")
     return found
 
 

@@ -254,11 +254,11 @@ def values_of_pgbouncer(inputs: Inputs) -> list[Fault]:
             cause = f"is {clients}, less than the {cap} of pgbouncer_max_server_connections"
             found.append(Fault("pgbouncer_max_client_connections", cause, f"Raise it to {cap} at least.", (host,)))
         sslmode = str(inputs.value(host, "pgbouncer_server_sslmode"))
-        if sslmode.startswith("verify") and inputs.value(host, "pgbouncer_server_ca_file") == "":
+        authorities = [inputs.value(host, f"pgbouncer_server_ca{end}") for end in ("", "_file")]
+        if sslmode.startswith("verify") and authorities == ["", ""]:
             cause = f"is empty, but pgbouncer_server_sslmode {sslmode} needs it"
-            found.append(
-                Fault("pgbouncer_server_ca_file", cause, "Set it to the file with the CA's certificates.", (host,))
-            )
+            next_step = "Set it to the CA's certificates, or pgbouncer_server_ca_file to their path on the host."
+            found.append(Fault("pgbouncer_server_ca", cause, next_step, (host,)))
     return found
 
 

@@ -29,6 +29,8 @@ import re
 import shutil
 import signal
 import socket
+import ssl
+import struct
 import subprocess
 import sys
 import tempfile
@@ -60,8 +62,6 @@ THROWAWAY = {
     "pidfile": "",
     "syslog": "0",
 }
-# Settings that name files of this set, which are in the throwaway one's folder.
-MOVED = ("auth_file", "auth_hba_file")
 # Which column of SHOW DATABASES and SHOW USERS shows a parameter. Versions differ in the columns that they have.
 DATABASE_COLUMNS = {
     "host": "host",
@@ -82,6 +82,8 @@ USER_COLUMNS = {
     "max_user_client_connections": "max_user_client_connections",
 }
 PEER_COLUMNS = {"host": "host", "port": "port"}
+# How this host reaches who listens on all its addresses.
+ANYWHERE = {"*": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 compared, not listened on
 SECONDS = 10.0
 # Between two looks at who is left.
 PAUSE = 0.1
@@ -322,10 +324,11 @@ def lacking(settings: Row, version: tuple[int, ...]) -> list[str]:
     ]
 
 
-def missing_files(settings: Row) -> list[str]:
+def missing_files(settings: Row, home: str) -> list[str]:
     """Files that do not exist: PgBouncer would only notice at the first connection that needs them."""
-    named = {key: value for key, value in settings.items() if key.endswith("_file") and key not in MOVED and value}
-    return [f"{key}: there is no file {value}" for key, value in named.items() if not os.path.isfile(value)]
+    named = {key: value for key, value in settings.items() if key.endswith("_file") and value}
+    others = {key: value for key, value in named.items() if not value.startswith(f"{home.rstrip('/')}/")}
+    return [f"{key}: there is no file {value}" for key, value in others.items() if not os.path.isfile(value)]
 
 
 def moved(text: str, home: str, scratch: str) -> str:
@@ -347,7 +350,9 @@ def staged(folder: pathlib.Path, home: str) -> list[str]:
     first = PROCESS.format(1)
     with tempfile.TemporaryDirectory(prefix="pgbouncer-") as scratch:
         os.chown(scratch, account.pw_uid, account.pw_gid)
-        for name in (*FILES, first):
+        os.makedirs(f"{scratch}/tls")
+        os.chown(f"{scratch}/tls", account.pw_uid, account.pw_gid)
+        for name in (*FILES, first, *(f"tls/{path.name}" for path in (folder / "tls").glob("*"))):
             text = (folder / name).read_text(encoding="utf-8")
             if name.endswith(".ini"):
                 text = moved(text, home, scratch)
@@ -367,17 +372,18 @@ def staged(folder: pathlib.Path, home: str) -> list[str]:
                 cwd="/",
                 user=ACCOUNT,
                 group=ACCOUNT,
-                extra_groups=[],
+                # A key of the host may be for one of them, such as ssl-cert.
+                extra_groups=os.getgrouplist(ACCOUNT, account.pw_gid),
                 env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"},
             )
             try:
-                found = wait_and_compare(process, scratch, files)
+                found = wait_and_compare(process, scratch, home, files)
             finally:
                 process.kill()
                 process.wait()
             log.seek(0)
             found += logged_errors(log, scratch)
-        return found + missing_files(files.settings)
+        return found + missing_files(files.settings, home)
 
 
 def logged_errors(log: t.Iterable[str], scratch: str) -> list[str]:
@@ -386,13 +392,14 @@ def logged_errors(log: t.Iterable[str], scratch: str) -> list[str]:
     return [line.split("] ", 1)[-1].replace(f"{scratch}/", "").strip() for line in errors]
 
 
-def wait_and_compare(process: subprocess.Popen[bytes], scratch: str, files: Files) -> list[str]:
+def wait_and_compare(process: subprocess.Popen[bytes], scratch: str, home: str, files: Files) -> list[str]:
     end = time.monotonic() + SECONDS
     while True:
         if process.poll() is not None:
             return [f"PgBouncer ended with {process.returncode}"]
         if any(name.startswith(".s.PGSQL.") for name in os.listdir(scratch)):
-            return differences(files, show(scratch, files.settings["listen_port"]), (*THROWAWAY, *MOVED))
+            moved_too = [key for key, value in files.settings.items() if value.startswith(f"{home.rstrip('/')}/")]
+            return differences(files, show(scratch, files.settings["listen_port"]), (*THROWAWAY, *moved_too))
         if time.monotonic() > end:
             return [f"PgBouncer did not open its socket within {SECONDS:g} s"]
         time.sleep(0.02)
@@ -420,15 +427,37 @@ def others_listen(config: Row) -> bool:
     first = config["listen_addr"].split(",")[0].strip()
     if not first:
         return False
-    anywhere = {"*": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 compared, not listened on
     try:
-        with socket.create_connection((anywhere.get(first, first), int(config["listen_port"])), timeout=1):
+        with socket.create_connection((ANYWHERE.get(first, first), int(config["listen_port"])), timeout=1):
             return True
     except ConnectionRefusedError:
         return False
     except OSError:
         # Too slow an answer is one.
         return True
+
+
+def other_certificate(files: Files) -> list[str]:
+    """Whether new clients get another certificate than the one in the file. Of several processes, any may answer."""
+    path, address = files.settings.get("client_tls_cert_file", ""), files.settings["listen_addr"].split(",")[0]
+    if not path or not address or files.peers:
+        return []
+    request = struct.pack("!ii", 8, 80877103)
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    with socket.create_connection((ANYWHERE.get(address, address), int(files.settings["listen_port"])), SECONDS) as raw:
+        raw.sendall(request)
+        if raw.recv(1) != b"S":
+            return ["it offers no TLS to clients"]
+        with context.wrap_socket(raw) as connection:
+            presented = connection.getpeercert(binary_form=True)
+    first = re.search(r"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", read_text(path), re.DOTALL)
+    same_one = first and ssl.PEM_cert_to_DER_cert(first[0]) == presented
+    return [] if same_one else [f"clients get another certificate than the one in {path}"]
+
+
+def read_text(path: str) -> str:
+    return pathlib.Path(path).read_text(encoding="utf-8")
 
 
 def ended(pid: int, seconds: float) -> bool:
@@ -474,7 +503,8 @@ def judged(mode: str, folder: pathlib.Path, first: str, changeable: t.Sequence[s
     if mode == "retired":
         return retired_connections(folder, first)
     files = read_files(folder, first)
-    return differences(files, show(files.settings["unix_socket_dir"], files.settings["listen_port"]))
+    shown = show(files.settings["unix_socket_dir"], files.settings["listen_port"])
+    return differences(files, shown) or other_certificate(files)
 
 
 def main(mode: str, subject: str, first: str, *rest: str) -> int:

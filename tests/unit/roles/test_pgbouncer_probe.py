@@ -173,9 +173,14 @@ def test_leaves_out_what_the_throwaway_one_does_differently(probe: t.Any) -> Non
 
 def test_misses_certificates(probe: t.Any, tmp_path: pathlib.Path) -> None:
     (tmp_path / "ca.crt").touch()
-    named = {"auth_file": "/none", "server_tls_ca_file": str(tmp_path / "ca.crt"), "pool_mode": "session"}
-    assert probe.missing_files(named) == []
-    assert probe.missing_files({**named, "server_tls_ca_file": "/none"}) == [
+    # The set itself is not there yet.
+    named = {
+        "auth_file": f"{HOME}/userlist.txt",
+        "server_tls_ca_file": str(tmp_path / "ca.crt"),
+        "pool_mode": "session",
+    }
+    assert probe.missing_files(named, HOME) == []
+    assert probe.missing_files({**named, "server_tls_ca_file": "/none"}, HOME) == [
         "server_tls_ca_file: there is no file /none"
     ]
 

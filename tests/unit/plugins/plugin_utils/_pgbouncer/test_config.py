@@ -147,7 +147,10 @@ def test_takes_numbers_and_lists_as_text() -> None:
         ),
         ({"stats_users": ["app", "monitor"]}, "pgbouncer_stats_users names monitor, who is not in pgbouncer_users"),
         ({"admin_users": ["boss"]}, "pgbouncer_admin_users names boss, who is not in pgbouncer_users"),
-        ({"server_sslmode": "verify-full"}, "pgbouncer_server_sslmode is verify-full: set pgbouncer_server_ca_file"),
+        (
+            {"server_sslmode": "verify-full"},
+            "pgbouncer_server_sslmode is verify-full: set pgbouncer_server_ca or pgbouncer_server_ca_file",
+        ),
         ({"auth_type": "hba"}, "pgbouncer_auth_type hba and pgbouncer_hba_rules need each other"),
         ({"hba_rules": ["local all all peer"]}, "pgbouncer_auth_type hba and pgbouncer_hba_rules need each other"),
         (
@@ -195,3 +198,62 @@ def test_needs_no_list_of_users_when_it_asks_the_server(settings: dict[str, str]
 @pytest.mark.parametrize(("value", "written"), [("a", "a"), ("", "''"), ("a b", "'a b'"), ("it's", "'it''s'")])
 def test_quotes_where_a_value_would_end_early(value: str, written: str) -> None:
     assert quoted(value) == written
+
+
+PEM = "-----BEGIN CERTIFICATE-----\nx\n-----END CERTIFICATE-----"
+PAIR = {"tls_certificate": PEM, "tls_key": PEM}
+
+
+@pytest.mark.parametrize(
+    ("options", "settings", "files"),
+    [
+        pytest.param({}, {}, [], id="none"),
+        pytest.param(
+            {"server_sslmode": "verify-full", "server_ca": PEM},
+            {"server_tls_ca_file": "server-ca.crt"},
+            ["server-ca.crt"],
+            id="a CA as text",
+        ),
+        pytest.param(
+            {"server_sslmode": "verify-full", "server_ca_file": "/etc/ssl/rds.pem"},
+            {"server_tls_ca_file": "/etc/ssl/rds.pem"},
+            [],
+            id="a CA of the host",
+        ),
+        pytest.param(
+            {"client_sslmode": "verify-full", **PAIR, "tls_client_ca_file": "/etc/ssl/ca.pem"},
+            {
+                "client_tls_cert_file": "server.crt",
+                "client_tls_key_file": "server.key",
+                "client_tls_ca_file": "/etc/ssl/ca.pem",
+            },
+            ["server.crt", "server.key"],
+            id="clients with certificates",
+        ),
+    ],
+)
+def test_certificates(options: dict[str, t.Any], settings: dict[str, str], files: list[str]) -> None:
+    result = configured(**options)
+    assert (result["problems"], result["tls"], list(result["tls_files"])) == ([], settings, files)
+    assert all(text == PEM + "\n" for text in result["tls_files"].values())
+
+
+@pytest.mark.parametrize(
+    ("options", "problem"),
+    [
+        ({"client_sslmode": "require"}, "pgbouncer_client_sslmode is require: set pgbouncer_tls_certificate"),
+        (
+            {"client_sslmode": "require", "tls_certificate": PEM},
+            "pgbouncer_client_sslmode is require: set pgbouncer_tls_key",
+        ),
+        ({"client_sslmode": "verify-ca", **PAIR}, "pgbouncer_client_sslmode is verify-ca: set pgbouncer_tls_client_ca"),
+        (PAIR, "pgbouncer_client_sslmode is disable, and a certificate is given"),
+        ({"auth_type": "cert"}, "pgbouncer_auth_type is cert: set pgbouncer_client_sslmode to verify-full"),
+        ({"server_ca": "/etc/ssl/rds.pem"}, "pgbouncer_server_ca is not in PEM: it has no line -----BEGIN ...-----"),
+        ({"server_ca": PEM, "server_ca_file": "/x"}, "pgbouncer_server_ca and pgbouncer_server_ca_file are both set"),
+    ],
+)
+def test_certificates_that_do_not_fit(options: dict[str, t.Any], problem: str) -> None:
+    assert any(line.startswith(problem) for line in configured(**options)["problems"]), configured(**options)[
+        "problems"
+    ]

@@ -390,6 +390,7 @@ RULE_SPECS: dict[str, t.Any] = {
         "pgbouncer_databases": [{}],
         "pgbouncer_users": [{}, {}],
         "pgbouncer_server_sslmode": "prefer",
+        "pgbouncer_server_ca": "",
         "pgbouncer_server_ca_file": "",
         "postgresql_max_connections": 120,
         "postgresql_primary_host": "10.0.0.1",
@@ -561,7 +562,7 @@ AWS = {"environment": "production", "provider": "aws"}
         pytest.param(
             {"pgbouncer_server_sslmode": "verify-full"},
             {},
-            ["pgbouncer_server_ca_file is empty, but pgbouncer_server_sslmode verify-full needs it"],
+            ["pgbouncer_server_ca is empty, but pgbouncer_server_sslmode verify-full needs it"],
             id="verify against nothing",
         ),
         pytest.param(
