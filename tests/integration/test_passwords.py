@@ -21,7 +21,7 @@ import redis
 import yaml
 from jinja2 import Environment, FileSystemLoader
 
-from ansible_collections.nexod.infra.tests.programs import load
+from ansible_collections.nexod.infra.tests.fixtures.pgbouncer_probe import load_probe
 
 from .conftest import Postgres, RedisServer, Servers, free_port, until
 
@@ -186,7 +186,7 @@ def test_a_password_in_use_is_changed_where_that_is_accepted(access: Access) -> 
 
 @pytest.fixture(scope="module")
 def probe() -> t.Any:
-    return load(ROOT / "roles/pgbouncer/files/probe.py")
+    return load_probe()
 
 
 class Pooler:
@@ -203,8 +203,11 @@ class Pooler:
             f"auth_type = scram-sha-256\nauth_file = {self.home}/userlist.txt\npool_mode = transaction\n"
         )
         (self.home / "pgbouncer.ini").write_text(
-            f"%include {self.home}/databases.ini\n[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {self.port}\n"
-            f"unix_socket_dir = {folder}\n%include {self.home}/settings.ini\n"
+            f"listen_addr = 127.0.0.1\nlisten_port = {self.port}\n%include {self.home}/settings.ini\n"
+        )
+        (self.home / "process-1.ini").write_text(
+            f"%include {self.home}/databases.ini\n[pgbouncer]\n%include {self.home}/pgbouncer.ini\n"
+            f"unix_socket_dir = {folder}\n"
         )
 
     def write(self, folder: Path, **accounts: str) -> None:
@@ -237,7 +240,7 @@ def pooler(postgres: Postgres, account_folder: Path) -> t.Iterator[Pooler]:
     made.write(made.home, turn_a="first")
     account = pwd.getpwnam("postgres")
     process = subprocess.Popen(
-        ["/usr/sbin/pgbouncer", f"{made.home}/pgbouncer.ini"],
+        ["/usr/sbin/pgbouncer", f"{made.home}/process-1.ini"],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         user=account.pw_uid,
@@ -270,14 +273,14 @@ def test_the_pooler_keeps_accounts_that_clients_use(
     until(lambda: "turn_b" in probe.show(str(pooler.folder), str(pooler.port)).users)
     current = pooler.connect("turn_b", "second")
     assert [answer(client, "SELECT current_user::text") for client in (former, current)] == ["turn_a", "turn_b"]
-    assert probe.retired_connections(pooler.home) == []
+    assert probe.retired_connections(pooler.home, "1") == []
     # No client uses the former any more: it is removed, and its idle server connections are closed.
     former.close()
     until(lambda: pooler.staged(probe, turn_b="second") == [])
     assert postgres.rows("SELECT 1 FROM pg_stat_activity WHERE usename = 'turn_a'", "postgres")
     pooler.reload(turn_b="second")
-    assert probe.retired_connections(pooler.home) == ["account turn_a still has server connections"]
-    until(lambda: probe.retired_connections(pooler.home) == [])
+    assert probe.retired_connections(pooler.home, "1") == ["account turn_a still has server connections"]
+    until(lambda: probe.retired_connections(pooler.home, "1") == [])
     until(lambda: not postgres.rows("SELECT 1 FROM pg_stat_activity WHERE usename = 'turn_a'", "postgres"))
     assert access(retired=["turn_a"])["changed"]
     assert answer(current, "SELECT current_user::text") == "turn_b"

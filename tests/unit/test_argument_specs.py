@@ -54,14 +54,6 @@ def test_there_are_roles() -> None:
 
 
 @of_every_role
-def test_no_description_is_a_template(role: pathlib.Path) -> None:
-    """Ansible evaluates them with the specification: an example of a lookup failed the role on every host."""
-    described = [entry.get("description") for entry in entries_of(role).values()]
-    described += [spec.get("description") for _name, spec in walk(options_of(role))]
-    assert not re.search(r"{[{%]", str(described))
-
-
-@of_every_role
 def test_has_a_main_entry_point(role: pathlib.Path) -> None:
     main = entries_of(role).get("main") or {}
     assert main.get("short_description")

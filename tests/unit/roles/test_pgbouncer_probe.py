@@ -4,24 +4,18 @@ from __future__ import annotations
 
 import pathlib
 import socket
-import sys
 import typing as t
 
 import pytest
 
-from ansible_collections.nexod.infra.plugins.module_utils._pgbouncer import console
-from ansible_collections.nexod.infra.tests.programs import load
+from ansible_collections.nexod.infra.tests.fixtures.pgbouncer_probe import load_probe
 
-HERE = pathlib.Path(__file__).resolve()
-PROBE = next(p for p in HERE.parents if (p / "galaxy.yml").is_file()) / "roles" / "pgbouncer" / "files" / "probe.py"
 HOME = "/etc/nexod/pgbouncer/current"
 
 
 @pytest.fixture(scope="module")
 def probe() -> t.Any:
-    # Beside it on a host.
-    sys.modules["console"] = console
-    return load(PROBE)
+    return load_probe()
 
 
 def test_reads_the_files(probe: t.Any, tmp_path: pathlib.Path) -> None:
