@@ -9,7 +9,7 @@ ARGS ?=
 SHELL := /bin/bash -o pipefail
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help deploy plan roll-back destroy distclean test test-faults bench bench-aws bench-cache bench-deploy bench-migrate bench-monitoring readmes lab_up venv prerequisites
+.PHONY: help deploy plan roll-back destroy distclean test test-faults bench bench-aws bench-cache bench-deploy bench-migrate bench-monitoring bench-pgbouncer readmes lab_up venv prerequisites
 
 ifneq ($(wildcard inventories/$(ENV)/hosts.yml),inventories/$(ENV)/hosts.yml)
 $(error No inventory inventories/$(ENV): ENV is one of $(filter-out shared,$(notdir $(wildcard inventories/*))))
@@ -96,6 +96,11 @@ bench-monitoring: ## compare the roles for Prometheus and Grafana with others; m
 	@$(PYTHON) tools/prerequisites.py --lab --install
 	@$(MAKE) -s venv REQUIREMENTS=requirements-dev.txt
 	@$(INSIDE) $(BIN)/python tests/bench/bench_monitoring.py $(ARGS)
+
+bench-pgbouncer: ## compare the role's PgBouncer with one configured by hand and with a direct connection
+	@$(PYTHON) tools/prerequisites.py --lab --install
+	@$(MAKE) -s venv REQUIREMENTS=requirements-dev.txt
+	@$(INSIDE) $(BIN)/python tests/bench/bench_pgbouncer.py $(ARGS)
 
 readmes: venv ## write the READMEs of the roles and the contents of the main one
 	@$(BIN)/python tools/readmes.py

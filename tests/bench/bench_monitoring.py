@@ -37,12 +37,11 @@ import urllib.request
 from pathlib import Path
 
 import yaml
+from bench_hosts import BIN, ROOT, Hosts
 
-ROOT = Path(__file__).resolve().parents[2]
-BIN = ROOT / ".venv/bin"
 HERE = Path(__file__).resolve().parent / "monitoring"
-CACHE = ROOT / ".cache/bench-monitoring"
-ADDRESSES = {"ours": "10.213.82.11", "peers": "10.213.82.12"}
+HOSTS = Hosts("bench-monitoring", "10.213.82", ("ours", "peers"))
+CACHE = HOSTS.cache
 PASSWORD = "bench-only-password"
 #: Of the peer's time.
 AIMS = {"prometheus": 1 / 4, "grafana": 1 / 6}
@@ -61,40 +60,8 @@ monitoring_programs = importlib.import_module("ansible_collections.nexod.infra.t
 
 
 def playbook(name: str, *arguments: str, collections: str = "") -> tuple[float, str]:
-    """Run a playbook; its seconds and its output."""
-    CACHE.mkdir(parents=True, exist_ok=True)
-    paths = [str(ROOT / ".collections"), *([collections] if collections else [])]
-    key = CACHE / "ssh/id_ed25519"
-    environment = {
-        **{key: value for key, value in os.environ.items() if not key.startswith("ANSIBLE_")},
-        "PATH": f"{BIN}:{os.environ['PATH']}",
-        "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
-        "ANSIBLE_COLLECTIONS_PATH": ":".join(paths),
-        "ANSIBLE_HOST_KEY_CHECKING": "false",
-        "ANSIBLE_INJECT_FACT_VARS": "true",
-    }
-    inventory = CACHE / "hosts.json"
-    hosts = {name: {"ansible_host": address, "ansible_user": "root"} for name, address in ADDRESSES.items()}
-    common = {"ansible_ssh_private_key_file": str(key), "ansible_python_interpreter": "/usr/bin/python3"}
-    inventory.write_text(json.dumps({"all": {"hosts": {name: {**one, **common} for name, one in hosts.items()}}}))
-    command = [BIN / "ansible-playbook", "-i", inventory, HERE / f"{name}.yml", *arguments]
-    begun = time.monotonic()
-    done = subprocess.run(command, cwd=CACHE, env=environment, capture_output=True, text=True, check=False)
-    seconds = time.monotonic() - begun
-    if done.returncode:
-        sys.exit(f"{name}.yml ended with {done.returncode}:\n{(done.stdout + done.stderr)[-4000:]}")
-    return seconds, done.stdout
-
-
-@contextlib.contextmanager
-def booted() -> t.Iterator[None]:
-    values = json.dumps({"lab_hosts_keys": str(CACHE / "ssh"), "lab_hosts_folder": str(CACHE)})
-    playbook("hosts", "-e", values, "-e", "lab_hosts_state=absent")
-    playbook("hosts", "-e", values)
-    try:
-        yield
-    finally:
-        playbook("hosts", "-e", values, "-e", "lab_hosts_state=absent")
+    """Run one of the playbooks on the hosts; its seconds and its output."""
+    return HOSTS.playbook(HERE / f"{name}.yml", *arguments, collections=collections)
 
 
 def archive(folder: Path) -> str:
@@ -336,7 +303,7 @@ def main() -> int:
     CACHE.mkdir(parents=True, exist_ok=True)
     print(f"{os.cpu_count()} cores, {given.rounds} rounds", flush=True)
     met = []
-    with booted() if {"prometheus", "grafana"} & set(given.parts) else contextlib.nullcontext():
+    with HOSTS.booted() if {"prometheus", "grafana"} & set(given.parts) else contextlib.nullcontext():
         if "prometheus" in given.parts and given.prometheus_collection:
             met.append(prometheus(given.prometheus_collection, given.rounds))
         elif "prometheus" in given.parts:
