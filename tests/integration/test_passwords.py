@@ -21,6 +21,7 @@ import redis
 import yaml
 from jinja2 import Environment, FileSystemLoader
 
+from ansible_collections.nexod.infra.plugins.module_utils._postgresql.client import shared_verifier
 from ansible_collections.nexod.infra.tests.fixtures.pgbouncer_probe import load_probe
 
 from .conftest import Postgres, RedisServer, Servers, free_port, until
@@ -287,6 +288,26 @@ def test_the_pooler_keeps_accounts_that_clients_use(
     with pytest.raises(psycopg2.OperationalError):
         pooler.connect("turn_a", "first")
     current.close()
+
+
+@as_root
+def test_the_pooler_needs_no_password(access: Access, postgres: Postgres, pooler: Pooler, probe: t.Any) -> None:
+    """With the same verifier at the server, PgBouncer logs in with what it learns from the client."""
+    access(turn_a="first")
+    same = shared_verifier("turn_a", "first")
+    with postgres.connect() as connection, connection.cursor() as cursor:
+        cursor.execute(f"ALTER ROLE turn_a PASSWORD '{same}'")
+
+    pooler.reload(turn_a=same)
+    probe.ask(str(pooler.folder), str(pooler.port), "RELOAD")
+    client = pooler.connect("turn_a", "first")
+    assert answer(client, "SELECT current_user::text") == "turn_a"
+    with pytest.raises(psycopg2.OperationalError):
+        pooler.connect("turn_a", "second")
+    # For the account in use, the password and its verifier are the same.
+    assert pooler.staged(probe, turn_a="first") == []
+    assert pooler.staged(probe, turn_a="second")
+    client.close()
 
 
 # -- Redis

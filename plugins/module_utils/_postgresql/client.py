@@ -114,6 +114,17 @@ def scram_verifier(password: str, *, salt: bytes | None = None, iterations: int 
     return f"SCRAM-SHA-256${iterations}:{salt64}${stored64}:{server64}"
 
 
+def shared_verifier(role: str, password: str) -> str:
+    """The verifier of a role that PgBouncer has as well: always the same, so that each host can compute it.
+
+    With the same verifier on both sides, PgBouncer logs in at the server with what it learns when a client logs in, and
+    needs no password. The salt is public. It is derived as slowly as the verifier itself, so that it makes guessing a
+    password no faster than the verifier does.
+    """
+    salt = hashlib.pbkdf2_hmac("sha256", password.encode(), f"nexod.infra {role}".encode(), SCRAM_ITERATIONS, 16)
+    return scram_verifier(password, salt=salt)
+
+
 def scram_matches(verifier: str | None, password: str) -> bool:
     """Whether `verifier`, as read from pg_authid, belongs to `password`."""
     try:

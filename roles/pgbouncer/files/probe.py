@@ -21,7 +21,10 @@ Exit status: 0 if all agrees, 1 if not, with the differences, 127 if PgBouncer i
 
 from __future__ import annotations
 
+import base64
 import contextlib
+import hashlib
+import hmac
 import os
 import pathlib
 import pwd
@@ -242,10 +245,25 @@ def asks_others(folder: pathlib.Path) -> bool:
     return files.settings.get("auth_type") in ("any", "pam", "ldap") or bool(re.search(r"\b(pam|ldap)\b", rules))
 
 
+def same_password(before: str, after: str) -> bool:
+    """Whether clients can go on with the password that they have: one may be a verifier, and the other the password."""
+    if before == after:
+        return True
+    for verifier, password in ((before, after), (after, before)):
+        found = re.fullmatch(r"SCRAM-SHA-256\$(\d+):([^$]+)\$([^:]+):.+", verifier)
+        if found and not password.startswith("SCRAM-SHA-256$"):
+            salt = base64.b64decode(found[2])
+            salted = hashlib.pbkdf2_hmac("sha256", password.encode(), salt, int(found[1]))
+            key = hashlib.sha256(hmac.digest(salted, b"Client Key", "sha256")).digest()
+            return hmac.compare_digest(base64.b64encode(key).decode(), found[3])
+    return False
+
+
 def lost_accounts(before: Row, after: Row, changeable: t.Container[str], asks: bool) -> Row:
     """What accounts lose that clients may use: the account itself, or the password."""
     lost = {name: "would be removed" for name in before if name not in after and not asks}
-    changed = [name for name in before if after.get(name, before[name]) != before[name] and name not in changeable]
+    kept = [name for name in before if name in after and name not in changeable]
+    changed = [name for name in kept if not same_password(before[name], after[name])]
     return {**lost, **dict.fromkeys(changed, "would have another password")}
 
 

@@ -8,6 +8,7 @@ import typing as t
 
 import pytest
 
+from ansible_collections.nexod.infra.plugins.module_utils._postgresql.client import scram_verifier, shared_verifier
 from ansible_collections.nexod.infra.tests.fixtures.pgbouncer_probe import load_probe
 
 HOME = "/etc/nexod/pgbouncer/current"
@@ -254,6 +255,25 @@ def test_reads_the_accounts(probe: t.Any, tmp_path: pathlib.Path) -> None:
 
 
 CLIENTS = [{"user": name, "addr": address} for name, address in [("app", "::1"), ("app", "10.0.0.5"), ("ops", "unix")]]
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "same"),
+    [
+        ("word", "word", True),
+        ("word", "other", False),
+        ("word", shared_verifier("app", "word"), True),
+        (shared_verifier("app", "word"), "word", True),
+        ("other", shared_verifier("app", "word"), False),
+        (scram_verifier("word"), "word", True),
+        # Two verifiers of one password can't be told from those of two.
+        (scram_verifier("word"), shared_verifier("app", "word"), False),
+        ("SCRAM-SHA-256$broken", "word", False),
+    ],
+)
+def test_a_verifier_is_no_other_password(probe: t.Any, before: str, after: str, same: bool) -> None:
+    """The change from a password to its verifier was refused as a new password while clients used the account."""
+    assert probe.same_password(before, after) is same
 
 
 @pytest.mark.parametrize(
