@@ -99,6 +99,13 @@ options:
         type: str
         choices: [unused, always]
         default: unused
+      shared_verifier:
+        description:
+          - Whether the password is stored as the verifier that P(nexod.infra.scram_verifier#filter) computes, so that
+            PgBouncer can have the same and needs no password. Otherwise its salt is random.
+          - The same password with another salt is stored again, which nobody notices.
+        type: bool
+        default: false
       replication:
         description: Whether the role may replicate.
         type: bool
@@ -230,6 +237,7 @@ ROLE = {
     "name": {"type": "str", "required": True},
     "login": {"type": "bool", "default": True},
     "password_change": {"type": "str", "choices": ["unused", "always"], "default": "unused", "no_log": False},
+    "shared_verifier": {"type": "bool", "default": False},
     "replication": {"type": "bool", "default": False},
     "connection_limit": {"type": "int", "default": -1},
     "member_of": {"type": "list", "elements": "str", "default": []},

@@ -15,6 +15,7 @@ from pathlib import Path
 import psycopg2
 import pytest
 
+from ansible_collections.nexod.infra.plugins.module_utils._postgresql.client import shared_verifier
 from ansible_collections.nexod.infra.tests.playbook import AS_JSON, play, tasks_of
 
 from .conftest import PASSWORD, Postgres, folder_of_postgres, running_postgres, until
@@ -165,6 +166,23 @@ def test_created_unchanged_and_used(managed: Managed) -> None:
     managed.run("far_owner", "far_owner-secret", "REVOKE ALL ON notes FROM far_app")
     assert managed()["statements"][0].startswith("far: GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES")
     managed.run("far_app", "far_app-secret", "INSERT INTO notes DEFAULT VALUES")
+
+
+SAME_ONE = "postgres: ALTER ROLE far_app PASSWORD '...' (the same, as the verifier that the pooler has)"
+
+
+def test_a_verifier_that_the_pooler_has_too(managed: Managed) -> None:
+    """Whether it has the salt that the pooler's has is seen although nobody may read it; sessions are not disturbed."""
+    managed()
+    roles = [{**row, "shared_verifier": row["name"] == "far_app"} for row in declared()["roles"]]
+    with contextlib.closing(managed.connect("far_app", "far_app-secret")):
+        for check in (True, False):
+            assert managed(roles=roles, check=check)["statements"] == [SAME_ONE]
+        assert managed(roles=roles)["changed"] is False
+    stored = managed.server.rows("SELECT rolpassword FROM pg_authid WHERE rolname = 'far_app'", "postgres")
+    assert stored == [(shared_verifier("far_app", "far_app-secret"),)]
+    managed.run("far_app", "far_app-secret", "SELECT 1")
+    assert managed()["changed"] is False, "without the option, any salt will do"
 
 
 def test_a_database_of_somebody_else_is_handed_over(managed: Managed) -> None:

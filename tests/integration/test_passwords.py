@@ -38,11 +38,20 @@ class Access:
         self.server, self.database = server, database
 
     def __call__(
-        self, *, check: bool = False, retired: t.Sequence[str] = (), poolers: t.Sequence[str] = (), **accounts: str
+        self,
+        *,
+        check: bool = False,
+        retired: t.Sequence[str] = (),
+        poolers: t.Sequence[str] = (),
+        shared: bool = False,
+        **accounts: str,
     ) -> dict[str, t.Any]:
-        """Apply `accounts` (name: password), or those of `retired` apart, as the stage pooler does."""
+        """Apply `accounts` (name: password), or those of `retired` apart, as the stage pooler does.
+
+        `shared`: with the verifiers that the pooler has.
+        """
         changeable = {"password_change": "always"} if "monitor" in accounts else {}
-        roles = [OWNER, *({"name": name, **changeable} for name in accounts)]
+        roles = [OWNER, *({"name": name, "shared_verifier": shared, **changeable} for name in accounts)]
         database = {"name": self.database, "owner": OWNER["name"], "read_write": list(accounts)}
         given = {
             "version": 15,
@@ -294,9 +303,12 @@ def test_the_pooler_keeps_accounts_that_clients_use(
 def test_the_pooler_needs_no_password(access: Access, postgres: Postgres, pooler: Pooler, probe: t.Any) -> None:
     """With the same verifier at the server, PgBouncer logs in with what it learns from the client."""
     access(turn_a="first")
+    with contextlib.closing(access.connect("turn_a", "first")):
+        again = ["postgres: ALTER ROLE turn_a PASSWORD '...' (the same, as the verifier that the pooler has)"]
+        assert access(shared=True, turn_a="first", check=True)["statements"] == again
+        assert access(shared=True, turn_a="first")["statements"] == again
+        assert not access(shared=True, turn_a="first")["changed"]
     same = shared_verifier("turn_a", "first")
-    with postgres.connect() as connection, connection.cursor() as cursor:
-        cursor.execute(f"ALTER ROLE turn_a PASSWORD '{same}'")
 
     pooler.reload(turn_a=same)
     probe.ask(str(pooler.folder), str(pooler.port), "RELOAD")

@@ -11,10 +11,13 @@ from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 
 from ansible_collections.nexod.infra.plugins.module_utils._core.errors import InfraError
 from ansible_collections.nexod.infra.plugins.module_utils._postgresql.client import (
+    SCRAM_ITERATIONS,
     identifier,
     literal,
     scram_matches,
     scram_verifier,
+    shared_salt,
+    shared_verifier,
 )
 
 Row = Mapping[str, t.Any]
@@ -90,6 +93,7 @@ NO_DATABASE: Row = {"extensions": [], "defaults": [], "lacking": []}
 ALWAYS = "always"
 # A variable of the session, see `concealed`.
 VERIFIER = "nexod.verifier"
+SAME_ONE = "the same, as the verifier that the pooler has"
 # What users of a role notice when it gets another password.
 NEEDED_AFTERWARDS = "sessions go on, new ones need the new password"
 
@@ -139,6 +143,15 @@ def _has_password(role: Row, current: Row | None) -> bool:
     if current.get("matches") is not None:
         return bool(current["matches"])
     return scram_matches(current["verifier"], role["password"])
+
+
+def _has_verifier(role: Row, current: Row | None) -> bool:
+    """Whether the server has what it should of the password: with `shared_verifier` the one that PgBouncer has too."""
+    if not _has_password(role, current) or current is None or not role.get("shared_verifier"):
+        return _has_password(role, current)
+    if current.get("matches") is not None:
+        return current.get("salt") == (shared_salt(role["name"], role["password"]), SCRAM_ITERATIONS)
+    return bool(current["verifier"] == shared_verifier(role["name"], role["password"]))
 
 
 def _changes_password(role: Row, current: Row | None) -> bool:
@@ -206,10 +219,11 @@ def _role_steps(role: Row, current: Row | None, verifier: Callable[[str], str]) 
     if role["connection_limit"] != (-1 if current is None else current["connection_limit"]):
         words.append(f"CONNECTION LIMIT {role['connection_limit']}")
     shown, secret = list(words), ""
-    if password and not _has_password(role, current):
-        secret = literal(verifier(password))
+    if password and not _has_verifier(role, current):
+        made = shared_verifier(role["name"], password) if role.get("shared_verifier") else verifier(password)
+        secret = literal(made)
         words.append(f"PASSWORD {secret}")
-        shown.append("PASSWORD '...'")
+        shown.append("PASSWORD '...'" + (f" ({SAME_ONE})" if _has_password(role, current) else ""))
     if current is None or words:
         verb = "CREATE" if current is None else "ALTER"
         effect = f" ({NEEDED_AFTERWARDS})" if _changes_password(role, current) else ""

@@ -121,8 +121,12 @@ def shared_verifier(role: str, password: str) -> str:
     needs no password. The salt is public. It is derived as slowly as the verifier itself, so that it makes guessing a
     password no faster than the verifier does.
     """
-    salt = hashlib.pbkdf2_hmac("sha256", password.encode(), f"nexod.infra {role}".encode(), SCRAM_ITERATIONS, 16)
-    return scram_verifier(password, salt=salt)
+    return scram_verifier(password, salt=shared_salt(role, password))
+
+
+def shared_salt(role: str, password: str) -> bytes:
+    """The salt of `shared_verifier`."""
+    return hashlib.pbkdf2_hmac("sha256", password.encode(), f"nexod.infra {role}".encode(), SCRAM_ITERATIONS, 16)
 
 
 def scram_matches(verifier: str | None, password: str) -> bool:

@@ -23,6 +23,7 @@ from ansible_collections.nexod.infra.plugins.module_utils._postgresql.access imp
     unreachable,
 )
 from ansible_collections.nexod.infra.plugins.module_utils._postgresql.client import Psql, RemotePsql, Server
+from ansible_collections.nexod.infra.plugins.module_utils._postgresql.handshake import salt_of
 
 
 def connection(given: Mapping[str, t.Any]) -> Psql:
@@ -58,7 +59,21 @@ def read_server(psql: Psql, roles: Sequence[Row], maintenance: str, *, predictin
                 current["verifier"] = verifiers[role["name"]]
             elif role["login"] and role["password"]:
                 current["matches"] = psql.accepts(role["name"], role["password"])
+                if role.get("shared_verifier"):
+                    current["salt"] = read_salt(psql, role["name"])
     return server
+
+
+def read_salt(psql: RemotePsql, role: str) -> tuple[bytes, int] | None:
+    try:
+        return salt_of(psql.server, role, psql.maintenance)
+    except OSError as error:
+        raise InfraError(
+            "read the salt of",
+            f'role "{role}"',
+            str(error),
+            f"Check that this host reaches {psql.server.host} at port {psql.server.port}: nothing was changed.",
+        ) from error
 
 
 def read_inside(psql: Psql, databases: Sequence[Row], server: Row, *, joined: bool = False) -> dict[str, Row]:

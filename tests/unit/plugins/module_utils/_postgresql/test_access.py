@@ -25,6 +25,8 @@ from ansible_collections.nexod.infra.plugins.module_utils._postgresql.client imp
     literal,
     scram_matches,
     scram_verifier,
+    shared_salt,
+    shared_verifier,
 )
 
 ALL_DEFAULTS = [
@@ -94,6 +96,15 @@ def test_a_verifier_matches_its_password_only(password: str) -> None:
     assert verifier != scram_verifier(password), "the salt is new each time"
 
 
+def test_a_shared_verifier_is_always_the_same() -> None:
+    verifier = shared_verifier("app", "pencil")
+    assert verifier == shared_verifier("app", "pencil")
+    assert scram_matches(verifier, "pencil")
+    # Equal passwords of two roles, or of two environments' roles by other names, do not show.
+    assert verifier.split("$")[1] != shared_verifier("other", "pencil").split("$")[1]
+    assert verifier.split("$")[1] != shared_verifier("app", "Pencil").split("$")[1]
+
+
 def test_a_verifier_that_the_server_made_itself_matches() -> None:
     made = (
         "SCRAM-SHA-256$4096:hr0lA/0oC+YBfTa9pXIiIQ==$"
@@ -140,6 +151,38 @@ SESSIONS = {"10.0.0.31": 4, "this host": 1}
             {},
             [],
             id="password as wanted",
+        ),
+        pytest.param(
+            [role("app", password="pw", shared_verifier=True)],
+            [],
+            {"roles": {"app": on_server(verifier=shared_verifier("app", "pw"))}, "databases": {}},
+            {},
+            [],
+            id="the verifier that the pooler has",
+        ),
+        pytest.param(
+            [role("app", password="pw", shared_verifier=True)],
+            [],
+            {"roles": {"app": on_server(verifier=scram_verifier("pw"), sessions=SESSIONS)}, "databases": {}},
+            {},
+            ["postgres: ALTER ROLE app PASSWORD '...' (the same, as the verifier that the pooler has)"],
+            id="another salt, while in use",
+        ),
+        pytest.param(
+            [role("app", password="pw", shared_verifier=True)],
+            [],
+            {"roles": {"app": on_server(matches=True, salt=(shared_salt("app", "pw"), 4096))}, "databases": {}},
+            {},
+            [],
+            id="the salt, where no verifier can be read",
+        ),
+        pytest.param(
+            [role("app", password="pw", shared_verifier=True)],
+            [],
+            {"roles": {"app": on_server(matches=True, salt=(b"x" * 16, 4096))}, "databases": {}},
+            {},
+            ["postgres: ALTER ROLE app PASSWORD '...' (the same, as the verifier that the pooler has)"],
+            id="another salt, where no verifier can be read",
         ),
         pytest.param(
             [role("app", password="new")],
