@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible.errors import AnsibleFilterError
-
 from ansible_collections.nexod.infra.plugins.module_utils._postgresql.client import shared_verifier
 
 DOCUMENTATION = r"""
@@ -26,7 +24,7 @@ description:
 positional: role
 options:
   _input:
-    description: The password.
+    description: The password. An empty one stays empty, as roles refuse that themselves.
     type: str
     required: true
   role:
@@ -62,12 +60,8 @@ _value:
 
 
 def scram_verifier(value: str, role: str) -> str:
-    """The verifier, or a filter's error."""
-    if not value or not role:
-        raise AnsibleFilterError(
-            "Cannot compute a SCRAM verifier: the password or the name of the role is empty. Give both."
-        )
-    return shared_verifier(str(role), str(value))
+    """The verifier; of no password none."""
+    return shared_verifier(str(role), str(value)) if value else ""
 
 
 class FilterModule:
