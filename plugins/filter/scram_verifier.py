@@ -38,9 +38,12 @@ seealso:
 
 EXAMPLES = r"""
 - name: Give a role the verifier that PgBouncer has
-  community.postgresql.postgresql_user:
-    name: app
-    password: "{{ app_password | nexod.infra.scram_verifier('app') }}"
+  nexod.infra.postgresql_access:
+    version: 15
+    roles:
+      - {name: app, shared_verifier: true}
+    passwords:
+      app: "{{ app_password }}"
 
 - name: Run PgBouncer without a password on its host
   ansible.builtin.include_role:
