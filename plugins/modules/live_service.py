@@ -34,6 +34,7 @@ options:
       - They are changed one after another, each once the one before it is proven. Other instances of the template are
         stopped and disabled in the end; with an empty list, all. If one fails, those before it are returned to the
         previous set as well.
+      - A unit with the name of the template, which ran the service as one process before, is stopped first.
       - C({instance}) in O(proof[].url) and O(proof[].command) stands for the instance.
     type: list
     elements: str
@@ -350,7 +351,7 @@ def run(module: AnsibleModule) -> dict[str, t.Any]:
     began = time.time()
     units = service.units_of(name, options["instances"])
     surplus = service.surplus(name, options["instances"])
-    states = {unit: service.status_of(unit) for unit in [*units, *surplus]}
+    states = {unit: service.status_of(unit) for unit in [name, *units, *surplus]}
     rollouts = planned(options, states, units, surplus, check_mode=module.check_mode)
     act = service.most(service.taken(one.steps) for one in rollouts)
     effect = str((options.get("effects") or {}).get(act, ""))
@@ -359,7 +360,7 @@ def run(module: AnsibleModule) -> dict[str, t.Any]:
         within = options["proof_timeout"] and seconds(options["proof_timeout"], "proof_timeout")
         service.roll_out(rollouts, current, timeout, running=running, settle=options["settle"], proof_timeout=within)
         if current and running:
-            note_proof(current, options, [*units, *surplus])
+            note_proof(current, options, list(states))
     changed = [one for one in rollouts if service.changes(one.steps)]
     return {
         "name": name,
@@ -410,7 +411,11 @@ def planned(
         unit = f"{options['name']}@{options['spare']}"
         # One that a killed run left may have another set.
         begin = "restart" if unit in surplus and states[unit].active else "start"
-        rollouts = service.with_spare(rollouts, service.Rollout(unit, [begin], proofs_of(options, unit), added=True))
+        spare = service.Rollout(unit, ["daemon-reload", begin], proofs_of(options, unit), added=True)
+        rollouts = service.with_spare(rollouts, spare)
+    if options["instances"] is not None and states[options["name"]].active:
+        # The service as one process, from before it had instances. It has their port, and is not one of them.
+        rollouts.insert(0, service.Rollout(options["name"], ["stop"], []))
     # With its last step, a spare instance that a killed run left is stopped already.
     left = [unit for unit in surplus if unit not in {one.unit for one in rollouts}]
     return rollouts + [service.Rollout(unit, service.plan("absent", False, states[unit], "none"), []) for unit in left]

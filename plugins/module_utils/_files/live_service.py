@@ -425,7 +425,7 @@ def _return_one(one: Rollout, timeout: float) -> str:
 
 def _end_first(one: Rollout, timeout: float) -> str:
     """Stop a service that did not run before: nobody may take an unproven one for deployed."""
-    if taken(one.steps) != "start":
+    if not one.added and taken(one.steps) != "start":
         return "left as it is"
     result = perform(one.unit, ["stop", "disable"], timeout)
     return f"to be stopped again, which failed: {result.output}" if result.rc else "stopped again"

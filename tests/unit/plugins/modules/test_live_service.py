@@ -120,3 +120,87 @@ def test_refusals(run_module: Run, systemd: Systemd, files: FileSet, given: dict
     result = run_module("live_service", options(files, **given))
     assert (result["failed"], systemd.calls) == (True, [])
     assert words in result["msg"]
+
+
+class Units:
+    """Several units: those that run, and what was done to them."""
+
+    def __init__(self, *active: str) -> None:
+        self.active = set(active)
+        self.calls: list[str] = []
+
+    def status_of(self, unit: str) -> live_service.Status:
+        there = unit in self.active
+        return live_service.Status(known=True, active=there, enabled=there, stale=False)
+
+    def perform(self, unit: str, steps: t.Sequence[str], _timeout: float) -> Result:
+        for step in steps:
+            self.calls += [step if step == "daemon-reload" else f"{step} {unit}"]
+            if step in ("start", "restart"):
+                self.active.add(unit)
+            elif step == "stop":
+                self.active.discard(unit)
+        return Result(0, "", "")
+
+
+@pytest.mark.parametrize(
+    ("active", "instances", "calls", "left"),
+    [
+        pytest.param(
+            ["a"],
+            ["1"],
+            ["stop a", "daemon-reload", "enable a@1", "start a@1"],
+            {"a@1"},
+            id="from one process: its port is free before",
+        ),
+        pytest.param(
+            ["a@1"],
+            ["1"],
+            ["daemon-reload", "start a@2", "daemon-reload", "restart a@1", "stop a@2"],
+            {"a@1"},
+            id="the only one beside a successor",
+        ),
+        pytest.param(
+            ["a@1", "a@2"],
+            ["1"],
+            ["daemon-reload", "restart a@2", "daemon-reload", "restart a@1", "stop a@2"],
+            {"a@1"},
+            id="the successor that a killed run left gets the new set",
+        ),
+        pytest.param(
+            ["a@1"],
+            ["1", "2"],
+            ["daemon-reload", "enable a@2", "start a@2", "daemon-reload", "restart a@1"],
+            {"a@1", "a@2"},
+            id="what is new serves before what restarts",
+        ),
+        pytest.param(
+            ["a@1", "a@3"],
+            ["1", "2"],
+            ["daemon-reload", "enable a@2", "start a@2", "daemon-reload", "restart a@1", "stop a@3", "disable a@3"],
+            {"a@1", "a@2"},
+            id="what is no longer listed ends last",
+        ),
+    ],
+)
+def test_instances(
+    run_module: Run,
+    files: FileSet,
+    monkeypatch: pytest.MonkeyPatch,
+    active: list[str],
+    instances: list[str],
+    calls: list[str],
+    left: set[str],
+) -> None:
+    """Check mode predicts what is done, and nothing else."""
+    units = Units(*active)
+    monkeypatch.setattr(live_service, "status_of", units.status_of)
+    monkeypatch.setattr(live_service, "perform", units.perform)
+    listed = {f"a@{instance}" for instance in instances}
+    monkeypatch.setattr(live_service, "surplus", lambda *_: sorted(units.active - listed - {"a"}))
+    given = options(files, instances=instances, spare="2")
+    predicted = run_module("live_service", given, check_mode=True)
+    assert units.calls == []
+    done = run_module("live_service", given)
+    assert (units.calls, units.active, done["steps"]) == (calls, left, predicted["steps"])
+    assert files.generation("live") == files.generation("current")
