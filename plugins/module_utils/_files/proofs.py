@@ -51,7 +51,7 @@ def access(row: t.Mapping[str, t.Any]) -> Access | None:
 
 
 def environment(check_mode: bool) -> dict[str, str]:
-    """What a command is started with: in check mode it may write nothing, and only this tells it."""
+    """What a command is started with: in check mode it must not write, and this variable shows that."""
     return {"NEXOD_CHECK_MODE": "1"} if check_mode else {}
 
 

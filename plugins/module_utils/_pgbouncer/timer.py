@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the nexod.infra maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The dead man's timer: systemd resumes the databases that were paused, if nobody has done so in time.
+"""The dead man's timer: systemd resumes the databases that were paused, if that has not been done in time.
 
 It is a transient timer, whose program and list of databases are in /run, so that a reboot leaves nothing of it. The
 list stays when the timer has fired: then a later task notices that the pause had ended before.

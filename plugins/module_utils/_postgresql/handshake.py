@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The salt of a role's password, as the server sends it to whoever begins to log in (RFC 5802).
 
-On a managed server nobody may read a verifier. That a password is right says a login; whether the verifier is the one
-that PgBouncer has too, only its salt.
+On a managed server, no account can read a verifier. A login shows whether a password is correct, and the salt shows
+whether the verifier is the one that PgBouncer has.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def salt_of(server: Server, role: str, database: str) -> tuple[bytes, int] | Non
 
 
 def encrypted(plain: socket.socket, server: Server) -> socket.socket:
-    """The connection with TLS, as far as the server has it and `sslmode` wants it."""
+    """The connection with TLS, if the server offers it and `sslmode` allows it."""
     if server.sslmode == "disable":
         return plain
     plain.sendall(struct.pack("!ii", 8, SSL_REQUEST))

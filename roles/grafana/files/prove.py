@@ -44,7 +44,7 @@ REFUSED = (
 
 
 class FinalError(Exception):
-    """A difference that stays until somebody does something."""
+    """A difference that does not go away by itself."""
 
 
 def basic(user: str, password: str) -> str:

@@ -88,8 +88,8 @@ PEER_COLUMNS = {"host": "host", "port": "port"}
 # How this host reaches who listens on all its addresses.
 ANYWHERE = {"*": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 compared, not listened on
 SECONDS = 10.0
-# Between two looks at who is left.
-PAUSE = 0.1
+# Between two looks at a process that ends, and at the clients that it still has.
+PAUSE, LOOK = 0.1, 0.5
 
 Row = dict[str, str]
 
@@ -441,7 +441,7 @@ def console_of(pid: int, folder: pathlib.Path, process: str) -> Console:
 
 
 def others_listen(config: Row) -> bool:
-    """Whether somebody takes new clients at the address that this process had."""
+    """Whether another process accepts new clients at the address that this one had."""
     first = config["listen_addr"].split(",")[0].strip()
     if not first:
         return False
@@ -451,7 +451,7 @@ def others_listen(config: Row) -> bool:
     except ConnectionRefusedError:
         return False
     except OSError:
-        # Too slow an answer is one.
+        # A slow answer is one too.
         return True
 
 
@@ -506,7 +506,8 @@ def stop(pid: int, folder: pathlib.Path, process: str, drain: float, seconds: fl
         while time.monotonic() < end and others_listen(config):
             if all(row["database"] == "pgbouncer" for row in console.ask("SHOW CLIENTS")):
                 break
-            time.sleep(PAUSE)
+            # Each look is a connection in the log of the other process.
+            time.sleep(LOOK)
         console.ask("SHUTDOWN WAIT_FOR_SERVERS")
         if not ended(pid, seconds):
             os.kill(pid, signal.SIGINT)
