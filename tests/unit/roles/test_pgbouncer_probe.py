@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import pathlib
 import socket
+import ssl
+import subprocess
+import threading
 import typing as t
 
 import pytest
@@ -153,6 +157,47 @@ def test_whether_others_take_new_clients(probe: t.Any) -> None:
         assert probe.others_listen({"listen_addr": "0.0.0.0,::", "listen_port": port})
         assert not probe.others_listen({"listen_addr": "", "listen_port": port}), "only Unix sockets, each one's own"
     assert not probe.others_listen({"listen_addr": "127.0.0.1", "listen_port": port})
+
+
+def made_certificate(folder: pathlib.Path, name: str) -> pathlib.Path:
+    words = f"req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN={name}"
+    files = ["-keyout", str(folder / f"{name}.key"), "-out", str(folder / f"{name}.crt")]
+    subprocess.run(["openssl", *words.split(), *files], check=True, capture_output=True)
+    return folder / f"{name}.crt"
+
+
+@pytest.mark.parametrize(
+    ("offers", "presents", "peers", "found"),
+    [
+        pytest.param(b"S", "declared", {}, "", id="the declared one"),
+        pytest.param(b"S", "former", {}, "clients get another certificate than the one in", id="the one before"),
+        pytest.param(b"N", "declared", {}, "it offers no TLS to clients", id="none"),
+        pytest.param(b"N", "declared", {"2": {}}, "", id="of several processes, any would answer"),
+    ],
+)
+def test_which_certificate_clients_get(
+    probe: t.Any, tmp_path: pathlib.Path, offers: bytes, presents: str, peers: dict[str, t.Any], found: str
+) -> None:
+    """PgBouncer reports a reload as successful whatever it does with the certificate."""
+    certificates = {name: made_certificate(tmp_path, name) for name in ("declared", "former")}
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificates[presents], certificates[presents].with_suffix(".key"))
+
+    def serve(server: socket.socket) -> None:
+        # The probe ends the connection once it has seen the certificate, or makes none.
+        with contextlib.suppress(OSError), server.accept()[0] as connection:
+            connection.recv(8)
+            connection.sendall(offers)
+            if offers == b"S":
+                with context.wrap_socket(connection, server_side=True) as secured:
+                    secured.recv(1)
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        threading.Thread(target=serve, args=(server,), daemon=True).start()
+        settings = {"listen_addr": "127.0.0.1", "listen_port": str(server.getsockname()[1])}
+        settings["client_tls_cert_file"] = str(certificates["declared"])
+        said = probe.other_certificate(probe.Files(settings, frozenset(), {}, {}, peers))
+    assert said == [] if not found else said[0].startswith(found)
 
 
 def test_takes_any_database_where_there_is_a_wildcard(probe: t.Any) -> None:
