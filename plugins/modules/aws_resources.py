@@ -161,13 +161,13 @@ rights:
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 
-from ansible_collections.nexod.infra.plugins.module_utils._aws.api import MISSING, Api
+from ansible_collections.nexod.infra.plugins.module_utils._aws.api import MISSING, Api, rights_of
 from ansible_collections.nexod.infra.plugins.module_utils._aws.catalogue import KINDS
-from ansible_collections.nexod.infra.plugins.module_utils._aws.declaration import declared
-from ansible_collections.nexod.infra.plugins.module_utils._aws.engine import Engine, Policy
-from ansible_collections.nexod.infra.plugins.module_utils._aws.outcome import reported
 from ansible_collections.nexod.infra.plugins.module_utils._core.edge import edge
 from ansible_collections.nexod.infra.plugins.module_utils._core.lines import told_lines
+from ansible_collections.nexod.infra.plugins.module_utils._resources.declaration import declared
+from ansible_collections.nexod.infra.plugins.module_utils._resources.engine import Engine, Policy
+from ansible_collections.nexod.infra.plugins.module_utils._resources.outcome import reported
 
 RESOURCE = {
     "kind": {"type": "str", "required": True},
@@ -208,7 +208,7 @@ def main() -> None:
         outcome = engine.present(rows) if given["state"] == "present" else engine.absent(rows)
         for key, text in outcome.later.items():
             module.warn(f"{key}: {text}")
-        module.exit_json(**reported(outcome, api.calls))
+        module.exit_json(**reported(outcome, rights=rights_of(api.calls)))
 
 
 if __name__ == "__main__":

@@ -200,6 +200,9 @@ class Api:
         except (BotoCoreError, ValueError) as error:
             raise aws_fault("use AWS in", region, error, region) from error
 
+    def refresh(self) -> None:
+        """Nothing to do: AWS is asked each time."""
+
     def client(self, service: str) -> t.Any:
         """A client, made once: making one takes longer than most calls, and it may be used by several threads."""
         with self._lock:

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-from ansible_collections.nexod.infra.plugins.module_utils._aws.kind import Kind
 from ansible_collections.nexod.infra.plugins.module_utils._aws.kinds import (
     balancing,
     cache,
@@ -19,6 +18,7 @@ from ansible_collections.nexod.infra.plugins.module_utils._aws.kinds import (
     routing,
     storage,
 )
+from ansible_collections.nexod.infra.plugins.module_utils._resources.kind import Kind
 
 KINDS: dict[str, Kind] = {
     kind.name: kind

@@ -10,8 +10,9 @@ import typing as t
 
 from ansible_collections.nexod.infra.plugins.module_utils._aws.api import Api
 from ansible_collections.nexod.infra.plugins.module_utils._aws.ecs.verify import IMAGE
-from ansible_collections.nexod.infra.plugins.module_utils._aws.kind import OWNER, Facts, from_tags
+from ansible_collections.nexod.infra.plugins.module_utils._aws.kind import from_tags
 from ansible_collections.nexod.infra.plugins.module_utils._core.errors import InfraError
+from ansible_collections.nexod.infra.plugins.module_utils._resources.kind import OWNER, Facts
 
 #: Where an account and its regions are asked for, by the beginning of the region, which stands for the partition.
 HOMES = {"cn-": "cn-north-1", "us-gov-": "us-gov-west-1"}

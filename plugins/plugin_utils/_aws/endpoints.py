@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.nexod.infra.plugins.module_utils._aws.kind import known_later
+from ansible_collections.nexod.infra.plugins.module_utils._resources.kind import known_later
 from ansible_collections.nexod.infra.plugins.plugin_utils._aws.alarms import rollout_alarms
 from ansible_collections.nexod.infra.plugins.plugin_utils._aws.delivery import PUBLISHED
 from ansible_collections.nexod.infra.plugins.plugin_utils._aws.rows import (

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 
-from ansible_collections.nexod.infra.plugins.module_utils._aws.kind import OWNER
+from ansible_collections.nexod.infra.plugins.module_utils._resources.kind import OWNER
 from ansible_collections.nexod.infra.plugins.plugin_utils._aws.alarms import Rule, rules
 from ansible_collections.nexod.infra.plugins.plugin_utils._aws.rows import Options, Row
 

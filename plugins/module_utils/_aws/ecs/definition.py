@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import typing as t
 
-from ansible_collections.nexod.infra.plugins.module_utils._aws.kind import LATER
+from ansible_collections.nexod.infra.plugins.module_utils._resources.kind import LATER
 
 Facts = t.Mapping[str, t.Any]
 

@@ -50,9 +50,9 @@ from ansible_collections.nexod.infra.plugins.module_utils._aws.ecs.service impor
     tags_from,
 )
 from ansible_collections.nexod.infra.plugins.module_utils._aws.ecs.verify import verify
-from ansible_collections.nexod.infra.plugins.module_utils._aws.kind import OWNER
 from ansible_collections.nexod.infra.plugins.module_utils._core.errors import InfraError
 from ansible_collections.nexod.infra.plugins.module_utils._core.lines import Tell, nobody
+from ansible_collections.nexod.infra.plugins.module_utils._resources.kind import OWNER
 
 Facts = t.Mapping[str, t.Any]
 #: Seconds between two looks at a rollout: the first, by which it grows, and the longest.

@@ -11,8 +11,8 @@ import re
 import typing as t
 
 from ansible_collections.nexod.infra.plugins.module_utils._aws.api import Api
-from ansible_collections.nexod.infra.plugins.module_utils._aws.kind import LATER
 from ansible_collections.nexod.infra.plugins.module_utils._core.errors import InfraError
+from ansible_collections.nexod.infra.plugins.module_utils._resources.kind import LATER
 
 Facts = t.Mapping[str, t.Any]
 Check = t.Callable[[], t.Sequence[str]]

@@ -8,16 +8,14 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.nexod.infra.plugins.module_utils._aws.api import Api
-from ansible_collections.nexod.infra.plugins.module_utils._aws.kind import (
+from ansible_collections.nexod.infra.plugins.module_utils._aws.kind import AwsKind, as_tags, from_tags
+from ansible_collections.nexod.infra.plugins.module_utils._resources.kind import (
     FIXED,
     Facts,
-    Kind,
     Property,
     Seen,
     Unknown,
     Wanted,
-    as_tags,
-    from_tags,
     same_set,
 )
 
@@ -25,7 +23,7 @@ from ansible_collections.nexod.infra.plugins.module_utils._aws.kind import (
 IDLE_SECONDS, DRAIN_SECONDS = 60, 300
 
 
-class OfBalancing(Kind):
+class OfBalancing(AwsKind):
     """Tags and attributes are read and set by ARN."""
 
     def tag(self, api: Api, seen: Seen, tags: Facts) -> None:

@@ -9,19 +9,21 @@ import typing as t
 
 from ansible_collections.nexod.infra.plugins.module_utils._aws.api import Api
 from ansible_collections.nexod.infra.plugins.module_utils._aws.kind import (
-    OWNER,
-    REPLACE,
-    Facts,
-    Kind,
-    Property,
-    Seen,
-    Wanted,
+    AwsKind,
     as_tags,
     final_snapshot,
     from_tags,
     minor_upgraded,
-    same_set,
     waiting_for_window,
+)
+from ansible_collections.nexod.infra.plugins.module_utils._resources.kind import (
+    OWNER,
+    REPLACE,
+    Facts,
+    Property,
+    Seen,
+    Wanted,
+    same_set,
 )
 
 #: The tag that says which version of its token a group has: AWS never shows the token itself.
@@ -30,7 +32,7 @@ VERSION = "nexod:auth-token-version"
 SETTING = " after "
 
 
-class OfElastiCache(Kind):
+class OfElastiCache(AwsKind):
     """Tags are read and set by ARN."""
 
     def tag(self, api: Api, seen: Seen, tags: Facts) -> None:

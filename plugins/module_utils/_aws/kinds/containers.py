@@ -8,22 +8,21 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.nexod.infra.plugins.module_utils._aws.api import Api
-from ansible_collections.nexod.infra.plugins.module_utils._aws.kind import (
+from ansible_collections.nexod.infra.plugins.module_utils._aws.kind import AwsKind, owned
+from ansible_collections.nexod.infra.plugins.module_utils._resources.kind import (
     FIXED,
     OWNER,
     Facts,
-    Kind,
     Property,
     Seen,
     Unknown,
     Wanted,
-    owned,
     same_number,
     same_set,
 )
 
 
-class Cluster(Kind):
+class Cluster(AwsKind):
     """A cluster of ECS that runs tasks on Fargate."""
 
     name, title = "ecs_cluster", "ECS cluster"
@@ -106,7 +105,7 @@ def scaled(api: Api, resource: str) -> tuple[Facts | None, dict[str, str]]:
     return row, dict(api.call("application-autoscaling", "ListTagsForResource", ResourceARN=arn)["Tags"])
 
 
-class ScalingTarget(Kind):
+class ScalingTarget(AwsKind):
     """The bounds of the number of tasks of a service of ECS, which must exist; a deploy leaves the number alone."""
 
     name, title = "scaling_target", "scaling target"
@@ -174,7 +173,7 @@ def same_label(wanted: t.Any, seen: t.Any) -> bool:
     return label(wanted) == (seen or "")
 
 
-class ScalingPolicy(Kind):
+class ScalingPolicy(AwsKind):
     """A metric that is kept near a value by more or fewer tasks. It belongs to whom its target belongs."""
 
     name, title = "scaling_policy", "scaling policy"

@@ -8,19 +8,16 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.nexod.infra.plugins.module_utils._aws.api import Api
-from ansible_collections.nexod.infra.plugins.module_utils._aws.kind import (
+from ansible_collections.nexod.infra.plugins.module_utils._aws.kind import AwsKind, as_tags, from_tags, owned
+from ansible_collections.nexod.infra.plugins.module_utils._core.errors import InfraError
+from ansible_collections.nexod.infra.plugins.module_utils._resources.kind import (
     OWNER,
     Facts,
-    Kind,
     Property,
     Seen,
     Wanted,
-    as_tags,
-    from_tags,
-    owned,
     same_set,
 )
-from ansible_collections.nexod.infra.plugins.module_utils._core.errors import InfraError
 
 
 def listed(rows: t.Iterable[t.Any]) -> dict[str, t.Any]:
@@ -29,7 +26,7 @@ def listed(rows: t.Iterable[t.Any]) -> dict[str, t.Any]:
     return {"Quantity": len(found), **({"Items": found} if found else {})}
 
 
-class Marked(Kind):
+class Marked(AwsKind):
     """What CloudFront finds by a name, gives no tags, and changes as a whole; the comment says whose it is."""
 
     #: Such as CachePolicy, by which all operations and fields are named, and its plural.
@@ -245,7 +242,7 @@ def same_error_pages(wanted: t.Any, seen: t.Any) -> bool:
     return same_set([sorted(error_page(row).items()) for row in wanted], [sorted(row.items()) for row in seen or ()])
 
 
-class Distribution(Kind):
+class Distribution(AwsKind):
     """A distribution of a private bucket. It has no name in AWS: its comment is the declaration's name."""
 
     name, title, patience = "cloudfront_distribution", "CloudFront distribution", 1800.0

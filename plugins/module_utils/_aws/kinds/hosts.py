@@ -8,18 +8,17 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.nexod.infra.plugins.module_utils._aws.api import Api
-from ansible_collections.nexod.infra.plugins.module_utils._aws.kind import (
+from ansible_collections.nexod.infra.plugins.module_utils._aws.kind import as_tags, from_tags
+from ansible_collections.nexod.infra.plugins.module_utils._aws.kinds.network import Tagged
+from ansible_collections.nexod.infra.plugins.module_utils._resources.kind import (
     REPLACE,
     Facts,
     Property,
     Seen,
     Wanted,
-    as_tags,
     at_least,
-    from_tags,
     same_set,
 )
-from ansible_collections.nexod.infra.plugins.module_utils._aws.kinds.network import Tagged
 
 #: The tag by which the inventory amazon.aws.aws_ec2 finds the groups of a host, separated by commas.
 GROUPS = "nexod:groups"

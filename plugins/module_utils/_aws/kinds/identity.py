@@ -10,19 +10,17 @@ import re
 import typing as t
 
 from ansible_collections.nexod.infra.plugins.module_utils._aws.api import Api
-from ansible_collections.nexod.infra.plugins.module_utils._aws.kind import (
+from ansible_collections.nexod.infra.plugins.module_utils._aws.kind import AwsKind, as_tags, from_tags
+from ansible_collections.nexod.infra.plugins.module_utils._core.errors import InfraError
+from ansible_collections.nexod.infra.plugins.module_utils._resources.kind import (
     FIXED,
     OWNER,
     Facts,
-    Kind,
     Property,
     Seen,
     Wanted,
-    as_tags,
-    from_tags,
     same_set,
 )
-from ansible_collections.nexod.infra.plugins.module_utils._core.errors import InfraError
 
 
 def canonical(value: t.Any) -> t.Any:
@@ -68,7 +66,7 @@ def trusted(found: t.Any) -> t.Any:
     return service if isinstance(service, str) and same_document(trust(service), found) else found
 
 
-class Role(Kind):
+class Role(AwsKind):
     """A role for one service, with exactly these policies: `policies` are its own, by name.
 
     Without the property `permissions_boundary`, that which it has is left alone: nothing here takes a boundary away.
@@ -152,7 +150,7 @@ class Role(Kind):
             api.call("iam", "DetachRolePolicy", PolicyArn=arn, **named)
 
 
-class InstanceProfile(Kind):
+class InstanceProfile(AwsKind):
     """By which an instance of EC2 has a role."""
 
     name, title = "instance_profile", "instance profile"
@@ -190,7 +188,7 @@ class InstanceProfile(Kind):
             api.call("iam", "RemoveRoleFromInstanceProfile", InstanceProfileName=wanted.name, RoleName=role)
 
 
-class Secret(Kind):
+class Secret(AwsKind):
     """A secret in Secrets Manager. A removed one can be restored for some days, which a later run does."""
 
     name, title = "secret", "secret"

@@ -9,22 +9,20 @@ import re
 import typing as t
 
 from ansible_collections.nexod.infra.plugins.module_utils._aws.api import Api
-from ansible_collections.nexod.infra.plugins.module_utils._aws.kind import (
+from ansible_collections.nexod.infra.plugins.module_utils._aws.kind import AwsKind, as_tags, from_tags
+from ansible_collections.nexod.infra.plugins.module_utils._core.errors import InfraError
+from ansible_collections.nexod.infra.plugins.module_utils._resources.kind import (
     FIXED,
     OWNER,
     Facts,
-    Kind,
     Property,
     Seen,
     Wanted,
-    as_tags,
-    from_tags,
     same_set,
 )
-from ansible_collections.nexod.infra.plugins.module_utils._core.errors import InfraError
 
 
-class Tagged(Kind):
+class Tagged(AwsKind):
     """A resource of EC2: `describe` and `field` name the operation and the list in its answer."""
 
     describe: t.ClassVar[str]

@@ -8,17 +8,7 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.nexod.infra.plugins.module_utils._aws.api import Api
-from ansible_collections.nexod.infra.plugins.module_utils._aws.kind import (
-    Facts,
-    Kind,
-    Property,
-    Seen,
-    Wanted,
-    as_tags,
-    from_tags,
-    same_number,
-    same_set,
-)
+from ansible_collections.nexod.infra.plugins.module_utils._aws.kind import AwsKind, as_tags, from_tags
 from ansible_collections.nexod.infra.plugins.module_utils._aws.subscriptions import (
     lacking,
     listed,
@@ -28,9 +18,17 @@ from ansible_collections.nexod.infra.plugins.module_utils._aws.subscriptions imp
     surplus,
     unconfirmed,
 )
+from ansible_collections.nexod.infra.plugins.module_utils._resources.kind import (
+    Facts,
+    Property,
+    Seen,
+    Wanted,
+    same_number,
+    same_set,
+)
 
 
-class Topic(Kind):
+class Topic(AwsKind):
     """A topic of SNS. Without the property `subscriptions`, those that it has are left alone."""
 
     name, title = "sns_topic", "SNS topic"
@@ -109,7 +107,7 @@ def same_dimensions(wanted: t.Any, seen: t.Any) -> bool:
     return {str(key): str(value) for key, value in wanted.items()} == (seen or {})
 
 
-class Alarm(Kind):
+class Alarm(AwsKind):
     """An alarm on one metric. Missing data is bad by default: what is not seen is not called good."""
 
     name, title = "alarm", "CloudWatch alarm"

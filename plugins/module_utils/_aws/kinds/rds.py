@@ -9,20 +9,22 @@ import typing as t
 
 from ansible_collections.nexod.infra.plugins.module_utils._aws.api import Api
 from ansible_collections.nexod.infra.plugins.module_utils._aws.kind import (
-    FIXED,
-    REPLACE,
-    Facts,
-    Kind,
-    Property,
-    Seen,
-    Wanted,
+    AwsKind,
     as_tags,
-    at_least,
     final_snapshot,
     from_tags,
     minor_upgraded,
-    same_set,
     waiting_for_window,
+)
+from ansible_collections.nexod.infra.plugins.module_utils._resources.kind import (
+    FIXED,
+    REPLACE,
+    Facts,
+    Property,
+    Seen,
+    Wanted,
+    at_least,
+    same_set,
 )
 
 
@@ -31,7 +33,7 @@ def same_parameters(wanted: t.Any, seen: t.Any) -> bool:
     return {name: str(value) for name, value in wanted.items()} == (seen or {})
 
 
-class OfRds(Kind):
+class OfRds(AwsKind):
     """Tags are set by ARN."""
 
     def tag(self, api: Api, seen: Seen, tags: Facts) -> None:

@@ -8,16 +8,16 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.nexod.infra.plugins.module_utils._aws.api import Api
-from ansible_collections.nexod.infra.plugins.module_utils._aws.kind import (
+from ansible_collections.nexod.infra.plugins.module_utils._aws.kind import from_tags
+from ansible_collections.nexod.infra.plugins.module_utils._aws.kinds.network import Tagged
+from ansible_collections.nexod.infra.plugins.module_utils._resources.kind import (
     FIXED,
     Facts,
     Property,
     Seen,
     Wanted,
-    from_tags,
     same_set,
 )
-from ansible_collections.nexod.infra.plugins.module_utils._aws.kinds.network import Tagged
 
 
 class InternetGateway(Tagged):

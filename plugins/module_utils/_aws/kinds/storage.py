@@ -9,21 +9,18 @@ import json
 import typing as t
 
 from ansible_collections.nexod.infra.plugins.module_utils._aws.api import Api
-from ansible_collections.nexod.infra.plugins.module_utils._aws.kind import (
+from ansible_collections.nexod.infra.plugins.module_utils._aws.kind import AwsKind, as_tags, from_tags, owned
+from ansible_collections.nexod.infra.plugins.module_utils._aws.kinds.identity import document, same_document
+from ansible_collections.nexod.infra.plugins.module_utils._core.errors import InfraError
+from ansible_collections.nexod.infra.plugins.module_utils._resources.kind import (
     FIXED,
     OWNER,
     Facts,
-    Kind,
     Property,
     Seen,
     Unknown,
     Wanted,
-    as_tags,
-    from_tags,
-    owned,
 )
-from ansible_collections.nexod.infra.plugins.module_utils._aws.kinds.identity import document, same_document
-from ansible_collections.nexod.infra.plugins.module_utils._core.errors import InfraError
 
 BLOCKED = {
     "BlockPublicAcls": True,
@@ -35,7 +32,7 @@ BLOCKED = {
 RULE = "nexod.infra"
 
 
-class Bucket(Kind):
+class Bucket(AwsKind):
     """A bucket that is private, encrypted by S3, and of which only its owner has objects."""
 
     name, title, holds_data = "s3_bucket", "bucket", True
@@ -149,7 +146,7 @@ def bucket_policy(bucket: str, distribution: str) -> dict[str, t.Any]:
     return {"Version": "2012-10-17", "Statement": rows}
 
 
-class BucketPolicy(Kind):
+class BucketPolicy(AwsKind):
     """Who beside the account's own roles reads a bucket. It belongs to whom the bucket belongs."""
 
     name, title = "bucket_policy", "bucket policy"
@@ -206,7 +203,7 @@ class BucketPolicy(Kind):
 KEPT = (0, 1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653)
 
 
-class LogGroup(Kind):
+class LogGroup(AwsKind):
     """A log group, whose events are kept for some days."""
 
     name, title = "log_group", "log group"
@@ -246,7 +243,7 @@ class LogGroup(Kind):
             api.call("logs", "DeleteRetentionPolicy", logGroupName=wanted.name)
 
 
-class Repository(Kind):
+class Repository(AwsKind):
     """A repository of images, whose tags can't be moved to another image."""
 
     name, title, holds_data = "ecr_repository", "ECR repository", True

@@ -7,9 +7,9 @@ import typing as t
 import pytest
 
 from ansible_collections.nexod.infra.plugins.module_utils._aws.catalogue import KINDS
-from ansible_collections.nexod.infra.plugins.module_utils._aws.declaration import declared, references, resolved
 from ansible_collections.nexod.infra.plugins.module_utils._aws.kind import minor_upgraded
 from ansible_collections.nexod.infra.plugins.module_utils._core.errors import InfraError
+from ansible_collections.nexod.infra.plugins.module_utils._resources.declaration import declared, references, resolved
 
 VPC = {"kind": "vpc", "name": "main", "properties": {"cidr": "10.0.0.0/16"}}
 

@@ -9,9 +9,9 @@ import pytest
 
 from ansible_collections.nexod.infra.plugins.module_utils._aws.api import Api
 from ansible_collections.nexod.infra.plugins.module_utils._aws.catalogue import KINDS
-from ansible_collections.nexod.infra.plugins.module_utils._aws.declaration import declared
-from ansible_collections.nexod.infra.plugins.module_utils._aws.engine import Engine, Policy
-from ansible_collections.nexod.infra.plugins.module_utils._aws.kind import FIXED, UPDATE, Seen, Wanted
+from ansible_collections.nexod.infra.plugins.module_utils._resources.declaration import declared
+from ansible_collections.nexod.infra.plugins.module_utils._resources.engine import Engine, Policy
+from ansible_collections.nexod.infra.plugins.module_utils._resources.kind import FIXED, UPDATE, Seen, Wanted
 from ansible_collections.nexod.infra.tests.fixtures import aws_resources
 from ansible_collections.nexod.infra.tests.fixtures.aws_resources import (
     REGION,

@@ -9,7 +9,7 @@ import boto3
 import pytest
 
 from ansible_collections.nexod.infra.plugins.module_utils._aws.catalogue import KINDS
-from ansible_collections.nexod.infra.plugins.module_utils._aws.kind import Seen, Wanted
+from ansible_collections.nexod.infra.plugins.module_utils._resources.kind import Seen, Wanted
 from ansible_collections.nexod.infra.tests.fixtures.aws_resources import (
     REGION,
     SUBNETS,

@@ -15,11 +15,11 @@ import typing as t
 import boto3
 import pytest
 
-from ansible_collections.nexod.infra.plugins.module_utils._aws import engine
 from ansible_collections.nexod.infra.plugins.module_utils._aws.api import Api, Call
 from ansible_collections.nexod.infra.plugins.module_utils._aws.catalogue import KINDS
-from ansible_collections.nexod.infra.plugins.module_utils._aws.declaration import declared
-from ansible_collections.nexod.infra.plugins.module_utils._aws.engine import Engine, Outcome, Policy
+from ansible_collections.nexod.infra.plugins.module_utils._resources import engine
+from ansible_collections.nexod.infra.plugins.module_utils._resources.declaration import declared
+from ansible_collections.nexod.infra.plugins.module_utils._resources.engine import Engine, Outcome, Policy
 from ansible_collections.nexod.infra.tests.fixtures import aws_resources
 from ansible_collections.nexod.infra.tests.fixtures.aws_resources import REGION, Instantly, Row, changed, needed
 from ansible_collections.nexod.infra.tests.unit.plugins.module_utils._aws import test_cache

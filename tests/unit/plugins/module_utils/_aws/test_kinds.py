@@ -12,8 +12,8 @@ import pytest
 
 from ansible_collections.nexod.infra.plugins.module_utils._aws.api import Api, Call
 from ansible_collections.nexod.infra.plugins.module_utils._aws.catalogue import KINDS
-from ansible_collections.nexod.infra.plugins.module_utils._aws.kind import Seen, Wanted
 from ansible_collections.nexod.infra.plugins.module_utils._core.errors import InfraError
+from ansible_collections.nexod.infra.plugins.module_utils._resources.kind import Seen, Wanted
 from ansible_collections.nexod.infra.tests.fixtures.aws_resources import (
     REGION,
     SUBNETS,

@@ -10,7 +10,7 @@ import typing as t
 
 import pytest
 
-from ansible_collections.nexod.infra.plugins.module_utils._aws.kind import OWNER
+from ansible_collections.nexod.infra.plugins.module_utils._resources.kind import OWNER
 from ansible_collections.nexod.infra.tests.fixtures import aws_resources
 from ansible_collections.nexod.infra.tests.fixtures.aws_resources import Row, actions, bring, changed, said, writes
 from ansible_collections.nexod.infra.tests.fixtures.aws_stand_ins import LOOKS, Facts, StandIn

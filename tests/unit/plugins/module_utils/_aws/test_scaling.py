@@ -7,8 +7,8 @@ import typing as t
 import pytest
 
 from ansible_collections.nexod.infra.plugins.module_utils._aws.catalogue import KINDS
-from ansible_collections.nexod.infra.plugins.module_utils._aws.declaration import declared
 from ansible_collections.nexod.infra.plugins.module_utils._core.errors import InfraError
+from ansible_collections.nexod.infra.plugins.module_utils._resources.declaration import declared
 from ansible_collections.nexod.infra.tests.fixtures import aws_resources
 from ansible_collections.nexod.infra.tests.fixtures.aws_resources import bring, changed, must_change, must_live, needed
 from ansible_collections.nexod.infra.tests.fixtures.aws_stand_ins import Scaling

@@ -14,7 +14,6 @@ import boto3
 import pytest
 from moto.sns.models import Subscription, sns_backends
 
-from ansible_collections.nexod.infra.plugins.module_utils._aws.outcome import reported
 from ansible_collections.nexod.infra.plugins.module_utils._aws.subscriptions import (
     PENDING,
     lacking,
@@ -23,6 +22,7 @@ from ansible_collections.nexod.infra.plugins.module_utils._aws.subscriptions imp
     surplus,
 )
 from ansible_collections.nexod.infra.plugins.module_utils._core.errors import InfraError
+from ansible_collections.nexod.infra.plugins.module_utils._resources.outcome import reported
 from ansible_collections.nexod.infra.tests.fixtures.aws_resources import REGION, Row, actions, bring, said, writes
 from ansible_collections.nexod.infra.tests.fixtures.emulated_aws import emulated_aws
 
@@ -157,7 +157,7 @@ def test_a_url_is_never_shown() -> None:
         bring(topic(URL), secrets=SECRETS, check=True)[0],
         bring(topic(URL), secrets=SECRETS, gone=True)[0],
     ]
-    text = str([reported(one, ()) for one in outcomes])
+    text = str([reported(one) for one in outcomes])
     assert "canary" not in text
     # The host is, so that a plan can be read.
     assert "https https://events.pagerduty.com/..." in text

@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from ansible_collections.nexod.infra.plugins.module_utils._aws.catalogue import KINDS
-from ansible_collections.nexod.infra.plugins.module_utils._aws.declaration import declared
+from ansible_collections.nexod.infra.plugins.module_utils._resources.declaration import declared
 from ansible_collections.nexod.infra.plugins.plugin_utils._aws.alarms import by_name
 from ansible_collections.nexod.infra.plugins.plugin_utils._aws.endpoints import endpoints
 from ansible_collections.nexod.infra.plugins.plugin_utils._aws.environment import declaration

@@ -11,8 +11,8 @@ import typing as t
 import botocore.session
 import pytest
 
-from ansible_collections.nexod.infra.plugins.module_utils._aws.declaration import REFERENCE as REFERENCES
 from ansible_collections.nexod.infra.plugins.module_utils._aws.grants import ATTACHED, PASSED_TO
+from ansible_collections.nexod.infra.plugins.module_utils._resources.declaration import REFERENCE as REFERENCES
 from ansible_collections.nexod.infra.plugins.plugin_utils._aws.environment import declaration
 from ansible_collections.nexod.infra.tests.unit.plugins.module_utils._aws.test_grants import (
     EXCERPT,

@@ -1,9 +1,9 @@
 # Copyright: (c) 2026, the nexod.infra maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Applies declarations of AWS resources: reads, compares, refuses, changes, waits, and looks again.
+"""Applies declarations of resources: reads, compares, refuses, changes, waits, and looks again.
 
-Nothing is stored anywhere: what exists is asked of AWS in each run, so a run that was killed is continued by the next.
+Nothing is stored anywhere: what exists is read in each run, so a run that was killed is continued by the next.
 Independent resources are handled at the same time.
 """
 
@@ -14,9 +14,9 @@ import dataclasses
 import time
 import typing as t
 
-from ansible_collections.nexod.infra.plugins.module_utils._aws.api import Api
-from ansible_collections.nexod.infra.plugins.module_utils._aws.declaration import Declared, resolved
-from ansible_collections.nexod.infra.plugins.module_utils._aws.kind import (
+from ansible_collections.nexod.infra.plugins.module_utils._core.errors import InfraError
+from ansible_collections.nexod.infra.plugins.module_utils._resources.declaration import Declared, resolved
+from ansible_collections.nexod.infra.plugins.module_utils._resources.kind import (
     FIXED,
     OWNER,
     REPLACE,
@@ -28,12 +28,11 @@ from ansible_collections.nexod.infra.plugins.module_utils._aws.kind import (
     Wanted,
     known_later,
 )
-from ansible_collections.nexod.infra.plugins.module_utils._core.errors import InfraError
 
 WORKERS = 8
 #: Seconds between two looks at a resource that is not ready: the first, by which it grows, and the longest.
 PAUSE, GROWTH, LONGEST_PAUSE = 0.5, 1.6, 15.0
-#: Seconds for which AWS may not know everywhere what it has just made.
+#: Seconds for which a service may not know everywhere what it has just made.
 MOST_LAG = 60.0
 HIDDEN = "..."
 Tell = t.Callable[[str], None]
@@ -74,8 +73,18 @@ class Outcome:
     outputs: dict[str, Facts]
     changes: list[Change]
     faults: list[tuple[str, InfraError]]
-    #: What AWS has accepted, or would, and applies only later, by key.
+    #: What was accepted, or would be, and is applied only later, by key.
     later: dict[str, str] = dataclasses.field(default_factory=dict)
+
+
+class Door(t.Protocol):
+    """The way to what the kinds read and change, which they know more about."""
+
+    #: In check mode, nothing that changes anything may be sent.
+    check: bool
+
+    def refresh(self) -> None:
+        """What is read from now on must be new; answers of before may be used for several kinds until then."""
 
 
 class Clock(t.Protocol):
@@ -91,7 +100,7 @@ def differences(kind: Kind, wanted: Wanted, seen: Seen) -> list[str]:
         for name, value in wanted.properties.items()
         if not kind.properties[name].same(value, seen.properties.get(name))
     ]
-    return [*names, *(["tags"] if wanted.tags.items() - seen.tags.items() else [])]
+    return [*names, *(["tags"] if kind.tagged and wanted.tags.items() - seen.tags.items() else [])]
 
 
 def shown(kind: Kind, names: t.Iterable[str], values: Facts) -> dict[str, t.Any]:
@@ -107,9 +116,9 @@ def shown_value(known: Property | None, value: t.Any) -> t.Any:
 
 
 class Engine:
-    """Handles declarations in one region. `tell` receives what the engine waits for."""
+    """Handles declarations. `tell` receives what the engine waits for."""
 
-    def __init__(self, api: Api, policy: Policy, tell: Tell = lambda _text: None, clock: t.Any = time) -> None:
+    def __init__(self, api: Door, policy: Policy, tell: Tell = lambda _text: None, clock: t.Any = time) -> None:
         self.api, self.policy, self.tell, self.clock = api, policy, tell, t.cast("Clock", clock)
         self._changes: dict[str, Change] = {}
         self._outputs: dict[str, Facts] = {}
@@ -194,7 +203,7 @@ class Engine:
     ) -> Seen | None:
         kind = one.kind
         if seen and action and seen.waiting:
-            # AWS refuses changes while another one is in progress.
+            # Changes are refused while another one is in progress.
             seen = self._await(one, wanted, settled=False)
         if seen and action == "replace":
             self._delete(one, wanted, seen)
@@ -211,7 +220,7 @@ class Engine:
         return self._await(one, wanted, settled=bool(action)) if action or (seen and seen.waiting) else seen
 
     def _create(self, one: Declared, wanted: Wanted) -> None:
-        """Create it; again for a while, where AWS does not know yet everywhere what was just made for it."""
+        """Create it; again for a while, where it is not yet known everywhere what was just made for it."""
         begun, pause = self.clock.monotonic(), PAUSE
         while True:
             try:
@@ -273,7 +282,7 @@ class Engine:
             raise InfraError(
                 "change",
                 one.key,
-                f"{values}, and AWS can't change that",
+                f"{values}, and {kind.party} can't change that",
                 "Declare it as it is, or remove the resource first. Nothing was done to it.",
             )
         if REPLACE in ways.values():
@@ -294,8 +303,10 @@ class Engine:
         )
 
     def _ours(self, one: Declared, seen: Seen | None) -> Seen | None:
-        owner = None if seen is None else seen.tags.get(OWNER)
-        if seen is None or owner == self.policy.environment or (owner is None and one.key in self.policy.adopt):
+        if seen is None or not one.kind.tagged:
+            return seen
+        owner = seen.tags.get(OWNER)
+        if owner == self.policy.environment or (owner is None and one.key in self.policy.adopt):
             return seen
         raise InfraError(
             "manage",
@@ -323,6 +334,7 @@ class Engine:
         """
         kind, begun, pause, told = one.kind, self.clock.monotonic(), PAUSE, ""
         while True:
+            self.api.refresh()
             seen = kind.read(self.api, wanted)
             left = self._left(one, wanted, seen, gone=gone, settled=settled, ignored=ignored)
             if not left:
@@ -335,7 +347,8 @@ class Engine:
                     "wait for",
                     one.key,
                     f"after {kind.patience:.0f} s {left}",
-                    "See what AWS says of it in the console, then run again: the run goes on where this one ended.",
+                    f"See what {kind.party} says of it in the console, then run again: the run goes on where this one "
+                    "ended.",
                 )
             self.clock.sleep(pause)
             pause = min(LONGEST_PAUSE, pause * GROWTH)
@@ -351,7 +364,7 @@ class Engine:
         if seen.waiting:
             return seen.waiting
         left = [name for name in differences(one.kind, wanted, seen) if name not in ignored] if settled else []
-        return f"AWS does not show the declared {', '.join(left)} yet" if left else ""
+        return f"{one.kind.party} does not show the declared {', '.join(left)} yet" if left else ""
 
     def _note(self, one: Declared, action: str, wanted: Wanted, seen: Seen | None, changed: t.Sequence[str]) -> None:
         names = list(wanted.properties) if action in ("create", "replace") else list(changed)

@@ -11,8 +11,8 @@ import typing as t
 
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
-from ansible_collections.nexod.infra.plugins.module_utils._aws.kind import Facts, Kind
 from ansible_collections.nexod.infra.plugins.module_utils._core.errors import InfraError
+from ansible_collections.nexod.infra.plugins.module_utils._resources.kind import Facts, Kind
 
 #: @vpc/main is the id of that resource, @vpc/main.arn another of its outputs. What begins with @@ is no reference.
 REFERENCE = re.compile(r"@(?P<key>[a-z0-9_]+/[^\s@.][^\s@]*?)(?:\.(?P<output>[a-z_]+))?")
@@ -106,7 +106,7 @@ def declared(
     count = f"{len(faults)} faults" if len(faults) > 1 else "a fault"
     raise InfraError(
         "accept the declaration of",
-        "the AWS resources",
+        "the resources",
         f"it has {count}",
         "Correct the declaration and run again; nothing was changed.",
         detail="\n".join(f"- {fault}" for fault in faults),

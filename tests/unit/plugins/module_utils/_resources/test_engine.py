@@ -7,9 +7,10 @@ import typing as t
 
 import pytest
 
-from ansible_collections.nexod.infra.plugins.module_utils._aws.declaration import declared
-from ansible_collections.nexod.infra.plugins.module_utils._aws.engine import Engine, Outcome, Policy
-from ansible_collections.nexod.infra.plugins.module_utils._aws.kind import (
+from ansible_collections.nexod.infra.plugins.module_utils._core.errors import InfraError
+from ansible_collections.nexod.infra.plugins.module_utils._resources.declaration import declared
+from ansible_collections.nexod.infra.plugins.module_utils._resources.engine import Engine, Outcome, Policy
+from ansible_collections.nexod.infra.plugins.module_utils._resources.kind import (
     FIXED,
     OWNER,
     REPLACE,
@@ -19,7 +20,6 @@ from ansible_collections.nexod.infra.plugins.module_utils._aws.kind import (
     Wanted,
     at_least,
 )
-from ansible_collections.nexod.infra.plugins.module_utils._core.errors import InfraError
 from ansible_collections.nexod.infra.tests.fixtures.aws_resources import Instantly, Row, actions
 
 OURS = {OWNER: "staging"}
@@ -32,8 +32,11 @@ class Cloud:
     def __init__(self, check: bool = False) -> None:
         self.check, self.boxes = check, t.cast("dict[str, dict[str, t.Any]]", {})
         self.said: list[str] = []
-        self.slow, self.refuses = 0, set[str]()
+        self.slow, self.refuses, self.refreshed = 0, set[str](), False
         self.lock = threading.Lock()
+
+    def refresh(self) -> None:
+        self.refreshed = True
 
     def change(self, said: str) -> None:
         assert not self.check, said
@@ -42,7 +45,7 @@ class Cloud:
 
 
 class Box(Kind):
-    name, title = "box", "box"
+    name, title, party = "box", "box", "the cloud"
     outputs = ("id",)
     properties = {
         "size": Property("int", default=1),
@@ -91,7 +94,11 @@ class Safe(Box):
     name, title, holds_data = "safe", "safe", True
 
 
-KINDS: dict[str, Kind] = {"box": Box(), "safe": Safe()}
+class Plain(Box):
+    name, title, tagged = "plain", "box without tags", False
+
+
+KINDS: dict[str, Kind] = {"box": Box(), "safe": Safe(), "plain": Plain()}
 
 
 def row(properties: dict[str, t.Any], tags: dict[str, str] | None = None, left: int = 0) -> dict[str, t.Any]:
@@ -136,16 +143,27 @@ def test_what_is_done(
     done = bring(real, ("box", "a", properties))
     assert (done.faults, real.said) == ([], said)
     assert actions(done) == ([("box/a", action)] if action else [])
+    # What was changed is looked at again, not read from what is known.
+    assert real.refreshed == bool(said)
     # Check mode predicts the same, and its cloud would fail at any change.
     assert actions(bring(cloud(check=True), ("box", "a", properties))) == actions(done)
     # A second run changes nothing.
     assert bring(real, ("box", "a", properties)).changes == []
 
 
+def test_what_has_no_tags_is_ours_by_its_name() -> None:
+    cloud = Cloud()
+    cloud.boxes["a"] = row({"size": 2}, {})
+    done = bring(cloud, ("plain", "a", {"size": 3}))
+    assert (done.faults, cloud.said) == ([], ["update a: size"])
+    assert [one.after for one in done.changes] == [{"size": 3}]
+    assert bring(cloud, ("plain", "a", {"size": 3})).changes == []
+
+
 @pytest.mark.parametrize(
     ("kind", "there", "tags", "policy", "says"),
     [
-        pytest.param("box", {"colour": "blue"}, OURS, {}, "colour is 'blue', and AWS can't change that", id="fixed"),
+        pytest.param("box", {"colour": "blue"}, OURS, {}, "blue', and the cloud can't change that", id="fixed"),
         pytest.param("safe", {"shape": "ball"}, OURS, {}, "it holds data that would be lost", id="would lose data"),
         pytest.param("box", {}, {}, {}, "its tags don't say that it is ours", id="nobody's"),
         pytest.param("box", {}, {OWNER: "other"}, {}, "belongs to the environment other", id="another's"),

@@ -8,13 +8,15 @@ from __future__ import annotations
 import json
 import typing as t
 
-from ansible_collections.nexod.infra.plugins.module_utils._aws.api import Call, rights_of
-from ansible_collections.nexod.infra.plugins.module_utils._aws.engine import Change, Outcome
 from ansible_collections.nexod.infra.plugins.module_utils._core.errors import InfraError
+from ansible_collections.nexod.infra.plugins.module_utils._resources.engine import Change, Outcome
 
 
-def reported(outcome: Outcome, calls: t.Iterable[Call]) -> dict[str, t.Any]:
-    """Everything the module returns. Raises an InfraError with all faults, and with what was changed nevertheless."""
+def reported(outcome: Outcome, **more: t.Any) -> dict[str, t.Any]:
+    """Everything the module returns, with `more` besides.
+
+    Raises an InfraError with all faults, and with what was changed nevertheless.
+    """
     facts = {
         "changed": bool(outcome.changes),
         "changes": [
@@ -23,7 +25,7 @@ def reported(outcome: Outcome, calls: t.Iterable[Call]) -> dict[str, t.Any]:
         ],
         "outputs": {key: dict(values) for key, values in outcome.outputs.items()},
         "later": dict(outcome.later),
-        "rights": rights_of(calls),
+        **more,
         "diff": [diff_of(one) for one in outcome.changes],
     }
     if not outcome.faults:
