@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The only HTTP client of the collection's own code: one request, an answer or a reason, never an exception.
 
-No proxy is used: what is asked is the host itself or its neighbours.
+By default no proxy is used: what is asked is mostly the host itself or its neighbours.
 """
 
 from __future__ import annotations
@@ -25,11 +25,12 @@ BLOCK = 1 << 16
 
 @dataclasses.dataclass(frozen=True)
 class Answer:
-    """What came back: `status` 0 where nothing complete did, then `reason` says why."""
+    """What came back: `status` 0 where nothing complete did, then `reason` says why. `headers`: names in lower case."""
 
     status: int
     body: str
     reason: str = ""
+    headers: t.Mapping[str, str] = dataclasses.field(default_factory=dict)
 
     @property
     def document(self) -> t.Any:
@@ -88,9 +89,11 @@ def ask(
     accept: str = JSON,
     authorization: str = "",
     access: Access | None = None,
+    proxies: bool = False,
 ) -> Answer:
     """Send one request; with `document` a POST of it as JSON. Redirects are followed, without the `authorization`.
 
+    `proxies`: use those that the environment names (HTTPS_PROXY, NO_PROXY), as for what is on the Internet.
     `timeout` limits each wait for the other side, and the whole answer as well: one that only trickles is given up.
     """
     if not url.startswith(("http://", "https://")):
@@ -102,13 +105,13 @@ def ask(
         request = urllib.request.Request(url, data=body, headers=headers, method=method)  # noqa: S310 - checked above
         if authorization:
             request.add_unredirected_header("Authorization", authorization)
-        opener = _opener(request, access)
+        opener = _opener(request, access, proxies=proxies)
         try:
             with opener.open(request, timeout=timeout) as answer:
-                return Answer(answer.status, _read(answer, ends))
+                return Answer(answer.status, _read(answer, ends), headers=_headers(answer))
         except urllib.error.HTTPError as error:
             with error:
-                return Answer(error.code, _read(error, ends), str(error.reason))
+                return Answer(error.code, _read(error, ends), str(error.reason), _headers(error))
     except urllib.error.URLError as error:
         return Answer(0, "", str(error.reason))
     # Half an answer (IncompleteRead), another protocol (BadStatusLine) and a URL that is none (InvalidURL) are neither
@@ -117,14 +120,18 @@ def ask(
         return Answer(0, "", _reason(error))
 
 
-def _opener(request: urllib.request.Request, access: Access | None) -> urllib.request.OpenerDirector:
+def _opener(request: urllib.request.Request, access: Access | None, *, proxies: bool) -> urllib.request.OpenerDirector:
     """What sends `request`, to which it adds the password; not as a header that would follow a redirect elsewhere."""
-    handlers: list[urllib.request.BaseHandler] = [urllib.request.ProxyHandler({})]
+    handlers: list[urllib.request.BaseHandler] = [urllib.request.ProxyHandler(None if proxies else {})]
     if access and access.authorization:
         request.add_unredirected_header("Authorization", access.authorization)
     if access and (access.ca_file or access.certificate_file or not access.names):
         handlers.append(urllib.request.HTTPSHandler(context=access.context))
     return urllib.request.build_opener(*handlers)
+
+
+def _headers(answer: t.Any) -> dict[str, str]:
+    return {str(name).lower(): str(value) for name, value in answer.headers.items()}
 
 
 def _read(answer: t.Any, ends: float) -> str:

@@ -30,21 +30,31 @@ def reported(outcome: Outcome, **more: t.Any) -> dict[str, t.Any]:
     }
     if not outcome.faults:
         return facts
-    # Without credentials, or with a wrong clock, every resource fails for the same reason: it is reported once.
-    alone = [error for _key, error in outcome.faults if error.facts.get("everywhere")][:1]
-    if alone or len(outcome.faults) == 1:
-        error = alone[0] if alone else outcome.faults[0][1]
+    faults = _distinct(outcome.faults)
+    if len(faults) == 1:
+        error = faults[0][1]
         raise InfraError(
             error.action, error.object, error.cause, error.next_step, error.detail, **{**error.facts, **facts}
         )
     raise InfraError(
         "apply the declaration of",
-        ", ".join(key for key, _error in outcome.faults),
-        f"{len(outcome.faults)} resources failed",
+        ", ".join(key for key, _error in faults),
+        f"{len(faults)} resources failed",
         "Fix each of these, then run again; what was done stays done.",
-        "\n".join(f"- {error}" for _key, error in outcome.faults),
+        "\n".join(f"- {error}" for _key, error in faults),
         **facts,
     )
+
+
+def _distinct(faults: t.Sequence[tuple[str, InfraError]]) -> list[tuple[str, InfraError]]:
+    """Without credentials, or with a wrong clock, every resource fails for the same reason: it is reported once.
+
+    Such an error has `everywhere`, which says where.
+    """
+    found: dict[object, tuple[str, InfraError]] = {}
+    for key, error in faults:
+        found.setdefault(error.facts.get("everywhere") or key, (key, error))
+    return list(found.values())
 
 
 def diff_of(change: Change) -> dict[str, str]:
