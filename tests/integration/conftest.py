@@ -83,7 +83,9 @@ def folder_of_postgres() -> t.Iterator[Path]:
 
 
 @contextlib.contextmanager
-def running_postgres(folder: Path, version: str = "*", further: str = "") -> t.Iterator[Postgres]:
+def running_postgres(
+    folder: Path, version: str = "*", further: str = "", superuser: str = "postgres"
+) -> t.Iterator[Postgres]:
     """A cluster of its own in `folder`, with `further` settings; a benchmark starts one too."""
     binaries = sorted(Path("/usr/lib/postgresql").glob(f"{version}/bin"))
     initdb, pg_ctl = (program(name, "postgresql-15", *binaries) for name in ("initdb", "pg_ctl"))
@@ -100,14 +102,14 @@ def running_postgres(folder: Path, version: str = "*", further: str = "") -> t.I
         done = subprocess.run([*as_account, *argv], cwd=folder, text=True, capture_output=True, check=False)
         assert done.returncode == 0, done.stdout + done.stderr
 
-    run(initdb, "-D", str(data), "-U", "postgres", "-A", "scram-sha-256", f"--pwfile={secret}", "--no-sync")
+    run(initdb, "-D", str(data), "-U", superuser, "-A", "scram-sha-256", f"--pwfile={secret}", "--no-sync")
     # Nothing writes but the tests: that something has written nothing is proven by the server's own counter.
     settings = f"-p {port} -c fsync=off -c autovacuum=off -c max_connections=50"
     settings += f" -c listen_addresses=127.0.0.1 -c unix_socket_directories={folder} {further}"
     run(pg_ctl, "-D", str(data), "-o", settings, "-l", str(folder / "log"), "-w", "start")
     try:
         server = Postgres("127.0.0.1", port, socket=str(folder))
-        with contextlib.closing(server.connect()) as connection, connection.cursor() as cursor:
+        with contextlib.closing(server.connect(user=superuser)) as connection, connection.cursor() as cursor:
             cursor.execute("CREATE ROLE owner LOGIN PASSWORD %s", [PASSWORD])
         yield server
     finally:
@@ -307,33 +309,41 @@ def project(tmp_path: Path, postgres: Postgres, database: str, application_pytho
     return Project(tmp_path, postgres, database, application_python)
 
 
-@pytest.fixture
-def pgbouncer(postgres: Postgres, account_folder: Path) -> t.Iterator[t.Callable[[str], int]]:
-    running: list[subprocess.Popen[bytes]] = []
-
-    def start(mode: str) -> int:
-        port, folder = free_port(), Path(tempfile.mkdtemp(prefix="pgbouncer-", dir=account_folder))
-        (folder / "users").write_text(f'"owner" "{postgres.password}"\n')
-        (folder / "ini").write_text(
-            f"[databases]\n* = host={postgres.host} port={postgres.port}\n[pgbouncer]\nlisten_addr = 127.0.0.1\n"
-            f"listen_port = {port}\nauth_type = scram-sha-256\nauth_file = {folder}/users\npool_mode = {mode}\n"
-            f"unix_socket_dir =\nlogfile = {folder}/log\n"
-        )
-        argv = [program("pgbouncer", "pgbouncer"), str(folder / "ini")]
-        if os.geteuid() == 0:
-            shutil.chown(folder, "postgres")
-            argv += ["-u", "postgres"]
-        running.append(subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL))
+@contextlib.contextmanager
+def running_pgbouncer(folder: Path, database: str, users: t.Mapping[str, str], mode: str) -> t.Iterator[int]:
+    """The port of a PgBouncer whose databases are all `database`; `folder` is the account's."""
+    port, own = free_port(), Path(tempfile.mkdtemp(prefix="pgbouncer-", dir=folder))
+    (own / "users").write_text("".join(f'"{name}" "{password}"\n' for name, password in users.items()))
+    (own / "ini").write_text(
+        f"[databases]\n* = {database}\n[pgbouncer]\nlisten_addr = 127.0.0.1\n"
+        f"listen_port = {port}\nauth_type = scram-sha-256\nauth_file = {own}/users\npool_mode = {mode}\n"
+        f"unix_socket_dir =\nlogfile = {own}/log\n"
+    )
+    argv = [program("pgbouncer", "pgbouncer"), str(own / "ini")]
+    if os.geteuid() == 0:
+        shutil.chown(own, "postgres")
+        argv += ["-u", "postgres"]
+    process = subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
         for _try in range(100):
-            if (folder / "log").exists() and re.search("listening on", (folder / "log").read_text()):
-                return port
+            if (own / "log").exists() and re.search("listening on", (own / "log").read_text()):
+                break
             time.sleep(0.05)
-        pytest.fail(f"pgbouncer did not come up: {(folder / 'log').read_text()}")
-
-    yield start
-    for process in running:
+        else:
+            pytest.fail(f"pgbouncer did not come up: {(own / 'log').read_text()}")
+        yield port
+    finally:
         process.kill()
         process.wait()
+
+
+@pytest.fixture
+def pgbouncer(postgres: Postgres, account_folder: Path) -> t.Iterator[t.Callable[[str], int]]:
+    database = f"host={postgres.host} port={postgres.port}"
+    with contextlib.ExitStack() as running:
+        yield lambda mode: running.enter_context(
+            running_pgbouncer(account_folder, database, {"owner": postgres.password}, mode)
+        )
 
 
 @pytest.fixture(scope="module")

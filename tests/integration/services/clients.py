@@ -1,0 +1,78 @@
+"""The vendors' own clients, which judge the stand-ins: each of a pinned version, in a folder of .cache."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import shutil
+import subprocess
+import sys
+import typing as t
+from pathlib import Path
+
+import pytest
+
+from ..conftest import ROOT, made_environment
+
+PYTHON = ("clerk-backend-api==7.0.0", "sentry-cli==3.8.2")
+#: By folder. They are installed apart, as the `supabase` command is a hundred times as large as the other.
+NPM = {"vercel": ("@vercel/sdk@1.28.35",), "supabase": ("supabase@3.1.0",)}
+
+
+def python_clients() -> Path:
+    """The environment of the clients that PyPI has."""
+    name = "-".join(each.replace("==", "-") for each in PYTHON)
+    try:
+        return made_environment(f"services/{name}", sys.executable, *PYTHON)
+    except subprocess.CalledProcessError as error:
+        pytest.skip(f"cannot install {' and '.join(PYTHON)}: {error}")
+
+
+def npm_client(name: str) -> Path:
+    """The folder node_modules with the client of that name; made once."""
+    if shutil.which("npm") is None:
+        pytest.skip(f"npm is not here: it is needed to install {NPM[name][0]}")
+    folder = ROOT / ".cache" / "services" / NPM[name][0].replace("/", "-")
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "lock").open("w", encoding="utf-8") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (folder / "complete").exists():
+            argv = [
+                "npm",
+                "install",
+                "--no-audit",
+                "--no-fund",
+                "--ignore-scripts",
+                "--prefix",
+                str(folder),
+                *NPM[name],
+            ]
+            done = subprocess.run(argv, text=True, capture_output=True, check=False)
+            if done.returncode:
+                pytest.skip(f"cannot install {NPM[name][0]}: {done.stderr[-300:]}")
+            (folder / "complete").touch()
+    return folder / "node_modules"
+
+
+def called(
+    argv: t.Sequence[str | Path], home: Path, script: str | None = None, **environment: str
+) -> subprocess.CompletedProcess[str]:
+    """A client in an environment of its own: no setting of the developer's reaches it, and it asks only loopback."""
+    kept = {name: os.environ[name] for name in ("PATH", "LANG") if name in os.environ}
+    return subprocess.run(
+        [str(part) for part in argv],
+        env={**kept, "HOME": str(home), "DO_NOT_TRACK": "1", "NO_COLOR": "1", **environment},
+        cwd=home,
+        input=script,
+        text=True,
+        capture_output=True,
+        timeout=120,
+        check=False,
+    )
+
+
+def answer(done: subprocess.CompletedProcess[str]) -> t.Any:
+    """The JSON that a client printed; its rejection of the stand-in fails the test with its own words."""
+    assert done.returncode == 0, f"{done.args[:4]}: {done.stdout[-3000:]}{done.stderr[-3000:]}"
+    return json.loads(done.stdout)
