@@ -110,6 +110,8 @@ class Kind:
     party: t.ClassVar[str]
     #: Whether its resources have tags, which say whose they are. Others are ours if they have the name.
     tagged: t.ClassVar[bool] = True
+    #: Whether it always exists, so that there is nothing to remove.
+    permanent: t.ClassVar[bool] = False
 
     #: As in declarations, such as rds_instance.
     name: t.ClassVar[str]

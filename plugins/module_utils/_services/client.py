@@ -61,7 +61,8 @@ class Request:
 class Client:
     """One account at one vendor. `check`: refuse every request that would change something, whoever asks for it.
 
-    `query` is added to each request, such as the team. What is read is read once, until something is sent or `refresh`.
+    `query` is added to each request, such as the team; `scope` has values for paths, such as the organization. What is
+    read is read once, until something is sent or `refresh`.
     """
 
     def __init__(
@@ -71,10 +72,11 @@ class Client:
         *,
         url: str | None = None,
         query: t.Mapping[str, str] | None = None,
+        scope: t.Mapping[str, str] | None = None,
         check: bool = False,
         clock: t.Any = time,
     ) -> None:
-        self.vendor, self.check = vendor, check
+        self.vendor, self.check, self.scope = vendor, check, dict(scope or {})
         self.requests: list[Request] = []
         self._token, self._url, self._query = token, (url or vendor.url).rstrip("/"), dict(query or {})
         self._clock, self._lock, self._lanes = clock, threading.Lock(), threading.Semaphore(LANES)

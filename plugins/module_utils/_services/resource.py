@@ -22,7 +22,7 @@ from ansible_collections.nexod.infra.plugins.module_utils._resources.kind import
 from ansible_collections.nexod.infra.plugins.module_utils._services.client import Client, Services
 
 #: The property by which a declaration says which of several objects of its name is meant.
-ID = Property(about="Its id, if several have its name, or to take over one of another name.")
+ID = Property(about="Its id, if several have its name.")
 
 
 def declared_part(wanted: t.Any, seen: t.Any) -> bool:
@@ -132,14 +132,16 @@ class Resource(Kind):
             return None
         known = wanted.properties.get("id")
         if known or self.by_name:
-            row = client.get(self._path(self.member, wanted, known or wanted.name))
+            row = client.get(self._path(client, self.member, wanted, known or wanted.name))
             if known and row is None:
                 raise InfraError(
                     "find", f"{self.name}/{wanted.name}", f"nothing has the id {known}", "Correct or remove the id."
                 )
             return t.cast("Facts | None", row)
         rows = [
-            row for row in client.rows(self._path(self.collection, wanted)) if dig(row, self.identity) == wanted.name
+            row
+            for row in client.rows(self._path(client, self.collection, wanted))
+            if dig(row, self.identity) == wanted.name
         ]
         if len(rows) > 1:
             ids = ", ".join(str(dig(row, self.shows["id"])) for row in rows)
@@ -153,18 +155,21 @@ class Resource(Kind):
 
     def create(self, api: t.Any, wanted: Wanted) -> t.Collection[str] | None:
         document = {**nested([(self.identity, wanted.name)]), **self.document(wanted, list(wanted.properties))}
-        self._client(api).send("POST", self._path(self.collection, wanted), document)
+        client = self._client(api)
+        client.send("POST", self._path(client, self.collection, wanted), document)
         return None
 
     def update(self, api: t.Any, wanted: Wanted, seen: Seen, changed: t.Collection[str]) -> t.Collection[str] | None:
         document = self.document(wanted, list(wanted.properties) if self.whole else changed)
         if self.whole:
             document = {**nested([(self.identity, wanted.name)]), **document}
-        self._client(api).send(self.method, self._one(wanted, seen), document)
+        client = self._client(api)
+        client.send(self.method, self._one(client, wanted, seen), document)
         return None
 
     def delete(self, api: t.Any, wanted: Wanted, seen: Seen) -> None:
-        self._client(api).send("DELETE", self._one(wanted, seen), missing=(404,))
+        client = self._client(api)
+        client.send("DELETE", self._one(client, wanted, seen), missing=(404,))
 
     # -- paths
 
@@ -174,11 +179,12 @@ class Resource(Kind):
     def _sent(self, wanted: Wanted) -> list[str]:
         return [name for name in wanted.properties if name not in self.places]
 
-    def _one(self, wanted: Wanted, seen: Seen) -> str:
-        return self._path(self.member, wanted, wanted.name if self.by_name else seen.outputs["id"])
+    def _one(self, client: Client, wanted: Wanted, seen: Seen) -> str:
+        return self._path(client, self.member, wanted, seen.outputs["id"])
 
-    def _path(self, template: str, wanted: Wanted, known: t.Any = "") -> str:
-        values = {**wanted.properties, "id": known, "name": wanted.name}
+    @staticmethod
+    def _path(client: Client, template: str, wanted: Wanted, known: t.Any = "") -> str:
+        values = {**client.scope, **wanted.properties, "id": known, "name": wanted.name}
         return re.sub(r"\{(\w+)\}", lambda found: urllib.parse.quote(str(values[found[1]]), safe=""), template)
 
     def _depends_on_later(self, wanted: Wanted) -> bool:

@@ -98,7 +98,11 @@ class Plain(Box):
     name, title, tagged = "plain", "box without tags", False
 
 
-KINDS: dict[str, Kind] = {"box": Box(), "safe": Safe(), "plain": Plain()}
+class Ground(Plain):
+    name, title, permanent = "ground", "what always exists", True
+
+
+KINDS: dict[str, Kind] = {"box": Box(), "safe": Safe(), "plain": Plain(), "ground": Ground()}
 
 
 def row(properties: dict[str, t.Any], tags: dict[str, str] | None = None, left: int = 0) -> dict[str, t.Any]:
@@ -149,6 +153,13 @@ def test_what_is_done(
     assert actions(bring(cloud(check=True), ("box", "a", properties))) == actions(done)
     # A second run changes nothing.
     assert bring(real, ("box", "a", properties)).changes == []
+
+
+def test_what_always_exists_is_not_removed() -> None:
+    cloud = Cloud()
+    cloud.boxes["a"] = row({}, {})
+    done = bring(cloud, ("ground", "a", {}), gone=True)
+    assert (done.faults, done.changes, cloud.said) == ([], [], [])
 
 
 def test_what_has_no_tags_is_ours_by_its_name() -> None:
