@@ -255,7 +255,7 @@ class Engine:
 
     def _look(self, one: Declared) -> None:
         """Learn what others refer to."""
-        seen = one.kind.read(self.api, self._wanted(one))
+        seen = None if one.kind.permanent else one.kind.read(self.api, self._wanted(one))
         self._outputs[one.key] = seen.outputs if seen else Later(one.key)
 
     def _remove(self, one: Declared) -> None:

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from ansible_collections.nexod.infra.plugins.module_utils._resources.kind import Kind
-from ansible_collections.nexod.infra.plugins.module_utils._services.kinds import clerk
+from ansible_collections.nexod.infra.plugins.module_utils._services.kinds import clerk, sentry, sentry_alerts, vercel
 
 KINDS: dict[str, Kind] = {
     kind.name: kind
@@ -14,5 +14,15 @@ KINDS: dict[str, Kind] = {
         clerk.Instance(),
         clerk.JwtTemplate(),
         clerk.RedirectUrl(),
+        sentry.ClientKey(),
+        sentry.Integration(),
+        sentry.Ownership(),
+        sentry.Project(),
+        sentry_alerts.DefaultDetector(),
+        sentry_alerts.Detector(),
+        sentry_alerts.Workflow(),
+        vercel.Domain(),
+        vercel.Project(),
+        vercel.Variable(),
     )
 }

@@ -117,32 +117,28 @@ class Resource(Kind):
     # -- the kind
 
     def read(self, api: t.Any, wanted: Wanted) -> Seen | None:
-        row = self.find(self._client(api), wanted)
+        row = self.find(self.client(api), wanted)
         if row is None:
             return None
         properties = {name: dig(row, self.fields.get(name, name)) for name in self._sent(wanted)}
         properties |= {name: wanted.properties[name] for name in self.places if name in wanted.properties}
-        properties |= self.seen_row(self._client(api), wanted, row)
+        properties |= self.seen_row(self.client(api), wanted, row)
         outputs = {name: dig(row, field) for name, field in self.shows.items()}
         return Seen(properties, outputs, waiting=self.waiting(row))
 
     def find(self, client: Client, wanted: Wanted) -> Facts | None:
         """Its row in the vendor's words, or None. Raises InfraError if several have the name."""
-        if self._depends_on_later(wanted):
+        if self.within_later(wanted):
             return None
         known = wanted.properties.get("id")
         if known or self.by_name:
-            row = client.get(self._path(client, self.member, wanted, known or wanted.name))
+            row = client.get(self.path(client, self.member, wanted, known or wanted.name))
             if known and row is None:
                 raise InfraError(
                     "find", f"{self.name}/{wanted.name}", f"nothing has the id {known}", "Correct or remove the id."
                 )
             return t.cast("Facts | None", row)
-        rows = [
-            row
-            for row in client.rows(self._path(client, self.collection, wanted))
-            if dig(row, self.identity) == wanted.name
-        ]
+        rows = [row for row in self.rows(client, wanted) if dig(row, self.identity) == wanted.name]
         if len(rows) > 1:
             ids = ", ".join(str(dig(row, self.shows["id"])) for row in rows)
             raise InfraError(
@@ -153,40 +149,44 @@ class Resource(Kind):
             )
         return rows[0] if rows else None
 
+    def rows(self, client: Client, wanted: Wanted) -> list[Facts]:
+        """The list in which it is searched."""
+        return client.rows(self.path(client, self.collection, wanted))
+
     def create(self, api: t.Any, wanted: Wanted) -> t.Collection[str] | None:
         document = {**nested([(self.identity, wanted.name)]), **self.document(wanted, list(wanted.properties))}
-        client = self._client(api)
-        client.send("POST", self._path(client, self.collection, wanted), document)
+        client = self.client(api)
+        client.send("POST", self.path(client, self.collection, wanted), document)
         return None
 
     def update(self, api: t.Any, wanted: Wanted, seen: Seen, changed: t.Collection[str]) -> t.Collection[str] | None:
         document = self.document(wanted, list(wanted.properties) if self.whole else changed)
         if self.whole:
             document = {**nested([(self.identity, wanted.name)]), **document}
-        client = self._client(api)
+        client = self.client(api)
         client.send(self.method, self._one(client, wanted, seen), document)
         return None
 
     def delete(self, api: t.Any, wanted: Wanted, seen: Seen) -> None:
-        client = self._client(api)
+        client = self.client(api)
         client.send("DELETE", self._one(client, wanted, seen), missing=(404,))
 
     # -- paths
 
-    def _client(self, api: Services) -> Client:
+    def client(self, api: Services) -> Client:
         return api[self.service]
 
     def _sent(self, wanted: Wanted) -> list[str]:
         return [name for name in wanted.properties if name not in self.places]
 
     def _one(self, client: Client, wanted: Wanted, seen: Seen) -> str:
-        return self._path(client, self.member, wanted, seen.outputs["id"])
+        return self.path(client, self.member, wanted, seen.outputs.get("id", ""))
 
     @staticmethod
-    def _path(client: Client, template: str, wanted: Wanted, known: t.Any = "") -> str:
+    def path(client: Client, template: str, wanted: Wanted, known: t.Any = "") -> str:
         values = {**client.scope, **wanted.properties, "id": known, "name": wanted.name}
         return re.sub(r"\{(\w+)\}", lambda found: urllib.parse.quote(str(values[found[1]]), safe=""), template)
 
-    def _depends_on_later(self, wanted: Wanted) -> bool:
+    def within_later(self, wanted: Wanted) -> bool:
         """Whether it is within something that does not exist yet, as only check mode meets it."""
         return any(LATER.fullmatch(str(wanted.properties.get(name, ""))) for name in self.places)
