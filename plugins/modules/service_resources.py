@@ -62,6 +62,11 @@ options:
         neither the declarations nor the diff contain it.
     type: dict
     default: {}
+  lose:
+    description: Resources, as C(KIND/NAME), that may be removed although they hold data.
+    type: list
+    elements: str
+    default: []
   clerk:
     description: Account at Clerk. Required for resources of Clerk.
     type: dict
@@ -167,6 +172,7 @@ ARGUMENTS = {
     "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
     "resources": {"type": "list", "elements": "dict", "required": True, "options": RESOURCE},
     "secrets": {"type": "dict", "default": {}, "no_log": True},
+    "lose": {"type": "list", "elements": "str", "default": []},
     "_internal": {"type": "dict"},
     **ACCOUNTS,
 }
@@ -179,7 +185,7 @@ def main() -> None:
     with edge(module, "manage the resources of", given["environment"]), told_lines(path) as tell:
         rows = declared(given["resources"], KINDS, given["secrets"])
         services = services_of(given, rows, check=module.check_mode)
-        engine = Engine(services, Policy(given["environment"]), tell)
+        engine = Engine(services, Policy(given["environment"], lose=frozenset(given["lose"])), tell)
         outcome = engine.present(rows) if given["state"] == "present" else engine.absent(rows)
         for key, text in outcome.later.items():
             module.warn(f"{key}: {text}")

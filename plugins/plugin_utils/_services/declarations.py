@@ -19,12 +19,8 @@ SPANS = {"dataset": "events_analytics_platform", "query": "is_transaction:true",
 
 
 def declarations(options: Options) -> list[Row]:
-    """All rows, as the module service_resources takes them. A vendor without an account has none."""
-    return [
-        *(clerk(options) if options["clerk_token"] else ()),
-        *(sentry(options) if options["sentry_token"] else ()),
-        *(vercel(options) if options["vercel_token"] else ()),
-    ]
+    """All rows, as the module service_resources takes them."""
+    return [*clerk(options), *sentry(options), *vercel(options)]
 
 
 def row(kind: str, name: str, **properties: t.Any) -> Row:
