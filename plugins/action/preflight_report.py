@@ -11,6 +11,7 @@ from ansible_collections.nexod.infra.plugins.plugin_utils._action.on_controller 
 from ansible_collections.nexod.infra.plugins.plugin_utils._preflight.aws import judge_aws, notes
 from ansible_collections.nexod.infra.plugins.plugin_utils._preflight.hosts import judge_answer
 from ansible_collections.nexod.infra.plugins.plugin_utils._preflight.inputs import as_rows, cluster, from_rows, render
+from ansible_collections.nexod.infra.plugins.plugin_utils._preflight.services import judge_services
 
 
 class ActionModule(ControllerAction):
@@ -20,6 +21,7 @@ class ActionModule(ControllerAction):
         "inputs": {"type": "dict", "required": True},
         "answer": {"type": "str", "required": True},
         "aws": {"type": "dict", "default": {}},
+        "services": {"type": "dict", "default": {}},
     }
 
     def act(self, variables: dict[str, t.Any]) -> dict[str, t.Any]:
@@ -34,6 +36,7 @@ class ActionModule(ControllerAction):
         wants, aws = inputs.get("aws"), self.arguments["aws"]
         if wants and aws:
             found += judge_aws(wants, aws)
+        found += judge_services(self.arguments["services"])
         known = notes(wants, aws) if wants and aws else []
         faults = cluster(found)
         result = {"faults": as_rows(faults), "asked": asked, "notes": known}

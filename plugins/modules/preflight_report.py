@@ -27,6 +27,10 @@ options:
     description: The result of M(nexod.infra.aws_info), if AWS was asked.
     type: dict
     default: {}
+  services:
+    description: The result of M(nexod.infra.service_resources) in check mode, if vendors were asked.
+    type: dict
+    default: {}
 """
 
 EXAMPLES = r"""

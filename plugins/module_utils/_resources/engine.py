@@ -184,8 +184,11 @@ class Engine:
             if not self.api.check:
                 self._await(one, wanted, gone=True)
             seen = None
-        changed = differences(kind, wanted, seen) if seen else []
-        action = "create" if seen is None else self._action(one, seen, changed)
+        if seen is None and kind.permanent and not self.api.check:
+            # What it is a part of was perhaps created just now.
+            seen = self._await(one, wanted, settled=False)
+        changed = differences(kind, wanted, seen) if seen else kind.settable(wanted) if kind.permanent else []
+        action = "create" if not (seen or kind.permanent) else self._action(one, seen, changed)
         if action:
             self._note(one, action, wanted, seen, changed)
         if not self.api.check:
@@ -273,10 +276,12 @@ class Engine:
         else:
             self._delete(one, wanted, seen)
 
-    def _action(self, one: Declared, seen: Seen, changed: t.Sequence[str]) -> str:
-        """What is to be done to a resource that exists; refuses what would lose data or can't be done."""
+    def _action(self, one: Declared, seen: Seen | None, changed: t.Sequence[str]) -> str:
+        """What is to be done to a resource that exists, or will; refuses what would lose data or can't be done."""
         kind = one.kind
         ways = {name: kind.properties[name].change if name != "tags" else UPDATE for name in changed}
+        if seen is None:
+            return "update" if changed else ""
         if fixed := [name for name, way in ways.items() if way == FIXED]:
             values = ", ".join(f"{name} is {seen.properties.get(name)!r}" for name in fixed)
             raise InfraError(

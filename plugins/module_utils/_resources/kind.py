@@ -131,6 +131,10 @@ class Kind:
         """What is wrong with properties that are each right; references are not resolved yet."""
         return []
 
+    def settable(self, wanted: Wanted) -> list[str]:
+        """The declared properties that can differ from what there is: not those that only say where it is."""
+        return list(wanted.properties)
+
     def read(self, api: t.Any, wanted: Wanted) -> Seen | None:
         """The resource as it is, or None."""
         raise NotImplementedError

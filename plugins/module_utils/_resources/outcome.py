@@ -31,6 +31,7 @@ def reported(outcome: Outcome, **more: t.Any) -> dict[str, t.Any]:
     if not outcome.faults:
         return facts
     faults = _distinct(outcome.faults)
+    facts["problems"] = [error.report()["error"] for _key, error in faults]
     if len(faults) == 1:
         error = faults[0][1]
         raise InfraError(

@@ -107,7 +107,7 @@ class Resource(Kind):
     def document(self, wanted: Wanted, names: t.Collection[str]) -> dict[str, t.Any]:
         """What is sent for these properties."""
         return nested(
-            (self.fields.get(name, name), wanted.properties[name]) for name in names if name in self._sent(wanted)
+            (self.fields.get(name, name), wanted.properties[name]) for name in names if name in self.settable(wanted)
         )
 
     def waiting(self, row: Facts) -> str:  # noqa: ARG002 - for subclasses
@@ -120,7 +120,7 @@ class Resource(Kind):
         row = self.find(self.client(api), wanted)
         if row is None:
             return None
-        properties = {name: dig(row, self.fields.get(name, name)) for name in self._sent(wanted)}
+        properties = {name: dig(row, self.fields.get(name, name)) for name in self.settable(wanted)}
         properties |= {name: wanted.properties[name] for name in self.places if name in wanted.properties}
         properties |= self.seen_row(self.client(api), wanted, row)
         outputs = {name: dig(row, field) for name, field in self.shows.items()}
@@ -176,7 +176,7 @@ class Resource(Kind):
     def client(self, api: Services) -> Client:
         return api[self.service]
 
-    def _sent(self, wanted: Wanted) -> list[str]:
+    def settable(self, wanted: Wanted) -> list[str]:
         return [name for name in wanted.properties if name not in self.places]
 
     def _one(self, client: Client, wanted: Wanted, seen: Seen) -> str:

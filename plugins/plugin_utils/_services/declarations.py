@@ -15,7 +15,7 @@ WEEK = 604800
 HOUR = 3600
 SLOWER_PERCENT = 50
 #: What Sentry may compute from: errors, and spans that are whole requests.
-SPANS = {"dataset": "events_analytics_platform", "query": "is_transaction:true", "event_types": ["trace_item_span"]}
+SPANS = {"dataset": "events_analytics_platform", "event_types": ["trace_item_span"]}
 
 
 def declarations(options: Options) -> list[Row]:
@@ -81,13 +81,13 @@ def action(receiver: Row) -> Row:
 def alerts(options: Options, project: str) -> t.Iterator[Row]:
     """Errors by count, to the team and to who is on call; to the team also new types of issues, and slower requests."""
     environment, own = options["environment"], f"@sentry_project/{project}"
+    # Not as an environment of Sentry's: it refuses one that has had no event and no deploy yet.
+    of_environment = f"environment:{environment}"
     team, on_call = (
         [action(one) for one in receivers(options) if one["type"] == kind] for kind in ("slack", "pagerduty")
     )
     counts = {
-        severity: min(
-            (one["count"] for one in options["sentry_error_alerts"] if one["severity"] == severity), default=None
-        )
+        severity: min((one["count"] for one in counted(options) if one["severity"] == severity), default=None)
         for severity in ("warning", "page")
     }
     errors, slower = f"{project}-errors-{environment}", f"{project}-slower-{environment}"
@@ -100,13 +100,13 @@ def alerts(options: Options, project: str) -> t.Iterator[Row]:
         least = min(one["comparison"] for one in thresholds)
         thresholds.append({"type": "lte", "comparison": least, "priority": "resolved"})
         yield row(
-            "sentry_detector", errors, project=own, environment=environment, window_seconds=300, thresholds=thresholds
+            "sentry_detector", errors, project=own, query=of_environment, window_seconds=300, thresholds=thresholds
         )
     yield row(
         "sentry_detector",
         slower,
         project=own,
-        environment=environment,
+        query=f"is_transaction:true {of_environment}",
         aggregate="p95(span.duration)",
         **SPANS,
         window_seconds=HOUR,
@@ -128,8 +128,13 @@ def alerts(options: Options, project: str) -> t.Iterator[Row]:
             [f"@sentry_default_detector/{project}"],
             team,
             triggers=["first_seen_event"],
-            environment=environment,
+            event_tags={"environment": environment},
         )
+
+
+def counted(options: Options) -> list[Row]:
+    """The rows of the environment's error alerts that Sentry can evaluate: it knows the application's errors only."""
+    return [one for one in options["sentry_error_alerts"] if one["metric"] == "api" and one.get("count")]
 
 
 def notified(name: str, detectors: list[str], actions: list[Row], **more: t.Any) -> Row:
@@ -151,12 +156,13 @@ def vercel(options: Options) -> t.Iterator[Row]:
         )
     for variable in options["vercel_variables"]:
         targets = variable.get("targets", options["vercel_targets"])
-        given = {key: variable[key] for key in ("value", "secret", "git_branch") if variable.get(key) is not None}
+        given = {"value": variable.get("value"), "secret": variable.get("value_from")}
         yield row(
             "vercel_variable",
             f"{variable['key']} ({', '.join(targets)})",
             project=own,
             key=variable["key"],
             targets=targets,
+            git_branch=variable.get("git_branch"),
             **given,
         )

@@ -116,6 +116,11 @@ ROWS: dict[str, tuple[dict[str, t.Any], str, str]] = {
         "set it to a whole number, at least 1",
     ),
     "redis": ({"redis_memory_mb": -5}, "redis_memory_mb is -5, but must be at least 1", "set it to a whole number"),
+    "services": (
+        {"services_clerk_jwt_templates": [{"name": "api", "claims": {"aud": "api"}, "lifetime": 1}]},
+        "services_clerk_jwt_templates[0].lifetime is 1, but must be from 30 to",
+        "set it to a whole number, from 30 to",
+    ),
     # nan is in no range.
     "static_site": (
         {"static_site_keep_days": -1},

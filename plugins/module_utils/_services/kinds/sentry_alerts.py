@@ -11,9 +11,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.nexod.infra.plugins.module_utils._core.errors import InfraError
 from ansible_collections.nexod.infra.plugins.module_utils._resources.kind import (
-    FIXED,
     Facts,
     Property,
     Wanted,
@@ -23,7 +21,6 @@ from ansible_collections.nexod.infra.plugins.module_utils._services.client impor
 from ansible_collections.nexod.infra.plugins.module_utils._services.kinds.sentry import (
     ORGANIZATION,
     OWN_PROJECT,
-    PROJECT,
     SentryKind,
 )
 from ansible_collections.nexod.infra.plugins.module_utils._services.resource import ID, declared_rows, dig
@@ -40,13 +37,14 @@ SOURCE = {
     "query": "query",
     "event_types": "eventTypes",
     "window_seconds": "timeWindow",
-    "environment": "environment",
 }
 DEFAULT_DETECTOR = "error"
+#: Filters of workflows.
+PRIORITY, TAG = "issue_priority_greater_or_equal", "tagged_event"
 
 
 class DetectorKind(SentryKind):
-    collection, member = PROJECT + "/detectors/", DETECTORS + "{id}/"
+    collection, member = ORGANIZATION + "/projects/{project}/detectors/", DETECTORS + "{id}/"
     outputs = ("id",)
 
     def rows(self, client: Client, wanted: Wanted) -> list[Facts]:
@@ -70,12 +68,15 @@ class Detector(DetectorKind):
             choices=("events", "transactions", "metrics", "events_analytics_platform"),
             about="What it is computed from.",
         ),
-        "query": Property(default="", about="Which events, in Sentry's search syntax."),
+        "query": Property(
+            default="",
+            about="Which events, in Sentry's search syntax, such as `environment:production`. Sentry refuses an "
+            "environment outside of the query until it has had an event or a deploy.",
+        ),
         "event_types": Property("list", default=["error"], same=same_set, about="Which types of events."),
         "window_seconds": Property(
             "int", default=300, choices=(60, 300, 600, 900, 1800, 3600, 7200, 14400, 86400), about="Of how long."
         ),
-        "environment": Property(about="Of which environment; all by default."),
         "compared_seconds": Property(
             "int",
             choices=(300, 900, 3600, 86400, 604800, 2592000),
@@ -140,14 +141,6 @@ class DefaultDetector(DetectorKind):
             return None
         return next((row for row in self.rows(client, wanted) if row.get("type") == DEFAULT_DETECTOR), None)
 
-    def create(self, api: t.Any, wanted: Wanted) -> t.Collection[str] | None:  # noqa: ARG002 - one signature
-        raise InfraError(
-            "find",
-            f"{self.name}/{wanted.name}",
-            "the project has no detector of errors",
-            "Create it in Sentry (Monitors, Errors), then run again.",
-        )
-
 
 def threshold(row: Facts) -> dict[str, t.Any]:
     return {"type": row["type"], "comparison": row["comparison"], "conditionResult": PRIORITIES[row["priority"]]}
@@ -182,7 +175,9 @@ class Workflow(SentryKind):
             about="What must happen to an issue.",
         ),
         "priority": Property(choices=("low", "medium", "high"), about="Only issues of this priority or a higher one."),
-        "environment": Property(change=FIXED, about="Only issues of this environment; all by default."),
+        "event_tags": Property(
+            "dict", about="Only issues whose event has these tags, such as `environment: production`."
+        ),
         "frequency_minutes": Property(
             "int",
             default=30,
@@ -211,13 +206,17 @@ class Workflow(SentryKind):
 
     def document(self, wanted: Wanted, names: t.Collection[str]) -> dict[str, t.Any]:  # noqa: ARG002 - always all
         priority = wanted.properties.get("priority")
-        filters = [condition("issue_priority_greater_or_equal", PRIORITIES[priority])] if priority else []
+        filters = [condition(PRIORITY, PRIORITIES[priority])] if priority else []
+        tags = wanted.properties.get("event_tags") or {}
+        filters += [condition(TAG, {"key": key, "match": "eq", "value": str(tags[key])}) for key in sorted(tags)]
         return {
             "enabled": wanted["enabled"],
             "detectorIds": [str(one) for one in wanted["detectors"]],
             "config": {"frequency": wanted["frequency_minutes"]},
-            "environment": wanted.properties.get("environment"),
-            "triggers": {"logicType": "any-short", "conditions": [condition(one, True) for one in wanted["triggers"]]},
+            "triggers": {
+                "logicType": "any-short",
+                "conditions": [condition(one, comparison=True) for one in wanted["triggers"]],
+            },
             "actionFilters": [
                 {"logicType": "all", "conditions": filters, "actions": [action(row) for row in wanted["actions"]]}
             ],
@@ -227,11 +226,13 @@ class Workflow(SentryKind):
         groups = row.get("actionFilters") or []
         filters = [one for group in groups for one in group.get("conditions") or ()]
         actions = [one for group in groups for one in group.get("actions") or ()]
-        priorities = [one.get("comparison") for one in filters if one.get("type") == "issue_priority_greater_or_equal"]
+        priorities = [one.get("comparison") for one in filters if one.get("type") == PRIORITY]
+        tags = [one.get("comparison") or {} for one in filters if one.get("type") == TAG]
         seen = {
             "detectors": row.get("detectorIds") or [],
             "triggers": [one.get("type") for one in dig(row, "triggers.conditions") or ()],
             "priority": NAMES.get(priorities[0], priorities[0]) if len(priorities) == 1 else None,
+            "event_tags": {one.get("key"): one.get("value") for one in tags},
             "frequency_minutes": dig(row, "config.frequency"),
             "actions": [shown_action(one) for one in actions],
         }

@@ -67,6 +67,7 @@ ELSEWHERE = {
     "lab_service": "tests/unit/plugins/module_utils/_lab",
     "release_archive": "tests/unit/plugins/module_utils/_files",
     "s3_site": "tests/unit/plugins/modules",
+    "service_resources": "tests/unit/plugins/module_utils/_services",
     "software_info": "tests/unit/plugins/module_utils/_host",
     "postgresql_access": "tests/integration",
     "postgresql_cluster": "molecule/postgresql",
