@@ -98,9 +98,12 @@ class Client:
         where = self._with_query(path, query)
         return self._once(where, lambda: self._document("GET", where, missing))
 
-    def rows(self, path: str, **query: t.Any) -> list[Json]:
-        """The whole list at `path`, page by page. Raises InfraError also where there is no such list."""
-        where = self._with_query(path, {**self.vendor.paging, **query})
+    def rows(self, path: str, *, paged: bool = True, **query: t.Any) -> list[Json]:
+        """The whole list at `path`, page by page. Raises InfraError also where there is no such list.
+
+        `paged`: whether the vendor takes the size of a page there.
+        """
+        where = self._with_query(path, {**(self.vendor.paging if paged else {}), **query})
         return t.cast("list[Json]", self._once(where, lambda: self._pages(where)))
 
     def _pages(self, where: str) -> list[Json]:
@@ -206,9 +209,11 @@ class Client:
         return f"{method} {where.partition('?')[0]} of {self.vendor.name}"
 
     def _refused(self, method: str, where: str, answer: Answer, asked: float | None, attempts: int) -> InfraError:
-        status = answer.status
-        said = message_of(answer)
-        cause = f"HTTP {status}" if status else f"no complete answer ({answer.reason})"
+        said, status = message_of(answer), answer.status
+        # Vercel answers 403 to a token that it does not know, as to one that may not do this.
+        if status == 403 and ('"invalidToken":true' in answer.body.replace(" ", "")):
+            status = 401
+        cause = f"HTTP {answer.status}" if status else f"no complete answer ({answer.reason})"
         cause += f": {said}" if status and said else ""
         cause += f", {attempts} times" if attempts > 1 else ""
         advice = f"{DOWN} {UNKNOWN}" if status in BUSY and method not in SAFE else ADVICE.get(status, CORRECT)

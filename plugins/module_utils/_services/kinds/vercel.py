@@ -170,6 +170,9 @@ class Variable(VercelKind):
             faults.append("Vercel has no secret variables for development: declare that target apart, with a value")
         return faults
 
+    def rows(self, client: Client, wanted: Wanted) -> list[Facts]:
+        return client.rows(self.path(client, self.collection, wanted), paged=False)
+
     def find(self, client: Client, wanted: Wanted) -> Facts | None:
         if self.within_later(wanted):
             return None

@@ -6,15 +6,16 @@ import typing as t
 
 import pytest
 
+from ansible_collections.nexod.infra.plugins.module_utils._core.errors import InfraError
 from ansible_collections.nexod.infra.plugins.module_utils._resources.declaration import declared
 from ansible_collections.nexod.infra.plugins.module_utils._resources.engine import Engine, Outcome, Policy
 from ansible_collections.nexod.infra.plugins.module_utils._services.accounts import services_of
 from ansible_collections.nexod.infra.plugins.module_utils._services.catalogue import KINDS
 from ansible_collections.nexod.infra.tests.fixtures.aws_resources import Instantly, Row, actions, changed
-from ansible_collections.nexod.infra.tests.fixtures.services import running, sentry_core
+from ansible_collections.nexod.infra.tests.fixtures.services import running, sentry_core, vercel
 
-SECRETS = {"key": "canary"}
-OWN = "@sentry_project/api"
+SECRETS = {"key": "canary", "other": "canary2"}
+OWN, APP = "@sentry_project/api", "@vercel_project/app"
 THRESHOLDS = [
     {"type": "gt", "comparison": 100, "priority": "high"},
     {"type": "gt", "comparison": 10, "priority": "medium"},
@@ -62,6 +63,28 @@ ROWS: dict[str, list[Row]] = {
             },
         ),
     ],
+    "vercel": [
+        (
+            "vercel_project",
+            "app",
+            {
+                "framework": "nextjs",
+                "root_directory": "web",
+                "node_version": "22.x",
+                "protection": "preview",
+                "repository": {"type": "github", "repo": "nexod/app"},
+            },
+        ),
+        ("vercel_domain", "app.nexod.ai", {"project": APP}),
+        ("vercel_domain", "staging.nexod.ai", {"project": APP, "git_branch": "develop"}),
+        ("vercel_variable", "API_URL", {"project": APP, "targets": ["production"], "value": "https://api.nexod.ai"}),
+        ("vercel_variable", "KEY", {"project": APP, "targets": ["production", "preview"], "secret": "key"}),
+        (
+            "vercel_variable",
+            "API_URL of previews",
+            {"key": "API_URL", "project": APP, "targets": ["preview"], "value": "https://api.staging.nexod.ai"},
+        ),
+    ],
 }
 #: What can be changed in place.
 CHANGES: list[tuple[str, str, dict[str, t.Any]]] = [
@@ -77,10 +100,19 @@ CHANGES: list[tuple[str, str, dict[str, t.Any]]] = [
     ("sentry", "sentry_workflow/errors-on-call", {"priority": "medium"}),
     ("sentry", "sentry_workflow/errors-on-call", {"detectors": ["@sentry_detector/slower"]}),
     ("sentry", "sentry_workflow/errors-on-call", {"frequency_minutes": 60}),
+    ("vercel", "vercel_project/app", {"framework": "remix", "node_version": "24.x"}),
+    ("vercel", "vercel_project/app", {"protection": "none"}),
+    ("vercel", "vercel_domain/staging.nexod.ai", {"git_branch": "next"}),
+    ("vercel", "vercel_variable/API_URL", {"value": "https://api2.nexod.ai"}),
+    ("vercel", "vercel_variable/API_URL", {"targets": ["production", "development"]}),
+    ("vercel", "vercel_variable/KEY", {"secret": "other"}),
 ]
 #: Requests of a run without changes.
-NO_OP = {"sentry": 7}
-TOKENS = {"sentry": sentry_core.TOKEN}
+#: Of Sentry: project, keys, owners, integrations, detectors, workflows. Of Vercel: project, variables, domains, and the
+#: DNS of each domain.
+NO_OP = {"sentry": 6, "vercel": 5}
+TOKENS = {"sentry": sentry_core.TOKEN, "vercel": vercel.TOKEN}
+SCOPES = {"sentry": {"organization": sentry_core.ORGANIZATION}, "vercel": {"team": vercel.TEAM}}
 FOUND_ONLY = ("sentry_integration", "sentry_default_detector", "sentry_ownership")
 
 
@@ -101,7 +133,7 @@ def bring(
         vendor: {
             "token": TOKENS[vendor],
             "url": services.started(vendor).url,
-            **({"organization": sentry_core.ORGANIZATION} if vendor == "sentry" else {}),
+            **SCOPES[vendor],
         }
         for vendor in vendors
     }
@@ -178,3 +210,107 @@ def test_killed_after_a_request_and_continued(services: running.Services, vendor
         if collection in made:
             found = [row.get("name") for row in made[collection].values()]
             assert len(found) == len(set(found)), collection
+
+
+def test_several_of_one_name_are_refused_and_listed(services: running.Services) -> None:
+    rows, state = ROWS["sentry"], services.sentry.state
+    bring(services, *rows)
+    (one,) = [row for row in state["detectors"].values() if row["name"] == "errors"]
+    state["detectors"]["77"] = {**one, "id": "77"}
+    done, _requests = bring(services, *rows)
+    assert any(f"2 have this name (ids {one['id']}, 77).\nDeclare the id" in fault for fault in faults(done))
+    chosen, _requests = bring(services, *changed(rows, "sentry_detector/errors", id="77"))
+    assert (faults(chosen), {key for key, _action in actions(chosen)}) == ([], {"sentry_workflow/errors-on-call"})
+
+
+@pytest.mark.parametrize(
+    ("dns", "says"),
+    [
+        ({}, ""),
+        ({"taken": True}, "it waits for the DNS record TXT _vercel.nexod.ai vc-domain-verify=app.nexod.ai,"),
+        ({"configured": False}, "it waits for the DNS record CNAME app.nexod.ai "),
+    ],
+)
+def test_what_dns_lacks(services: running.Services, dns: dict[str, bool], says: str) -> None:
+    rows = ROWS["vercel"][:2]
+    services.vercel.state["dns"]["app.nexod.ai"] = dns
+    for _run in range(2):
+        done, _requests = bring(services, *rows)
+        assert faults(done) == []
+        assert done.later.get("vercel_domain/app.nexod.ai", "").startswith(says)
+        assert bool(done.later) == bool(says)
+
+
+def test_a_created_answer_with_a_failure_in_it(services: running.Services) -> None:
+    failed = {"created": [], "failed": [{"error": {"code": "ENV_CONFLICT", "message": "It exists."}}]}
+    services.vercel.order("create_envs", status=201, body=failed)
+    done, _requests = bring(services, *ROWS["vercel"][:1], ROWS["vercel"][3])
+    assert faults(done)[0].startswith("Cannot create vercel_variable/API_URL: Vercel refused it: It exists.\nCorrect")
+
+
+def test_variables_that_overlap_are_not_guessed_at(services: running.Services) -> None:
+    project = ROWS["vercel"][0]
+    split = [
+        ("vercel_variable", one, {"key": "A", "project": APP, "targets": [one], "value": one})
+        for one in ("production", "preview")
+    ]
+    bring(services, project, *split)
+    both = ("vercel_variable", "A", {"project": APP, "targets": ["production", "preview"], "value": "one"})
+    done, _requests = bring(services, project, both)
+    assert "2 variables named A have these targets" in faults(done)[0]
+
+
+@pytest.mark.parametrize(
+    ("vendor", "token", "says"),
+    [
+        ("sentry", "sntryu_wrong", "HTTP 401: Invalid token.\nCheck SENTRY_AUTH_TOKEN: it is missing, wrong"),
+        ("sentry", sentry_core.TOKEN_OF_ANOTHER, "HTTP 403: You do not have permission to perform this action."),
+        ("vercel", "wrong", "HTTP 403: Not authorized.\nCheck VERCEL_TOKEN: it is missing, wrong"),
+        ("vercel", vercel.TOKEN_OF_ANOTHER, "Not authorized: Trying to access resource under scope"),
+    ],
+)
+def test_wrong_tokens(
+    services: running.Services, monkeypatch: pytest.MonkeyPatch, vendor: str, token: str, says: str
+) -> None:
+    monkeypatch.setitem(TOKENS, vendor, token)
+    done, _requests = bring(services, *ROWS[vendor], check=True)
+    assert all(says in fault for fault in faults(done))
+    assert faults(done) != []
+
+
+@pytest.mark.parametrize(
+    ("row", "says"),
+    [
+        (
+            (
+                "sentry_detector",
+                "a",
+                {"project": "1", "thresholds": [{"type": "gt", "comparison": 1, "priority": "much"}]},
+            ),
+            ["thresholds have the priority much", "thresholds lack a row with the priority resolved"],
+        ),
+        (
+            ("sentry_workflow", "a", {"detectors": [], "actions": [{"type": "slack", "integration": "1"}]}),
+            ["actions: slack lacks target"],
+        ),
+        (
+            ("vercel_variable", "A", {"project": "a", "targets": ["staging"]}),
+            ["targets has staging", "it needs either value or secret"],
+        ),
+        (
+            ("vercel_variable", "A", {"project": "a", "targets": ["development"], "secret": "key"}),
+            ["Vercel has no secret variables for development"],
+        ),
+        (
+            ("vercel_variable", "A", {"project": "a", "targets": ["preview"], "secret": "none"}),
+            ["secrets has no such entry"],
+        ),
+        (("clerk_instance", "a", {"allowed_origins": []}), ["allowed_origins is empty, which Clerk ignores"]),
+        (("clerk_jwt_template", "a", {"claims": {}, "lifetime": 5}), ["lifetime is 5, and must be from 30"]),
+    ],
+)
+def test_declarations_that_are_refused_before_any_request(row: Row, says: list[str]) -> None:
+    kind, name, properties = row
+    with pytest.raises(InfraError) as raised:
+        declared([{"kind": kind, "name": name, "properties": properties}], KINDS, SECRETS)
+    assert [text for text in says if text not in str(raised.value)] == []
