@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
 import fcntl
 import json
 import os
@@ -76,3 +78,39 @@ def answer(done: subprocess.CompletedProcess[str]) -> t.Any:
     """The JSON that a client printed; its rejection of the stand-in fails the test with its own words."""
     assert done.returncode == 0, f"{done.args[:4]}: {done.stdout[-3000:]}{done.stderr[-3000:]}"
     return json.loads(done.stdout)
+
+
+@dataclasses.dataclass
+class Library:
+    """A vendor's library in a process of its own, which takes one call a line."""
+
+    process: subprocess.Popen[str]
+    url: str
+    token: str
+    #: What every call has, unless it is given as None.
+    common: dict[str, t.Any] = dataclasses.field(default_factory=dict)
+
+    def tried(self, operation: str, **arguments: t.Any) -> t.Any:
+        """The outcome of a call, whatever it is: `value`, or `error`, `status`, `body` and `message`."""
+        assert self.process.stdin
+        assert self.process.stdout
+        sent = {name: value for name, value in {**self.common, **arguments}.items() if value is not None}
+        self.process.stdin.write(json.dumps([self.url, self.token, operation, sent]) + "\n")
+        self.process.stdin.flush()
+        return json.loads(self.process.stdout.readline())
+
+    def __call__(self, operation: str, **arguments: t.Any) -> t.Any:
+        """The value of a call. That the library rejects the answer fails the test with its own words."""
+        outcome = self.tried(operation, **arguments)
+        assert "error" not in outcome, f"the library rejected {operation}: {outcome}"
+        return outcome["value"]
+
+
+@contextlib.contextmanager
+def loaded(*argv: str | Path) -> t.Iterator[subprocess.Popen[str]]:
+    """The process of a library, which takes seconds to load: one for all tests of a file."""
+    pipes: dict[str, t.Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    command = [str(part) for part in argv]
+    with subprocess.Popen(command, env={"PATH": os.environ["PATH"]}, **pipes) as found:
+        yield found
+        found.kill()

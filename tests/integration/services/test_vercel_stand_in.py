@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
-import os
 import subprocess
 import typing as t
 from pathlib import Path
@@ -14,59 +12,35 @@ import pytest
 from ansible_collections.nexod.infra.tests.fixtures.services import vercel
 from ansible_collections.nexod.infra.tests.fixtures.services.running import Services
 
-from .clients import npm_client
+from .clients import Library, loaded, npm_client
 
 SHA = "0123456789abcdef0123456789abcdef01234567"
 
 
-@dataclasses.dataclass
-class Sdk:
-    process: subprocess.Popen[str]
-    url: str
-    token: str = vercel.TOKEN
-
-    def tried(self, operation: str, **request: t.Any) -> t.Any:
-        assert self.process.stdin
-        assert self.process.stdout
-        sent = {name: value for name, value in {"teamId": vercel.TEAM, **request}.items() if value is not None}
-        self.process.stdin.write(json.dumps([self.url, self.token, operation, sent]) + "\n")
-        self.process.stdin.flush()
-        return json.loads(self.process.stdout.readline())
-
-    def __call__(self, operation: str, **request: t.Any) -> t.Any:
-        outcome = self.tried(operation, **request)
-        assert "error" not in outcome, f"the SDK rejected {operation}: {outcome}"
-        return outcome["value"]
-
-
 @pytest.fixture(scope="module")
 def process() -> t.Iterator[subprocess.Popen[str]]:
-    """The SDK, which takes seconds to load."""
-    argv = ["node", str(Path(__file__).with_name("vercel_sdk.mjs")), str(npm_client("vercel") / "@vercel/sdk")]
-    pipes: dict[str, t.Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
-    with subprocess.Popen(argv, env={"PATH": os.environ["PATH"]}, **pipes) as found:
+    with loaded("node", Path(__file__).with_name("vercel_sdk.mjs"), npm_client("vercel") / "@vercel/sdk") as found:
         yield found
-        found.kill()
 
 
 @pytest.fixture
-def sdk(services: Services, process: subprocess.Popen[str]) -> Sdk:
-    return Sdk(process, services.vercel.url)
+def sdk(services: Services, process: subprocess.Popen[str]) -> Library:
+    return Library(process, services.vercel.url, vercel.TOKEN, {"teamId": vercel.TEAM})
 
 
 @pytest.fixture
-def project(sdk: Sdk) -> str:
+def project(sdk: Library) -> str:
     """The name of a project that exists."""
     sdk("projects.createProject", requestBody={"name": "facts", "framework": "nextjs"})
     return "facts"
 
 
-def test_who_asks(sdk: Sdk) -> None:
+def test_who_asks(sdk: Library) -> None:
     assert sdk("user.getAuthUser")["user"]["username"] == "dev"
     assert sdk("teams.getTeam")["slug"] == "nexod"
 
 
-def test_a_project_is_made_changed_and_deleted(sdk: Sdk) -> None:
+def test_a_project_is_made_changed_and_deleted(sdk: Library) -> None:
     repository = {"type": "github", "repo": "nexod/facts"}
     made = sdk(
         "projects.createProject", requestBody={"name": "facts", "framework": "nextjs", "gitRepository": repository}
@@ -92,7 +66,7 @@ def test_a_project_is_made_changed_and_deleted(sdk: Sdk) -> None:
     assert sdk.tried("projects.getProject", idOrName="facts")["status"] == 404
 
 
-def test_environment_variables(sdk: Sdk, project: str) -> None:
+def test_environment_variables(sdk: Library, project: str) -> None:
     one = {"key": "API_URL", "value": "https://api.nexod.ai", "type": "plain", "target": ["production"]}
     secret = {"key": "SENTRY_DSN", "value": "canary", "type": "sensitive", "target": ["production", "preview"]}
     reserved = {**one, "key": "VERCEL_URL"}
@@ -116,7 +90,7 @@ def test_environment_variables(sdk: Sdk, project: str) -> None:
     assert len(sdk("projects.filterProjectEnvs", idOrName=project)["envs"]) == 1
 
 
-def test_domains(services: Services, sdk: Sdk, project: str) -> None:
+def test_domains(services: Services, sdk: Library, project: str) -> None:
     services.vercel.state["dns"]["app.nexod.ai"] = {"taken": True, "configured": False}
     made = sdk("projects.addProjectDomain", idOrName=project, requestBody={"name": "app.nexod.ai"})
     assert made["verified"] is False
@@ -143,7 +117,7 @@ def test_domains(services: Services, sdk: Sdk, project: str) -> None:
     assert sdk.tried("projects.getProjectDomain", idOrName=project, domain="staging.nexod.ai")["status"] == 404
 
 
-def test_a_deployment_is_built_promoted_and_rolled_back(services: Services, sdk: Sdk, project: str) -> None:
+def test_a_deployment_is_built_promoted_and_rolled_back(services: Services, sdk: Library, project: str) -> None:
     sdk("projects.updateProject", idOrName=project, requestBody={"autoAssignCustomDomains": False})
     sdk("projects.addProjectDomain", idOrName=project, requestBody={"name": "app.nexod.ai"})
     one = services.vercel.add_deployment(project, "a" * 40)["id"]
@@ -169,7 +143,7 @@ def test_a_deployment_is_built_promoted_and_rolled_back(services: Services, sdk:
     assert found["lastAliasRequest"]["type"] == "rollback"
 
 
-def test_previews_are_listed_by_page_and_deleted(services: Services, sdk: Sdk, project: str) -> None:
+def test_previews_are_listed_by_page_and_deleted(services: Services, sdk: Library, project: str) -> None:
     made = [services.vercel.add_deployment(project, f"{n:040d}", branch="feature")["id"] for n in range(3)]
     found, until = [], {}
     while True:
@@ -183,7 +157,7 @@ def test_previews_are_listed_by_page_and_deleted(services: Services, sdk: Sdk, p
     assert sdk.tried("deployments.getDeployment", idOrUrl=made[0])["status"] == 404
 
 
-def test_the_rest(services: Services, sdk: Sdk, project: str) -> None:
+def test_the_rest(services: Services, sdk: Library, project: str) -> None:
     sdk("edgeCache.invalidateByTags", projectIdOrName=project, requestBody={"tags": ["facts"]})
     assert services.vercel.state["purged"] == [{"project": "facts", "tags": ["facts"]}]
     sdk("projects.updateProjectProtectionBypass", idOrName=project, requestBody={"generate": {}})
@@ -194,7 +168,7 @@ def test_the_rest(services: Services, sdk: Sdk, project: str) -> None:
     assert [each["id"] for each in listed] == [made["id"]]
 
 
-def test_who_may_not(sdk: Sdk, project: str) -> None:
+def test_who_may_not(sdk: Library, project: str) -> None:
     assert sdk.tried("projects.getProject", idOrName=project, teamId=vercel.TEAM_OF_ANOTHER)["status"] == 403
     # Without its team, a project is looked for in the user's own account.
     assert sdk.tried("projects.getProject", idOrName=project, teamId=None)["status"] == 404
@@ -202,7 +176,7 @@ def test_who_may_not(sdk: Sdk, project: str) -> None:
     assert sdk.tried("projects.getProject", idOrName=project)["status"] == 403
 
 
-def test_a_limit_and_a_plan_without_a_feature(services: Services, sdk: Sdk, project: str) -> None:
+def test_a_limit_and_a_plan_without_a_feature(services: Services, sdk: Library, project: str) -> None:
     services.vercel.order("get_project", status=429, after=30)
     limited = sdk.tried("projects.getProject", idOrName=project)
     assert limited["status"] == 429
@@ -212,7 +186,7 @@ def test_a_limit_and_a_plan_without_a_feature(services: Services, sdk: Sdk, proj
     assert sdk.tried("projects.updateProject", idOrName=project, requestBody=body)["status"] == 402
 
 
-def test_a_vendor_that_adds_fields(services: Services, sdk: Sdk, project: str) -> None:
+def test_a_vendor_that_adds_fields(services: Services, sdk: Library, project: str) -> None:
     services.vercel.rearranges = True
     assert sdk("projects.getProject", idOrName=project)["name"] == project
     assert sdk("projects.filterProjectEnvs", idOrName=project)["envs"] == []
