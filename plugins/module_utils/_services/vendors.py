@@ -72,7 +72,7 @@ def _joined(path: str, query: t.Mapping[str, str]) -> str:
 VENDORS: dict[str, Vendor] = {
     "clerk": Vendor(
         "Clerk",
-        "https://api.clerk.com/v1",
+        "https://api.clerk.com",
         "CLERK_SECRET_KEY",
         "dashboard.clerk.com, API keys",
         by_offset,

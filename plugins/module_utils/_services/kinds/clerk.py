@@ -15,7 +15,7 @@ from ansible_collections.nexod.infra.plugins.module_utils._resources.kind import
 )
 from ansible_collections.nexod.infra.plugins.module_utils._services.resource import ID, Resource, declared_part
 
-INSTANCE = "/instance"
+INSTANCE = "/v1/instance"
 
 
 class ClerkKind(Resource):
@@ -29,7 +29,7 @@ class RedirectUrl(ClerkKind):
 
     name, title = "clerk_redirect_url", "redirect URL"
     outputs = ("id",)
-    collection, member, identity = "/redirect_urls", "/redirect_urls/{id}", "url"
+    collection, member, identity = "/v1/redirect_urls", "/v1/redirect_urls/{id}", "url"
     properties = {"id": ID}
 
 
@@ -38,7 +38,7 @@ class JwtTemplate(ClerkKind):
 
     name, title = "clerk_jwt_template", "JWT template"
     outputs = ("id",)
-    collection, member, whole = "/jwt_templates", "/jwt_templates/{id}", True
+    collection, member, whole = "/v1/jwt_templates", "/v1/jwt_templates/{id}", True
     properties = {
         "id": ID,
         "claims": Property("dict", required=True, same=declared_part, about="Claims of the tokens, with shortcodes."),

@@ -12,7 +12,7 @@ from ansible_collections.nexod.infra.plugins.module_utils._resources.engine impo
 from ansible_collections.nexod.infra.plugins.module_utils._services.accounts import services_of
 from ansible_collections.nexod.infra.plugins.module_utils._services.catalogue import KINDS
 from ansible_collections.nexod.infra.tests.fixtures.aws_resources import Instantly, Row, actions, changed
-from ansible_collections.nexod.infra.tests.fixtures.services import running, sentry_core, vercel
+from ansible_collections.nexod.infra.tests.fixtures.services import clerk, running, sentry_core, vercel
 
 SECRETS = {"key": "canary", "other": "canary2"}
 OWN, APP = "@sentry_project/api", "@vercel_project/app"
@@ -25,6 +25,12 @@ SLACK = {"type": "slack", "integration": "@sentry_integration/slack", "target": 
 PAGERDUTY = {"type": "pagerduty", "integration": "@sentry_integration/pagerduty", "target": "71"}
 #: By vendor, one of each kind.
 ROWS: dict[str, list[Row]] = {
+    "clerk": [
+        ("clerk_instance", "staging", {"allowed_origins": ["https://staging.nexod.ai", "http://localhost:3000"]}),
+        ("clerk_redirect_url", "https://staging.nexod.ai/sso-callback", {}),
+        ("clerk_redirect_url", "nexod://callback", {}),
+        ("clerk_jwt_template", "api", {"claims": {"aud": "api", "email": "{{user.primary_email_address}}"}}),
+    ],
     "sentry": [
         ("sentry_integration", "slack", {"provider": "slack", "called": "Nexod"}),
         ("sentry_integration", "pagerduty", {"provider": "pagerduty", "called": "nexod"}),
@@ -88,6 +94,9 @@ ROWS: dict[str, list[Row]] = {
 }
 #: What can be changed in place.
 CHANGES: list[tuple[str, str, dict[str, t.Any]]] = [
+    ("clerk", "clerk_instance/staging", {"allowed_origins": ["https://staging.nexod.ai"]}),
+    ("clerk", "clerk_jwt_template/api", {"claims": {"aud": "api2"}}),
+    ("clerk", "clerk_jwt_template/api", {"lifetime": 120}),
     ("sentry", "sentry_project/api", {"platform": "python"}),
     ("sentry", "sentry_project/api", {"resolve_hours": 0}),
     ("sentry", "sentry_ownership/api", {"rules": "path:web/* #platform"}),
@@ -110,10 +119,14 @@ CHANGES: list[tuple[str, str, dict[str, t.Any]]] = [
 #: Requests of a run without changes.
 #: Of Sentry: project, keys, owners, integrations, detectors, workflows. Of Vercel: project, variables, domains, and the
 #: DNS of each domain.
-NO_OP = {"sentry": 6, "vercel": 5}
-TOKENS = {"sentry": sentry_core.TOKEN, "vercel": vercel.TOKEN}
-SCOPES = {"sentry": {"organization": sentry_core.ORGANIZATION}, "vercel": {"team": vercel.TEAM}}
-FOUND_ONLY = ("sentry_integration", "sentry_default_detector", "sentry_ownership")
+NO_OP = {"clerk": 3, "sentry": 6, "vercel": 5}
+TOKENS = {"clerk": clerk.TOKEN, "sentry": sentry_core.TOKEN, "vercel": vercel.TOKEN}
+SCOPES: dict[str, dict[str, str]] = {
+    "clerk": {},
+    "sentry": {"organization": sentry_core.ORGANIZATION},
+    "vercel": {"team": vercel.TEAM},
+}
+FOUND_ONLY = ("clerk_instance", "sentry_integration", "sentry_default_detector", "sentry_ownership")
 
 
 @pytest.fixture
@@ -206,7 +219,7 @@ def test_killed_after_a_request_and_continued(services: running.Services, vendor
     assert faults(done) == []
     assert bring(services, *rows)[0].changes == []
     made = server.state
-    for collection in ("projects", "detectors", "workflows", "keys"):
+    for collection in ("projects", "detectors", "workflows", "keys", "jwt_templates"):
         if collection in made:
             found = [row.get("name") for row in made[collection].values()]
             assert len(found) == len(set(found)), collection
@@ -263,6 +276,7 @@ def test_variables_that_overlap_are_not_guessed_at(services: running.Services) -
 @pytest.mark.parametrize(
     ("vendor", "token", "says"),
     [
+        ("clerk", "sk_test_wrong", "HTTP 401: The provided Clerk Secret Key is invalid"),
         ("sentry", "sntryu_wrong", "HTTP 401: Invalid token.\nCheck SENTRY_AUTH_TOKEN: it is missing, wrong"),
         ("sentry", sentry_core.TOKEN_OF_ANOTHER, "HTTP 403: You do not have permission to perform this action."),
         ("vercel", "wrong", "HTTP 403: Not authorized.\nCheck VERCEL_TOKEN: it is missing, wrong"),
