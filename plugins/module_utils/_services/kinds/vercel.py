@@ -55,6 +55,11 @@ class Project(VercelKind):
         "install_command": Property(about="Instead of the framework's."),
         "output_directory": Property(about="Instead of the framework's."),
         "node_version": Property(about="Such as 22.x."),
+        "assign_domains": Property(
+            "bool",
+            about="Whether each new production deployment gets the domains by itself. With false, a deployment is "
+            "delivered when it is promoted, as the stage frontend does after the API serves.",
+        ),
         "protection": Property(
             choices=("none", "preview", "prod_deployment_urls_and_all_previews", "all_except_custom_domains", "all"),
             about="Which deployments only members of the team may open.",
@@ -66,6 +71,7 @@ class Project(VercelKind):
         "install_command": "installCommand",
         "output_directory": "outputDirectory",
         "node_version": "nodeVersion",
+        "assign_domains": "autoAssignCustomDomains",
     }
     #: What Vercel takes when a project is created. It refuses unknown fields.
     created = ("framework", "root_directory", "build_command", "install_command", "output_directory")

@@ -69,6 +69,7 @@ ELSEWHERE = {
     "s3_site": "tests/unit/plugins/modules",
     "service_resources": "tests/unit/plugins/module_utils/_services",
     "software_info": "tests/unit/plugins/module_utils/_host",
+    "vercel_deployment": "tests/unit/plugins/module_utils/_services",
     "postgresql_access": "tests/integration",
     "postgresql_cluster": "molecule/postgresql",
 }
