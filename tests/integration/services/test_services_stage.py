@@ -53,14 +53,14 @@ class Stage:
         (folder / "stage.yml").write_text(yaml.safe_dump([stage]))
         (folder / "preflight.yml").write_text(yaml.safe_dump([{**asked, "tasks": [task, report]}]))
 
-    def run(self, name: str, *arguments: str, tokens: t.Mapping[str, str] = TOKENS) -> Done:
+    def run(self, name: str, *arguments: str, tokens: t.Mapping[str, str] | None = None) -> Done:
         (self.folder / "inventory/group_vars/all.yml").write_text(json.dumps(self.values))
         python = ("-e", f"ansible_python_interpreter={sys.executable}")
         return play(
             *("-i", self.folder / "inventory", self.folder / name, *python, *arguments),
             cwd=self.folder,
             **AS_JSON,
-            **tokens,
+            **(TOKENS if tokens is None else tokens),
         )
 
 

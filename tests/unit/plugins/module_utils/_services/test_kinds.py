@@ -129,12 +129,6 @@ SCOPES: dict[str, dict[str, str]] = {
 FOUND_ONLY = ("clerk_instance", "sentry_integration", "sentry_default_detector", "sentry_ownership")
 
 
-@pytest.fixture
-def services() -> t.Iterator[running.Services]:
-    with running.services() as found:
-        yield found
-
-
 def bring(
     services: running.Services, *rows: Row, check: bool = False, gone: bool = False, **policy: t.Any
 ) -> tuple[Outcome, dict[str, int]]:

@@ -16,14 +16,9 @@ ONE, TWO, THREE = ("1" * 40, "2" * 40, "3" * 40)
 
 
 @pytest.fixture
-def server() -> t.Iterator[vercel.Vercel]:
-    with running.services() as found:
-        yield found.vercel
-
-
-@pytest.fixture
-def project(server: vercel.Vercel) -> vercel.Vercel:
+def project(services: running.Services) -> vercel.Vercel:
     """A project that delivers the deployment of the first commit, and does not deliver others by itself."""
+    server = services.vercel
     made = client(server).send("POST", "/v11/projects", {"name": "app"})
     server.add_deployment("app", ONE)
     server.state["projects"][made["id"]]["settings"]["autoAssignCustomDomains"] = False
@@ -130,6 +125,6 @@ def test_previews_of_a_closed_pull_request_go(project: vercel.Vercel) -> None:
     assert deployments(project)[0].remove_previews("feature") == []
 
 
-def test_a_project_that_is_not_there(server: vercel.Vercel) -> None:
+def test_a_project_that_is_not_there(services: running.Services) -> None:
     with pytest.raises(InfraError, match="Cannot find the Vercel project app: there is none of this name"):
-        deployments(server)[0].live()
+        deployments(services.vercel)[0].live()
