@@ -1,4 +1,4 @@
-"""The stage services as ansible-playbook runs it, in an environment that declares what the product has at Sentry."""
+"""The stages of the vendors as ansible-playbook runs them, in an environment that declares something at each."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import typing as t
 import pytest
 import yaml
 
-from ansible_collections.nexod.infra.tests.fixtures.services import running, sentry_core
+from ansible_collections.nexod.infra.tests.fixtures.services import clerk, running, sentry_core, vercel
 from ansible_collections.nexod.infra.tests.playbook import AS_JSON, ROOT, Done, play, tasks_of
 
 INVENTORY = {
@@ -23,17 +23,29 @@ INVENTORY = {
     "services_sentry_projects": [{"name": "api", "platform": "python-fastapi"}],
     "services_sentry_slack": {"integration": "Nexod", "target": "C024BE91L", "title": "#alerts"},
     "services_sentry_pagerduty": {"integration": "nexod", "target": "71"},
+    "services_clerk_origins": ["https://staging.example.com"],
+    "services_clerk_jwt_templates": [{"name": "api", "claims": {"aud": "api"}}],
+    "services_vercel_team": vercel.TEAM,
+    "services_vercel_project": {"name": "app", "framework": "nextjs", "assign_domains": False},
+    "services_vercel_domains": [{"name": "app.example.com"}],
+    "services_vercel_variables": [
+        {"key": "NEXT_PUBLIC_SENTRY_DSN", "value": "@sentry_key/api.dsn"},
+        {"key": "SECRET", "value_from": "secret"},
+    ],
+    "services_secrets": {"secret": "canary of a variable"},
 }
 HOSTS = "all: {children: {database_primary: {hosts: {db: {ansible_host: 192.0.2.1}}}}}\n"
-TOKENS = {"SENTRY_AUTH_TOKEN": sentry_core.TOKEN}
+TOKENS = {"SENTRY_AUTH_TOKEN": sentry_core.TOKEN, "CLERK_SECRET_KEY": clerk.TOKEN, "VERCEL_TOKEN": vercel.TOKEN}
+COMMITS = ("1" * 40, "2" * 40)
 
 
 class Stage:
     """Plays of the collection, in an inventory of their own."""
 
     def __init__(self, services: running.Services, folder: pathlib.Path) -> None:
-        self.folder = folder
-        self.values: dict[str, t.Any] = {**INVENTORY, "services_sentry_url": services.sentry.url}
+        self.folder, self.services = folder, services
+        urls = {f"services_{name}_url": services.started(name).url for name in ("clerk", "sentry", "vercel")}
+        self.values: dict[str, t.Any] = {**INVENTORY, **urls}
         inventory = folder / "inventory"
         (inventory / "group_vars").mkdir(parents=True)
         (inventory / "hosts.yml").write_text(HOSTS)
@@ -51,7 +63,18 @@ class Stage:
             },
         }
         (folder / "stage.yml").write_text(yaml.safe_dump([stage]))
+        plays = [
+            one
+            for name in ("stages/frontend.yml", "roll_back.yml")
+            for one in yaml.safe_load((ROOT / "playbooks" / name).read_text())
+            if "Vercel" in one["name"]
+        ]
+        for name, one in zip(("front_end.yml", "roll_back.yml"), plays, strict=True):
+            (folder / name).write_text(yaml.safe_dump([one]))
         (folder / "preflight.yml").write_text(yaml.safe_dump([{**asked, "tasks": [task, report]}]))
+
+    def writes(self) -> int:
+        return sum(len(one.writes()) for one in self.services.running.values())
 
     def run(self, name: str, *arguments: str, tokens: t.Mapping[str, str] | None = None) -> Done:
         (self.folder / "inventory/group_vars/all.yml").write_text(json.dumps(self.values))
@@ -69,6 +92,11 @@ def stage(services: running.Services, tmp_path: pathlib.Path) -> Stage:
     return Stage(services, tmp_path)
 
 
+def changed_hosts(done: Done) -> int:
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr
+    return sum(bool(one["hosts"]["localhost"].get("changed")) for one in tasks_of(done))
+
+
 def changes(done: Done) -> dict[str, str]:
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr
     rows = [
@@ -79,10 +107,17 @@ def changes(done: Done) -> dict[str, str]:
 
 def test_predicted_done_and_left_alone(stage: Stage, services: running.Services) -> None:
     predicted = changes(stage.run("stage.yml", "--check", "--diff"))
-    assert services.sentry.writes() == []
+    assert stage.writes() == 0
     done = stage.run("stage.yml", "--diff", "-vvv")
     assert changes(done) == predicted
-    assert predicted["sentry_project/api"] == "create"
+    assert {key.partition("/")[0] for key in predicted} == {
+        *("clerk_instance", "clerk_jwt_template"),
+        *("sentry_project", "sentry_key", "sentry_detector", "sentry_workflow"),
+        *("vercel_project", "vercel_domain", "vercel_variable"),
+    }
+    values = {one["key"]: one["value"] for one in services.vercel.state["envs"].values()}
+    assert values["NEXT_PUBLIC_SENTRY_DSN"].startswith("https://")
+    assert values["SECRET"] == "canary of a variable"
     names = {one["name"] for one in services.sentry.state["workflows"].values()}
     assert names == {
         "api-errors-staging-team",
@@ -90,31 +125,56 @@ def test_predicted_done_and_left_alone(stage: Stage, services: running.Services)
         "api-slower-staging-team",
         "api-new-issues-staging-team",
     }
-    assert sentry_core.TOKEN not in done.stdout + done.stderr
-    written = len(services.sentry.writes())
+    said = done.stdout + done.stderr
+    assert [one for one in (*TOKENS.values(), "canary of a variable") if one in said] == []
+    written = stage.writes()
     again = stage.run("stage.yml")
-    assert (changes(again), len(services.sentry.writes())) == ({}, written)
+    assert (changes(again), stage.writes()) == ({}, written)
+
+
+def test_the_front_end_of_a_commit_is_delivered_and_returned(stage: Stage, services: running.Services) -> None:
+    changes(stage.run("stage.yml"))
+    server = services.vercel
+    (project,) = server.state["projects"].values()
+
+    def delivered() -> str:
+        return str(server.state["deployments"][project["live"]]["meta"]["githubCommitSha"]) if "live" in project else ""
+
+    # Nothing is requested of what only exists in a stand-in's memory.
+    stage.values["services_vercel_check_paths"] = []
+    for commit in COMMITS:
+        server.add_deployment("app", commit)
+        stage.values["services_vercel_commit"] = commit
+        before = delivered()
+        assert changed_hosts(stage.run("front_end.yml", "--check")) == 1
+        assert delivered() == before
+        assert changed_hosts(stage.run("front_end.yml")) == 1
+        assert delivered() == commit
+        assert changed_hosts(stage.run("front_end.yml")) == 0
+    assert changed_hosts(stage.run("roll_back.yml")) == 1
+    assert delivered() == COMMITS[0]
+    assert changed_hosts(stage.run("roll_back.yml")) == 0
 
 
 @pytest.mark.parametrize(
     ("values", "tokens", "says"),
     [
-        ({}, {}, "SENTRY_AUTH_TOKEN is empty"),
+        ({}, {"SENTRY_AUTH_TOKEN": ""}, "SENTRY_AUTH_TOKEN is empty"),
         ({}, {"SENTRY_AUTH_TOKEN": "sntryu_wrong"}, "HTTP 401: Invalid token"),
-        ({}, {"SENTRY_AUTH_TOKEN": sentry_core.TOKEN_OF_ANOTHER}, "HTTP 403"),
+        ({}, {"VERCEL_TOKEN": vercel.TOKEN_OF_ANOTHER}, "HTTP 403"),
         (
             {"services_sentry_slack": {"integration": "Nobody", "target": "C1"}},
-            TOKENS,
+            {},
             "Sentry has 0 integrations of slack named 'Nobody', and needs one (there is 'Nexod')",
         ),
     ],
 )
 def test_what_preflight_reports_before_anything_is_changed(
-    stage: Stage, services: running.Services, values: dict[str, t.Any], tokens: dict[str, str], says: str
+    stage: Stage, values: dict[str, t.Any], tokens: dict[str, str], says: str
 ) -> None:
     stage.values.update(values)
-    done = stage.run("preflight.yml", tokens=tokens)
+    done = stage.run("preflight.yml", tokens={**TOKENS, **tokens})
     assert done.returncode != 0
     reported = [one["hosts"]["localhost"]["msg"] for one in tasks_of(done) if one["task"]["name"] == "Report"]
     assert says in reported[0]
-    assert services.sentry.writes() == []
+    assert stage.writes() == 0
