@@ -70,7 +70,9 @@ def test_the_pooler_keeps_a_session_in_session_mode_only(
     """What a migration needs: a lock or a setting that outlives the transaction."""
     port = getattr(supabase_database, mode)
     with contextlib.ExitStack() as stack:
-        one, other = (stack.enter_context(contextlib.closing(supabase_database.connect(port=port))) for _ in range(2))
+        one, other = (
+            stack.enter_context(contextlib.closing(supabase_database.connect(port=port))) for _try in range(2)
+        )
         pids = []
         for connection in (one, other):
             with connection.cursor() as cursor:
