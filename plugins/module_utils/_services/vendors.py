@@ -22,7 +22,7 @@ def whole(_where: str, answer: Answer) -> Page:
 
 
 def by_offset(where: str, answer: Answer) -> Page:
-    """Clerk's: `limit` and `offset`; a page that is full may be followed by another one."""
+    """Clerk's: `limit` and `offset`, ignored without `paginated`; a full page may be followed by another one."""
     rows = rows_of(answer)
     path, query = _split(where)
     limit = int(query.get("limit", 0))

@@ -112,5 +112,7 @@ def loaded(*argv: str | Path) -> t.Iterator[subprocess.Popen[str]]:
     pipes: dict[str, t.Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
     command = [str(part) for part in argv]
     with subprocess.Popen(command, env={"PATH": os.environ["PATH"]}, **pipes) as found:
-        yield found
-        found.kill()
+        try:
+            yield found
+        finally:
+            found.kill()

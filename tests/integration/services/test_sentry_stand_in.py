@@ -89,7 +89,7 @@ def test_a_release_with_commits_and_a_deploy(services: Services, command: Comman
 
 def test_deploys_are_not_idempotent(services: Services, command: Command) -> None:
     command("releases", "new", VERSION)
-    for _time in range(2):
+    for _try in range(2):
         command("deploys", "new", "--release", VERSION, "--env", "production")
     assert len(services.sentry.state["releases"][VERSION]["deploys"]) == 2
 

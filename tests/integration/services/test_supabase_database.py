@@ -71,7 +71,7 @@ def test_the_pooler_keeps_a_session_in_session_mode_only(
     port = getattr(supabase_database, mode)
     with contextlib.ExitStack() as stack:
         one, other = (
-            stack.enter_context(contextlib.closing(supabase_database.connect(port=port))) for _time in range(2)
+            stack.enter_context(contextlib.closing(supabase_database.connect(port=port))) for _try in range(2)
         )
         pids = []
         for connection in (one, other):

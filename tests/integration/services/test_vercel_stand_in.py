@@ -122,13 +122,13 @@ def test_a_deployment_is_built_promoted_and_rolled_back(services: Services, sdk:
     sdk("projects.addProjectDomain", idOrName=project, requestBody={"name": "app.nexod.ai"})
     one = services.vercel.add_deployment(project, "a" * 40)["id"]
     two = services.vercel.add_deployment(project, SHA, readyState="QUEUED", coming=["BUILDING", "READY"])["id"]
-    states = [sdk("deployments.getDeployment", idOrUrl=two)["readyState"] for _time in range(3)]
+    states = [sdk("deployments.getDeployment", idOrUrl=two)["readyState"] for _try in range(3)]
     assert states == ["BUILDING", "READY", "READY"]
     (found,) = sdk("deployments.getDeployments", projectId=project, sha=SHA, target="production")["deployments"]
     assert (found["uid"], found["readySubstate"]) == (two, "STAGED")
     for number in (one, two):
         sdk("projects.requestPromote", projectId=project, deploymentId=number)
-        seen = [sdk("projects.getProject", idOrName=project)["lastAliasRequest"]["jobStatus"] for _time in range(2)]
+        seen = [sdk("projects.getProject", idOrName=project)["lastAliasRequest"]["jobStatus"] for _try in range(2)]
         assert seen == ["in-progress", "succeeded"]
     aliases = sdk("projects.listPromoteAliases", projectId=project)["aliases"]
     assert [(each["alias"], each["status"]) for each in aliases] == [("app.nexod.ai", "completed")]
@@ -137,7 +137,7 @@ def test_a_deployment_is_built_promoted_and_rolled_back(services: Services, sdk:
     (before,) = sdk("deployments.getDeployments", projectId=project, rollbackCandidate=True)["deployments"]
     assert before["uid"] == one
     sdk("projects.requestRollback", projectId=project, deploymentId=one)
-    for _time in range(2):
+    for _try in range(2):
         found = sdk("projects.getProject", idOrName=project)
     assert found["targets"]["production"]["id"] == one
     assert found["lastAliasRequest"]["type"] == "rollback"
