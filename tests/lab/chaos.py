@@ -25,9 +25,8 @@ import urllib.parse
 import urllib.request
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-from ansible_collections.nexod.infra.tests.lab.support import EDGE, PROMETHEUS, ROOT, get, on
+from ansible_collections.nexod.infra.tests.lab.support import ALERTMANAGER, EDGE, ROOT, ask_monitoring, get, on
 
-ALERTMANAGER = "http://10.213.77.41:9093"
 #: What the receiver on this machine (tests/fixtures/webhook_receiver.py) has got.
 WEBHOOKS = ROOT / ".lab" / "webhooks.jsonl"
 #: The path at the receiver that only Watchdog is sent to.
@@ -206,13 +205,13 @@ def until(what: str, met: Callable[[], object], seconds: float = LAB_SECONDS) ->
 
 def query(expression: str) -> dict[str, float]:
     """What Prometheus answers: the value of each series by its labels."""
-    found = get(f"/api/v1/query?{urllib.parse.urlencode({'query': expression})}", base=PROMETHEUS)
+    found = ask_monitoring(f"/api/v1/query?{urllib.parse.urlencode({'query': expression})}")
     return {json.dumps(row["metric"], sort_keys=True): float(row["value"][1]) for row in found["data"]["result"]}
 
 
 def active() -> list[str]:
     """The alerts that are neither muted nor silenced, apart from those that reach no one."""
-    found: t.Any = get("/api/v2/alerts?active=true&silenced=false&inhibited=false", base=ALERTMANAGER)
+    found = ask_monitoring("/api/v2/alerts?active=true&silenced=false&inhibited=false", ALERTMANAGER)
     return sorted(row["labels"]["alertname"] for row in found if row["labels"].get("severity") not in ("none", "mute"))
 
 
@@ -225,7 +224,7 @@ def calm() -> bool | str:
         return f"{[*unwell, *waiting]}, {len(young)} targets are young"
     # What is sent before Prometheus has looked for Alertmanager is lost, and would come a minute later.
     known = query("prometheus_notifications_alertmanagers_discovered == 1")
-    routed = get("/api/v2/status", base=ALERTMANAGER)["cluster"]["status"]
+    routed = ask_monitoring("/api/v2/status", ALERTMANAGER)["cluster"]["status"]
     return len(known) == 1 and get("/ready")["status"] == "ready" and routed in ("ready", "disabled")
 
 
