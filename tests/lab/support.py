@@ -165,8 +165,17 @@ def has_data(expression: str) -> bool:
 
 
 def secrets(folder: Path = ROOT / ".lab") -> list[str]:
-    """Every secret that the lab has made."""
-    return [path.read_text().split()[0] for path in (folder / "secrets").rglob("*") if path.is_file()]
+    """Every secret that the lab has made, what is derived from one, and a line of each private key."""
+    made = [path.read_text().split()[0] for path in (folder / "secrets").rglob("*") if path.is_file()]
+    monitoring = folder / "secrets" / "monitoring"
+    derived = [exporters_password(monitoring.read_text().split()[0])] if monitoring.exists() else []
+    keys = [path.read_text().splitlines()[1] for path in (folder / "certificates").glob("*.key")]
+    return [*made, *derived, *keys]
+
+
+def exporters_password(monitoring: str) -> str:
+    """What every host has for its exporters."""
+    return hashlib.sha256(f"exporters {monitoring}".encode()).hexdigest()
 
 
 # Everything that a deploy could write, with size, mode, owner and content; what runs by itself writes elsewhere.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,6 +19,7 @@ from ansible_collections.nexod.infra.tests.lab.support import (
     UNHURRIED,
     ask_monitoring,
     difference,
+    exporters_password,
     get,
     has_data,
     interrupted,
@@ -119,8 +119,7 @@ def test_nobody_reads_or_steers_the_monitoring_without_its_password(lab) -> None
     assert ask(f"{PROMETHEUS}/-/reload", method="POST", access=anybody).status == 401
 
     # What every host can read as root opens its exporters, but neither Prometheus nor Alertmanager.
-    password = Path(MONITORING.password_file).read_text(encoding="utf-8").strip()
-    derived = hashlib.sha256(f"exporters {password}".encode()).hexdigest()
+    derived = exporters_password(Path(MONITORING.password_file).read_text(encoding="utf-8").strip())
     prometheus = Access(user="prometheus", password=derived, ca_file=MONITORING.ca_file)
     opened = {url for url in asked if ask(url, access=prometheus).status == 200}
     assert opened == exporters
