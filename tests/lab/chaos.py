@@ -720,8 +720,7 @@ def wait(faults: Sequence[Fault], expected: Sequence[tuple[Message, float]], sta
     broken = quiet_since = time.time()
     observed = max(fault.observed for fault in faults)
     latest = max([since + message.seconds for message, since in expected], default=broken)
-    ends = [fault.watchdog_ends + MINUTE + 1 for fault in faults if fault.watchdog_ends is not None]
-    least = max(ends, default=SETTLED)
+    least = least_seconds(faults)
     while True:
         now = time.time()
         wrong = differences(expected, sent(lines_from(start)), begun)
@@ -733,6 +732,14 @@ def wait(faults: Sequence[Fault], expected: Sequence[tuple[Message, float]], sta
         elif now - quiet_since > DELIVERED:
             return
         time.sleep(0.5)
+
+
+def least_seconds(faults: Sequence[Fault]) -> float:
+    """For how long something that should not come is waited for, even if no alert waits and no message is missing."""
+    ends = [fault.watchdog_ends + MINUTE + 1 for fault in faults if fault.watchdog_ends is not None]
+    # That nothing comes is all that there is to see of a fault without messages.
+    silent = [fault.observed for fault in faults if not fault.messages]
+    return max([*ends, *silent], default=SETTLED)
 
 
 def pending() -> bool:
