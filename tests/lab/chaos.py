@@ -562,19 +562,6 @@ def crowded_redis() -> Iterator[None]:
     yield
 
 
-@contextlib.contextmanager
-def unsaved_redis() -> Iterator[None]:
-    """Redis cannot write its data to disk, and then refuses what users write."""
-    folder = "/var/lib/redis"
-    try:
-        on("cache-1", f"chmod 0550 {folder}")
-        redis_cli("BGSAVE")
-        yield
-    finally:
-        on("cache-1", f"chmod 0750 {folder}")
-        redis_cli("BGSAVE")
-
-
 #: As many statements as the pool has connections, and some that wait for one: not all at the same time, as PgBouncer
 #: ends those that have waited for 30 s.
 HOLD = """

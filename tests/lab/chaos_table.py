@@ -33,7 +33,6 @@ from ansible_collections.nexod.infra.tests.lab.chaos import (
     slow_api,
     slow_network,
     stopped,
-    unsaved_redis,
     used_up_pool,
 )
 
@@ -237,9 +236,10 @@ CACHE = (
     ),
     Fault(
         "Redis cannot save its data",
-        unsaved_redis,
-        (message("CacheSaveFailed", 105, instance="cache-1"), page("ApiErrorsAbove5Percent", 165)),
-        observed=180,
+        # It saves after 5 minutes in which something has changed, and tries again after 5 seconds.
+        shell("cache-1", "chmod 0550 /var/lib/redis", "chmod 0750 /var/lib/redis; sleep 10"),
+        (page("CacheRefusesWrites", 390, instance="cache-1"),),
+        observed=450,
     ),
     Fault(
         "the memory of Redis used up",
@@ -463,6 +463,7 @@ NOT_MADE = {
     "OutOfMemoryKill": "the kernel is that of this machine, and may not limit the memory of a host's units",
     "PrometheusStorageFails": "the samples of the lab would be lost, and with them what is to be seen",
     "TransactionNumbersRunOut": "it takes a billion transactions",
+    "CacheSaveFailed": "what it leads to mutes it: Redis then refuses writes, which is CacheRefusesWrites",
     "NoAlertmanager": "there is no Alertmanager to send it",
     "NotificationsDropped": "it fires while Alertmanager is gone, which would send it",
     "RecentOutage": "it is sent to no receiver; that it mutes is seen where alerts end after an outage",
