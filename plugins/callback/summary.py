@@ -26,6 +26,9 @@ description:
   - Stages pass their facts to it with M(ansible.builtin.set_stats) under the key C(infra_summary).
   - Renews the environment's lock (M(nexod.infra.deploy_lock)) during the run, and releases it when the run ends,
     whether or not it failed.
+  - Records a run that failed after it had changed something as an annotation in Grafana, unless the stage verify has
+    done so (M(nexod.infra.grafana_annotation)). Playbooks name the host and the file with the token under the key
+    C(annotation) of C(infra_summary).
   - Prints nothing for playbooks whose plays belong to no stage (their names lack the form C(<stage> | what it does)).
 options:
   report_dir:
@@ -68,6 +71,7 @@ from ansible_collections.nexod.infra.plugins.plugin_utils._report.report import 
     Stage,
     build,
     error_text,
+    final_failures,
     outcome_of,
     render,
     stage_of,
@@ -121,9 +125,23 @@ def _now() -> str:
 
 def lock_command(state: str, lock: t.Mapping[str, t.Any], given: t.Mapping[str, t.Any]) -> list[str]:
     """The command that renews or releases `lock`, with the inventory, secrets and connection options of this run."""
-    argv = [sys.executable, "-m", "ansible", "adhoc", str(lock["host"]), "--module-name", "nexod.infra.deploy_lock"]
     which = {name: lock[name] for name in ("environment", "folder", "lease_seconds") if lock.get(name)}
-    argv += ["--args", json.dumps({**which, "state": state})]
+    return module_command(str(lock["host"]), "nexod.infra.deploy_lock", {**which, "state": state}, given)
+
+
+def annotation_command(
+    where: t.Mapping[str, t.Any], playbook: str, stage: str, given: t.Mapping[str, t.Any]
+) -> list[str]:
+    """The command that records the failed run in Grafana; its token stays on Grafana's host."""
+    arguments = {name: where[name] for name in ("url", "token_file", "began")}
+    text = f"{playbook} failed" + (f" in the stage {stage}" if stage else "")
+    arguments.update(tags=[*(where.get("tags") or ()), "failed"], text=text, timeout=10)
+    return module_command(str(where["host"]), "nexod.infra.grafana_annotation", arguments, given)
+
+
+def module_command(host: str, module: str, arguments: t.Mapping[str, t.Any], given: t.Mapping[str, t.Any]) -> list[str]:
+    """The command that executes a module, with the inventory, secrets and connection options of this run."""
+    argv = [sys.executable, "-m", "ansible", "adhoc", host, "--module-name", module, "--args", json.dumps(arguments)]
     for name, option in REPEATED_OPTIONS.items():
         argv += [f"{option}={value}" for value in given.get(name) or ()]
     argv += [f"{option}={given[name]}" for name, option in SINGLE_OPTIONS.items() if given.get(name)]
@@ -162,6 +180,7 @@ class CallbackModule(CallbackBase):
         self._failures: list[Failure] = []
         self._changes: list[Change] = []
         self._lock: dict[str, t.Any] = {}
+        self._recorded = False
         self._renewal: Renewal | None = None
         self._timeline = Timeline(self._begun)
         self._has_stages = False
@@ -209,6 +228,7 @@ class CallbackModule(CallbackBase):
             self._stage.changed += 1
         if result.result.get("became") in ("take", "take over"):
             self._hold_lock(dict(result.result.get("lock") or {}))
+        self._recorded = self._recorded or result.result.get("recorded") is True
         if result.task.loop is None:
             self._record(result)
 
@@ -297,15 +317,28 @@ class CallbackModule(CallbackBase):
                 "The next run on this machine takes it over; other machines wait until its lease ends."
             )
 
+    def _record_failure(self, where: t.Mapping[str, t.Any], run: Run) -> None:
+        """Show on the dashboards that a run failed after it had changed something, and from when to when it ran."""
+        changed = any(stage.changed for stage in run.stages)
+        if run.check_mode or not changed or self._recorded or outcome_of(run.hosts) == "ok":
+            return
+        stage = next((failure.stage for failure in final_failures(run)), "")
+        # The module does not fail if Grafana is not there yet or does not answer: that is no reason for one more error.
+        done = run_process(annotation_command(where, run.playbook, stage, context.CLIARGS), timeout=60)
+        if done.rc:
+            reason = (done.output.splitlines() or [f"rc {done.rc}"])[-1]
+            self._display.warning(f"Cannot record the failed run in Grafana on {where['host']}: {reason}")
+
     def v2_playbook_on_stats(self, stats: t.Any) -> None:
         self._end_stage()
         self._release_lock()
-        facts = stats.custom.get("_run", {}).get("infra_summary") or {}
+        facts = dict(stats.custom.get("_run", {}).get("infra_summary") or {})
         hosts = {host: stats.summarize(host) for host in sorted(stats.processed)}
         if not facts and not self._stages:
             if self._has_stages and outcome_of(hosts) == "ok":
                 self._display.display(NOTHING_RAN, color=C.COLOR_ERROR)
             return
+        where = facts.pop("annotation", None)
         tags, skip_tags = selected_tags(context.CLIARGS)
         run = Run(
             playbook=self._playbook,
@@ -323,6 +356,8 @@ class CallbackModule(CallbackBase):
             tags=tags,
             skip_tags=skip_tags,
         )
+        if where:
+            self._record_failure(where, run)
         report = build(run, facts)
         written = self._write(report)
         color = C.COLOR_OK if report["outcome"] == "ok" else C.COLOR_ERROR

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import shutil
 import socket
 import subprocess
 import time
@@ -13,6 +14,7 @@ import urllib.request
 from pathlib import Path
 
 import pytest
+import redis
 
 from ansible_collections.nexod.infra.plugins.plugin_utils._monitoring import rule_file
 from ansible_collections.nexod.infra.plugins.plugin_utils._monitoring.alerts import monitoring
@@ -105,6 +107,33 @@ def pgbouncer(server: Postgres, folder: Path) -> t.Iterator[int]:
         yield port
 
 
+@contextlib.contextmanager
+def unsaved_redis(port: int, folder: Path) -> t.Iterator[None]:
+    """A Redis that could not save its data and refuses writes, as some metrics come only with the first error."""
+    data = folder / "data"
+    data.mkdir()
+    argv = [program("redis-server", "redis-server"), "--port", str(port), "--save", "900 1", "--dir", str(data)]
+    with process(argv, folder / "redis.log"), redis.Redis(port=port) as client:
+        until = time.monotonic() + 20
+        refused = False
+        while not refused:
+            assert time.monotonic() < until, (folder / "redis.log").read_text(errors="replace")
+            try:
+                client.ping()
+                shutil.rmtree(data, ignore_errors=True)
+                client.bgsave()
+            except redis.exceptions.ResponseError as error:
+                refused = str(error).startswith("MISCONF")
+            except redis.exceptions.ConnectionError:
+                pass
+            time.sleep(0.1)
+        try:
+            yield
+        finally:
+            # By a signal, it would not end without saving.
+            client.shutdown(nosave=True)
+
+
 @pytest.mark.parametrize("release", RELEASES)
 @pytest.mark.parametrize("exporter", EXPORTERS)
 def test_the_exporter_shows_what_alerts_read(
@@ -139,16 +168,7 @@ def test_the_exporter_shows_what_alerts_read(
             }
         elif exporter == "redis":
             server, up = free_port(), "redis_up"
-            redis = [
-                program("redis-server", "redis-server"),
-                "--port",
-                str(server),
-                "--save",
-                "",
-                "--dir",
-                str(tmp_path),
-            ]
-            stack.enter_context(process(redis, tmp_path / "redis.log"))
+            stack.enter_context(unsaved_redis(server, tmp_path))
             argv.append(f"-redis.addr=redis://127.0.0.1:{server}")
         elif exporter == "pgbouncer":
             up = "pgbouncer_up"

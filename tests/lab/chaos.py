@@ -25,9 +25,8 @@ import urllib.parse
 import urllib.request
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-from ansible_collections.nexod.infra.tests.lab.support import EDGE, PROMETHEUS, ROOT, get, on
+from ansible_collections.nexod.infra.tests.lab.support import ALERTMANAGER, EDGE, ROOT, ask_monitoring, get, on
 
-ALERTMANAGER = "http://10.213.77.41:9093"
 #: What the receiver on this machine (tests/fixtures/webhook_receiver.py) has got.
 WEBHOOKS = ROOT / ".lab" / "webhooks.jsonl"
 #: The path at the receiver that only Watchdog is sent to.
@@ -206,13 +205,13 @@ def until(what: str, met: Callable[[], object], seconds: float = LAB_SECONDS) ->
 
 def query(expression: str) -> dict[str, float]:
     """What Prometheus answers: the value of each series by its labels."""
-    found = get(f"/api/v1/query?{urllib.parse.urlencode({'query': expression})}", base=PROMETHEUS)
+    found = ask_monitoring(f"/api/v1/query?{urllib.parse.urlencode({'query': expression})}")
     return {json.dumps(row["metric"], sort_keys=True): float(row["value"][1]) for row in found["data"]["result"]}
 
 
 def active() -> list[str]:
     """The alerts that are neither muted nor silenced, apart from those that reach no one."""
-    found: t.Any = get("/api/v2/alerts?active=true&silenced=false&inhibited=false", base=ALERTMANAGER)
+    found = ask_monitoring("/api/v2/alerts?active=true&silenced=false&inhibited=false", ALERTMANAGER)
     return sorted(row["labels"]["alertname"] for row in found if row["labels"].get("severity") not in ("none", "mute"))
 
 
@@ -225,7 +224,7 @@ def calm() -> bool | str:
         return f"{[*unwell, *waiting]}, {len(young)} targets are young"
     # What is sent before Prometheus has looked for Alertmanager is lost, and would come a minute later.
     known = query("prometheus_notifications_alertmanagers_discovered == 1")
-    routed = get("/api/v2/status", base=ALERTMANAGER)["cluster"]["status"]
+    routed = ask_monitoring("/api/v2/status", ALERTMANAGER)["cluster"]["status"]
     return len(known) == 1 and get("/ready")["status"] == "ready" and routed in ("ready", "disabled")
 
 
@@ -708,8 +707,7 @@ def wait(faults: Sequence[Fault], expected: Sequence[tuple[Message, float]], sta
     broken = quiet_since = time.time()
     observed = max(fault.observed for fault in faults)
     latest = max([since + message.seconds for message, since in expected], default=broken)
-    ends = [fault.watchdog_ends + MINUTE + 1 for fault in faults if fault.watchdog_ends is not None]
-    least = max(ends, default=SETTLED)
+    least = least_seconds(faults)
     while True:
         now = time.time()
         wrong = differences(expected, sent(lines_from(start)), begun)
@@ -721,6 +719,14 @@ def wait(faults: Sequence[Fault], expected: Sequence[tuple[Message, float]], sta
         elif now - quiet_since > DELIVERED:
             return
         time.sleep(0.5)
+
+
+def least_seconds(faults: Sequence[Fault]) -> float:
+    """For how long something that should not come is waited for, even if no alert waits and no message is missing."""
+    ends = [fault.watchdog_ends + MINUTE + 1 for fault in faults if fault.watchdog_ends is not None]
+    # That nothing comes is all that there is to see of a fault without messages.
+    silent = [fault.observed for fault in faults if not fault.messages]
+    return max([*ends, *silent], default=SETTLED)
 
 
 def pending() -> bool:

@@ -112,6 +112,14 @@ def message(alert: str, seconds: float = 105, **labels: str) -> Message:
 
 DATABASE = (
     Fault("PostgreSQL stopped", stopped("db-1", POSTGRESQL), (page("DatabaseDown", instance="db-1"),)),
+    # What it has led to, errors above all, is counted for minutes after its end, and is no news.
+    Fault(
+        "an outage that ends",
+        stopped("db-1", POSTGRESQL),
+        (page("DatabaseDown", instance="db-1"),),
+        observed=180,
+        aftermath=True,
+    ),
     Fault("PostgreSQL frozen", frozen("db-1", POSTGRESQL), (page("DatabaseDown", instance="db-1"),)),
     Fault("the database's host cut off", cut_off("db-1"), (page("HostDown", instance="db-1"),)),
     Fault(
@@ -225,6 +233,13 @@ CACHE = (
         crowded_redis,
         (page("CacheRejectsConnections", 105, instance="cache-1"),),
         together=LIMITS,
+    ),
+    Fault(
+        "Redis cannot save its data",
+        # It saves after 5 minutes in which something has changed, and tries again after 5 seconds.
+        shell("cache-1", "chmod 0550 /var/lib/redis", "chmod 0750 /var/lib/redis; sleep 10"),
+        (page("CacheRefusesWrites", 390, instance="cache-1"),),
+        observed=450,
     ),
     Fault(
         "the memory of Redis used up",
@@ -448,7 +463,7 @@ NOT_MADE = {
     "OutOfMemoryKill": "the kernel is that of this machine, and may not limit the memory of a host's units",
     "PrometheusStorageFails": "the samples of the lab would be lost, and with them what is to be seen",
     "TransactionNumbersRunOut": "it takes a billion transactions",
-    "CacheSaveFailed": "Redis then refuses writes, and the alerts on errors come first",
+    "CacheSaveFailed": "what it leads to mutes it: Redis then refuses writes, which is CacheRefusesWrites",
     "NoAlertmanager": "there is no Alertmanager to send it",
     "NotificationsDropped": "it fires while Alertmanager is gone, which would send it",
     "RecentOutage": "it is sent to no receiver; that it mutes is seen where alerts end after an outage",

@@ -13,17 +13,26 @@ import subprocess
 import sys
 import threading
 import time
+import typing as t
 import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+from ansible_collections.nexod.infra.plugins.module_utils._core.http_client import Access, ask
+
 ROOT = Path(__file__).resolve().parents[2]
 # The report of the lab's last run.
 LATEST = ROOT / ".report" / "lab" / "latest"
 EDGE = "http://10.213.77.61"
-PROMETHEUS = "http://10.213.77.41:9090"
+PROMETHEUS, ALERTMANAGER = "https://10.213.77.41:9090", "https://10.213.77.41:9093"
+# What they are asked with: by whoever may read these two files of the lab.
+MONITORING = Access(
+    user="monitoring",
+    password_file=str(ROOT / ".lab" / "secrets" / "monitoring"),
+    ca_file=str(ROOT / ".lab" / "certificates" / "ca.crt"),
+)
 HOSTS = {
     *("api-1", "api-2", "cache-1", "db-1", "db-2", "db-3", "edge-1", "grafana-1", "monitoring-1", "pooler-1"),
 }
@@ -125,6 +134,14 @@ def get(path: str, base: str = EDGE) -> dict:
         return json.loads(answer.read())
 
 
+def ask_monitoring(path: str, base: str = PROMETHEUS) -> t.Any:
+    """What the lab's Prometheus or Alertmanager answers to who may ask it."""
+    answer = ask(f"{base}{path}", access=MONITORING)
+    if answer.status != 200:
+        raise OSError(f"{base}{path}: {answer.status or ''} {answer.reason} {answer.body[:200]}")
+    return answer.document
+
+
 def panels(documents: str) -> list[tuple[str, str, list[str]]]:
     """The dashboards in a text of JSON documents: uid, title and expressions of each panel that asks something."""
     decoder, found = json.JSONDecoder(), []
@@ -143,13 +160,22 @@ def has_data(expression: str) -> bool:
     """Whether the lab's Prometheus has a number for an expression of a dashboard; NaN is none."""
     for variable, value in (("$__rate_interval", "2m"), ("$environment", ".*"), ("$instance", ".*")):
         expression = expression.replace(variable, value)
-    found = get(f"/api/v1/query?{urllib.parse.urlencode({'query': expression})}", base=PROMETHEUS)
+    found = ask_monitoring(f"/api/v1/query?{urllib.parse.urlencode({'query': expression})}")
     return any(row["value"][1] != "NaN" for row in found["data"]["result"])
 
 
 def secrets(folder: Path = ROOT / ".lab") -> list[str]:
-    """Every secret that the lab has made."""
-    return [path.read_text().split()[0] for path in (folder / "secrets").rglob("*") if path.is_file()]
+    """Every secret that the lab has made, what is derived from one, and a line of each private key."""
+    made = [path.read_text().split()[0] for path in (folder / "secrets").rglob("*") if path.is_file()]
+    monitoring = folder / "secrets" / "monitoring"
+    derived = [exporters_password(monitoring.read_text().split()[0])] if monitoring.exists() else []
+    keys = [path.read_text().splitlines()[1] for path in (folder / "certificates").glob("*.key")]
+    return [*made, *derived, *keys]
+
+
+def exporters_password(monitoring: str) -> str:
+    """What every host has for its exporters."""
+    return hashlib.sha256(f"exporters {monitoring}".encode()).hexdigest()
 
 
 # Everything that a deploy could write, with size, mode, owner and content; what runs by itself writes elsewhere.

@@ -7,13 +7,19 @@ from pathlib import Path
 
 import pytest
 
+from ansible_collections.nexod.infra.plugins.module_utils._core.http_client import Access, ask
 from ansible_collections.nexod.infra.tests.lab.support import (
+    ALERTMANAGER,
     EDGE,
     HOSTS,
     LATEST,
+    MONITORING,
+    PROMETHEUS,
     ROOT,
     UNHURRIED,
+    ask_monitoring,
     difference,
+    exporters_password,
     get,
     has_data,
     interrupted,
@@ -89,6 +95,35 @@ def test_deploy_from_nothing(lab) -> None:
     # What the plan said of the bare hosts is what happened, thing by thing.
     assert done.changes() == PLANNED["1.0.0"]
     assert [secret for secret in secrets() if secret in done.said] == []
+
+
+def test_nobody_reads_or_steers_the_monitoring_without_its_password(lab) -> None:
+    """Every service that Prometheus scrapes, apart from the API and Grafana, which docs/monitoring_access.md names."""
+    found = ask_monitoring("/api/v1/targets?state=active")["data"]["activeTargets"]
+    urls = {row["scrapeUrl"]: row["labels"]["job"] for row in found}
+    # It listens on the loopback address of its host, and probes are made by way of it.
+    inside = {url for url in urls if "://127.0.0.1:" in url}
+    assert {urls[url] for url in inside} == {"blackbox", "api_ready", "frontend"}
+    asked = {url: job for url, job in urls.items() if url not in inside and job not in ("api", "grafana")}
+    exporters = {url for url, job in asked.items() if job not in ("prometheus", "alertmanager")}
+    # A node exporter on each host, three of PostgreSQL, and one each of Redis, PgBouncer and HAProxy.
+    assert len(exporters) == len(HOSTS) + 6
+    assert len(asked) == len(exporters) + 2
+
+    anybody = Access(ca_file=MONITORING.ca_file)
+    assert {url: answer for url in asked if (answer := ask(url, access=anybody).status) != 401} == {}
+    plain = {url.replace("https:", "http:") for url in asked}
+    assert {url: answer for url in plain if (answer := ask(url).status) not in (0, 400)} == {}
+    assert ask("http://10.213.77.41:9115/probe?target=10.213.77.1:22&module=http_2xx").status == 0
+    assert ask(f"{ALERTMANAGER}/api/v2/silences", document={}, access=anybody).status == 401
+    assert ask(f"{PROMETHEUS}/-/reload", method="POST", access=anybody).status == 401
+
+    # What every host can read as root opens its exporters, but neither Prometheus nor Alertmanager.
+    derived = exporters_password(Path(MONITORING.password_file).read_text(encoding="utf-8").strip())
+    prometheus = Access(user="prometheus", password=derived, ca_file=MONITORING.ca_file)
+    opened = {url for url in asked if ask(url, access=prometheus).status == 200}
+    assert opened == exporters
+    assert {url for url in asked if ask(url, access=MONITORING).status == 200} == set(asked) - exporters
 
 
 def test_deploy_again_changes_nothing(lab) -> None:

@@ -191,10 +191,11 @@ def faults(settings: Settings, found: t.Mapping[str, t.Any]) -> list[str]:
         ),
         *(
             [
-                f"alertmanager_repeat_interval_seconds is {repeat}, less than alertmanager_group_interval_seconds "
-                f"({interval}), the least time between two messages; make it at least as long"
+                f"alertmanager_repeat_interval_seconds is {repeat}, which is not above "
+                f"alertmanager_group_interval_seconds ({interval}), the least time between two messages: some would be "
+                "left out, as each is sent a moment after its time; make it longer"
             ]
-            if repeat < interval
+            if repeat <= interval
             else []
         ),
     ]

@@ -12,10 +12,15 @@ import yaml
 from ansible_collections.nexod.infra.plugins.plugin_utils._monitoring import rule_file
 from ansible_collections.nexod.infra.tests.lab.chaos import (
     DEAD_MAN,
+    MINUTE,
+    SETTLED,
+    Fault,
     Load,
     Message,
     Sent,
     differences,
+    least_seconds,
+    nothing,
     sent,
     still_alive,
 )
@@ -89,6 +94,25 @@ def test_a_message_is_taken_apart() -> None:
 )
 def test_watchdog(heard: list[float], ends: float | None, found: list[str]) -> None:
     assert still_alive(heard, 1000.0, 1200.0, ends) == found
+
+
+@pytest.mark.parametrize(
+    ("faults", "seconds"),
+    [
+        pytest.param([Fault("stopped", nothing, (PAGE,))], SETTLED, id="until its message has come"),
+        pytest.param([Fault("an hour", nothing, (), observed=3600)], 3600, id="no message is all that there is to see"),
+        pytest.param(
+            [Fault("cut off", nothing, (), observed=80, watchdog_ends=100)],
+            100 + MINUTE + 1,
+            id="until Watchdog is late",
+        ),
+        pytest.param(
+            [Fault("stopped", nothing, (PAGE,)), Fault("an hour", nothing, (), observed=60)], 60, id="together"
+        ),
+    ],
+)
+def test_how_long_nothing_more_may_come(faults: list[Fault], seconds: float) -> None:
+    assert least_seconds(faults) == seconds
 
 
 def test_a_load_that_is_the_fault_begins_with_it() -> None:

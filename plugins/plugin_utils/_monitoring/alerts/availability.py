@@ -31,7 +31,8 @@ ALERTS = (
         wait="90s",
         summary="{{ $labels.job }} on {{ $labels.instance }} cannot be scraped",
         impact="Nothing is known of it: no alert that needs its metrics can fire.",
-        look=("curl -sS $(the target's URL on the page /targets of Prometheus) | head",),
+        # Asking the target itself may need a password.
+        look=("The error of the target on the page /targets of Prometheus",),
         fix=("Start its service: systemctl status and journalctl -u of the unit on {{ $labels.instance }}.",),
         cases=gone_cases("up", TARGET),
     ),

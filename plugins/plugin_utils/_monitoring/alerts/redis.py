@@ -16,7 +16,9 @@ from ansible_collections.nexod.infra.plugins.plugin_utils._monitoring.alerts.ale
 
 ON = {"job": "redis", "instance": "cache-1"}
 DATABASE = {**ON, "db": "db0"}
+REFUSED = {**ON, "err": "MISCONF"}
 CLI = "On {{ $labels.instance }}, with the password in REDISCLI_AUTH: redis-cli "
+FREE = "Free disk space or memory. Redis tries again by itself, every 5 seconds while there is something to save."
 
 ALERTS = (
     Alert(
@@ -62,7 +64,8 @@ ALERTS = (
         keep="10m",
         summary="Redis on {{ $labels.instance }} removes keys to free memory",
         impact="Cached entries are lost; with a policy that is not limited to volatile keys, sessions too.",
-        look=(CLI + "INFO stats", CLI + "CONFIG GET maxmemory-policy"),
+        # CONFIG GET would need a right that the account has not.
+        look=(CLI + "INFO stats", CLI + "INFO memory, which shows maxmemory_policy"),
         fix=("Raise redis_memory_mb, or give cached entries a shorter lifetime.",),
         cases=cases(
             {series("redis_evicted_keys_total", ON): "0+5x20"}, {series("redis_evicted_keys_total", ON): "50x20"}, ON
@@ -101,14 +104,30 @@ ALERTS = (
         ),
     ),
     Alert(
+        name="CacheRefusesWrites",
+        # The error of stop-writes-on-bgsave-error, and of an append-only file that cannot be written.
+        expression='increase(redis_errors_total{err="MISCONF"}[2m]) > 0',
+        component="cache",
+        severity="page",
+        wait=CAUSE,
+        outage=True,
+        summary="Redis on {{ $labels.instance }} refuses writes, as it could not save its data to disk",
+        impact="Users cannot sign in. As PING is refused too, no instance of the API may be ready.",
+        look=("On {{ $labels.instance }}: journalctl -u redis-server -n 50; df -h /var/lib/redis",),
+        fix=(FREE,),
+        cases=cases(
+            {series("redis_errors_total", REFUSED): "0+20x20"}, {series("redis_errors_total", REFUSED): "7x20"}, REFUSED
+        ),
+    ),
+    Alert(
         name="CacheSaveFailed",
         expression="redis_rdb_last_bgsave_status == 0",
         component="cache",
         wait="5m",
         summary="Redis on {{ $labels.instance }} could not save its data to disk",
-        impact="It may refuse writes (stop-writes-on-bgsave-error). A restart loses sessions since the last save.",
-        look=("On {{ $labels.instance }}: journalctl -u redis-server -n 50; df -h",),
-        fix=("Free disk space or memory, then: " + CLI + "BGSAVE",),
+        impact="A restart loses sessions since the last save.",
+        look=("On {{ $labels.instance }}: journalctl -u redis-server -n 50; df -h /var/lib/redis",),
+        fix=(FREE,),
         cases=cases(
             {series("redis_rdb_last_bgsave_status", ON): "0x20"},
             {series("redis_rdb_last_bgsave_status", ON): "1x20"},

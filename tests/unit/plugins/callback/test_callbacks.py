@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import http.server
 import json
+import threading
+import typing as t
 from pathlib import Path
 
 import pytest
@@ -68,6 +71,25 @@ all:
     here: {ansible_connection: local, ansible_python_interpreter: "{{ ansible_playbook_python }}"}
     away: {ansible_host: 127.0.0.9, ansible_port: 9}
   vars: {infra_environment: lab}
+"""
+RECORDED = """
+- name: lock | Acquire
+  hosts: here
+  gather_facts: false
+  tasks:
+    - ansible.builtin.set_stats: {data: {infra_summary: {annotation: WHERE}}}
+- name: backend | Change
+  hosts: here
+  gather_facts: false
+  tasks:
+    - ansible.builtin.copy: {content: new, dest: "{{ target }}", mode: "0600"}
+      tags: changes
+    - nexod.infra.grafana_annotation:
+        {url: "{{ where.url }}", token_file: "{{ where.token_file }}", began: 1000, text: met}
+      when: verified | default(false) | bool
+      vars: {where: WHERE}
+    - ansible.builtin.fail: {msg: bad}
+      when: fails | default(false) | bool
 """
 
 
@@ -148,6 +170,74 @@ def test_a_failure_is_text_and_named_at_the_end(play) -> None:
     assert report["failures"][0]["message"] == "Cannot x: y.\nDo z."
     assert [(stage["name"], stage["failed"]) for stage in report["stages"]] == [("preflight", False), ("backend", True)]
     assert "Never reached" not in said
+
+
+class Grafana(http.server.BaseHTTPRequestHandler):
+    """Keeps the annotations that it gets."""
+
+    kept: t.ClassVar[list[dict]] = []
+
+    def do_POST(self) -> None:
+        assert self.headers["Authorization"] == f"Bearer {CANARY}"
+        self.kept.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+        body = json.dumps({"id": 1}).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_words: object) -> None:
+        pass
+
+
+@pytest.mark.parametrize(
+    ("arguments", "texts"),
+    [
+        pytest.param(("-e", "fails=true"), ["deploy.yml failed in the stage backend"], id="failed"),
+        pytest.param((), [], id="went well"),
+        pytest.param(("-e", "fails=true", "--check"), [], id="a plan"),
+        pytest.param(("-e", "fails=true", "-e", "verified=true"), ["met"], id="recorded by the stage verify"),
+        pytest.param(("-e", "fails=true", "--skip-tags", "changes"), [], id="failed before it changed anything"),
+    ],
+)
+def test_a_run_that_failed_is_recorded_in_grafana(
+    play, tmp_path: Path, arguments: tuple[str, ...], texts: list[str]
+) -> None:
+    Grafana.kept = []
+    (tmp_path / "token").write_text(CANARY)
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Grafana)
+    where = {"host": "here", "url": f"http://127.0.0.1:{server.server_port}", "token_file": str(tmp_path / "token")}
+    where |= {"began": 1000, "tags": ["deploy", "lab", "1.1.0", ""]}
+    (tmp_path / "deploy.yml").write_text(RECORDED.replace("WHERE", json.dumps(where)))
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        _rc, said, report = play(*arguments)
+    finally:
+        server.shutdown()
+        server.server_close()
+    assert [kept["text"] for kept in Grafana.kept] == texts
+    for kept in (row for row in Grafana.kept if row["text"] != "met"):
+        assert kept["tags"] == ["deploy", "lab", "1.1.0", "failed"]
+        assert kept["timeEnd"] > kept["time"] == 1000000
+    assert CANARY not in said + json.dumps(report)
+    assert "token_file" not in json.dumps(report)
+
+
+def test_a_grafana_that_does_not_answer_is_no_error(play, tmp_path: Path) -> None:
+    where = {"host": "here", "url": "http://127.0.0.1:9", "token_file": str(tmp_path / "missing"), "began": 1000}
+    (tmp_path / "deploy.yml").write_text(RECORDED.replace("WHERE", json.dumps(where)))
+    rc, said, _report = play("-e", "fails=true")
+    assert rc == 2
+    assert "in Grafana" not in said
+
+
+def test_a_host_of_grafana_that_is_gone_is_a_warning(play, tmp_path: Path) -> None:
+    where = {"host": "away", "url": "http://127.0.0.1:9", "token_file": "/missing", "began": 1000}
+    (tmp_path / "deploy.yml").write_text(RECORDED.replace("WHERE", json.dumps(where)))
+    rc, said, _report = play("-e", "fails=true")
+    assert rc == 2
+    assert "Cannot record the failed run in Grafana on away:" in said
 
 
 def test_who_did_not_answer_is_named_where_another_host_asked(play) -> None:

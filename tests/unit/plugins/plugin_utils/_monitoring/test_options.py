@@ -241,7 +241,9 @@ def test_alertmanagers(addresses: list[str], configs: list[dict[str, t.Any]]) ->
     ("change", "words"),
     [
         pytest.param({}, [], id="the defaults"),
-        pytest.param({"repeat_interval_seconds": "60"}, ["make it at least as long"], id="repeated too soon"),
+        pytest.param({"repeat_interval_seconds": "60"}, ["make it longer"], id="repeated too soon"),
+        pytest.param({"repeat_interval_seconds": "300"}, ["some would be left out"], id="repeated with each look"),
+        pytest.param({"repeat_interval_seconds": "301"}, [], id="repeated a second later"),
         pytest.param({"default_receiver": "no"}, ["which is no receiver"], id="no receiver"),
         pytest.param({"receivers": [{"name": "team"}]}, ['receiver "team" is defined 2 times'], id="a name twice"),
         pytest.param({"receivers": [{}]}, ['without "name"'], id="no name"),
