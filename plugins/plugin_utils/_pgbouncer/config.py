@@ -75,6 +75,8 @@ AT_START: t.Final = frozenset(
 )
 #: File descriptors of the unit (LimitNOFILE), less those that PgBouncer needs for itself.
 DESCRIPTORS: t.Final = 524288 - 512
+#: Servers that keep their accounts' verifiers from everybody.
+MANAGED: t.Final = re.compile(r"\.rds\.amazonaws\.com(\.cn)?\.?$")
 #: Ways to store passwords in which the host has none.
 VERIFIERS: t.Final = ("scram",)
 VERIFYING: t.Final = ("verify-ca", "verify-full")
@@ -114,6 +116,7 @@ def configure(options: Options) -> dict[str, t.Any]:
             *problems_of_databases(databases, options, share),
             *problems_of_users(users, databases, options),
             *problems_of_passwords(users, databases, options),
+            *problems_of_queries(databases, options),
             *problems_of_settings(extra),
             *problems_of_values(options),
             *problems_of_tls(options),
@@ -296,6 +299,21 @@ def problems_of_passwords(users: t.Sequence[Options], databases: t.Sequence[Opti
         strangers = [name for name in row.get("databases") or [] if name not in {*known, "pgbouncer"}]
         if strangers and "*" not in known:
             found.append(f"user {row['name']}: databases names {', '.join(strangers)}, not in pgbouncer_databases")
+    return found
+
+
+def problems_of_queries(databases: t.Sequence[Options], options: Options) -> list[str]:
+    """Databases whose verifiers PgBouncer would look up in vain: https://github.com/pgbouncer/pgbouncer/issues/446."""
+    usual = options["pgbouncer_settings"] or {}
+    found = []
+    for row in databases:
+        own = {**usual, **(row.get("settings") or {})}
+        query = str(own.get("auth_query", "pg_shadow"))
+        if own.get("auth_user") and MANAGED.search(row["host"]) and re.search("pg_shadow|pg_authid", query):
+            found.append(
+                f"database {row['name']}: auth_user can't read verifiers on Amazon RDS, where not even rds_superuser"
+                " may; list the accounts in pgbouncer_users, or give an auth_query that reads a table of yours"
+            )
     return found
 
 

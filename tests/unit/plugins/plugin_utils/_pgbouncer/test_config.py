@@ -309,3 +309,25 @@ def test_what_is_stored_of_a_password(
 )
 def test_refuses_what_pgbouncer_cannot_log_in_with(options: dict[str, t.Any], problem: str) -> None:
     assert [problem in line for line in configured(password_storage="scram", **options)["problems"]] == [True]
+
+
+RDS = "shop.c9akciq32.eu-central-1.rds.amazonaws.com"
+
+
+@pytest.mark.parametrize(
+    ("host", "settings", "refused"),
+    [
+        pytest.param(RDS, {"auth_user": "lookup"}, True, id="managed"),
+        pytest.param(RDS, {"auth_user": "lookup", "auth_query": "SELECT * FROM pg_authid"}, True, id="no better table"),
+        pytest.param(RDS, {"auth_user": "lookup", "auth_query": "SELECT * FROM own.words($1)"}, False, id="own table"),
+        pytest.param(RDS, {}, False, id="accounts are listed"),
+        pytest.param("10.0.0.5", {"auth_user": "lookup"}, False, id="a server of one's own"),
+    ],
+)
+@pytest.mark.parametrize("of_database", [True, False])
+def test_refuses_to_look_up_verifiers_that_nobody_can_read(
+    host: str, settings: dict[str, str], refused: bool, of_database: bool
+) -> None:
+    row = {"name": "app", "host": host, **({"settings": settings} if of_database else {})}
+    found = configured(databases=[row], **({} if of_database else {"settings": settings}))["problems"]
+    assert ["Amazon RDS" in line for line in found] == [True] * refused
