@@ -15,6 +15,7 @@ import secrets
 import socket
 import struct
 import sys
+import unicodedata
 
 sys.dont_write_bytecode = True
 from console import Console, RefusedError  # noqa: E402 beside this file, whose compiled form would be a stray file
@@ -27,7 +28,8 @@ class Login(Console):
     """A connection of the account `user` to a database that the process with the socket `path` pools."""
 
     def __init__(self, path: str, user: str, database: str, password: str, seconds: float) -> None:
-        self._user, self._database, self._password = user, database, password
+        # As libpq prepares a password (SASLprep), for all but rare characters.
+        self._user, self._database, self._password = user, database, unicodedata.normalize("NFKC", password)
         self._first, self._signature = b"", b""
         super().__init__(path, seconds)
 

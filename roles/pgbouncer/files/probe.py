@@ -20,7 +20,8 @@ environment variable NEXOD_PGBOUNCER_LOGINS, as JSON: {ACCOUNT: {"password": ...
 
 PgBouncer has no option to check its files, its reload always reports success, and it ignores some errors silently.
 What it shows in its admin console (SHOW CONFIG, SHOW DATABASES, SHOW USERS) is what it really uses.
-Exit status: 0 if all agrees, 1 if not, with the differences, 127 if PgBouncer is not installed yet.
+Exit status: 0 if all agrees, 1 if not, with the differences, 78 if waiting does not change them, 127 if PgBouncer is not
+installed yet.
 """
 
 from __future__ import annotations
@@ -127,6 +128,7 @@ NOT_FROM_HERE = (
     "certificate authentication failed",
 )
 LOG_BYTES = 1 << 20
+DEAF = "it does not listen on"
 # The state of a TCP connection in /proc/net/tcp.
 LISTEN = "0A"
 # Between two looks at a process that ends, and at the clients that it still has.
@@ -684,7 +686,7 @@ def listeners(pid: int, port: int, proc: str = "/proc") -> set[str]:
 
 
 def deaf(settings: Row, found: t.Container[str]) -> list[str]:
-    """Addresses that PgBouncer does not listen on. Before 1.19, it runs on without one that another program has."""
+    """Addresses that PgBouncer does not listen on: 1.18 runs on without one that another program has."""
     lost = []
     for address in (part.strip() for part in settings["listen_addr"].split(",") if part.strip()):
         try:
@@ -693,9 +695,7 @@ def deaf(settings: Row, found: t.Container[str]) -> list[str]:
             # A name.
             continue
         if asked not in found:
-            lost.append(
-                f"it does not listen on {address}:{settings['listen_port']}: look for another program there (ss -ltnp)"
-            )
+            lost.append(f"{DEAF} {address}:{settings['listen_port']}: look for another program there (ss -ltnp)")
     return lost
 
 
@@ -792,7 +792,8 @@ def main(mode: str, subject: str, first: str, *rest: str) -> int:
         found = [str(error)]
     for line in found:
         say(line)
-    return 1 if found else 0
+    # Waiting does not change that one (EX_CONFIG).
+    return 78 if any(line.startswith(DEAF) for line in found) else 1 if found else 0
 
 
 if __name__ == "__main__":
