@@ -20,8 +20,8 @@ environment variable NEXOD_PGBOUNCER_LOGINS, as JSON: {ACCOUNT: {"password": ...
 
 PgBouncer has no option to check its files, its reload always reports success, and it ignores some errors silently.
 What it shows in its admin console (SHOW CONFIG, SHOW DATABASES, SHOW USERS) is what it really uses.
-Exit status: 0 if all agrees, 1 if not, with the differences, 78 if waiting does not change them, 127 if PgBouncer is not
-installed yet.
+Exit status: 0 if all agrees, 1 if not, with the differences, 78 if waiting does not change them, 127 if PgBouncer is
+not installed yet.
 """
 
 from __future__ import annotations
