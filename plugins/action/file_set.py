@@ -76,7 +76,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
             self._execute_module(
                 module_name="nexod.infra.file_set",
                 module_args={
-                    **{option: arguments[option] for option in ("name", "root", "state", "check", "plan")},
+                    **{option: arguments[option] for option in ("name", "root", "state", "check", "secrets", "plan")},
                     **rendered,
                 },
                 task_vars=variables,

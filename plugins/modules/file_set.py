@@ -93,9 +93,16 @@ options:
       - V({staged}) stands for the staged folder, which is also the working directory. No shell is involved.
       - A command that ends with 127 can't judge the set yet, as something that it needs is not installed. Check mode
         reports that in RV(unchecked); otherwise the task fails.
+      - In check mode and with O(plan), its environment has C(NEXOD_CHECK_MODE), as what the set needs elsewhere may not
+        be there yet.
     type: list
     elements: list
     default: []
+  secrets:
+    description:
+      - Environment variables for every command of O(check), such as a password that must not appear in its arguments.
+    type: dict
+    default: {}
   plan:
     description:
       - Only compare. The task reports no change and no diff; RV(pending) says whether there is something to do.
@@ -224,6 +231,10 @@ def desired(files: FileSet, options: dict[str, t.Any]) -> list[Entry]:
     )
 
 
+def secrets_of(options: dict[str, t.Any]) -> dict[str, str]:
+    return {name: str(value) for name, value in (options["secrets"] or {}).items()}
+
+
 def apply(module: AnsibleModule) -> dict[str, t.Any]:
     """Compare, and unless only asked to, make it so."""
     options = module.params
@@ -237,11 +248,11 @@ def apply(module: AnsibleModule) -> dict[str, t.Any]:
     unchecked: list[str] = []
     if module.check_mode or options["plan"]:
         if steps.changed and options["state"] == "present":
-            unchecked = rehearse(options["name"], wanted, options["check"])
+            unchecked = rehearse(options["name"], wanted, options["check"], secrets_of(options))
     elif options["state"] == "absent" and changed:
         files.remove()
     elif steps.changed and options["state"] == "present":
-        files.apply(wanted, options["check"])
+        files.apply(wanted, options["check"], secrets_of(options))
     elif steps.changed:
         files.point_to("previous")
     elif strays:

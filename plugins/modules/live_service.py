@@ -144,6 +144,12 @@ options:
             description: File with the key of O(proof[].access.certificate_file).
             type: path
             default: ""
+      secrets:
+        description:
+          - Whether O(proof[].command) gets O(secrets).
+          - The survey of a host can only prove a service again if no proof without O(proof[].after) gets them.
+        type: bool
+        default: true
       after:
         description: Check this proof only after these actions; always if empty.
         type: list
@@ -152,7 +158,8 @@ options:
         default: []
   secrets:
     description:
-      - Environment variables for every O(proof[].command), such as a password that must not appear in its arguments.
+      - Environment variables for every O(proof[].command) with O(proof[].secrets), such as a password that must not
+        appear in its arguments.
       - An option of its own, as nested values are not reliably kept out of the host's journal.
     type: dict
     default: {}
@@ -287,6 +294,7 @@ PROOF: dict[str, dict[str, t.Any]] = {
             "key_file": {"type": "path", "default": "", "no_log": False},
         },
     },
+    "secrets": {"type": "bool", "default": True, "no_log": False},
     "after": {"type": "list", "elements": "str", "choices": ["start", "reload", "restart"], "default": []},
 }
 
@@ -329,11 +337,12 @@ ARGUMENTS: dict[str, dict[str, t.Any]] = {
 
 
 def as_proof(row: dict[str, t.Any], secrets: dict[str, t.Any], *, check_mode: bool = False) -> service.Proof:
+    given = {name: str(value) for name, value in secrets.items()} if row.get("secrets", True) else {}
     proof = service.Proof(
         url=row["url"],
         status=row["status"],
         command=tuple(row["command"] or ()),
-        environment=proofs.environment(check_mode) | {name: str(value) for name, value in secrets.items()},
+        environment=proofs.environment(check_mode) | given,
         matches=row["matches"],
         metrics={name: str(value) for name, value in row["metrics"].items()},
         after=frozenset(row["after"]),
@@ -432,7 +441,8 @@ def steps_of(rollouts: list[service.Rollout], *, several: bool) -> list[str]:
 def note_proof(files: FileSet, options: dict[str, t.Any], units: list[str]) -> None:
     """Record what has just proved the live set, for the survey of the next run (module_utils/_files/survey.py)."""
     live = files.generation("live")
-    known = not options["secrets"] and live is not None and live == files.generation("current")
+    secret = bool(options["secrets"]) and proofs.get_secrets(options["proof"])
+    known = not secret and live is not None and live == files.generation("current")
     wanted = service.units_of(options["name"], options["instances"])
     for unit in units:
         if known and unit in wanted:

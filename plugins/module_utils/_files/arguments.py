@@ -27,6 +27,7 @@ OPTIONS: dict[str, dict[str, t.Any]] = {
     "state": {"type": "str", "choices": ["present", "previous", "absent"], "default": "present"},
     "files": {"type": "list", "elements": "dict", "options": FILE},
     "check": {"type": "list", "elements": "list", "default": []},
+    "secrets": {"type": "dict", "default": {}, "no_log": True},
     "plan": {"type": "bool", "default": False},
 }
 #: For the action plugin. Without files, "present" would mean a set without any.

@@ -36,6 +36,7 @@ import typing as t
 
 from ansible_collections.nexod.infra.plugins.module_utils._core.errors import InfraError
 from ansible_collections.nexod.infra.plugins.module_utils._core.processes import run
+from ansible_collections.nexod.infra.plugins.module_utils._files import proofs
 
 #: What a service must do to take a change, from least to most.
 ACTIONS = ("none", "reload", "restart")
@@ -354,7 +355,12 @@ class FileSet:
                 ) from error
             yield
 
-    def apply(self, wanted: t.Sequence[Entry], checks: t.Sequence[t.Sequence[str]]) -> None:
+    def apply(
+        self,
+        wanted: t.Sequence[Entry],
+        checks: t.Sequence[t.Sequence[str]],
+        environment: t.Mapping[str, str] | None = None,
+    ) -> None:
         """Stage, check and swap to `wanted`; a set that its product refuses leaves no trace."""
         with self.locked():
             self._sweep()
@@ -362,7 +368,7 @@ class FileSet:
             staged = self.home / "generations" / f".staging-{name}"
             try:
                 write_tree(staged, wanted, must_own=True)
-                check_staged(self.name, staged, checks)
+                check_staged(self.name, staged, checks, environment)
                 manifest = {e.path: e.row() for e in wanted}
                 text = json.dumps(manifest, indent=1, sort_keys=True).encode()
                 _write(self.home / "generations" / f"{name}.json", text, 0o600)
@@ -499,7 +505,11 @@ def write_tree(base: pathlib.Path, entries: t.Sequence[Entry], must_own: bool) -
 
 
 def check_staged(
-    name: str, staged: pathlib.Path, checks: t.Sequence[t.Sequence[str]], rehearsal: bool = False
+    name: str,
+    staged: pathlib.Path,
+    checks: t.Sequence[t.Sequence[str]],
+    environment: t.Mapping[str, str] | None = None,
+    rehearsal: bool = False,
 ) -> list[str]:
     """Have the product's own program check the staged set; raises InfraError with its output where it refuses.
 
@@ -507,10 +517,11 @@ def check_staged(
     rehearsal that is no fault: returned is what is missing, in words.
     """
     unchecked = []
+    given = proofs.environment(rehearsal) | dict(environment or {})
     for check in checks:
         argv = [word.replace("{staged}", str(staged)) for word in check]
         program = pathlib.PurePath(argv[0]).name
-        result = run(argv, cwd=str(staged), timeout=60)
+        result = run(argv, cwd=str(staged), timeout=60, environment=given)
         detail = "" if result.missing else result.output.replace(str(staged), "").strip()
         if result.rc == NOT_FOUND:
             absent = f"the program {argv[0]} is not" if result.missing else f"a program that {program} needs is not"
@@ -535,12 +546,17 @@ def check_staged(
     return unchecked
 
 
-def rehearse(name: str, entries: t.Sequence[Entry], checks: t.Sequence[t.Sequence[str]]) -> list[str]:
+def rehearse(
+    name: str,
+    entries: t.Sequence[Entry],
+    checks: t.Sequence[t.Sequence[str]],
+    environment: t.Mapping[str, str] | None = None,
+) -> list[str]:
     """Check `entries` in a scratch folder that is removed afterwards: what check mode does instead of staging."""
     with tempfile.TemporaryDirectory(prefix="nexod-rehearsal-") as folder:
         staged = pathlib.Path(folder) / "set"
         write_tree(staged, entries, must_own=False)
-        return check_staged(name, staged, checks, rehearsal=True)
+        return check_staged(name, staged, checks, environment, rehearsal=True)
 
 
 def _ids(entry: Entry, must_own: bool) -> tuple[int, int]:

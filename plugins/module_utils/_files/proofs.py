@@ -16,6 +16,8 @@ import os
 import pathlib
 import typing as t
 
+from ansible.module_utils.parsing.convert_bool import boolean
+
 from ansible_collections.nexod.infra.plugins.module_utils._core.http_client import Access
 
 #: Below the home of a set.
@@ -58,6 +60,11 @@ def environment(check_mode: bool) -> dict[str, str]:
 def at_rest(rows: t.Iterable[t.Mapping[str, t.Any]]) -> list[dict[str, t.Any]]:
     """The proofs that a service must pass when nothing was done to it: those not reserved for an action."""
     return [canonical(row) for row in rows if not row.get("after")]
+
+
+def get_secrets(rows: t.Iterable[t.Mapping[str, t.Any]]) -> bool:
+    """Whether a proof at rest gets the secrets: then a survey, which has none, can't ask again."""
+    return any(boolean(row.get("secrets", True)) for row in rows if not row.get("after"))
 
 
 def for_instance(rows: t.Iterable[t.Mapping[str, t.Any]], instance: str) -> list[dict[str, t.Any]]:

@@ -72,12 +72,16 @@ class Console:
         try:
             self._connection.settimeout(seconds)
             self._connect()
-            startup = struct.pack("!i", 3 << 16) + b"user\0pgbouncer\0database\0pgbouncer\0\0"
+            names = b"".join(f"{key}\0{value}\0".encode() for key, value in self._names().items())
+            startup = struct.pack("!i", 3 << 16) + names + b"\0"
             self._connection.sendall(struct.pack("!i", len(startup) + 4) + startup)
             self.receive()
         except BaseException:
             self.close()
             raise
+
+    def _names(self) -> dict[str, str]:
+        return {"user": "pgbouncer", "database": "pgbouncer"}
 
     def _connect(self) -> None:
         # Over the Unix socket, PgBouncer lets the account that it runs as in without a password: the socket's owner.
@@ -140,8 +144,8 @@ class Console:
                 refusal = fields(body).get("M", "unknown error")
             elif kind == b"N":
                 self.notices.append("\n".join(fields(body).get(key, "") for key in "MD"))
-            elif kind == b"R" and body[:4] != b"\0\0\0\0":
-                raise RefusedError("it asks the account that owns its socket for a password")
+            elif kind == b"R":
+                self._authenticate(struct.unpack_from("!i", body)[0], body[4:])
             elif kind == b"S":
                 name, value = body.split(b"\0")[:2]
                 if name == b"server_version":
@@ -150,6 +154,11 @@ class Console:
                 columns = list(described(body))
             elif kind == b"D":
                 rows.append(dict(values(body, columns)))
+
+    def _authenticate(self, kind: int, _content: bytes) -> None:
+        """Answer a request for authentication; 0 is none."""
+        if kind:
+            raise RefusedError("it asks the account that owns its socket for a password")
 
     def _message(self, ends: float) -> tuple[bytes, bytes]:
         head = self._exactly(5, ends)

@@ -75,6 +75,10 @@ AT_START: t.Final = frozenset(
 )
 #: File descriptors of the unit (LimitNOFILE), less those that PgBouncer needs for itself.
 DESCRIPTORS: t.Final = 524288 - 512
+#: Servers that keep their accounts' verifiers from everybody.
+MANAGED: t.Final = re.compile(r"\.rds\.amazonaws\.com(\.cn)?\.?$")
+#: Ways to store passwords in which the host has none.
+VERIFIERS: t.Final = ("scram",)
 VERIFYING: t.Final = ("verify-ca", "verify-full")
 #: Settings that name a file: the option with its text (and, with _file, with a path on the host), and the file's name.
 TLS: t.Final = {
@@ -104,11 +108,15 @@ def configure(options: Options) -> dict[str, t.Any]:
         "databases": {row["name"]: database_line(row, processes) for row in databases},
         "users": {row["name"]: line for row in users if (line := user_line(row, processes))},
         "secret": any(row.get("password") for row in databases),
+        "verifiers": with_verifier(users, databases, options),
+        "logins": logins(users, databases, options),
         "tls": tls_settings(options),
         "tls_files": {name: str(options[option]).strip() + "\n" for option, name in TLS.values() if options[option]},
         "problems": [
             *problems_of_databases(databases, options, share),
             *problems_of_users(users, databases, options),
+            *problems_of_passwords(users, databases, options),
+            *problems_of_queries(databases, options),
             *problems_of_settings(extra),
             *problems_of_values(options),
             *problems_of_tls(options),
@@ -182,6 +190,40 @@ def user_line(row: Options, processes: int = 1) -> str:
     return line_of(pairs, row.get("settings"))
 
 
+def is_verifier(password: t.Any) -> bool:
+    return str(password).startswith("SCRAM-SHA-256$")
+
+
+def logs_in_itself(databases: t.Sequence[Options], options: Options) -> set[str]:
+    """Accounts that PgBouncer logs in as whoever the client is: it learns nothing from a client then."""
+    found = {str(row["user"]) for row in databases if row.get("user")}
+    found |= {str(row["settings"]["auth_user"]) for row in databases if "auth_user" in (row.get("settings") or {})}
+    return found | {str(value) for key, value in (options["pgbouncer_settings"] or {}).items() if key == "auth_user"}
+
+
+def with_verifier(users: t.Sequence[Options], databases: t.Sequence[Options], options: Options) -> list[str]:
+    """Accounts whose verifier is stored in place of the password."""
+    if options["pgbouncer_password_storage"] not in VERIFIERS:
+        return []
+    itself = logs_in_itself(databases, options)
+    return [row["name"] for row in users if row["name"] not in itself and not is_verifier(row["password"])]
+
+
+def logins(users: t.Sequence[Options], databases: t.Sequence[Options], options: Options) -> dict[str, t.Any]:
+    """By account, what the probe logs in with: those of the console there, all others through each pool."""
+    console = {*listed(options["pgbouncer_admin_users"]), *listed(options["pgbouncer_stats_users"])}
+    known = {row["name"] for row in databases}
+    found = {}
+    for row in users:
+        usual = ["pgbouncer"] if row["name"] in console else [name for name in known if name != "*"]
+        if not is_verifier(row["password"]):
+            found[row["name"]] = {
+                "password": str(row["password"]),
+                "databases": sorted(usual if row.get("databases") is None else row["databases"]),
+            }
+    return found
+
+
 def share_of_each(databases: t.Sequence[Options], budget: int) -> int:
     """What is left of the budget after the databases with a limit of their own, for each of the others."""
     without = sum(1 for row in databases if not row.get("max_connections"))
@@ -234,6 +276,44 @@ def problems_of_users(users: t.Sequence[Options], databases: t.Sequence[Options]
         found += broken_lines(f"user {row['name']}", row)
         if user_line(row) and not re.fullmatch(r"[A-Za-z0-9_.-]+", row["name"]):
             found.append(f"user {row['name']!r}: PgBouncer takes limits for plain names only")
+    return found
+
+
+def problems_of_passwords(users: t.Sequence[Options], databases: t.Sequence[Options], options: Options) -> list[str]:
+    """What PgBouncer could not log in at the server with, and databases that do not exist."""
+    found, kind = [], options["pgbouncer_auth_type"]
+    if options["pgbouncer_password_storage"] in VERIFIERS and kind not in ("scram-sha-256", "md5", "hba"):
+        found.append(
+            f"pgbouncer_password_storage is scram and pgbouncer_auth_type {kind}: PgBouncer logs in at the server with"
+            " what it learns from a client that logs in by SCRAM; set one of them to plain or to scram-sha-256"
+        )
+    itself = logs_in_itself(databases, options)
+    given = {str(row["user"]) for row in databases if row.get("password") and not is_verifier(row["password"])}
+    found += [
+        f"user {row['name']}: PgBouncer logs in as this account itself, for which it needs the password, not a verifier"
+        for row in users
+        if row["name"] in itself - given and is_verifier(row["password"])
+    ]
+    known = {row["name"] for row in databases}
+    for row in users:
+        strangers = [name for name in row.get("databases") or [] if name not in {*known, "pgbouncer"}]
+        if strangers and "*" not in known:
+            found.append(f"user {row['name']}: databases names {', '.join(strangers)}, not in pgbouncer_databases")
+    return found
+
+
+def problems_of_queries(databases: t.Sequence[Options], options: Options) -> list[str]:
+    """Databases whose verifiers PgBouncer would look up in vain: https://github.com/pgbouncer/pgbouncer/issues/446."""
+    usual = options["pgbouncer_settings"] or {}
+    found = []
+    for row in databases:
+        own = {**usual, **(row.get("settings") or {})}
+        query = str(own.get("auth_query", "pg_shadow"))
+        if own.get("auth_user") and MANAGED.search(row["host"]) and re.search("pg_shadow|pg_authid", query):
+            found.append(
+                f"database {row['name']}: auth_user can't read verifiers on Amazon RDS, where not even rds_superuser"
+                " may; list the accounts in pgbouncer_users, or give an auth_query that reads a table of yours"
+            )
     return found
 
 

@@ -25,7 +25,7 @@ from ansible_collections.nexod.infra.plugins.module_utils._files.file_set import
     plan,
 )
 from ansible_collections.nexod.infra.plugins.module_utils._files.live_service import units_of
-from ansible_collections.nexod.infra.plugins.module_utils._files.proofs import fingerprint, for_instance
+from ansible_collections.nexod.infra.plugins.module_utils._files.proofs import fingerprint, for_instance, get_secrets
 from ansible_collections.nexod.infra.plugins.module_utils._files.release import by_version, plan_present
 
 Survey = t.Mapping[str, t.Any]
@@ -50,18 +50,19 @@ def unchanged_set(survey: Survey, name: str, root: str, state: str, entries: t.S
 def unchanged_service(survey: Survey, arguments: t.Mapping[str, t.Any]) -> Result | None:
     """Each unit runs, is enabled as asked, and passed these very proofs with its live set in the survey."""
     files, name = arguments.get("files") or {}, str(arguments["name"])
-    if arguments.get("state", "started") != "started" or arguments.get("secrets") or files.get("action") != "none":
+    if arguments.get("state", "started") != "started" or files.get("action") != "none":
         return None
     try:
         enabled, instances = boolean(arguments.get("enabled", True)), arguments.get("instances")
         units = units_of(name, None if instances is None else [str(one) for one in instances])
         asked = {unit: for_instance(arguments.get("proof") or (), unit.partition("@")[2]) for unit in units}
+        secret = bool(arguments.get("secrets")) and get_secrets(arguments.get("proof") or ())
         prints = {unit: fingerprint(unit, rows) for unit, rows in asked.items()}
     except (AttributeError, TypeError, ValueError):
         # Not what the module takes: it says so.
         return None
     others = {unit for unit in survey["services"] if unit.startswith(f"{name}@")} - set(units)
-    if not units or (instances is not None and others):
+    if not units or secret or (instances is not None and others):
         return None
     for unit in units:
         row = survey["services"].get(unit)

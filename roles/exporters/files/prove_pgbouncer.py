@@ -14,9 +14,12 @@ Usage: prove_pgbouncer.py URL HOST PORT [USER PASSWORD_FILE USERLIST [ACCESS]]. 
 from __future__ import annotations
 
 import base64
+import hashlib
+import hmac
 import http.client
 import json
 import pathlib
+import re
 import socket
 import ssl
 import sys
@@ -32,9 +35,19 @@ def ahead(user: str, password_file: str, userlist: str) -> bool:
     except OSError:
         # PgBouncer is elsewhere, or not ours.
         return False
-    line = " ".join('"' + word.replace('"', '""') + '"' for word in (user, password))
-    # A verifier instead of a password can't be compared.
-    return "SCRAM-SHA-256$" not in accounts and line not in accounts.splitlines()
+    pairs = re.findall(r'^"((?:[^"]|"")*)" "((?:[^"]|"")*)"', accounts, re.MULTILINE)
+    stored = {name.replace('""', '"'): secret.replace('""', '"') for name, secret in pairs}.get(user)
+    return stored is None or not fits(password, stored)
+
+
+def fits(password: str, stored: str) -> bool:
+    """Whether PgBouncer stores this password, or its SCRAM verifier (RFC 5803)."""
+    found = re.fullmatch(r"SCRAM-SHA-256\$(\d+):([^$]+)\$([^:]+):.+", stored)
+    if not found:
+        return stored == password
+    salted = hashlib.pbkdf2_hmac("sha256", password.encode(), base64.b64decode(found[2]), int(found[1]))
+    key = hashlib.sha256(hmac.digest(salted, b"Client Key", "sha256")).digest()
+    return hmac.compare_digest(base64.b64encode(key).decode(), found[3])
 
 
 def page_of(url: str, access: t.Mapping[str, str]) -> str:

@@ -8,15 +8,20 @@
                                   HOME is where the files will be later, which is how they refer to one another.
                                   No account that clients use may be missing or, except ACCOUNTs, have another password
     probe.py live FOLDER PROCESS  asks the running one with that number, whose files are in FOLDER
+    probe.py login FOLDER PROCESS logs in through each of its pools and sends a query
     probe.py retired FOLDER PROCESS
                                   closes its server connections of accounts that FOLDER no longer lists
     probe.py stop FOLDER PROCESS PID DRAIN SECONDS
                                   ends a running one: as long as another one takes its new clients, it serves those that
                                   it has for DRAIN seconds; then transactions have SECONDS to end
 
+`staged` logs in through each pool of the throwaway PgBouncer as well, before anything is changed. Passwords are in the
+environment variable NEXOD_PGBOUNCER_LOGINS, as JSON: {ACCOUNT: {"password": ..., "databases": [...]}}.
+
 PgBouncer has no option to check its files, its reload always reports success, and it ignores some errors silently.
 What it shows in its admin console (SHOW CONFIG, SHOW DATABASES, SHOW USERS) is what it really uses.
-Exit status: 0 if all agrees, 1 if not, with the differences, 127 if PgBouncer is not installed yet.
+Exit status: 0 if all agrees, 1 if not, with the differences, 78 if waiting does not change them, 127 if PgBouncer is
+not installed yet.
 """
 
 from __future__ import annotations
@@ -25,6 +30,8 @@ import base64
 import contextlib
 import hashlib
 import hmac
+import ipaddress
+import json
 import os
 import pathlib
 import pwd
@@ -45,6 +52,7 @@ import typing as t
 # be a stray file of the set.
 sys.dont_write_bytecode = True
 from console import Console, RefusedError  # noqa: E402 after what it needs
+from login import Login, accepts  # noqa: E402 beside this file, as console.py
 
 ACCOUNT = "postgres"
 # Below it are the vulnerabilities CVE-2026-6664 to CVE-2026-6667.
@@ -52,6 +60,8 @@ VERSION_FLOOR = (1, 25, 2)
 FILES = ("databases.ini", "hba.conf", "pgbouncer.ini", "settings.ini", "userlist.txt")
 # What starts a process, which includes the others.
 PROCESS = "process-{}.ini"
+# From the first to before the second, keys that PgBouncer learns from clients are not always kept.
+KEYS_LOST = ((1, 25, 0), (1, 26, 0))
 # What PgBouncer has from a version on. It ignores or misunderstands some of it before.
 FEATURES = {
     "peer_id": ((1, 19, 0), "with several processes, a cancelled query would go on (pgbouncer_processes: 1)"),
@@ -88,6 +98,39 @@ PEER_COLUMNS = {"host": "host", "port": "port"}
 # How this host reaches who listens on all its addresses.
 ANYWHERE = {"*": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 compared, not listened on
 SECONDS = 10.0
+# How long one login may take, all of them, and a connection to a server.
+LOGIN_SECONDS, LOGINS_SECONDS, SERVER_SECONDS = 5.0, 12.0, 2.0
+# Accounts, passwords and databases to log in with.
+LOGINS = "NEXOD_PGBOUNCER_LOGINS"
+# What a server reports that has nothing to do with its pooler's configuration.
+BUSY = (
+    "too many clients already",
+    "remaining connection slots are reserved",
+    "the database system is starting up",
+    "the database system is shutting down",
+    "the database system is in recovery mode",
+    "the database system is not yet accepting connections",
+)
+# What PgBouncer and the server report when they don't have the same password or verifier, and what to do then.
+OTHER_VERIFIER = ("password authentication failed", "wrong password", "SCRAM")
+SAME_VERIFIER = (
+    "The server {} has another password or verifier for it, or its password has expired there (VALID UNTIL). Give the"
+    " server the same one first: in an environment, deploy with the tag infrastructure as well; elsewhere, use"
+    " shared_verifier of nexod.infra.postgresql_access, or ALTER ROLE with the filter nexod.infra.scram_verifier; or"
+    " set pgbouncer_password_storage to plain."
+)
+# Kinds of auth_type that may ask for something else than a password, and what PgBouncer then reports.
+OTHER_WAYS = ("hba", "cert", "pam", "ldap")
+NOT_FROM_HERE = (
+    "login rejected",
+    "no authentication method is found",
+    "unix socket login rejected",
+    "certificate authentication failed",
+)
+LOG_BYTES = 1 << 20
+DEAF = "it does not listen on"
+# The state of a TCP connection in /proc/net/tcp.
+LISTEN = "0A"
 # Between two looks at a process that ends, and at the clients that it still has.
 PAUSE, LOOK = 0.1, 0.5
 
@@ -298,6 +341,164 @@ def accounts_in_use(folder: pathlib.Path, home: pathlib.Path, changeable: t.Cont
     return clients_of(lost, clients)
 
 
+class Failure(t.NamedTuple):
+    """Why a login failed; `down`: the server takes no connections at all."""
+
+    cause: str
+    down: bool = False
+
+
+class Way(t.NamedTuple):
+    """One way through PgBouncer that a client may take; of a forced account, the pool is the same for all clients."""
+
+    account: str
+    database: str
+    password: str
+
+
+def ways(files: Files, accounts: Row, logins: t.Mapping[str, t.Mapping[str, t.Any]]) -> list[Way]:
+    """Every pool with a password for it. What is not in the list of accounts has its password elsewhere."""
+    found: list[Way] = []
+    forced: set[str] = set()
+    for name, login in logins.items():
+        # A set that is returned to may have another one.
+        if name not in accounts or not same_password(accounts[name], login["password"]):
+            continue
+        named = login.get("databases")
+        for database in [one for one in files.databases if one != "*"] if named is None else named:
+            if "user" not in files.databases.get(database, {}):
+                found.append(Way(name, database, login["password"]))
+            elif database not in forced:
+                forced.add(database)
+                found.append(Way(name, database, login["password"]))
+    return found
+
+
+def unlike(accounts: Row, logins: t.Mapping[str, t.Mapping[str, t.Any]]) -> list[str]:
+    """Accounts that are not in the list with the password that is to be proven."""
+    return [
+        f"account {name}: userlist.txt has another password"
+        for name, login in logins.items()
+        if not same_password(accounts.get(name, ""), login["password"])
+    ]
+
+
+def failed_logins(
+    folder: str, port: str, found: t.Sequence[Way], files: Files, log: t.IO[str] | None = None
+) -> dict[Way, Failure]:
+    """What PgBouncer reports of each login and query that fails; a server that is down is not waited for."""
+    down: dict[str, str] = {}
+    for way in found:
+        line = server_of(files, way.database)
+        if (server := address_of(line)) not in down:
+            down[server] = "" if way.database == "pgbouncer" else unreachable(line)
+    failed, ends = {}, time.monotonic() + LOGINS_SECONDS
+    for way in found:
+        server = address_of(server_of(files, way.database))
+        left = min(LOGIN_SECONDS, ends - time.monotonic())
+        if down[server]:
+            failed[way] = Failure(down[server], down=True)
+            continue
+        begun = os.fstat(log.fileno()).st_size if log else 0
+        try:
+            if left <= 0:
+                raise TimeoutError(f"not tried within {LOGINS_SECONDS:g} s")
+            with Login(f"{folder}/.s.PGSQL.{port}", way.account, way.database, way.password, left) as client:
+                client.ask("SHOW VERSION" if way.database == "pgbouncer" else "SELECT 1")
+        except (OSError, RefusedError) as error:
+            # The client is often just disconnected, and the log has the reason.
+            logged = reasons(read_log(log, begun)) if log else []
+            failed[way] = Failure("; ".join(dict.fromkeys([str(error), *logged])))
+    return failed
+
+
+def read_log(log: t.IO[str], begun: int = 0) -> str:
+    """What a running process has logged. Not by a seek: it writes at the same place."""
+    return os.pread(log.fileno(), LOG_BYTES, begun).decode(errors="replace")
+
+
+def reasons(logged: str) -> list[str]:
+    """Of what PgBouncer logged meanwhile, what went wrong at the server."""
+    lines = [line.split("] ", 1)[-1] for line in logged.splitlines() if re.search(r"\] (WARNING|ERROR|FATAL) ", line)]
+    return [re.sub(r"^\S+ (\S-\S+: \S+ )?", "", line).strip() for line in lines if "pooler error" not in line]
+
+
+def server_of(files: Files, database: str) -> Row:
+    return files.databases.get(database, files.databases.get("*", {}))
+
+
+def address_of(line: Row) -> str:
+    return f"{line.get('host', '')}:{line.get('port', 5432)}"
+
+
+def unreachable(line: Row) -> str:
+    """Why none of a database's servers takes connections."""
+    causes = [accepts(host, int(line.get("port", 5432)), SERVER_SECONDS) for host in line.get("host", "").split(",")]
+    return "" if "" in causes else "; ".join(causes)
+
+
+def explained(failed: t.Mapping[Way, Failure], files: Files, before: Files | None) -> tuple[list[str], list[str]]:
+    """Faults, and what is no fault of these files: a server that is down or full, and that was the same one before."""
+    faults, notes = [], []
+    for way, failure in failed.items():
+        server = address_of(server_of(files, way.database))
+        where = f"account {way.account} can't log in through the pool of database {way.database}"
+        cause = failure.cause
+        if failure.down:
+            text = f"{where}: its server {server} does not take connections: {cause}. Start it, or correct its address."
+            same_one = before is not None and address_of(server_of(before, way.database)) == server
+            (notes if same_one else faults).append(text)
+        elif any(words in cause for words in BUSY):
+            notes.append(f"{where}: {cause}. The server {server} is busy or starting.")
+        elif any(words in cause for words in OTHER_VERIFIER) and way.database != "pgbouncer":
+            faults.append(f"{where}: {cause}. {SAME_VERIFIER.format(server)}")
+        else:
+            faults.append(
+                f"{where}: {cause}. Correct what it reports, at the server {server} or in PgBouncer's options."
+            )
+    return faults, notes
+
+
+def given_logins() -> dict[str, dict[str, t.Any]]:
+    return dict(json.loads(os.environ.get(LOGINS) or "{}"))
+
+
+def logins_through(folder: pathlib.Path, process: str) -> list[str]:
+    """Log in through the pools of a running process."""
+    files = read_files(folder, process)
+    found = ways(files, read_accounts(folder), given_logins())
+    failed = failed_logins(files.settings["unix_socket_dir"], files.settings["listen_port"], found, files)
+    if files.settings.get("auth_type") in OTHER_WAYS:
+        # Who may log in from this host, and how, is what these decide. The throwaway PgBouncer has asked for passwords.
+        failed = {way: failure for way, failure in failed.items() if failure.cause not in NOT_FROM_HERE}
+    faults, notes = explained(failed, files, files)
+    for note in notes:
+        say(f"warning: {note}")
+    return faults
+
+
+def first_logins(folder: pathlib.Path, scratch: str, files: Files, home: pathlib.Path, log: t.IO[str]) -> list[str]:
+    """Log in through the pools of the throwaway PgBouncer, before anything is changed."""
+    logins, port = given_logins(), files.settings["listen_port"]
+    # In check mode, the server may not have the accounts yet.
+    if not logins or os.environ.get("NEXOD_CHECK_MODE"):
+        return []
+    accounts = read_accounts(folder)
+    if found := unlike(accounts, logins):
+        return found
+    # Each connection to a server is closed after use, as the server may have few left.
+    settings = {"server_lifetime": "0"}
+    if files.settings.get("auth_type") in OTHER_WAYS:
+        settings["auth_type"] = "scram-sha-256"
+    ask(scratch, port, *(f"SET {key} = '{value}'" for key, value in settings.items()))
+    failed = failed_logins(scratch, port, ways(files, accounts, logins), files, log)
+    before = read_files(home) if (home / PROCESS.format(1)).exists() else None
+    faults, notes = explained(failed, files, before)
+    for note in notes:
+        say(f"warning: {note}")
+    return faults
+
+
 def retired_connections(folder: pathlib.Path, process: str) -> list[str]:
     """Server connections of accounts that are no longer listed. They are closed, each at the end of its transaction."""
     if asks_others(folder):
@@ -342,6 +543,16 @@ def lacking(settings: Row, version: tuple[int, ...]) -> list[str]:
     ]
 
 
+def loses_keys(accounts: Row, version: tuple[int, ...]) -> list[str]:
+    """Whether the version can't be used with verifiers (https://github.com/pgbouncer/pgbouncer/pull/1504)."""
+    if not KEYS_LOST[0] <= version < KEYS_LOST[1] or not any("SCRAM-SHA-256$" in one for one in accounts.values()):
+        return []
+    return [
+        f"PgBouncer {dotted(version)} can't log in at the server with a verifier after it has lost its connections:"
+        " install 1.26, or set pgbouncer_password_storage to plain"
+    ]
+
+
 def missing_files(settings: Row, home: str) -> list[str]:
     """Files that do not exist: PgBouncer would only notice at the first connection that needs them."""
     named = {key: value for key, value in settings.items() if key.endswith("_file") and value}
@@ -363,7 +574,7 @@ def staged(folder: pathlib.Path, home: str) -> list[str]:
     except KeyError as error:
         raise NotInstalledError(f"there is no account {ACCOUNT}. Reinstall the package pgbouncer.") from error
     files = read_files(folder)
-    if found := lacking(files.settings, installed_version()):
+    if found := lacking(files.settings, installed_version()) + loses_keys(read_accounts(folder), installed_version()):
         return found
     first = PROCESS.format(1)
     with tempfile.TemporaryDirectory(prefix="pgbouncer-") as scratch:
@@ -396,12 +607,12 @@ def staged(folder: pathlib.Path, home: str) -> list[str]:
             )
             try:
                 found = wait_and_compare(process, scratch, home, files)
+                found += logged_errors(read_log(log).splitlines(), scratch) + missing_files(files.settings, home)
+                found = found or first_logins(folder, scratch, files, pathlib.Path(home), log)
             finally:
                 process.kill()
                 process.wait()
-            log.seek(0)
-            found += logged_errors(log, scratch)
-        return found + missing_files(files.settings, home)
+        return found
 
 
 def logged_errors(log: t.Iterable[str], scratch: str) -> list[str]:
@@ -453,6 +664,39 @@ def others_listen(config: Row) -> bool:
     except OSError:
         # A slow answer is one too.
         return True
+
+
+def listeners(pid: int, port: int, proc: str = "/proc") -> set[str]:
+    """Addresses of a TCP port that a process listens on itself, whoever else does."""
+    own = set()
+    for path in pathlib.Path(proc, str(pid), "fd").iterdir():
+        with contextlib.suppress(OSError):
+            own.add(os.readlink(path))
+    found = set()
+    for table, family in (("tcp", socket.AF_INET), ("tcp6", socket.AF_INET6)):
+        with contextlib.suppress(FileNotFoundError):
+            for line in pathlib.Path(proc, "net", table).read_text(encoding="ascii").splitlines()[1:]:
+                words = line.split()
+                address, number = words[1].split(":")
+                if words[3] == LISTEN and int(number, 16) == port and f"socket:[{words[9]}]" in own:
+                    # Words of the host's byte order.
+                    parts = [int(address[at : at + 8], 16) for at in range(0, len(address), 8)]
+                    found.add(socket.inet_ntop(family, struct.pack(f"={len(parts)}I", *parts)))
+    return found
+
+
+def deaf(settings: Row, found: t.Container[str]) -> list[str]:
+    """Addresses that PgBouncer does not listen on: 1.18 runs on without one that another program has."""
+    lost = []
+    for address in (part.strip() for part in settings["listen_addr"].split(",") if part.strip()):
+        try:
+            asked = str(ipaddress.ip_address("0.0.0.0" if address == "*" else address))  # noqa: S104 compared only
+        except ValueError:
+            # A name.
+            continue
+        if asked not in found:
+            lost.append(f"{DEAF} {address}:{settings['listen_port']}: look for another program there (ss -ltnp)")
+    return lost
 
 
 def other_certificate(files: Files) -> list[str]:
@@ -519,11 +763,17 @@ def judged(mode: str, folder: pathlib.Path, first: str, changeable: t.Sequence[s
         found = staged(folder, first) + accounts_in_use(folder, pathlib.Path(first), changeable)
         warn_of_version(installed_version())
         return found
+    if mode == "login":
+        return logins_through(folder, first)
     if mode == "retired":
         return retired_connections(folder, first)
     files = read_files(folder, first)
-    shown = show(files.settings["unix_socket_dir"], files.settings["listen_port"])
-    return differences(files, shown) or other_certificate(files)
+    place, port = files.settings["unix_socket_dir"], files.settings["listen_port"]
+    if found := differences(files, show(place, port)):
+        return found
+    with Console(f"{place}/.s.PGSQL.{port}") as console:
+        found = deaf(files.settings, listeners(console.listener(), int(port)))
+    return found or other_certificate(files)
 
 
 def main(mode: str, subject: str, first: str, *rest: str) -> int:
@@ -542,7 +792,8 @@ def main(mode: str, subject: str, first: str, *rest: str) -> int:
         found = [str(error)]
     for line in found:
         say(line)
-    return 1 if found else 0
+    # Waiting does not change that one (EX_CONFIG).
+    return 78 if any(line.startswith(DEAF) for line in found) else 1 if found else 0
 
 
 if __name__ == "__main__":

@@ -10,8 +10,10 @@ import sys
 
 import pytest
 
+from ansible_collections.nexod.infra.plugins.module_utils._postgresql.client import shared_verifier
 from ansible_collections.nexod.infra.tests.fixtures import hostile_answers
 
+OLD, NEW = 'o"ld', 'n"ew'
 ROLES = pathlib.Path(__file__).parents[3] / "roles"
 
 
@@ -39,7 +41,8 @@ def test_a_sentence_and_no_traceback(tmp_path: pathlib.Path, script: str, name: 
         pytest.param('"monitor" "o""ld"\n"app" "x"\n', True, id="the pooler gets the new password afterwards"),
         pytest.param('"app" "x"\n', True, id="the pooler gets the account afterwards"),
         pytest.param('"app" "x"\n"monitor" "n""ew"\n', False, id="it has it"),
-        pytest.param('"monitor" "SCRAM-SHA-256$4096:c2FsdA==$a:b"\n', False, id="a verifier says nothing"),
+        pytest.param(f'"monitor" "{shared_verifier("monitor", OLD)}"\n', True, id="a verifier of the former password"),
+        pytest.param(f'"monitor" "{shared_verifier("monitor", NEW)}"\n', False, id="its verifier"),
         pytest.param(None, False, id="no list here"),
     ],
 )
@@ -47,7 +50,7 @@ def test_the_exporter_of_pgbouncer_may_be_ahead_of_it(
     tmp_path: pathlib.Path, userlist: str | None, passes: bool
 ) -> None:
     """Monitoring is deployed before the pooler: with a new password of the monitoring account, the deploy failed."""
-    (tmp_path / "password").write_text('n"ew')
+    (tmp_path / "password").write_text(NEW)
     if userlist is not None:
         (tmp_path / "userlist").write_text(userlist)
     account = ["monitor", str(tmp_path / "password"), str(tmp_path / "userlist")]

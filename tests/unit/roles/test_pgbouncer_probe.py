@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import pathlib
 import socket
 import ssl
@@ -378,3 +379,114 @@ def test_knows_where_accounts_may_be_that_are_not_listed(
     (tmp_path / "settings.ini").write_text(settings)
     (tmp_path / "hba.conf").write_text(rules)
     assert probe.asks_others(tmp_path) is asks
+
+
+@pytest.mark.parametrize(
+    ("databases", "logins", "found"),
+    [
+        pytest.param(["a", "b", "*"], {"app": None}, [("app", "a"), ("app", "b")], id="every pool"),
+        pytest.param(["a", "b"], {"app": ["b"]}, [("app", "b")], id="those that it uses"),
+        pytest.param(["a"], {"app": None, "ops": ["pgbouncer"]}, [("app", "a"), ("ops", "pgbouncer")], id="console"),
+        pytest.param(["a", "*"], {"app": ["other"]}, [("app", "other")], id="through the wildcard"),
+        pytest.param(["forced"], {"app": None, "ops": None}, [("app", "forced")], id="one pool for all accounts"),
+        pytest.param(["a"], {"former": None, "app": []}, [], id="another password in a set that is returned to"),
+    ],
+)
+def test_logs_in_through_every_pool(
+    probe: t.Any, databases: list[str], logins: dict[str, list[str] | None], found: list[tuple[str, str]]
+) -> None:
+    lines = {name: {"host": "h", **({"user": "reader"} if name == "forced" else {})} for name in databases}
+    files = probe.Files({}, frozenset(), lines, {})
+    accounts = {"app": shared_verifier("app", "word"), "ops": "word", "former": "other"}
+    given = {name: {"password": "word", "databases": names} for name, names in logins.items()}
+    assert [way[:2] for way in probe.ways(files, accounts, given)] == found
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        ("[9] LOG S-0x5: app/app@10.0.0.1:5432 closing because: login failed (age=0s)", None),
+        ("[9] WARNING C-0x5: app/app@unix(8):6432 pooler error: login failed", None),
+        (
+            '[9] WARNING S-0x5: app/app@10.0.0.1:5432 server login failed: FATAL no "x"',
+            'server login failed: FATAL no "x"',
+        ),
+        (
+            "[9] WARNING TLS handshake error: certificate verify failed",
+            "TLS handshake error: certificate verify failed",
+        ),
+        ("[9] ERROR S-0x5: app/app@h:1 cannot do SCRAM authentication", "cannot do SCRAM authentication"),
+    ],
+)
+def test_takes_the_reason_from_the_log(probe: t.Any, line: str, reason: str | None) -> None:
+    assert probe.reasons(f"2026-11-27 02:40:00.000 UTC {line}\n") == ([reason] if reason else [])
+
+
+@pytest.mark.parametrize(
+    ("failure", "before", "fault", "note"),
+    [
+        pytest.param(("password authentication failed", False), None, "VALID UNTIL", "", id="other verifier"),
+        pytest.param(("connection refused", True), None, "correct its address", "", id="down, never served"),
+        pytest.param(("connection refused", True), "10.0.0.2", "correct its address", "", id="down, another one"),
+        pytest.param(("connection refused", True), "10.0.0.1", "", "does not take", id="down, the same one"),
+        pytest.param(("FATAL: sorry, too many clients already", False), None, "", "busy", id="full"),
+        pytest.param(('FATAL: database "app" does not exist', False), None, "Correct what it reports", "", id="other"),
+    ],
+)
+def test_a_login_that_fails_names_the_next_step(
+    probe: t.Any, failure: tuple[str, bool], before: str | None, fault: str, note: str
+) -> None:
+    """A server that was down before is no reason to refuse a change; one that refuses an account is."""
+
+    def files(host: str) -> t.Any:
+        return probe.Files({}, frozenset(), {"app": {"host": host, "port": "5432"}}, {})
+
+    failed = {probe.Way("app", "app", "word"): probe.Failure(*failure)}
+    faults, notes = probe.explained(failed, files("10.0.0.1"), before and files(before))
+    for said, words in ((faults, fault), (notes, note)):
+        assert len(said) == bool(words)
+        assert all(words in line and line.startswith("account app can't log in") for line in said)
+    assert "word" not in " ".join(faults + notes).replace("password", "")
+
+
+@pytest.mark.parametrize(
+    ("listen", "lost"),
+    [
+        ("", []),
+        ("0.0.0.0", []),
+        ("*", []),
+        ("0.0.0.0,::1", ["::1"]),
+        ("10.0.0.1, 127.0.0.1", ["10.0.0.1", "127.0.0.1"]),
+        ("localhost", []),
+    ],
+)
+def test_misses_addresses_that_another_program_has(probe: t.Any, listen: str, lost: list[str]) -> None:
+    """PgBouncer 1.18 ran on with nothing but its Unix socket, and the role reported success."""
+    said = probe.deaf({"listen_addr": listen, "listen_port": "6432"}, {"0.0.0.0"})
+    assert [line.split()[5] for line in said] == [f"{address}:6432:" for address in lost]
+
+
+@pytest.mark.parametrize(("family", "address"), [(socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")])
+def test_finds_what_a_process_listens_on(probe: t.Any, family: int, address: str) -> None:
+    with socket.socket(family) as one:
+        one.bind((address, 0))
+        one.listen()
+        port = one.getsockname()[1]
+        assert probe.listeners(os.getpid(), port) == {address}
+    assert probe.listeners(os.getpid(), port) == set()
+
+
+@pytest.mark.parametrize(
+    ("version", "stored", "refused"),
+    [
+        ((1, 24, 1), "SCRAM-SHA-256$4096:x", False),
+        ((1, 25, 2), "SCRAM-SHA-256$4096:x", True),
+        ((1, 25, 2), "word", False),
+        ((1, 26, 0), "SCRAM-SHA-256$4096:x", False),
+        ((), "SCRAM-SHA-256$4096:x", False),
+    ],
+)
+def test_refuses_verifiers_where_pgbouncer_loses_keys(
+    probe: t.Any, version: tuple[int, ...], stored: str, refused: bool
+) -> None:
+    assert bool(probe.loses_keys({"app": stored}, version)) is refused

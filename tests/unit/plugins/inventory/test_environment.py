@@ -285,6 +285,8 @@ def test_two_accounts_in_turn(own: pathlib.Path) -> None:
     assert seen["postgresql_databases"][0]["read_write"] == ["app_b", "app"]
     assert seen["postgresql_retired_roles"] == ["app_a"]
     pooled = {row["name"]: (row["password"], row["password_change"]) for row in seen["pgbouncer_users"]}
+    # Nobody has a pooler here: the server's verifiers are its own.
+    assert {row["shared_verifier"] for row in seen["postgresql_roles"] if "shared_verifier" in row} == {False}
     assert pooled == {name: change for name, change in changes.items() if name != "app_owner"}
     cache = (seen["redis_password"], seen["redis_previous_passwords"], seen["redis_password_change"])
     assert cache == ("fresh", ["stale"], "listed")
@@ -301,3 +303,28 @@ def test_one_account_by_default(own: pathlib.Path) -> None:
     assert seen["postgresql_databases"][0]["read_write"] == ["app"]
     assert (seen["postgresql_retired_roles"], seen["redis_previous_passwords"]) == ([], [])
     assert seen["redis_password_change"] == "always"
+
+
+@pytest.mark.parametrize(
+    ("database", "pooler", "admin", "storage"),
+    [
+        pytest.param(True, True, "", "scram", id="a server of one's own"),
+        pytest.param(True, False, "", "plain", id="no pooler"),
+        pytest.param(False, True, "secret", "scram", id="a managed server, whose accounts are ours"),
+        pytest.param(False, True, "", "plain", id="accounts that somebody else made"),
+    ],
+)
+def test_the_pooler_has_no_password_where_the_accounts_are_ours(
+    own: pathlib.Path, database: bool, pooler: bool, admin: str, storage: str
+) -> None:
+    hosts = HOSTS if database else HOSTS.replace("    database_primary: {hosts: {db: {ansible_host: 192.0.2.1}}}\n", "")
+    pool = "    pooler: {hosts: {pool: {ansible_host: 192.0.2.6}}}\n" if pooler else ""
+    (own / "inventory" / "hosts.yml").write_text(hosts + pool)
+    values = f"infra_database_app_password: a\ninfra_database_admin_password: '{admin}'\n"
+    if not database:
+        values += "infra_endpoints_declared: {database: {host: 192.0.2.9, port: 5432, name: app, sslmode: require}}\n"
+    (own / "inventory" / "group_vars" / "all.yml").write_text(VALUES + values)
+    seen = evaluate(own, "ops", "pgbouncer_password_storage", "database_access_roles")
+    assert seen["pgbouncer_password_storage"] == storage
+    shared = {row["name"]: row.get("shared_verifier", False) for row in seen["database_access_roles"]}
+    assert shared == {"app_owner": False, "app": storage == "scram", "monitor": storage == "scram"}

@@ -84,3 +84,12 @@ def test_what_could_not_be_checked_is_quoted(run_module: Run, tmp_path: pathlib.
     plan = run_module("file_set", options, check_mode=True)
     assert (plan["checked"], plan["unchecked"]) == (False, ["promtool is missing"])
     assert run_module("file_set", options)["msg"].endswith("promtool is missing")
+
+
+@pytest.mark.parametrize("check_mode", [True, False])
+def test_a_check_gets_the_secrets(run_module: Run, tmp_path: pathlib.Path, check_mode: bool) -> None:
+    check = [["sh", "-c", 'test "$WORD" = canary && test "${NEXOD_CHECK_MODE:-0}" = ' + str(int(check_mode))]]
+    options = {"name": "a", "root": str(tmp_path), "_internal": {"rendered": rendered()}, "check": check}
+    result = run_module("file_set", {**options, "secrets": {"WORD": "canary"}}, check_mode=check_mode)
+    assert not result.get("failed"), result
+    assert "canary" not in str(result)

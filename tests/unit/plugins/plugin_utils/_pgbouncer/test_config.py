@@ -257,3 +257,77 @@ def test_certificates_that_do_not_fit(options: dict[str, t.Any], problem: str) -
     assert any(line.startswith(problem) for line in configured(**options)["problems"]), configured(**options)[
         "problems"
     ]
+
+
+VERIFIER = "SCRAM-SHA-256$4096:c2FsdA==$a:b"
+
+
+@pytest.mark.parametrize(
+    ("options", "verifiers", "logins"),
+    [
+        pytest.param({"password_storage": "plain"}, [], {"app": ["app"]}, id="plain"),
+        pytest.param({}, ["app"], {"app": ["app"]}, id="verifier"),
+        pytest.param({"stats_users": ["app"]}, ["app"], {"app": ["pgbouncer"]}, id="console only"),
+        pytest.param({"databases": [{"name": "*", "host": "h"}]}, ["app"], {"app": []}, id="names not known"),
+        pytest.param({"users": [{"name": "app", "password": VERIFIER}]}, [], {}, id="a verifier is given"),
+        pytest.param(
+            {"databases": [{"name": "r", "host": "h", "user": "app"}]}, [], {"app": ["r"]}, id="logs in by itself"
+        ),
+        pytest.param({"settings": {"auth_user": "app"}}, [], {"app": ["app"]}, id="looks up the others"),
+        pytest.param(
+            {"users": [{"name": "app", "password": "x", "databases": []}]}, ["app"], {"app": []}, id="not to log in"
+        ),
+    ],
+)
+def test_what_is_stored_of_a_password(
+    options: dict[str, t.Any], verifiers: list[str], logins: dict[str, list[str]]
+) -> None:
+    result = configured(**{"password_storage": "scram", **options})
+    assert result["problems"] == []
+    assert result["verifiers"] == verifiers
+    assert {name: row["databases"] for name, row in result["logins"].items()} == logins
+
+
+@pytest.mark.parametrize(
+    ("options", "problem"),
+    [
+        pytest.param({"auth_type": "trust"}, "pgbouncer_auth_type trust: PgBouncer logs in", id="nothing to learn"),
+        pytest.param(
+            {
+                "users": [{"name": "app", "password": VERIFIER}],
+                "databases": [{"name": "r", "host": "h", "user": "app"}],
+            },
+            "logs in as this account itself",
+            id="a verifier is no password",
+        ),
+        pytest.param(
+            {"users": [{"name": "app", "password": "x", "databases": ["shop"]}]},
+            "databases names shop, not in pgbouncer_databases",
+            id="unknown database",
+        ),
+    ],
+)
+def test_refuses_what_pgbouncer_cannot_log_in_with(options: dict[str, t.Any], problem: str) -> None:
+    assert [problem in line for line in configured(password_storage="scram", **options)["problems"]] == [True]
+
+
+RDS = "shop.c9akciq32.eu-central-1.rds.amazonaws.com"
+
+
+@pytest.mark.parametrize(
+    ("host", "settings", "refused"),
+    [
+        pytest.param(RDS, {"auth_user": "lookup"}, True, id="managed"),
+        pytest.param(RDS, {"auth_user": "lookup", "auth_query": "SELECT * FROM pg_authid"}, True, id="no better table"),
+        pytest.param(RDS, {"auth_user": "lookup", "auth_query": "SELECT * FROM own.words($1)"}, False, id="own table"),
+        pytest.param(RDS, {}, False, id="accounts are listed"),
+        pytest.param("10.0.0.5", {"auth_user": "lookup"}, False, id="a server of one's own"),
+    ],
+)
+@pytest.mark.parametrize("of_database", [True, False])
+def test_refuses_to_look_up_verifiers_that_nobody_can_read(
+    host: str, settings: dict[str, str], refused: bool, of_database: bool
+) -> None:
+    row = {"name": "app", "host": host, **({"settings": settings} if of_database else {})}
+    found = configured(databases=[row], **({} if of_database else {"settings": settings}))["problems"]
+    assert ["Amazon RDS" in line for line in found] == [True] * refused

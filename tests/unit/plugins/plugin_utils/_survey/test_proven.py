@@ -119,6 +119,13 @@ def same_service(survey: dict[str, t.Any], **given: t.Any) -> dict[str, t.Any] |
         pytest.param({"enabled": True, "state": "started", "settle": False}, id="defaults spelt out"),
         pytest.param({"enabled": "yes"}, id="boolean as text"),
         pytest.param({"proof": [*PROOF, {"url": "http://127.0.0.1/x", "after": ["start"]}]}, id="proof of a start"),
+        pytest.param(
+            {
+                "proof": [{**PROOF[0], "secrets": "no"}, {"command": ["login"], "after": ["start"]}],
+                "secrets": {"PASSWORD": "x"},
+            },
+            id="secrets for the proof of a start only",
+        ),
     ],
 )
 def test_a_proven_service_is_unchanged(given: dict[str, t.Any]) -> None:
