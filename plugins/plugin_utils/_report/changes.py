@@ -132,6 +132,10 @@ def _ecs_run_task(_result: Result, given: Result) -> Items:
     return [("run", "ECS task", f"{given.get('cluster')}/{given.get('name')}")]
 
 
+def _supabase_project(_result: Result, given: Result) -> Items:
+    return [("run", "project", f"restore {given.get('ref')}")]
+
+
 def _haproxy_server(_result: Result, given: Result) -> Items:
     word = {"drain": "drain", "ready": "enable"}.get(str(given.get("state")), str(given.get("state")))
     return [("run", "traffic", f"{word} {given.get('backend')}/{given.get('name')}")]
@@ -224,6 +228,7 @@ TRANSLATED: dict[str, t.Callable[[Result, Result], Items]] = {
     "nexod.infra.s3_site": _s3_site,
     "nexod.infra.ecs_run_task": _ecs_run_task,
     "nexod.infra.haproxy_server": _haproxy_server,
+    "nexod.infra.supabase_project": _supabase_project,
     "nexod.infra.pgbouncer_admin": _pgbouncer_admin,
     "nexod.infra.postgresql_access": _postgresql_access,
     "nexod.infra.postgresql_cluster": _postgresql_cluster,
