@@ -60,6 +60,9 @@ ENDPOINTS: t.Final[dict[str, dict[str, t.Any]]] = {
                 "type": "str",
                 "description": "What follows the name of each user, where a pooler asks for it.",
             },
+            "exposed_schemas": {"type": "list", "elements": "str", "description": "Schemas that a public API serves."},
+            "closed_schemas": {"type": "list", "elements": "str", "description": "Those without rights for its roles."},
+            "ignored_schemas": {"type": "list", "elements": "str", "description": "Schemas that are the provider's."},
             "ca_file": {
                 "type": "str",
                 "description": "File on the migration runner with the authority of its certificate.",

@@ -74,7 +74,7 @@ def engineer(
     try:
         yield Engineer(tmp_path, services.supabase, supabase_database, release)
     finally:
-        supabase_database.rows("DROP SCHEMA public CASCADE; CREATE SCHEMA public")
+        supabase_database.as_it_was()
         shutil.rmtree(tmp_path, ignore_errors=True)
 
 
@@ -99,3 +99,11 @@ def test_day_one(engineer: Engineer) -> None:
     assert second.returncode == 0, second.stdout[-6000:]
     assert "changed=0 " in second.stdout.partition("PLAY RECAP")[2]
     assert len(engineer.service.calls()) - asked <= 3
+
+
+def test_a_table_that_anybody_could_read_is_refused(engineer: Engineer) -> None:
+    """The example's migrations create tables in public. Without closed schemas, that is an error of the lint."""
+    done = engineer.run(provider_supabase_closed_schemas=[])
+    assert done.returncode != 0
+    assert "table-without-row-level-security on public.users" in done.stdout
+    assert engineer.tables() == []
