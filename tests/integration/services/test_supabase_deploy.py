@@ -40,6 +40,7 @@ class Engineer:
             "migration_runner_root": str(folder / "releases"),
             "provider_supabase_api_url": service.url,
             "provider_supabase_connect_seconds": 1,
+            "provider_supabase_dump_folder": str(folder / "dumps"),
             "provider_supabase_poll_seconds": 1,
             "provider_supabase_sslmode": "disable",
         }
@@ -87,11 +88,13 @@ def test_day_one(engineer: Engineer) -> None:
     assert project["status"] == "INACTIVE"
     assert not (engineer.folder / "releases").exists()
     assert engineer.tables() == []
+    assert not (engineer.folder / "dumps").exists()
 
     first = engineer.run()
     assert first.returncode == 0, first.stdout[-6000:]
     assert "session pooler, 127.0.0.1" in first.stdout
     assert project["status"] == "ACTIVE_HEALTHY"
+    assert len(list((engineer.folder / "dumps").glob("dev-*.dump"))) == 1
     assert {"alembic_version", "tasks", "users"} <= set(engineer.tables())
 
     asked = len(engineer.service.calls())
@@ -99,6 +102,15 @@ def test_day_one(engineer: Engineer) -> None:
     assert second.returncode == 0, second.stdout[-6000:]
     assert "changed=0 " in second.stdout.partition("PLAY RECAP")[2]
     assert len(engineer.service.calls()) - asked <= 3
+
+    dump = next((engineer.folder / "dumps").glob("dev-*.dump"))
+    refused = engineer.run(playbook="dev_restore", restore_dump=str(dump))
+    assert "-e restore_dump=FILE -e restore_confirmed=dev" in refused.stdout
+    assert refused.returncode != 0
+    # It was made before the first migration, and what it does not have stays.
+    restored = engineer.run(playbook="dev_restore", restore_dump=str(dump), restore_confirmed="dev")
+    assert restored.returncode == 0, restored.stdout[-6000:]
+    assert "users" in engineer.tables()
 
 
 def test_a_table_that_anybody_could_read_is_refused(engineer: Engineer) -> None:

@@ -69,6 +69,7 @@ ELSEWHERE = {
     "s3_site": "tests/unit/plugins/modules",
     "software_info": "tests/unit/plugins/module_utils/_host",
     "supabase_database": "tests/integration",
+    "supabase_dump": "tests/integration",
     "supabase_project": "tests/unit/plugins/module_utils/_services",
     "postgresql_access": "tests/integration",
     "postgresql_cluster": "molecule/postgresql",
