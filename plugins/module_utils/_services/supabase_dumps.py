@@ -135,7 +135,7 @@ def write(database: Database, dump: pathlib.Path, schemas: t.Sequence[str], envi
 
 
 def surplus(dump: pathlib.Path, keep: int) -> list[pathlib.Path]:
-    """The older ones of the dumps whose names begin like that of `dump`, which may not exist yet, and end with the day."""
+    """The dumps beyond `keep`, the oldest ones, of those that are named like `dump`, which may not exist yet."""
     prefix = dump.name.rpartition("-")[0]
     return sorted({*dump.parent.glob(f"{prefix}-*.dump"), dump}, reverse=True)[keep:]
 
