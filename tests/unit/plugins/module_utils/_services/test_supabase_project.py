@@ -113,9 +113,14 @@ def test_no_way_in(way: str, rows: list[dict[str, t.Any]], says: str) -> None:
 
 
 @pytest.fixture
-def service() -> t.Iterator[supabase.Supabase]:
-    with running.services() as services:
-        yield services.supabase
+def services() -> t.Iterator[running.Services]:
+    with running.services() as found:
+        yield found
+
+
+@pytest.fixture
+def service(services: running.Services) -> supabase.Supabase:
+    return services.supabase
 
 
 class Run:
