@@ -110,6 +110,10 @@ readmes: venv ## write the READMEs of the roles and the contents of the main one
 .PHONY: ready
 ifneq ($(LAB_ENV),)
 ready: lab_up
+else ifeq ($(ENV),dev)
+# The example's release; a product's own is built by playbooks/build_release.yml.
+ready: prerequisites venv
+	@$(BIN)/python examples/api/build.py $(or $(VERSION),$(INVENTORY_VERSION)) -o dist/
 else
 ready: prerequisites venv
 endif

@@ -22,6 +22,11 @@ options:
     description: Whether to compare the schema with the models that C(env.py) names (C(target_metadata)).
     type: bool
     default: false
+  ignored_schemas:
+    description: Schemas that are somebody else's, and whose tables are no drift.
+    type: list
+    elements: str
+    default: []
   audit_table:
     description:
       - Table of O(nexod.infra.alembic_upgrade#module:audit_table), whose latest 200 rows are returned in RV(audit).
@@ -180,6 +185,7 @@ from ansible_collections.nexod.infra.plugins.module_utils._core.errors import In
 ARGUMENTS = {
     **SHARED,
     "check_drift": {"type": "bool", "default": False},
+    "ignored_schemas": {"type": "list", "elements": "str", "default": []},
     "audit_table": {"type": "str"},
     "render": {"type": "bool", "default": False},
 }

@@ -102,6 +102,23 @@ options:
       - Whatever a revision does beside SQL, such as writing a file, it also does in the rehearsal. The same applies to
         connections that it opens itself, but these are read-only.
     type: str
+  exposed_schemas:
+    description:
+      - Schemas that a public API serves, such as V(public) of a project of Supabase. A table in one of them without row
+        level security, and with rights of the API's roles, is an error, as is an extension outside of the schema
+        C(extensions).
+    type: list
+    elements: str
+    default: []
+  ignored_schemas:
+    description: Schemas that are somebody else's, and whose tables are no drift.
+    type: list
+    elements: str
+    default: []
+  room_mb:
+    description: Mebibytes that the database may still grow by. Revisions whose rewrites and new indexes would take more
+      are refused. At least 0.
+    type: int
   lint_waivers:
     description: Findings that are accepted. A waiver that matches no finding is reported in RV(unused_waivers).
     type: list
@@ -419,6 +436,9 @@ ARGUMENTS = {
     "small_table": {"type": "int", "default": 10000},
     "lint_unknown": {"type": "str", "choices": ["error", "warn"], "default": "warn"},
     "rehearsal_url": {"type": "str", "no_log": True},
+    "exposed_schemas": {"type": "list", "elements": "str", "default": []},
+    "ignored_schemas": {"type": "list", "elements": "str", "default": []},
+    "room_mb": {"type": "int"},
     "lint_waivers": {"type": "list", "elements": "dict", "options": WAIVER, "default": []},
     "allow_contract": {"type": "bool", "default": False},
     "rebuild_invalid_indexes": {"type": "bool", "default": False},

@@ -38,6 +38,17 @@ class SupabaseDatabase:
         server = self.direct if not port else dataclasses.replace(self.direct, port=port)
         return server.connect(database, self.pooler_user if port else user)
 
+    def as_it_was(self) -> None:
+        """Without what a test has made in public and private, and with Supabase's rights for the API's roles."""
+        listed = (
+            "SELECT oid::regclass FROM pg_class WHERE relkind IN ('r', 'p') AND relnamespace = 'public'::regnamespace"
+        )
+        for (table,) in self.rows(listed):
+            self.rows(f"DROP TABLE IF EXISTS {table} CASCADE")
+        self.rows("DROP SCHEMA IF EXISTS private CASCADE")
+        for kind in ("TABLES", "SEQUENCES", "FUNCTIONS"):
+            self.rows(f"ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT ALL ON {kind} TO anon, authenticated")
+
     def rows(self, sql: str, user: str = "postgres") -> list[tuple[t.Any, ...]]:
         with contextlib.closing(self.connect(user=user)) as connection, connection.cursor() as cursor:
             cursor.execute(sql)

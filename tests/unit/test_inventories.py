@@ -134,9 +134,39 @@ def test_preflight_asks_for_the_image_and_for_what_the_service_runs(tmp_path: pa
     assert {key: asked.get(key) for key in wanted} == wanted
 
 
-def test_dev_says_what_an_engineer_lacks(tmp_path: pathlib.Path) -> None:
-    said = preflight(tmp_path, "dev")
-    assert {"Supabase access token", "infra_database_owner_password"} <= {fault["subject"] for fault in said["faults"]}
+def test_dev_says_which_three_things_an_engineer_lacks_and_where_they_are(tmp_path: pathlib.Path) -> None:
+    (tmp_path / "release.tar").touch()
+    said = preflight(tmp_path, "dev", "-e", f"backend_archive={tmp_path}/release.tar")
+    steps = {fault["subject"]: fault["next_step"] for fault in said["faults"]}
+    wanted = {
+        "Supabase access token": ("Export SUPABASE_ACCESS_TOKEN", "supabase.com/dashboard/account/tokens"),
+        "infra_database_owner_password": ("Export SUPABASE_DB_PASSWORD", "Project Settings, Database"),
+        "provider_supabase_project": ("Export SUPABASE_PROJECT_REF", "supabase.com/dashboard/project/REF"),
+    }
+    assert {subject: [word for word in words if word not in steps[subject]] for subject, words in wanted.items()} == {
+        subject: [] for subject in steps
+    }
+
+
+@pytest.mark.parametrize("host", ["aws-0-eu-central-1.pooler.supabase.com", "db.abcdefghijklmnopqrst.supabase.co"])
+def test_dev_refuses_the_pooler_in_transaction_mode(tmp_path: pathlib.Path, host: str) -> None:
+    declared = {
+        "database": {"host": host, "port": 6543, "name": "postgres", "sslmode": "require"},
+        "replicas": [],
+        **dict.fromkeys(("pooler", "cache", "api", "cdn", "object_store")),
+    }
+    said = preflight(tmp_path, "dev", "-e", json.dumps({"infra_endpoints_declared": declared}))
+    found = {fault["subject"]: fault for fault in said["faults"]}
+    fault = found["infra_endpoints_declared.database.port"]
+    assert "transaction mode" in fault["cause"]
+    assert fault["next_step"] == "Use session mode, which is port 5432 of the same host."
+    assert "provider_supabase_project" not in found
+
+
+def test_dev_refuses_a_ref_that_is_none(tmp_path: pathlib.Path) -> None:
+    said = preflight(tmp_path, "dev", SUPABASE_PROJECT_REF="facts-dev")
+    found = {fault["subject"]: fault for fault in said["faults"]}
+    assert "a ref is 20 lower-case letters" in found["provider_supabase_project"]["cause"]
 
 
 def test_every_mistake_of_a_caller_at_once_and_no_secret(tmp_path: pathlib.Path) -> None:

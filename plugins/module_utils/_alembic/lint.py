@@ -26,6 +26,7 @@ from ansible_collections.nexod.infra.plugins.module_utils._alembic.engine.sql im
     statements_in,
     tables_in,
 )
+from ansible_collections.nexod.infra.plugins.module_utils._alembic.exposed import exposed, room_needed
 from ansible_collections.nexod.infra.plugins.module_utils._alembic.rules import (
     RULES,
     Read,
@@ -284,11 +285,13 @@ def judge(
     incomplete: t.Mapping[str, str] | None = None,
     rehearsal: Facts | None = None,
     empty: bool = False,
+    exposed_schemas: t.Sequence[str] = (),
 ) -> Verdict:
     """squawk's findings and our own, in the order of the revisions, weighed, with the waivers that accept them.
 
     `limit`: the run's lock_timeout in milliseconds; `incomplete`: why a revision was not rendered in full;
-    `rehearsal`: what running it on a copy has shown; `empty`: whether the database has no revision yet.
+    `rehearsal`: what running it on a copy has shown; `empty`: whether the database has no revision yet;
+    `exposed_schemas`: those that a public API serves.
     """
     findings: list[dict[str, t.Any]] = []
     plan = Plan(tables)
@@ -345,6 +348,8 @@ def judge(
             rule = "fails-in-rehearsal" if failed["sqlstate"] not in (None, "25006") else "not-rehearsed"
             add(revision, failed["statement"] or f"-- {failed['detail']}", (rule, None, None, None))
             findings[-1]["reason"] = f"it fails on a copy of the schema: {failed['detail']}"
+    for one in exposed(sql, exposed_schemas):
+        add(one.revision, one.statement, (one.rule, None, one.table, None))
     matched = {(one["rule"], one["revision"]) for one in findings}
     return Verdict(findings, [one for one in waivers if (one["rule"], one["revision"]) not in matched])
 
@@ -363,6 +368,8 @@ def refusal(verdict: Verdict, where: str) -> InfraError:
     count = f"{len(stopping)} statement{'s' if len(stopping) > 1 else ''} would block or break running code"
     if all(one["level"] == "unknown" for one in stopping):
         count = f"{len(stopping)} revision{'s' if len(stopping) > 1 else ''} can't be linted in full"
+    elif all(RULES[one["rule"]].harm == "exposes" for one in stopping):
+        count = f"{len(stopping)} statement{'s' if len(stopping) > 1 else ''} would open data to a public API"
     return InfraError(
         "upgrade database",
         where,
@@ -405,12 +412,33 @@ def lint(
         incomplete=facts.get("not_rendered"),
         empty=facts.get("before") == [],
         rehearsal=facts.get("rehearsal"),
+        exposed_schemas=arguments.get("exposed_schemas") or (),
     )
     verdict = dataclasses.replace(verdict, strict=arguments.get("lint_unknown") == "error")
     found = {"lint": verdict.findings, "unused_waivers": list(verdict.unused)}
     if verdict.stopping and policy == "error":
         return {**refusal(verdict, where).report(), **found, "failed": True, "changed": False}
+    check_room(arguments, sql, facts["tables"], where)
     return {**found, "warnings": warnings + lint_warnings(verdict, ran=bool(sql))}
+
+
+def check_room(
+    arguments: Facts, sql: t.Mapping[str, str], tables: t.Mapping[str, Facts], where: str, mega: int = 1 << 20
+) -> None:
+    """Refuse revisions whose rewrites and indexes would not fit into the room that is left."""
+    left = arguments.get("room_mb")
+    needed = room_needed(sql, tables) if left is not None and sql else {}
+    if left is None or sum(needed.values()) <= int(left) * mega:
+        return
+    largest = sorted(needed.items(), key=lambda one: -one[1])[:5]
+    shown = ", ".join(f"{name} ({size / mega:.0f} MB)" for name, size in largest)
+    raise InfraError(
+        "upgrade database",
+        where,
+        f"its rewrites and new indexes need about {sum(needed.values()) / mega:.0f} MB, and {int(left)} MB are left: "
+        f"{shown}",
+        "Delete rows or indexes that are not needed (and VACUUM FULL the table), or change the plan, then run again.",
+    )
 
 
 def lint_downgrade(facts: Facts, small: int = 10000) -> tuple[list[dict[str, t.Any]], list[str]]:

@@ -32,7 +32,8 @@ CONTRACT = "Once no running release uses it, begin the revision's docstring with
 @dataclasses.dataclass(frozen=True)
 class Rule:
     """`harm`: "blocks" (others wait while rows are read or written), "breaks" (running code fails, or rows are lost),
-    "fails" (the revision fails if there are rows), "always" (at any size), "unknown" (what is done can't be seen).
+    "fails" (the revision fails if there are rows), "always" (at any size), "exposes" (data is open to a public API),
+    "unknown" (what is done can't be seen).
     """
 
     harm: str
@@ -190,6 +191,19 @@ RULES = {
         "always",
         "it replaces the run's lock_timeout, and all other queries queue behind a statement that waits for its lock",
         "Remove it, and set the option `lock_timeout`.",
+    ),
+    # Of Supabase, and of whatever else has a REST API with a public key on some schemas.
+    "table-without-row-level-security": Rule(
+        "exposes",
+        "row level security is off in a schema of the REST API: whoever has its public key reads and writes all rows",
+        "Create the table in a schema that is not exposed (CREATE SCHEMA private), or revoke the rights of the API's "
+        "roles (REVOKE ALL ON ... FROM anon, authenticated), or enable row level security without policies (ALTER "
+        "TABLE ... ENABLE ROW LEVEL SECURITY), which leaves the owner's rights as they are.",
+    ),
+    "extension-in-exposed-schema": Rule(
+        "exposes",
+        "its functions can be called through the REST API",
+        "Create it in the schema of extensions: CREATE EXTENSION ... WITH SCHEMA extensions.",
     ),
     "opaque-statement": Rule(
         "unknown",

@@ -56,6 +56,17 @@ ENDPOINTS: t.Final[dict[str, dict[str, t.Any]]] = {
             "port": _PORT,
             "name": {"type": "str", "required": True, "description": "Database name."},
             "sslmode": {"type": "str", "required": True, "choices": _SSLMODES, "description": "libpq's word."},
+            "user_suffix": {
+                "type": "str",
+                "description": "What follows the name of each user, where a pooler asks for it.",
+            },
+            "exposed_schemas": {"type": "list", "elements": "str", "description": "Schemas that a public API serves."},
+            "closed_schemas": {"type": "list", "elements": "str", "description": "Those without rights for its roles."},
+            "ignored_schemas": {"type": "list", "elements": "str", "description": "Schemas that are the provider's."},
+            "ca_file": {
+                "type": "str",
+                "description": "File on the migration runner with the authority of its certificate.",
+            },
         },
     },
     "replicas": {
@@ -143,6 +154,8 @@ ENDPOINTS: t.Final[dict[str, dict[str, t.Any]]] = {
 # What an environment may lack (with Supabase, cache and pooler). It is null then, never omitted.
 NULLABLE: t.Final = ("pooler", "cache", "api", "cdn", "object_store")
 
+# Supabase's pooler; https://supabase.com/docs/guides/database/connecting-to-postgres
+_SESSION_PORT, _TRANSACTION_PORT = 5432, 6543
 _SECRET = re.compile(r"passw|secret|token|credential", re.IGNORECASE)
 
 
@@ -159,6 +172,7 @@ def endpoint_faults(endpoints: object) -> list[str]:
     found += [f"{where}: secrets are not allowed in the endpoints" for where in _secrets(endpoints)]
     found += [f"{where}: {value} is not a valid port" for where, value in _ports(endpoints)]
     found += [f"{where}: {_shown_url(value)} {fault}" for where, value, fault in _urls(endpoints)]
+    found += [f"{where}: {cause}; {next_step}" for where, cause, next_step in transaction_mode(endpoints)]
     return [text.removeprefix(": ") for text in found]
 
 
@@ -187,6 +201,23 @@ def _ports(endpoints: object) -> list[tuple[str, object]]:
         (path, value)
         for path, key, value in _walk(endpoints)
         if key == "port" and str(value).lstrip("-").isdigit() and not 0 < int(str(value)) < 65536
+    ]
+
+
+def transaction_mode(value: object) -> list[tuple[str, str, str]]:
+    """Path, problem and next step of each address of Supabase's pooler in transaction mode."""
+    places = [("", "", value), *_walk(value)]
+    return [
+        (
+            f"{path}.port".lstrip("."),
+            f"{_TRANSACTION_PORT} at {where['host']} is transaction mode, in which locks and settings of migrations do "
+            "not hold",
+            f"use session mode, which is port {_SESSION_PORT} of the same host",
+        )
+        for path, _key, where in places
+        if isinstance(where, t.Mapping)
+        and str(where.get("port")) == str(_TRANSACTION_PORT)
+        and str(where.get("host", "")).endswith((".supabase.com", ".supabase.co"))
     ]
 
 

@@ -24,6 +24,7 @@ from ansible_collections.nexod.infra.plugins.plugin_utils._preflight.specs impor
 from ansible_collections.nexod.infra.plugins.plugin_utils._preflight.tables import (
     CONNECTION_VARIABLES,
     EMPTY_GROUPS,
+    FOUND_AT,
     GROUP_OF_ROLE,
     KNOWN_GROUPS,
     KNOWN_TO_ANSIBLE,
@@ -401,7 +402,8 @@ def missing_next_step(raw: object, name: str) -> str:
     read_from = _ENVIRONMENT_LOOKUP.findall(raw) if isinstance(raw, str) else []
     if not read_from:
         return f"Set {name}."
-    return f"Export {' or '.join(read_from)}" + (f", or set {name} in a vault." if name != "ansible_host" else ".")
+    step = f"Export {' or '.join(read_from)}" + (f", or set {name} in a vault." if name != "ansible_host" else ".")
+    return " ".join([step, *(FOUND_AT[one] for one in read_from if one in FOUND_AT)])
 
 
 def is_locked(error: str) -> bool:

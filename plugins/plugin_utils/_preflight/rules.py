@@ -18,13 +18,16 @@ import string
 import typing as t
 
 from ansible_collections.nexod.infra.plugins.module_utils._aws.subscriptions import PROTOCOLS, revealed
+from ansible_collections.nexod.infra.plugins.module_utils._services.supabase_project import DASHBOARD, REF
 from ansible_collections.nexod.infra.plugins.plugin_utils._aws.alarms import by_name, subscriptions
+from ansible_collections.nexod.infra.plugins.plugin_utils._environment.endpoints import transaction_mode
 from ansible_collections.nexod.infra.plugins.plugin_utils._preflight.inputs import (
     CONTROLLER,
     EvaluationError,
     Fault,
     HostInputs,
     Inputs,
+    missing_next_step,
 )
 from ansible_collections.nexod.infra.plugins.plugin_utils._preflight.tables import CONTROLLER_FILES, NEEDED_SECRETS
 from ansible_collections.nexod.infra.plugins.plugin_utils._service import firewall
@@ -45,6 +48,27 @@ def environment_is_named(inputs: Inputs) -> list[Fault]:
         cause = f"is {inputs.environment!r}"
         step = "Use lower-case letters, digits, hyphens and underscores, at most 63, beginning with a letter or digit."
         found.append(Fault("infra_environment", cause, step))
+    return found
+
+
+def supabase_is_reachable(inputs: Inputs) -> list[Fault]:
+    """The project is named; no declared address is its pooler's in transaction mode."""
+    found = []
+    if inputs.provider == "supabase" and not inputs.value(CONTROLLER, "infra_endpoints_declared"):
+        name = "provider_supabase_project"
+        ref = str(inputs.value(CONTROLLER, name) or "")
+        raw = inputs.hosts[CONTROLLER].raw.get(name) if CONTROLLER in inputs.hosts else None
+        if not ref and (CONTROLLER, name) not in inputs.faulty:
+            found.append(Fault(name, "is empty", missing_next_step(raw, name)))
+        elif ref and not re.fullmatch(REF, ref):
+            step = f"Copy it from the address of the project in the dashboard: {DASHBOARD}/REF."
+            found.append(Fault(name, f"is {ref!r}, and a ref is 20 lower-case letters", step))
+    for (_host, name), value in sorted(inputs.values.items(), key=lambda item: item[0]):
+        if name in ("infra_endpoints_declared", "migration_runner_database", "provider_supabase_endpoints_declared"):
+            found += [
+                Fault(f"{name}.{where}", f"is {cause}", f"{step[0].upper()}{step[1:]}.")
+                for where, cause, step in transaction_mode(value)
+            ]
     return found
 
 
@@ -618,6 +642,7 @@ def _true(value: object) -> bool:
 
 RULES: t.Final[tuple[t.Callable[[Inputs], list[Fault]], ...]] = (
     environment_is_named,
+    supabase_is_reachable,
     latency_targets,
     latency_rows_agree,
     database_users_differ,

@@ -61,6 +61,12 @@ NEEDED_SECRETS: t.Final[dict[str, tuple[str, ...]]] = {
 }
 
 
+# Where the value of an environment variable is found, by its name.
+FOUND_AT: t.Final[dict[str, str]] = {
+    name: text for place in _PLACES.values() for name, text in place.get("found_at", {}).items()
+}
+
+
 class Port(t.NamedTuple):
     """A port that a role listens on: the option that sets it, the units that may hold it, and whether it is used.
 

@@ -132,6 +132,21 @@ def _ecs_run_task(_result: Result, given: Result) -> Items:
     return [("run", "ECS task", f"{given.get('cluster')}/{given.get('name')}")]
 
 
+def _supabase_project(_result: Result, given: Result) -> Items:
+    return [("run", "project", f"restore {given.get('ref')}")]
+
+
+def _supabase_database(result: Result, _given: Result) -> Items:
+    return [("run", "SQL", text) for text in result.get("statements") or ()]
+
+
+def _supabase_dump(result: Result, given: Result) -> Items:
+    if given.get("state") == "restored":
+        return [("run", "dump", f"restore {result.get('path')}")]
+    removed = [("remove", "dump", str(path)) for path in result.get("removed") or ()]
+    return [("create", "dump", str(result.get("path"))), *removed]
+
+
 def _haproxy_server(_result: Result, given: Result) -> Items:
     word = {"drain": "drain", "ready": "enable"}.get(str(given.get("state")), str(given.get("state")))
     return [("run", "traffic", f"{word} {given.get('backend')}/{given.get('name')}")]
@@ -224,6 +239,9 @@ TRANSLATED: dict[str, t.Callable[[Result, Result], Items]] = {
     "nexod.infra.s3_site": _s3_site,
     "nexod.infra.ecs_run_task": _ecs_run_task,
     "nexod.infra.haproxy_server": _haproxy_server,
+    "nexod.infra.supabase_database": _supabase_database,
+    "nexod.infra.supabase_dump": _supabase_dump,
+    "nexod.infra.supabase_project": _supabase_project,
     "nexod.infra.pgbouncer_admin": _pgbouncer_admin,
     "nexod.infra.postgresql_access": _postgresql_access,
     "nexod.infra.postgresql_cluster": _postgresql_cluster,

@@ -8,7 +8,8 @@ from __future__ import annotations
 import typing as t
 
 
-def drift_of(context: t.Any) -> dict[str, t.Any]:
+def drift_of(context: t.Any, ignored: t.Collection[str] = ()) -> dict[str, t.Any]:
+    """`ignored`: schemas whose tables are somebody else's, which an env.py with include_schemas compares too."""
     from alembic.autogenerate import compare_metadata  # noqa: PLC0415
 
     metadata = context.opts.get("target_metadata")
@@ -16,7 +17,17 @@ def drift_of(context: t.Any) -> dict[str, t.Any]:
         return {"compared": False, "differences": []}
     found = compare_metadata(context, metadata)
     parts = [one for part in found for one in (part if isinstance(part, list) else [part])]
-    return {"compared": True, "differences": [difference(one) for one in parts]}
+    return {"compared": True, "differences": [difference(one) for one in parts if schema_of(one) not in ignored]}
+
+
+def schema_of(one: t.Sequence[t.Any]) -> str | None:
+    """`("add_column", "auth", "users", ...)` and `("remove_table", Table("users", schema="auth"))` -> "auth"."""
+    subject = one[1] if len(one) > 1 else None
+    if subject is None or isinstance(subject, str):
+        return subject if len(one) > 2 else None
+    table = getattr(subject, "table", subject)
+    found = getattr(table, "schema", None)
+    return found if isinstance(found, str) else None
 
 
 def difference(one: t.Sequence[t.Any]) -> str:

@@ -97,7 +97,7 @@ class Planner:
             seen["after"] = sorted(set(seen.get("after", ())) | heads_after(heads, steps))
             # The models of a release that the database is ahead of differ from the schema, and should.
             if drift and not self.environment.known(heads)[1]:
-                seen["drift"] = drift_of(context)
+                seen["drift"] = drift_of(context, self.session.request.ignored_schemas)
             return []
 
         command = "downgrade" if self.session.request.command == "downgrade" else "upgrade"

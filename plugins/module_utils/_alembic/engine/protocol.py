@@ -52,6 +52,7 @@ class Request:
     allow_contract: bool = False
     allow_empty: list[str] = dataclasses.field(default_factory=list)
     check_drift: bool = False
+    ignored_schemas: list[str] = dataclasses.field(default_factory=list)
     linted: list[str] | None = None  # the revisions that the lint has approved; None: it was not asked
     purge: bool = False
     rebuild_invalid_indexes: bool = False

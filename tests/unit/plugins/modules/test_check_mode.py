@@ -70,6 +70,9 @@ ELSEWHERE = {
     "service_resources": "tests/unit/plugins/module_utils/_services",
     "software_info": "tests/unit/plugins/module_utils/_host",
     "vercel_deployment": "tests/unit/plugins/module_utils/_services",
+    "supabase_database": "tests/integration",
+    "supabase_dump": "tests/integration",
+    "supabase_project": "tests/unit/plugins/module_utils/_services",
     "postgresql_access": "tests/integration",
     "postgresql_cluster": "molecule/postgresql",
 }

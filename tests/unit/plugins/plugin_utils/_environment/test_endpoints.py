@@ -49,6 +49,17 @@ def with_changes(**changes: t.Any) -> dict[str, t.Any]:
         pytest.param({"database__host": ""}, ["database.host: is empty"], id="host empty"),
         pytest.param({"databse": {}}, ['has an unknown key "databse"'], id="unknown key"),
         pytest.param(
+            {"database__user_suffix": ".ref", "database__ca_file": "/ca.crt"}, [], id="a pooler with suffixes"
+        ),
+        pytest.param(
+            {"database__host": "aws-0-eu-central-1.pooler.supabase.com", "database__port": 6543},
+            [
+                "database.port: 6543 at aws-0-eu-central-1.pooler.supabase.com is transaction mode, in which locks and "
+                "settings of migrations do not hold; use session mode, which is port 5432 of the same host"
+            ],
+            id="Supabase's pooler in transaction mode",
+        ),
+        pytest.param(
             {"database__sslmode": "on"},
             ["database.sslmode: is 'on', but must be one of: disable, allow, prefer, require, verify-ca, verify-full"],
             id="not libpq's word",

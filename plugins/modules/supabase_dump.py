@@ -1,0 +1,158 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, the nexod.infra maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Keep a dump of a Supabase project's database for each day, and restore one."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: supabase_dump
+short_description: Keep dumps of a Supabase project's database, and restore one
+version_added: "1.0.0"
+author: The nexod.infra maintainers (@nexod)
+description:
+  - V(present) dumps the database with C(pg_dump), unless O(path) exists, and removes the oldest dumps beyond O(keep).
+    Supabase's own schemas are left out. The files are readable by their owner only.
+  - Beside each dump is its marker, which names the environment and has the dump's digest.
+  - V(restored) replaces what the dump contains in one transaction, and grants no rights but those in the dump. A dump
+    without a marker, with that of another dump, or of another environment is refused, and so is the environment
+    C(production).
+  - Uses the programs C(psql), C(pg_dump) and C(pg_restore) of this host.
+  - Run against a PostgreSQL 15 that is laid out as Supabase's, never against the live service.
+options:
+  state:
+    description: Whether to make the dump or to restore it.
+    type: str
+    choices: [present, restored]
+    default: present
+  path:
+    description: The dump. V(present) needs a name such as C(dev-20261127.dump), whose part before the last hyphen the
+      dumps of the other days share.
+    type: path
+    required: true
+  environment:
+    description: Name of the environment that the database belongs to.
+    type: str
+    required: true
+  keep:
+    description: Number of dumps that are kept. At least 1.
+    type: int
+    default: 7
+  own_schemas:
+    description: Schemas that are Supabase's, which are not dumped.
+    type: list
+    elements: str
+    default: []
+  host:
+    description: Host of the database, or of its pooler in session mode.
+    type: str
+    required: true
+  port:
+    description: TCP port. From 1 to 65535.
+    type: int
+    default: 5432
+  database:
+    description: Name of the database.
+    type: str
+    default: postgres
+  user:
+    description: Account that owns the schema, with the suffix that a pooler asks for.
+    type: str
+    required: true
+  password:
+    description: Its password.
+    type: str
+    required: true
+  sslmode:
+    description: TLS mode, as libpq's C(sslmode).
+    type: str
+    choices: [disable, allow, prefer, require, verify-ca, verify-full]
+    default: require
+  sslrootcert:
+    description: File on this host with the authority that issued the server's certificate.
+    type: path
+"""
+
+EXAMPLES = r"""
+- name: Dump the database before the first migration of a day
+  nexod.infra.supabase_dump:
+    path: .dev/dumps/dev-20261127.dump
+    environment: dev
+    own_schemas: [auth, storage, realtime, extensions, graphql, vault]
+    host: aws-0-eu-central-1.pooler.supabase.com
+    user: postgres.abcdefghijklmnopqrst
+    password: "{{ database_password }}"
+"""
+
+RETURN = r"""
+path:
+  description: The dump.
+  returned: always
+  type: str
+removed:
+  description: Dumps that were removed, or would be in check mode.
+  returned: always
+  type: list
+  elements: str
+"""
+
+import pathlib
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.nexod.infra.plugins.module_utils._core.edge import edge
+from ansible_collections.nexod.infra.plugins.module_utils._core.ranges import check_ranges
+from ansible_collections.nexod.infra.plugins.module_utils._postgresql.client import RemotePsql, Server
+from ansible_collections.nexod.infra.plugins.module_utils._services import supabase_dumps as dumps
+
+ARGUMENTS = {
+    "state": {"type": "str", "choices": ["present", "restored"], "default": "present"},
+    "path": {"type": "path", "required": True},
+    "environment": {"type": "str", "required": True},
+    "keep": {"type": "int", "default": 7},
+    "own_schemas": {"type": "list", "elements": "str", "default": []},
+    "host": {"type": "str", "required": True},
+    "port": {"type": "int", "default": 5432},
+    "database": {"type": "str", "default": "postgres"},
+    "user": {"type": "str", "required": True},
+    "password": {"type": "str", "required": True, "no_log": True},
+    "sslmode": {
+        "type": "str",
+        "choices": ["disable", "allow", "prefer", "require", "verify-ca", "verify-full"],
+        "default": "require",
+    },
+    "sslrootcert": {"type": "path"},
+}
+
+
+def main() -> None:
+    module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
+    given = module.params
+    path = pathlib.Path(given["path"])
+    with edge(module, "dump" if given["state"] == "present" else "restore", f"{path}", str(path)):
+        check_ranges(given, {"port": (1, 65535), "keep": (1, None)})
+        where = Server(given["host"], given["port"], given["sslmode"], given["sslrootcert"] or "")
+        database = dumps.Database(where, given["database"], given["user"], given["password"])
+        account = {"user": given["user"], "password": given["password"]}
+        psql = RemotePsql("psql", where, **account, maintenance=given["database"])
+        removed: list[pathlib.Path] = []
+        changed = True
+        if given["state"] == "restored":
+            dumps.check_marker(path, given["environment"])
+            if not module.check_mode:
+                dumps.restore(database, path, psql.ask(dumps.DEFAULTS, given["database"]))
+        else:
+            changed = not dumps.complete(path)
+            if changed and not module.check_mode:
+                schemas = psql.ask(dumps.query(given["own_schemas"]), given["database"])
+                dumps.write(database, path, schemas, given["environment"])
+            if changed:
+                removed = dumps.surplus(path, given["keep"])
+            if not module.check_mode:
+                dumps.remove(removed)
+        module.exit_json(changed=changed, path=str(path), removed=[str(one) for one in removed])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,121 @@
+"""`make deploy ENV=dev`: the whole playbook with the inventory dev, on stand-ins for the API and for the database."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+import typing as t
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.nexod.infra.tests.fixtures.services import supabase
+from ansible_collections.nexod.infra.tests.fixtures.services.running import Services
+from ansible_collections.nexod.infra.tests.playbook import Done, play
+
+from ..conftest import PASSWORD, ROOT
+from ..supabase_database import SupabaseDatabase
+
+VERSION = "1.0.0"
+
+
+@pytest.fixture(scope="session")
+def release() -> Path:
+    """The example's release, as `make deploy ENV=dev` builds it; built once."""
+    argv = [sys.executable, "examples/api/build.py", VERSION, "-o", "dist/"]
+    subprocess.run(argv, cwd=ROOT, check=True, capture_output=True)
+    return ROOT / f"dist/api-{VERSION}.tar"
+
+
+class Engineer:
+    """A machine from which dev is deployed, without IPv6."""
+
+    def __init__(self, folder: Path, service: supabase.Supabase, database: SupabaseDatabase, release: Path) -> None:
+        self.folder, self.service, self.database = folder, service, database
+        self.given: dict[str, t.Any] = {
+            "backend_archive": str(release),
+            "infra_report_dir": str(folder / "report"),
+            "migration_runner_root": str(folder / "releases"),
+            "provider_supabase_api_url": service.url,
+            "provider_supabase_connect_seconds": 1,
+            "provider_supabase_dump_folder": str(folder / "dumps"),
+            "provider_supabase_poll_seconds": 1,
+            "provider_supabase_sslmode": "disable",
+        }
+        # Nothing listens at port 5432 there.
+        service.state["projects"][supabase.REF]["database"]["host"] = "127.9.9.9"
+        where = {"db_host": "127.0.0.1", "db_port": database.session, "pool_mode": "session"}
+        service.state["pooler"][supabase.REF] = where
+
+    def run(self, *flags: str, playbook: str = "deploy", **given: t.Any) -> Done:
+        """Run a playbook; neither the token nor the password may be in its output, however much it says."""
+        done = play(
+            *("-i", "inventories/dev", f"playbooks/{playbook}.yml", "-vvv", *flags),
+            *("-e", json.dumps({**self.given, **given})),
+            HOME=str(self.folder),
+            SUPABASE_ACCESS_TOKEN=supabase.TOKEN,
+            SUPABASE_DB_PASSWORD=PASSWORD,
+            SUPABASE_PROJECT_REF=supabase.REF,
+        )
+        for secret in (supabase.TOKEN, PASSWORD, json.dumps(PASSWORD)[1:-1]):
+            assert secret not in done.stdout + done.stderr
+        return done
+
+    def tables(self) -> list[str]:
+        listed = "SELECT relname FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace ORDER BY 1"
+        return [name for (name,) in self.database.rows(listed)]
+
+
+@pytest.fixture
+def engineer(
+    tmp_path: Path, services: Services, supabase_database: SupabaseDatabase, release: Path
+) -> t.Iterator[Engineer]:
+    try:
+        yield Engineer(tmp_path, services.supabase, supabase_database, release)
+    finally:
+        supabase_database.as_it_was()
+        shutil.rmtree(tmp_path, ignore_errors=True)
+
+
+def test_day_one(engineer: Engineer) -> None:
+    project = engineer.service.state["projects"][supabase.REF]
+    project["status"] = "INACTIVE"
+
+    plan = engineer.run("--check", "--diff")
+    assert plan.returncode == 0, plan.stdout[-6000:]
+    assert project["status"] == "INACTIVE"
+    assert not (engineer.folder / "releases").exists()
+    assert engineer.tables() == []
+    assert not (engineer.folder / "dumps").exists()
+
+    first = engineer.run()
+    assert first.returncode == 0, first.stdout[-6000:]
+    assert "session pooler, 127.0.0.1" in first.stdout
+    assert project["status"] == "ACTIVE_HEALTHY"
+    assert len(list((engineer.folder / "dumps").glob("dev-*.dump"))) == 1
+    assert {"alembic_version", "tasks", "users"} <= set(engineer.tables())
+
+    asked = len(engineer.service.calls())
+    second = engineer.run()
+    assert second.returncode == 0, second.stdout[-6000:]
+    assert "changed=0 " in second.stdout.partition("PLAY RECAP")[2]
+    assert len(engineer.service.calls()) - asked <= 3
+
+    dump = next((engineer.folder / "dumps").glob("dev-*.dump"))
+    refused = engineer.run(playbook="dev_restore", restore_dump=str(dump))
+    assert "-e restore_dump=FILE -e restore_confirmed=dev" in refused.stdout
+    assert refused.returncode != 0
+    # It was made before the first migration, and what it does not have stays.
+    restored = engineer.run(playbook="dev_restore", restore_dump=str(dump), restore_confirmed="dev")
+    assert restored.returncode == 0, restored.stdout[-6000:]
+    assert "users" in engineer.tables()
+
+
+def test_a_table_that_anybody_could_read_is_refused(engineer: Engineer) -> None:
+    """The example's migrations create tables in public. Without closed schemas, that is an error of the lint."""
+    done = engineer.run(provider_supabase_closed_schemas=[])
+    assert done.returncode != 0
+    assert "table-without-row-level-security on public.users" in done.stdout
+    assert engineer.tables() == []

@@ -1,0 +1,112 @@
+"""Dumps of a database laid out as Supabase's, through the pooler in session mode, and what is never restored."""
+
+from __future__ import annotations
+
+import json
+import typing as t
+from pathlib import Path
+
+import pytest
+
+from ..playbook import run_task
+from ..supabase_database import SupabaseDatabase
+
+OWN = ["auth", "storage", "realtime", "extensions", "graphql", "graphql_public", "vault", "pgbouncer"]
+OWN += ["supabase_migrations"]
+
+
+@pytest.fixture
+def database(supabase_database: SupabaseDatabase) -> t.Iterator[SupabaseDatabase]:
+    try:
+        supabase_database.rows("CREATE SCHEMA private; CREATE TABLE private.facts (id int PRIMARY KEY)")
+        supabase_database.rows("CREATE TABLE public.facts (id int); INSERT INTO public.facts VALUES (1)")
+        supabase_database.rows("REVOKE ALL ON public.facts FROM anon")
+        yield supabase_database
+    finally:
+        supabase_database.as_it_was()
+
+
+class Dumps:
+    def __init__(self, folder: Path, database: SupabaseDatabase) -> None:
+        self.folder, self.database = folder, database
+
+    def path(self, day: int = 27) -> Path:
+        return self.folder / "dumps" / f"dev-202611{day}.dump"
+
+    def run(self, *flags: str, day: int = 27, **options: t.Any) -> dict[str, t.Any]:
+        given = {
+            "path": str(self.path(day)),
+            "environment": "dev",
+            "own_schemas": OWN,
+            "host": "127.0.0.1",
+            "port": self.database.session,
+            "user": self.database.pooler_user,
+            "password": self.database.direct.password,
+            "sslmode": "disable",
+            **options,
+        }
+        found, _said, output = run_task(self.folder, {"nexod.infra.supabase_dump": given}, "-vvv", *flags)
+        assert self.database.direct.password not in output
+        return found
+
+
+@pytest.fixture
+def dumps(tmp_path: Path, database: SupabaseDatabase) -> Dumps:
+    return Dumps(tmp_path, database)
+
+
+def test_one_a_day_and_restored_with_its_rights(dumps: Dumps) -> None:
+    assert dumps.run("--check")["changed"] is True
+    assert not dumps.path().parent.exists()
+    assert dumps.run()["changed"] is True
+    modes = {one.name: one.stat().st_mode & 0o777 for one in dumps.path().parent.iterdir()}
+    assert modes == {"dev-20261127.dump": 0o600, "dev-20261127.dump.json": 0o600}
+    assert dumps.run()["changed"] is False
+
+    rows = dumps.database.rows
+    rows("DROP TABLE public.facts; INSERT INTO private.facts VALUES (7)")
+    rows("INSERT INTO auth.users (id) VALUES (gen_random_uuid())")
+    users = rows("SELECT count(*) FROM auth.users")
+    assert dumps.run("--check", state="restored")["changed"] is True
+    assert rows("SELECT count(*) FROM private.facts") == [(1,)]
+    done = dumps.run(state="restored")
+    assert "failed" not in done, done["msg"]
+    assert rows("SELECT id FROM public.facts") == [(1,)]
+    assert rows("SELECT count(*) FROM private.facts") == [(0,)]
+    assert rows("SELECT has_table_privilege('anon', 'public.facts', 'SELECT')") == [(False,)]
+    assert rows("SELECT count(*) FROM auth.users") == users
+    # What is created later gets Supabase's rights again.
+    rows("CREATE TABLE public.later (id int)")
+    assert rows("SELECT has_table_privilege('anon', 'public.later', 'SELECT')") == [(True,)]
+    rows("DELETE FROM auth.users")
+
+
+def test_their_number_is_bounded(dumps: Dumps) -> None:
+    for day in (24, 25):
+        dumps.run(day=day)
+    assert dumps.run("--check", day=26, keep=2)["removed"] == [str(dumps.path(24))]
+    assert dumps.run(day=26, keep=2)["removed"] == [str(dumps.path(24))]
+    assert sorted(one.name for one in dumps.path().parent.glob("*.dump")) == ["dev-20261125.dump", "dev-20261126.dump"]
+    assert len(list(dumps.path().parent.iterdir())) == 4
+
+
+def test_what_is_never_restored(dumps: Dumps) -> None:
+    dumps.run()
+    marker = dumps.path().with_name("dev-20261127.dump.json")
+    good = json.loads(marker.read_text())
+    dumps.database.rows("INSERT INTO public.facts VALUES (2)")
+    refusals = {
+        "it is a dump of production": json.dumps({**good, "environment": "production"}),
+        "its marker is that of another dump": json.dumps({**good, "sha256": "0" * 64}),
+        "its marker names no environment": "{}",
+        "its marker can't be read": "production",
+    }
+    for says, text in refusals.items():
+        marker.write_text(text)
+        assert says in dumps.run(state="restored")["msg"]
+    marker.unlink()
+    assert "it has no marker" in dumps.run(state="restored")["msg"]
+    marker.write_text(json.dumps({**good, "environment": "production"}))
+    found = dumps.run(state="restored", environment="production")
+    assert "nothing is restored into production" in found["msg"]
+    assert dumps.database.rows("SELECT count(*) FROM public.facts") == [(2,)]
