@@ -87,7 +87,7 @@ options:
         type: str
         required: true
       previous_commit:
-        description: Full hash of the newest commit of the release before. By default Sentry takes that of the latest one.
+        description: Full hash of the newest commit of the release before. By default that of the latest one.
         type: str
   finalized:
     description: Whether the release is out. A release that is stays so.
@@ -187,9 +187,7 @@ ARGUMENTS = {
 
 
 def main() -> None:
-    module = AnsibleModule(
-        argument_spec=ARGUMENTS, supports_check_mode=True, mutually_exclusive=[["commits", "refs"]]
-    )
+    module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True, mutually_exclusive=[["commits", "refs"]])
     given = module.params
     with edge(module, "release", given["version"]):
         try:

@@ -57,7 +57,7 @@ def in_full(client: Client, path: str) -> str:
 
 def moment(seconds: float) -> str:
     """A time in seconds since 1970, as Sentry takes it."""
-    return datetime.datetime.fromtimestamp(seconds, datetime.timezone.utc).isoformat(timespec="milliseconds")
+    return datetime.datetime.fromtimestamp(seconds, datetime.UTC).isoformat(timespec="milliseconds")
 
 
 def faults(asked: t.Mapping[str, t.Any]) -> list[str]:
@@ -72,7 +72,7 @@ def faults(asked: t.Mapping[str, t.Any]) -> list[str]:
         found.append("projects is empty")
     if environment is not None and (NO_ENVIRONMENT.search(environment) or len(environment) > LONGEST_ENVIRONMENT):
         found.append(
-            f"environment is {environment!r}: use 1 to {LONGEST_ENVIRONMENT} characters, without slashes and line breaks"
+            f"environment is {environment!r}: use 1 to {LONGEST_ENVIRONMENT} characters, without slashes and breaks"
         )
     return found
 

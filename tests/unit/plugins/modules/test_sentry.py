@@ -37,3 +37,22 @@ def test_a_release_warns_or_fails(account: dict[str, t.Any], run_module: Run) ->
     assert (done["changed"], done["problem"]) == (True, "")
     assert done["steps"] == planned["steps"] == [f"create release {VERSION}"]
     assert not run_module("sentry_release", asked)["changed"]
+
+
+@pytest.mark.parametrize(
+    ("token", "check", "says"),
+    [
+        (sentry_core.TOKEN, False, "no event of it since the deploy"),
+        (sentry_core.TOKEN, True, "check mode deploys nothing"),
+        ("canary-token", False, "Sentry can't be asked: HTTP 401: Invalid token"),
+        ("", False, "Sentry can't be asked: SENTRY_AUTH_TOKEN is empty"),
+    ],
+)
+def test_a_verdict_that_nothing_is_known_for(
+    account: dict[str, t.Any], run_module: Run, token: str, check: bool, says: str
+) -> None:
+    asked = {**account, "token": token, "version": VERSION, "environment": "staging", "since": 1.0}
+    found = run_module("sentry_verdict", asked, check_mode=check)
+    assert (found["verdict"], found["changed"]) == ("not enough data", False)
+    assert says in found["says"]
+    assert "canary-token" not in str(found)
