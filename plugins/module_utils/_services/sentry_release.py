@@ -70,6 +70,8 @@ def faults(asked: t.Mapping[str, t.Any]) -> list[str]:
         )
     if not asked["projects"]:
         found.append("projects is empty")
+    if asked.get("commits") and asked.get("refs"):
+        found.append("commits and refs are both given")
     if environment is not None and (NO_ENVIRONMENT.search(environment) or len(environment) > LONGEST_ENVIRONMENT):
         found.append(
             f"environment is {environment!r}: use 1 to {LONGEST_ENVIRONMENT} characters, without slashes and breaks"

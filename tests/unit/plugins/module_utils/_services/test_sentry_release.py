@@ -90,6 +90,7 @@ def test_the_documents() -> None:
         ({"version": "feature/x"}, ["version is 'feature/x'"]),
         ({"version": "1" * 201}, ["version is '1"]),
         ({"projects": []}, ["projects is empty"]),
+        ({"commits": COMMITS, "refs": REFS}, ["commits and refs are both given"]),
         ({"environment": "a/b"}, ["environment is 'a/b'"]),
         ({"environment": "", "projects": []}, ["projects is empty", "environment is ''"]),
         ({}, []),
