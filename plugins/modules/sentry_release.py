@@ -58,7 +58,7 @@ options:
       repository:
         description: Name of the repository at Sentry, such as V(example/api).
         type: str
-      message:
+      text:
         description: The commit's message.
         type: str
       author_name:
@@ -158,7 +158,7 @@ from ansible_collections.nexod.infra.plugins.module_utils._services.sentry_relea
 COMMIT = {
     "id": {"type": "str", "required": True},
     "repository": {"type": "str"},
-    "message": {"type": "str"},
+    "text": {"type": "str"},
     "author_name": {"type": "str"},
     "author_email": {"type": "str"},
     "timestamp": {"type": "str"},

@@ -23,8 +23,9 @@ RELEASES = "/api/0/organizations/{organization}/releases/"
 NO_VERSION = re.compile(r"[\n\r\t\f/\\]|^\s|\s$|^\.{0,2}$|^latest$", re.IGNORECASE)
 NO_ENVIRONMENT = re.compile(r"[\n\r\f/]|^$")
 LONGEST_VERSION, LONGEST_ENVIRONMENT, LONGEST_REFERENCE = 200, 64, 200
-#: Options of a commit, by Sentry's names.
-COMMIT = ("id", "repository", "message", "author_name", "author_email", "timestamp")
+#: Options of a commit, and what Sentry calls them. No option of a module may be named `message`.
+COMMIT = {"id": "id", "repository": "repository", "text": "message"}
+COMMIT |= {name: name for name in ("author_name", "author_email", "timestamp")}
 Json = dict[str, t.Any]
 
 
@@ -121,7 +122,7 @@ def _commits(known: Known, asked: t.Mapping[str, t.Any]) -> Json:
     if given:
         if {one["id"] for one in given} == known.commits:
             return {}
-        rows = [{name: one[name] for name in COMMIT if one.get(name) is not None} for one in given]
+        rows = [{sent: one[name] for name, sent in COMMIT.items() if one.get(name) is not None} for one in given]
         return {"commits": rows}
     if not refs:
         return {}
