@@ -167,7 +167,7 @@ REQUIREMENTS = ROOT / "tests/integration/requirements.txt"
 def made_environment(name: str, python: str, *wanted: str) -> Path:
     """A virtual environment of `python` in .cache with what pip installs for `wanted`; made once."""
     folder = ROOT / ".cache" / name
-    folder.parent.mkdir(exist_ok=True)
+    folder.parent.mkdir(parents=True, exist_ok=True)
     with Path(f"{folder}.lock").open("w", encoding="utf-8") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not (folder / "complete").exists():

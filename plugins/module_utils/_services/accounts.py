@@ -26,6 +26,8 @@ def client_of(name: str, account: t.Mapping[str, t.Any], *, check: bool) -> Clie
     vendor = VENDORS[name]
     if not str(account["token"]).strip():
         raise InfraError("use", vendor.name, f"{vendor.token_variable} is empty", f"Create one: {vendor.token_page}.")
+    if "organization" in account and not str(account["organization"]).strip():
+        raise InfraError("use", vendor.name, "the organization is empty", "Set it to the organization's slug.")
     query = {"teamId": account["team"]} if account.get("team") else {}
     scope = {"organization": account["organization"]} if account.get("organization") else {}
     return Client(vendor, account["token"], url=account.get("url"), query=query, scope=scope, check=check)

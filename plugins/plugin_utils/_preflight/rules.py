@@ -448,6 +448,19 @@ def monitoring_access(inputs: Inputs) -> list[Fault]:
     return found
 
 
+def sentry_project_is_declared(inputs: Inputs) -> list[Fault]:
+    """The project whose client key the API gets, and the account by which the deploy is recorded there."""
+    name = "infra_sentry_project"
+    project, rows = inputs.value(CONTROLLER, name), inputs.value(CONTROLLER, "services_sentry_projects")
+    if not project or not isinstance(rows, list):
+        return []
+    known = sorted(str(row.get("name")) for row in rows if isinstance(row, t.Mapping))
+    if project in known:
+        return []
+    cause = f"is {project}, which is not in services_sentry_projects ({', '.join(known) or 'empty'})"
+    return [Fault(name, cause, "Declare the project there, or correct the name.")]
+
+
 def values_of_firewall(inputs: Inputs) -> list[Fault]:
     """Rules that nftables could not take, most often because a host has a name instead of an address."""
     found = []
@@ -660,6 +673,7 @@ RULES: t.Final[tuple[t.Callable[[Inputs], list[Fault]], ...]] = (
     one_grafana,
     alerts_reach_somebody,
     monitoring_access,
+    sentry_project_is_declared,
     values_of_firewall,
     values_of_rds,
     values_of_subscriptions,

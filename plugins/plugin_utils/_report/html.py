@@ -33,6 +33,7 @@ from ansible_collections.nexod.infra.plugins.plugin_utils._report.report import 
     headline,
     is_incomplete_plan,
     selection_text,
+    verdict_word,
 )
 
 # A stage with more changes is collapsed: a first deploy has hundreds.
@@ -193,7 +194,7 @@ def _facts(report: Facts) -> Child:
     cache, cache_note = _cache(report.get("cache") or {}, planned)
     # A plan deploys nothing that could be measured.
     verdict, rows = ({}, []) if planned else (report.get("verdict") or {}, _rows(report.get("verdict")))
-    word = str(verdict.get("verdict") or "")
+    word = verdict_word(verdict) if verdict else ""
     met = sum(row.get("verdict") == "met" for row in rows)
     hosts, changed = report.get("hosts") or {}, report.get("changed_hosts") or []
     mode = "Hosts that would change" if planned else "Hosts changed"
@@ -295,6 +296,12 @@ def _verdict(report: Facts) -> Child:
         "new": "A session was created; there was none from before.",
     }
     session = sessions.get(str(verdict.get("session")))
+    issues = verdict.get("issues") or {}
+    word = str(issues.get("verdict") or "")
+    new = [
+        link(str(one.get("title") or one.get("id") or ""), str(one.get("url") or ""))
+        for one in issues.get("issues") or ()
+    ]
     return section(
         "Latency verdict",
         el("ul", {"class": "plain bad"}, [el("li", None, f"✕ {fault}") for fault in faults]) if faults else None,
@@ -305,6 +312,11 @@ def _verdict(report: Facts) -> Child:
         if any(measured(row) for row in rows)
         else None,
         el("p", {"class": "small muted"}, session) if session else None,
+        el("p", None, "New issue types at Sentry since the deploy: ", badge(VERDICTS.get(word, "muted"), word))
+        if word
+        else None,
+        el("dl", {"class": "links"}, new) if new else None,
+        el("p", {"class": "bad"}, str(verdict["unrecorded"])) if verdict.get("unrecorded") else None,
     )
 
 

@@ -217,10 +217,21 @@ def _cache(cache: Facts) -> str:
 def _verdict(verdict: Facts | None) -> list[str]:
     if not verdict:
         return []
+    issues = verdict.get("issues") or {}
     return [
-        str(verdict.get("verdict", "unknown")),
+        verdict_word(verdict),
         *[str(row["says"]) for row in verdict.get("rows", ()) if "says" in row],
+        *[str(line) for line in (issues.get("says"), verdict.get("unrecorded")) if line],
     ]
+
+
+def verdict_word(verdict: Facts) -> str:
+    """Latency and new issues in one word: missed if either is, met if both are."""
+    issues = verdict.get("issues") or {}
+    words = [str(word) for word in (verdict.get("verdict"), issues.get("verdict")) if word]
+    if not words:
+        return "unknown"
+    return "missed" if "missed" in words else next((word for word in words if word != "met"), "met")
 
 
 def is_incomplete_plan(report: Facts) -> bool:

@@ -81,9 +81,9 @@ def create_app(settings: Settings) -> FastAPI:
         sentry_sdk.init(
             dsn=settings.sentry_dsn,
             environment=settings.environment,
-            release=f"nexod-api@{__version__}",
-            traces_sample_rate=0.1,
-            profiles_sample_rate=0.01,
+            release=settings.sentry_release or f"nexod-api@{__version__}",
+            traces_sample_rate=settings.sentry_traces_sample_rate,
+            profiles_sample_rate=settings.sentry_profiles_sample_rate,
         )
 
     @asynccontextmanager

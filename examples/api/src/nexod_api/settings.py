@@ -43,6 +43,10 @@ class Settings:
     redis_tls: bool
     redis_password: str = dataclasses.field(repr=False)
     sentry_dsn: str = dataclasses.field(repr=False)
+    # None: the name that the version has by itself.
+    sentry_release: str | None
+    sentry_traces_sample_rate: float
+    sentry_profiles_sample_rate: float
     environment: str
     # Longest that a running request may take after SIGTERM; longer than the 30 s calls.
     drain_seconds: int
@@ -60,7 +64,10 @@ class Settings:
             redis_tls=environment.get("API_REDIS_TLS", "").lower() in {"1", "true", "yes"},
             redis_password=secret(environment, "API_REDIS_PASSWORD", "redis-password"),
             sentry_dsn=secret(environment, "SENTRY_DSN", "sentry-dsn"),
-            environment=environment.get("API_ENVIRONMENT", "development"),
+            sentry_release=environment.get("SENTRY_RELEASE") or None,
+            sentry_traces_sample_rate=float(environment.get("SENTRY_TRACES_SAMPLE_RATE") or "0.1"),
+            sentry_profiles_sample_rate=float(environment.get("SENTRY_PROFILES_SAMPLE_RATE") or "0.01"),
+            environment=environment.get("SENTRY_ENVIRONMENT") or environment.get("API_ENVIRONMENT", "development"),
             drain_seconds=int(environment.get("API_DRAIN_SECONDS", "45")),
             notice_seconds=float(environment.get("API_NOTICE_SECONDS", "2")),
         )

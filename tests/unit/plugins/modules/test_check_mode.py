@@ -46,6 +46,7 @@ ASKED: dict[str, dict[str, t.Any]] = {
         "root": "{root}/opt",
     },
     "cache_warm": {"urls": ["http://127.0.0.1:1"]},
+    "sentry_verdict": {"token": "x", "organization": "o", "version": "1.0.0", "environment": "lab", "since": 1.0},
 }
 #: Modules whose check mode is tested against the servers that they speak to, or with them planned.
 ELSEWHERE = {
@@ -67,6 +68,7 @@ ELSEWHERE = {
     "lab_service": "tests/unit/plugins/module_utils/_lab",
     "release_archive": "tests/unit/plugins/module_utils/_files",
     "s3_site": "tests/unit/plugins/modules",
+    "sentry_release": "tests/unit/plugins/module_utils/_services",
     "service_resources": "tests/unit/plugins/module_utils/_services",
     "software_info": "tests/unit/plugins/module_utils/_host",
     "vercel_deployment": "tests/unit/plugins/module_utils/_services",

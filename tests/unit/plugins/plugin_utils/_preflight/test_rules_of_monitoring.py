@@ -14,6 +14,7 @@ from ansible_collections.nexod.infra.plugins.plugin_utils._preflight.rules impor
     RULES,
     monitoring_access,
     secrets_are_one_line,
+    sentry_project_is_declared,
     values_of_firewall,
 )
 
@@ -28,7 +29,24 @@ def inputs(**values: t.Any) -> Inputs:
 
 
 def test_the_rules_run() -> None:
-    assert {monitoring_access, values_of_firewall} <= set(RULES)
+    assert {monitoring_access, sentry_project_is_declared, values_of_firewall} <= set(RULES)
+
+
+@pytest.mark.parametrize(
+    ("project", "projects", "causes"),
+    [
+        ("", [], []),
+        (None, [{"name": "api"}], []),
+        ("api", [{"name": "web"}, {"name": "api"}], []),
+        # Of the wrong type: that is reported by itself.
+        ("api", None, []),
+        ("api", [], ["is api, which is not in services_sentry_projects (empty)"]),
+        ("apo", [{"name": "web"}, {"name": "api"}], ["is apo, which is not in services_sentry_projects (api, web)"]),
+    ],
+)
+def test_a_project_of_sentry_that_is_not_declared(project: t.Any, projects: t.Any, causes: list[str]) -> None:
+    found = sentry_project_is_declared(inputs(infra_sentry_project=project, services_sentry_projects=projects))
+    assert [fault.cause for fault in found] == causes
 
 
 @pytest.mark.parametrize(

@@ -160,12 +160,20 @@ def test_what_went_wrong_comes_first_and_once_for_all_its_hosts() -> None:
     assert read.heads[1] == "What went wrong"
 
 
+ISSUES = {"verdict": "missed", "issues": [{"title": "KeyError", "url": "https://example.com/9"}]}
+
+
 @pytest.mark.parametrize(
     ("report", "words"),
     [
         pytest.param({"hosts": {"a": {}}, "changed_hosts": []}, "Nothing. Everything is as declared.", id="nothing"),
         pytest.param({"hosts": {"a": {"changed": 2}}, "changed_hosts": ["a"]}, "a 2 tasks", id="hosts alone"),
         pytest.param({"verdict": {"verdict": "missed", "faults": ["up == 0: db-1"]}}, "✕ up == 0: db-1", id="faults"),
+        pytest.param({"verdict": {"verdict": "met", "issues": ISSUES}}, "✕ missed", id="new issues"),
+        pytest.param(
+            {"verdict": {"verdict": "met", "issues": ISSUES}}, "KeyErrorhttps://example.com/9", id="a new issue"
+        ),
+        pytest.param({"verdict": {"unrecorded": "not recorded at Sentry"}}, "not recorded at Sentry", id="unrecorded"),
         pytest.param({"stages": [{"name": "x", "seconds": 2}], "seconds": 2}, "The stages as a table", id="no hosts"),
         pytest.param({"version": {"before": "1", "after": "1"}}, "1unchanged", id="same version"),
         pytest.param({"cache": {"deleted": 1, "sessions_kept": None}}, "1 key flushed0 sessions kept", id="cache"),

@@ -283,3 +283,29 @@ TOLD = {
 )
 def test_render(run: dict[str, t.Any], told: dict[str, t.Any], lines: list[str]) -> None:
     assert render(build(a_run(**run), told)) == lines
+
+
+ISSUES = {"verdict": "missed", "says": "new issue types of api@1.1.0 in lab: missed (1 since the deploy: KeyError)"}
+
+
+@pytest.mark.parametrize(
+    ("verdict", "lines"),
+    [
+        ({"verdict": "met"}, ["met"]),
+        ({"verdict": "met", "issues": {"verdict": "met", "says": "none"}}, ["met", "none"]),
+        ({"verdict": "met", "issues": ISSUES}, ["missed", ISSUES["says"]]),
+        ({"verdict": "missed", "issues": {"verdict": "met", "says": "none"}}, ["missed", "none"]),
+        ({"verdict": "not enough data", "issues": {"verdict": "met"}}, ["not enough data"]),
+        ({"verdict": "met", "issues": {"verdict": "not enough data"}}, ["not enough data"]),
+        # Without Prometheus.
+        (
+            {"issues": ISSUES, "unrecorded": "the deploy is not recorded"},
+            ["missed", ISSUES["says"], "the deploy is not recorded"],
+        ),
+        ({"unrecorded": "the deploy is not recorded"}, ["unknown", "the deploy is not recorded"]),
+    ],
+)
+def test_latency_and_new_issues_are_one_verdict(verdict: dict[str, t.Any], lines: list[str]) -> None:
+    text = render(build(a_run(stages=[], hosts={}), {"verdict": verdict}))
+    shown = [line[13:] for line in text if line.startswith(("  verdict    ", " " * 13))]
+    assert shown == lines
