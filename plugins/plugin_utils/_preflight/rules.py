@@ -448,6 +448,29 @@ def monitoring_access(inputs: Inputs) -> list[Fault]:
     return found
 
 
+#: What makes an account at a vendor necessary, and what is then necessary with it.
+ACCOUNTS: t.Final[tuple[tuple[tuple[str, ...], tuple[str, ...]], ...]] = (
+    (
+        ("services_clerk_origins", "services_clerk_redirect_urls", "services_clerk_jwt_templates"),
+        ("services_clerk_token",),
+    ),
+    (("services_sentry_projects",), ("services_sentry_token", "services_sentry_organization", "services_sentry_team")),
+    (("services_vercel_project",), ("services_vercel_token",)),
+)
+
+
+def accounts_at_vendors(inputs: Inputs) -> list[Fault]:
+    """A vendor for which something is declared can be asked."""
+    found = []
+    for declarations, needed in ACCOUNTS:
+        declared = next((name for name in declarations if inputs.value(CONTROLLER, name)), "")
+        for name in needed if declared else ():
+            if not inputs.value(CONTROLLER, name) and (CONTROLLER, name) not in inputs.faulty:
+                raw = inputs.hosts[CONTROLLER].raw.get(name) if CONTROLLER in inputs.hosts else None
+                found.append(Fault(name, f"is empty, and {declared} is declared", missing_next_step(raw, name)))
+    return found
+
+
 def sentry_project_is_declared(inputs: Inputs) -> list[Fault]:
     """The project whose client key the API gets, and the account by which the deploy is recorded there."""
     name = "infra_sentry_project"
@@ -673,6 +696,7 @@ RULES: t.Final[tuple[t.Callable[[Inputs], list[Fault]], ...]] = (
     one_grafana,
     alerts_reach_somebody,
     monitoring_access,
+    accounts_at_vendors,
     sentry_project_is_declared,
     values_of_firewall,
     values_of_rds,

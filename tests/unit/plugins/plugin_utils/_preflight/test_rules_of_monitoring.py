@@ -12,6 +12,7 @@ import pytest
 from ansible_collections.nexod.infra.plugins.plugin_utils._preflight.inputs import CONTROLLER, Inputs
 from ansible_collections.nexod.infra.plugins.plugin_utils._preflight.rules import (
     RULES,
+    accounts_at_vendors,
     monitoring_access,
     secrets_are_one_line,
     sentry_project_is_declared,
@@ -29,7 +30,34 @@ def inputs(**values: t.Any) -> Inputs:
 
 
 def test_the_rules_run() -> None:
-    assert {monitoring_access, sentry_project_is_declared, values_of_firewall} <= set(RULES)
+    assert {accounts_at_vendors, monitoring_access, sentry_project_is_declared, values_of_firewall} <= set(RULES)
+
+
+@pytest.mark.parametrize(
+    ("given", "lacks"),
+    [
+        ({}, {}),
+        ({"services_vercel_project": {}, "services_clerk_origins": [], "services_sentry_projects": []}, {}),
+        (
+            {"services_vercel_project": {"name": "app"}},
+            {"services_vercel_token": "is empty, and services_vercel_project is declared"},
+        ),
+        ({"services_vercel_project": {"name": "app"}, "services_vercel_token": "canary"}, {}),
+        (
+            {"services_sentry_projects": [{"name": "api"}], "services_sentry_token": "canary"},
+            dict.fromkeys(
+                ("services_sentry_organization", "services_sentry_team"),
+                "is empty, and services_sentry_projects is declared",
+            ),
+        ),
+        (
+            {"services_clerk_jwt_templates": [{"name": "api"}]},
+            {"services_clerk_token": "is empty, and services_clerk_jwt_templates is declared"},
+        ),
+    ],
+)
+def test_a_vendor_that_can_t_be_asked(given: dict[str, t.Any], lacks: dict[str, str]) -> None:
+    assert {fault.subject: fault.cause for fault in accounts_at_vendors(inputs(**given))} == lacks
 
 
 @pytest.mark.parametrize(
