@@ -32,8 +32,8 @@ MOST_PAGES = 200
 LIMITED = 429
 BUSY = (0, 500, 502, 503, 504)
 SAFE = ("GET", "PUT", "PATCH", "DELETE")
-#: Refusals for which every other request to the same vendor fails as well: they are reported once.
-EVERYWHERE = (0, 401, LIMITED)
+#: Refusals for which every other request to the same vendor fails as well, as when it is down: they are reported once.
+EVERYWHERE = (401, LIMITED)
 DOWN = "Check that {url} can be reached, and the status page of {name}; then run again."
 UNKNOWN = "Whether it was done is unknown; the next run finds out."
 CORRECT = "Correct the declaration, then run again."
@@ -230,7 +230,7 @@ class Client:
             cause,
             next_step,
             status=status,
-            everywhere=self.vendor.name if status in EVERYWHERE else "",
+            everywhere=self.vendor.name if status in EVERYWHERE or (status in BUSY and attempts == ATTEMPTS) else "",
         )
 
 

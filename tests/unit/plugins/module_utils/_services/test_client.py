@@ -115,7 +115,7 @@ def test_who_was_sent_away_does_not_come_back(monkeypatch: pytest.MonkeyPatch) -
     assert (len(wire.sent), clock.now) == (1, 0)
 
 
-@pytest.mark.parametrize("answer", [Answer(401, ""), LOST, Answer(429, "", "", {"retry-after": "9"})])
+@pytest.mark.parametrize("answer", [Answer(401, ""), LOST, DOWN, Answer(429, "", "", {"retry-after": "9"})])
 def test_a_vendor_that_is_down_is_not_hammered(monkeypatch: pytest.MonkeyPatch, answer: Answer) -> None:
     box, wire, _clock = client(monkeypatch, answer)
     faults: list[str] = []

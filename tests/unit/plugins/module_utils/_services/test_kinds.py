@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import typing as t
 
 import pytest
@@ -9,6 +10,8 @@ import pytest
 from ansible_collections.nexod.infra.plugins.module_utils._core.errors import InfraError
 from ansible_collections.nexod.infra.plugins.module_utils._resources.declaration import declared
 from ansible_collections.nexod.infra.plugins.module_utils._resources.engine import Engine, Outcome, Policy
+from ansible_collections.nexod.infra.plugins.module_utils._resources.outcome import reported
+from ansible_collections.nexod.infra.plugins.module_utils._services import client
 from ansible_collections.nexod.infra.plugins.module_utils._services.accounts import services_of
 from ansible_collections.nexod.infra.plugins.module_utils._services.catalogue import KINDS
 from ansible_collections.nexod.infra.tests.fixtures.aws_resources import Instantly, Row, actions, changed
@@ -217,6 +220,61 @@ def test_killed_after_a_request_and_continued(services: running.Services, vendor
         if collection in made:
             found = [row.get("name") for row in made[collection].values()]
             assert len(found) == len(set(found)), collection
+
+
+class Killed(BaseException):
+    """The run ends here, as with kill -9."""
+
+
+@pytest.mark.parametrize("vendor", ROWS)
+@pytest.mark.parametrize("seed", range(3))
+def test_killed_anywhere_and_continued(
+    services: running.Services, monkeypatch: pytest.MonkeyPatch, vendor: str, seed: int
+) -> None:
+    """At a random request, before or after it reached the vendor; the next run makes nothing twice."""
+    rows, server, chance = ROWS[vendor], services.started(vendor), random.Random(f"{vendor} {seed}")
+    whole, real = chance.randrange(2) == 0, client.ask
+    left = chance.randrange(1, 2 * len(rows))
+
+    def killed(*given: t.Any, **more: t.Any) -> t.Any:
+        nonlocal left
+        left -= 1
+        if left > 0:
+            return real(*given, **more)
+        if whole and left == 0:
+            real(*given, **more)
+        raise Killed
+
+    monkeypatch.setattr(client, "ask", killed)
+    with pytest.raises(Killed):
+        bring(services, *rows)
+    monkeypatch.setattr(client, "ask", real)
+    done, _requests = bring(services, *rows)
+    assert faults(done) == []
+    written = len(server.writes())
+    assert bring(services, *rows)[0].changes == []
+    assert len(server.writes()) == written
+    for collection in ("projects", "detectors", "workflows", "keys", "envs", "jwt_templates", "redirect_urls"):
+        found = [str(sorted(map(str, identity(row)))) for row in server.state.get(collection, {}).values()]
+        assert len(found) == len(set(found)), collection
+
+
+def identity(row: t.Mapping[str, t.Any]) -> list[t.Any]:
+    """What must not be there twice: a name, a URL, a key with its targets."""
+    return [row.get(name) for name in ("name", "url", "key", "target")]
+
+
+def test_a_vendor_that_is_down_stops_nobody_else(services: running.Services, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client, "PAUSE", 0.0)
+    services.sentry.order(status=503, times=1000)
+    done, requests = bring(services, *ROWS["sentry"], *ROWS["clerk"])
+    assert all("HTTP 503: Internal Error, 5 times.\nCheck that http" in fault for fault in faults(done))
+    with pytest.raises(InfraError) as raised:
+        reported(done)
+    # Once, whatever it was that was asked.
+    assert len(raised.value.facts["problems"]) == 1  # type: ignore[arg-type]
+    assert requests["sentry"] <= client.LANES * client.ATTEMPTS
+    assert {key for key, _action in actions(done)} == {f"{kind}/{name}" for kind, name, _properties in ROWS["clerk"]}
 
 
 def test_several_of_one_name_are_refused_and_listed(services: running.Services) -> None:
