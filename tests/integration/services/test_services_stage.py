@@ -69,6 +69,8 @@ class Stage:
             for one in yaml.safe_load((ROOT / "playbooks" / name).read_text())
             if "Vercel" in one["name"]
         ]
+        previews = yaml.safe_load((ROOT / "playbooks/remove_previews.yml").read_text())[-1]
+        (folder / "previews.yml").write_text(yaml.safe_dump([previews]))
         for name, one in zip(("front_end.yml", "roll_back.yml"), plays, strict=True):
             (folder / name).write_text(yaml.safe_dump([one]))
         (folder / "preflight.yml").write_text(yaml.safe_dump([{**asked, "tasks": [task, report]}]))
@@ -154,6 +156,19 @@ def test_the_front_end_of_a_commit_is_delivered_and_returned(stage: Stage, servi
     assert changed_hosts(stage.run("roll_back.yml")) == 1
     assert delivered() == COMMITS[0]
     assert changed_hosts(stage.run("roll_back.yml")) == 0
+
+
+def test_previews_of_a_closed_pull_request(stage: Stage, services: running.Services) -> None:
+    changes(stage.run("stage.yml"))
+    server = services.vercel
+    for branch in ("main", "feature", "other"):
+        server.add_deployment("app", COMMITS[0], branch=branch)
+    refused = stage.run("previews.yml")
+    assert "Cannot remove previews at Vercel: no branch is named." in refused.stdout
+    for check, left in (("--check", 3), ("--diff", 2)):
+        assert changed_hosts(stage.run("previews.yml", "-e", "preview_branch=feature", check)) == 1
+        assert len(server.state["deployments"]) == left
+    assert changed_hosts(stage.run("previews.yml", "-e", "preview_branch=feature")) == 0
 
 
 @pytest.mark.parametrize(
