@@ -7,16 +7,12 @@ from __future__ import annotations
 
 import datetime
 import typing as t
-from pathlib import Path
 
-import yaml
-
-from ansible_collections.nexod.infra.plugins.module_utils._core.edge import translated
-from ansible_collections.nexod.infra.plugins.module_utils._core.errors import InfraError
 from ansible_collections.nexod.infra.plugins.module_utils._core.ranges import check_ranges
 from ansible_collections.nexod.infra.plugins.plugin_utils._action.on_controller import ControllerAction
 from ansible_collections.nexod.infra.plugins.plugin_utils._cost.budget import before_of, judged
 from ansible_collections.nexod.infra.plugins.plugin_utils._cost.estimate import Declared, compared, estimate, lines_of
+from ansible_collections.nexod.infra.plugins.plugin_utils._cost.files import document_of
 from ansible_collections.nexod.infra.plugins.plugin_utils._cost.prices import Prices, prices_of
 from ansible_collections.nexod.infra.plugins.plugin_utils._cost.savings import savings
 from ansible_collections.nexod.infra.plugins.plugin_utils._cost.usage import Tasks, Usage
@@ -84,11 +80,4 @@ class ActionModule(ControllerAction):
 
 def read_prices(path: str, max_age_days: int) -> Prices:
     """The prices in a file on the controller."""
-    with translated("estimate the cost with", f'"{path}"', path):
-        text = Path(path).read_text(encoding="utf-8")
-    try:
-        document = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        reason = " ".join(str(error).split())
-        raise InfraError("estimate the cost with", f'"{path}"', reason, "Correct the file's YAML.") from error
-    return prices_of(path, document, datetime.datetime.now(datetime.UTC).date(), max_age_days)
+    return prices_of(path, document_of(path), datetime.datetime.now(datetime.UTC).date(), max_age_days)

@@ -59,7 +59,7 @@ class Row(t.NamedTuple):
 
 
 def cost_of(part: Part, price: Price) -> Span:
-    """A price that nobody could confirm makes the estimate wider."""
+    """A price that no page confirms makes the estimate wider."""
     doubt = 0.0 if price.verified else DOUBT
     least, expected, most = part.quantity.times(price.usd)
     return Span(least * (1 - doubt), expected, most * (1 + doubt))

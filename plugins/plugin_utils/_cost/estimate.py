@@ -343,7 +343,7 @@ def estimate(declared: Declared, usage: Usage, prices: Prices, region: str) -> d
 
 
 def compared(rows: t.Sequence[t.Mapping[str, t.Any]], stated: t.Mapping[str, float]) -> list[dict[str, t.Any]]:
-    """Each stated figure beside the rows of its group, and what nobody stated."""
+    """Each stated figure beside the rows of its group, and the groups that were not stated."""
     groups: dict[str, float] = {}
     for row in rows:
         groups[row["group"]] = groups.get(row["group"], 0.0) + row["usd"]["expected"]

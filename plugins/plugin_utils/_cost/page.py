@@ -85,7 +85,12 @@ def chart(rows: t.Sequence[Facts]) -> Markup:
 def _rows(found: Facts) -> Markup:
     rows = sorted(found["rows"], key=lambda row: -number(row["usd"]["expected"]))
     lines = [
-        (row["name"], _money(dollars(row["usd"]["expected"])), _money(_span(row["usd"])), row["assumes"])
+        (
+            row["name"],
+            _money(dollars(row["usd"]["expected"])),
+            _money(_span(row["usd"])),
+            row["assumes"] or "as declared",
+        )
         for row in rows
     ]
     return section(
@@ -104,7 +109,7 @@ def _parts(found: Facts) -> Markup:
     lines = [
         (
             f"{row['name']}: {part['what']}",
-            _money(part["computation"]),
+            part["computation"],
             _money(dollars(part["usd"]["expected"])),
             [part["source"], "" if part["verified"] else " (not verified)"],
         )
@@ -130,7 +135,7 @@ def _comparison(found: Facts) -> Child:
         )
         for row in rows
     ]
-    note = f"Nobody stated: {', '.join(unstated)}." if unstated else None
+    note = f"Not stated: {', '.join(unstated)}." if unstated else None
     return section(
         "Against what was stated",
         table(["Group", "Stated", "Estimated", "Difference"], lines, "Stated and estimated US dollars a month"),
@@ -145,7 +150,7 @@ def _savings(found: Facts) -> Child:
         (
             one["name"],
             _money(dollars(one["usd"])),
-            el("span", {"class": "num"}, one["computation"]),
+            one["computation"],
             one["risk"],
             one["how"],
         )

@@ -12,7 +12,7 @@ from ansible_collections.nexod.infra.plugins.plugin_utils._cost.estimate import 
 from ansible_collections.nexod.infra.plugins.plugin_utils._cost.prices import Prices
 from ansible_collections.nexod.infra.plugins.plugin_utils._cost.usage import Usage
 
-#: Share of the uploads that nobody reads for a month, an assumption.
+#: Share of the uploads that are not read for a month, an assumption.
 COLD: t.Final = 0.6
 #: Share of the traffic of the load balancer that a cache could answer, an assumption.
 CACHEABLE: t.Final = 0.3
@@ -144,7 +144,7 @@ def _tiering(declared: Declared, usage: Usage, prices: Prices) -> list[dict[str,
         _saving(
             "S3 Intelligent-Tiering",
             gross - watch,
-            f"{usage.uploads_gb * COLD:g} GB that nobody reads for 30 days x {each:.4g} USD - {watch:.2f} USD",
+            f"{usage.uploads_gb * COLD:g} GB not read for 30 days x {each:.4g} USD - {watch:.2f} USD",
             f"None for reads. Objects under 128 KB are never moved. {note}",
             "The bucket of uploads has it by declaration.",
         )

@@ -14,6 +14,7 @@ import yaml
 
 from ansible_collections.nexod.infra.plugins.module_utils._aws.catalogue import KINDS
 from ansible_collections.nexod.infra.plugins.module_utils._core.errors import InfraError
+from ansible_collections.nexod.infra.plugins.modules import cost_estimate
 from ansible_collections.nexod.infra.plugins.plugin_utils._cost.estimate import (
     FREE,
     PRICED,
@@ -170,6 +171,15 @@ def test_spread_widens_only_what_depends_on_use() -> None:
 def test_every_assumption_is_tested() -> None:
     others = {"task_hours", "database_growth_gb", "months_ahead", "spread"}
     assert {option for option, *_rest in USES} | others == set(Usage._fields)
+
+
+def test_role_and_module_have_the_same_defaults() -> None:
+    specs = yaml.safe_load((ROOT / "roles/cost/meta/argument_specs.yml").read_text())["argument_specs"]
+    role = specs["main"]["options"]["cost_usage"]["options"]
+    module = yaml.safe_load(cost_estimate.DOCUMENTATION)["options"]["usage"]["suboptions"]
+    ours = {name: float(value) for name, value in Usage()._asdict().items()}
+    assert {name: float(spec["default"]) for name, spec in role.items()} == ours
+    assert {name: float(spec["default"]) for name, spec in module.items()} == ours
 
 
 @pytest.mark.parametrize("kind", sorted(KINDS))
