@@ -143,6 +143,27 @@ def _comparison(found: Facts) -> Child:
     )
 
 
+def _actual(found: Facts) -> Child:
+    bill = found.get("actual")
+    if not bill:
+        return None
+    kinds = {"within": "ok", "above": "bad"}
+    lines = [
+        (
+            part["part"],
+            _money(dollars(part["actual_usd"])),
+            _money(_span(part["estimated"]) if part["estimated"] else "not estimated"),
+            badge(kinds.get(part["result"], "changed"), part["result"]),
+        )
+        for part in bill["parts"]
+    ]
+    return section(
+        f"Against the bill from {bill['from']} until {bill['to']}",
+        el("p", None, f"AWS has charged {dollars(bill['total_usd'])} US$ for what has the environment's tag."),
+        table(["Part", "Charged", "Estimated from, to", "Result"], lines, "Charged and estimated US dollars"),
+    )
+
+
 def _savings(found: Facts) -> Child:
     if not found["savings"]:
         return None
@@ -174,7 +195,7 @@ def _limits(found: Facts) -> Markup:
 
 def page(found: Facts) -> str:
     """The whole page. The same estimate always results in the same page."""
-    parts = (_head, _budget, _rows, _comparison, _savings, _parts, _limits)
+    parts = (_head, _budget, _rows, _actual, _comparison, _savings, _parts, _limits)
     foot = el(
         "footer", None, "Written by nexod.infra.cost. The JSON file next to it has the same content for programs."
     )

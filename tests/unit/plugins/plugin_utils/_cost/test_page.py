@@ -65,3 +65,16 @@ def test_is_the_same_whatever_the_last_estimate_was() -> None:
 def test_an_environment_that_costs_nothing() -> None:
     found = estimate(asked(plans={"supabase": "free"}), NO_USE, prices(), REGION)
     assert "about 0.00 US$" in page({**facts(), **found, "comparison": [], "savings": []})
+
+
+def test_the_bill() -> None:
+    estimated = {"min": 50.0, "expected": 60.0, "max": 70.0}
+    parts = [
+        {"part": "RDS", "actual_usd": 80.0, "estimated": estimated, "result": "above"},
+        {"part": "AWS Lambda", "actual_usd": 5.0, "estimated": None, "result": "not estimated"},
+    ]
+    bill = {"from": "2026-10-01", "to": "2026-11-01", "total_usd": 85.0, "parts": parts}
+    text = page(facts(actual=bill))
+    assert "AWS has charged 85.00 US$" in text
+    assert "50.00 to 70.00" in text
+    assert "Against the bill" not in page(facts())
