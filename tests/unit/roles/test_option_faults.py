@@ -34,6 +34,11 @@ ROWS: dict[str, tuple[dict[str, t.Any], str, str]] = {
         "caches_redis.port is 0, but must be from 1 to 65535",
         TO_65535,
     ),
+    "cost": (
+        {"cost_usage": {"spread": 2}},
+        "cost_usage.spread is 2, but must be from 0 to 1",
+        "from 0 to 1",
+    ),
     "database_access": (
         {"database_access_port": 0, "database_access_host": "db", "database_access_password": "x"},
         "database_access_port is 0, but must be from 1 to 65535",
