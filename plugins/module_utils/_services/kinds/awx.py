@@ -15,6 +15,7 @@ from ansible_collections.nexod.infra.plugins.module_utils._resources.kind import
     LATER,
     Facts,
     Property,
+    Seen,
     Wanted,
 )
 from ansible_collections.nexod.infra.plugins.module_utils._services.client import Client
@@ -31,6 +32,7 @@ API = "/api/v2"
 OLDEST, OLDEST_CONTROLLER = (24, 0), (4, 5)
 #: Statuses of a project or a source whose update has not ended.
 UNDER_WAY = ("new", "pending", "waiting", "running")
+FAILED = ("failed", "error", "canceled", "missing")
 
 
 def same_id(wanted: t.Any, seen: t.Any) -> bool:
@@ -173,7 +175,6 @@ class CredentialType(AwxKind):
         "injectors": Property(
             "dict",
             required=True,
-            same=declared_part,
             about="`env` and `file`, in AWX's syntax. Secrets never become extra variables: those are shown.",
         ),
     }
@@ -272,7 +273,7 @@ class ExecutionEnvironment(AwxKind):
 class Project(AwxKind):
     """A project: playbooks in a git repository. AWX updates it when it is created, and when its repository changes."""
 
-    name, title = "awx_project", "project"
+    name, title, patience = "awx_project", "project", 600.0
     collection, member = f"{API}/projects/", f"{API}/projects/{{id}}/"
     properties = {
         "organization": ORGANIZATION,
@@ -292,6 +293,13 @@ class Project(AwxKind):
 
     def document(self, wanted: Wanted, names: t.Collection[str]) -> dict[str, t.Any]:
         return {"scm_type": "git", **super().document(wanted, names)}
+
+    def seen_row(self, client: Client, wanted: Wanted, row: Facts) -> Facts:  # noqa: ARG002 - one signature
+        return {"last_update": row.get("status")}
+
+    def later(self, wanted: Wanted, seen: Seen, changed: t.Collection[str]) -> str:  # noqa: ARG002 - one signature
+        status = seen.properties["last_update"]
+        return f"its last update is {status}: AWX's jobs show why" if status in FAILED else ""
 
 
 class Inventory(AwxKind):

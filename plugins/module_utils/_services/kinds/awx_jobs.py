@@ -74,6 +74,11 @@ class Template(AwxKind):
     def faults(self, given: Facts) -> list[str]:
         rows = given.get("survey") or []
         wrong = [f"survey[{place}] lacks variable" for place, row in enumerate(rows) if not row.get("variable")]
+        wrong += [
+            f"survey.{row.get('variable')} is a password, whose default can't be compared: remove the default"
+            for row in rows
+            if row.get("type") == "password" and row.get("default")
+        ]
         kinds = sorted({str(row.get("type", "text")) for row in rows} - set(QUESTION_TYPES))
         return wrong + [f"survey has the type {kind}; there are {', '.join(QUESTION_TYPES)}" for kind in kinds]
 

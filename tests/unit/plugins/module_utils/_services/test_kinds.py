@@ -175,6 +175,7 @@ ROWS: dict[str, list[Row]] = {
 }
 #: What can be changed in place.
 CHANGES: list[tuple[str, str, dict[str, t.Any]]] = [
+    ("awx", "awx_credential_type/Database", {"injectors": {"env": {"PGUSER": "{{ user }}"}}}),
     ("awx", "awx_organization/nexod", {"description": "still ours"}),
     ("awx", "awx_credential/database", {"inputs": {"user": "b"}}),
     ("awx", "awx_credential/database", {"secrets": {"key": "other"}}),
@@ -409,6 +410,15 @@ def test_a_template_of_the_same_name_in_another_organization(services: running.S
     assert bring(services, *theirs, template)[0].changes == []
 
 
+def test_a_project_whose_update_failed_is_reported(services: running.Services) -> None:
+    bring(services, *ROWS["awx"])
+    (project,) = services.awx.rows("projects")
+    project["status"] = "failed"
+    done, _requests = bring(services, *ROWS["awx"])
+    assert (done.changes, faults(done)) == ([], [])
+    assert done.later == {"awx_project/infra": "its last update is failed: AWX's jobs show why"}
+
+
 def test_a_secret_that_somebody_replaced(services: running.Services) -> None:
     bring(services, *ROWS["awx"])
     (row,) = [row for row in services.awx.rows("credentials") if row["name"] == "database"]
@@ -532,6 +542,14 @@ def test_wrong_tokens(
         ),
         (("awx_workflow_node", "a", {"workflow": "1"}), ["it needs either template or approval"]),
         (("awx_workflow", "a", {"organization": "1", "survey": [{"type": "colour"}]}), ["survey[0] lacks variable"]),
+        (
+            (
+                "awx_workflow",
+                "a",
+                {"organization": "1", "survey": [{"variable": "b", "type": "password", "default": "c"}]},
+            ),
+            ["survey.b is a password, whose default can't be compared"],
+        ),
         (
             ("awx_credential_type", "a", {"inputs": {}, "injectors": {"extra_vars": {"a": "{{ b }}"}}}),
             ["injectors has extra_vars: hand secrets over by env or file"],
