@@ -2,13 +2,13 @@
 # Copyright: (c) 2026, the nexod.infra maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Manage an environment's resources at Vercel, Clerk and Sentry."""
+"""Manage an environment's resources at Vercel, Clerk and Sentry, and on AWX."""
 
 from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: service_resources
-short_description: Manage an environment's resources at Vercel, Clerk and Sentry
+short_description: Manage an environment's resources at Vercel, Clerk and Sentry, and on AWX
 version_added: "1.0.0"
 author: The nexod.infra maintainers (@nexod)
 description:
@@ -67,6 +67,19 @@ options:
     type: list
     elements: str
     default: []
+  awx:
+    description: AWX 24 or newer, or Automation Controller 4.5. Required for resources of AWX.
+    type: dict
+    suboptions:
+      token:
+        description: Token of a user, with the scope write.
+        type: str
+        required: true
+      url:
+        description: URL of AWX, such as V(https://awx.example.com).
+        type: str
+        required: true
+    version_added: "1.1.0"
   clerk:
     description: Account at Clerk. Required for resources of Clerk.
     type: dict

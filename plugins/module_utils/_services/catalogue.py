@@ -6,11 +6,33 @@
 from __future__ import annotations
 
 from ansible_collections.nexod.infra.plugins.module_utils._resources.kind import Kind
-from ansible_collections.nexod.infra.plugins.module_utils._services.kinds import clerk, sentry, sentry_alerts, vercel
+from ansible_collections.nexod.infra.plugins.module_utils._services.kinds import (
+    awx,
+    awx_jobs,
+    clerk,
+    sentry,
+    sentry_alerts,
+    vercel,
+)
 
 KINDS: dict[str, Kind] = {
     kind.name: kind
     for kind in (
+        awx.Credential(),
+        awx.CredentialType(),
+        awx.ExecutionEnvironment(),
+        awx.Inventory(),
+        awx.InventorySource(),
+        awx.ManagedCredentialType(),
+        awx.NotificationTemplate(),
+        awx.Organization(),
+        awx.Project(),
+        awx.Team(),
+        awx_jobs.JobTemplate(),
+        awx_jobs.Node(),
+        awx_jobs.Role(),
+        awx_jobs.Schedule(),
+        awx_jobs.Workflow(),
         clerk.Instance(),
         clerk.JwtTemplate(),
         clerk.RedirectUrl(),

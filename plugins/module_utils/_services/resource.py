@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import secrets
 import typing as t
 import urllib.parse
 
@@ -23,6 +24,11 @@ from ansible_collections.nexod.infra.plugins.module_utils._services.client impor
 
 #: The property by which a declaration says which of several objects of its name is meant.
 ID = Property(about="Its id, if several have its name.")
+
+#: Begins the comment of something whose secret is ours: a salt and a fingerprint follow.
+MARK = "nexod.infra"
+#: In the place of a value that can't be read back.
+UNREADABLE = "(a value that is not the declared one)"
 
 
 def declared_part(wanted: t.Any, seen: t.Any) -> bool:
@@ -51,6 +57,18 @@ def declared_rows(wanted: t.Any, seen: t.Any) -> bool:
 def fingerprint(value: str, salt: str) -> str:
     """A text by which a secret is recognized that can't be read back, and from which it can't be guessed quickly."""
     return hashlib.scrypt(value.encode(), salt=salt.encode(), n=1 << 14, r=8, p=1, dklen=16).hex()
+
+
+def marked(value: str) -> str:
+    """The comment, or description, of something with this secret."""
+    salt = secrets.token_hex(8)
+    return f"{MARK} {salt} {fingerprint(value, salt)}"
+
+
+def recognized(value: str, comment: str) -> bool:
+    """Whether something with this comment has this secret."""
+    words = comment.split()
+    return len(words) == 3 and words[0] == MARK and secrets.compare_digest(words[2], fingerprint(value, words[1]))
 
 
 def dig(row: t.Any, path: str) -> t.Any:

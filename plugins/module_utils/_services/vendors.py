@@ -51,6 +51,13 @@ def by_link(where: str, answer: Answer) -> Page:
     return Page(rows)
 
 
+def by_next(_where: str, answer: Answer) -> Page:
+    """AWX's: `next` is the path of the next page, or null."""
+    document = answer.document
+    following = document.get("next") if isinstance(document, dict) else None
+    return Page(rows_of(answer), following or "")
+
+
 def rows_of(answer: Answer) -> list[t.Any]:
     """The list that an answer is, or has as its only one."""
     document = answer.document
@@ -70,6 +77,15 @@ def _joined(path: str, query: t.Mapping[str, str]) -> str:
 
 
 VENDORS: dict[str, Vendor] = {
+    # Everybody has an AWX of their own, so its URL is always given.
+    "awx": Vendor(
+        "AWX",
+        "",
+        "CONTROLLER_OAUTH_TOKEN",
+        "AWX, user, Tokens, with the scope write",
+        by_next,
+        {"page_size": 200},
+    ),
     "clerk": Vendor(
         "Clerk",
         "https://api.clerk.com",

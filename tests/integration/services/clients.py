@@ -18,17 +18,19 @@ import pytest
 from ..conftest import ROOT, made_environment
 
 PYTHON = ("clerk-backend-api==7.0.0", "sentry-cli==3.8.2")
+#: Apart, as it pins what others do not: AWX's own client, of the version that the stand-in is written for.
+AWXKIT = ("awxkit==24.6.1",)
 #: By folder. They are installed apart, as the `supabase` command is a hundred times as large as the other.
 NPM = {"vercel": ("@vercel/sdk@1.28.35",), "supabase": ("supabase@3.1.0",)}
 
 
-def python_clients() -> Path:
-    """The environment of the clients that PyPI has."""
-    name = "-".join(each.replace("==", "-") for each in PYTHON)
+def python_clients(clients: tuple[str, ...] = PYTHON) -> Path:
+    """The environment of clients that PyPI has."""
+    name = "-".join(each.replace("==", "-") for each in clients)
     try:
-        return made_environment(f"services/{name}", sys.executable, *PYTHON)
+        return made_environment(f"services/{name}", sys.executable, *clients)
     except subprocess.CalledProcessError as error:
-        pytest.skip(f"cannot install {' and '.join(PYTHON)}: {error}")
+        pytest.skip(f"cannot install {' and '.join(clients)}: {error}")
 
 
 def npm_client(name: str) -> Path:

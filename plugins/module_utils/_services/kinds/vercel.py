@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import secrets
 import typing as t
 
 from ansible_collections.nexod.infra.plugins.module_utils._core.errors import InfraError
@@ -18,15 +17,19 @@ from ansible_collections.nexod.infra.plugins.module_utils._resources.kind import
     same_set,
 )
 from ansible_collections.nexod.infra.plugins.module_utils._services.client import Client
-from ansible_collections.nexod.infra.plugins.module_utils._services.resource import ID, Resource, dig, fingerprint
+from ansible_collections.nexod.infra.plugins.module_utils._services.resource import (
+    ID,
+    MARK,
+    UNREADABLE,
+    Resource,
+    dig,
+    marked,
+    recognized,
+)
 
 PROJECT = "/v9/projects/{project}"
 OWN_PROJECT = Property(required=True, about="Id or name of the project, such as @vercel_project/app.")
 TARGETS = ("production", "preview", "development")
-#: Begins the comment of a variable whose value is ours: a salt and a fingerprint follow.
-MARK = "nexod.infra"
-#: In the place of a value that can't be read back.
-UNREADABLE = "(a value that is not the declared one)"
 
 
 class VercelKind(Resource):
@@ -249,14 +252,3 @@ class Variable(VercelKind):
 def targets_of(row: Facts) -> list[str]:
     target = row.get("target") or []
     return [target] if isinstance(target, str) else list(target)
-
-
-def marked(value: str) -> str:
-    """The comment of a variable with this value."""
-    salt = secrets.token_hex(8)
-    return f"{MARK} {salt} {fingerprint(value, salt)}"
-
-
-def recognized(value: str, comment: str) -> bool:
-    words = comment.split()
-    return len(words) == 3 and words[0] == MARK and secrets.compare_digest(words[2], fingerprint(value, words[1]))

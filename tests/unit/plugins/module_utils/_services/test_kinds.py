@@ -15,7 +15,7 @@ from ansible_collections.nexod.infra.plugins.module_utils._services import clien
 from ansible_collections.nexod.infra.plugins.module_utils._services.accounts import services_of
 from ansible_collections.nexod.infra.plugins.module_utils._services.catalogue import KINDS
 from ansible_collections.nexod.infra.tests.fixtures.aws_resources import Instantly, Row, actions, changed
-from ansible_collections.nexod.infra.tests.fixtures.services import clerk, running, sentry_core, vercel
+from ansible_collections.nexod.infra.tests.fixtures.services import awx, clerk, running, sentry_core, vercel
 
 SECRETS = {"key": "canary", "other": "canary2"}
 OWN, APP = "@sentry_project/api", "@vercel_project/app"
@@ -27,7 +27,85 @@ THRESHOLDS = [
 SLACK = {"type": "slack", "integration": "@sentry_integration/slack", "target": "C024BE91L", "title": "#alerts"}
 PAGERDUTY = {"type": "pagerduty", "integration": "@sentry_integration/pagerduty", "target": "71"}
 #: By vendor, one of each kind.
+OF = {"organization": "@awx_organization/nexod"}
+RULE = "DTSTART;TZID=Asia/Bangkok:20260101T020000 RRULE:FREQ=DAILY;INTERVAL=1"
+QUESTIONS = [{"variable": "version"}, {"variable": "mode", "type": "multiplechoice", "choices": ["a", "b"]}]
+TEMPLATE = {
+    **OF,
+    "project": "@awx_project/infra",
+    "inventory": "@awx_inventory/staging",
+    "playbook": "playbooks/deploy.yml",
+}
+WORKFLOW = "@awx_workflow/Release"
 ROWS: dict[str, list[Row]] = {
+    "awx": [
+        ("awx_organization", "nexod", {"description": "ours"}),
+        ("awx_team", "releases", OF),
+        ("awx_managed_credential_type", "ssh", {}),
+        (
+            "awx_credential_type",
+            "Database",
+            {
+                "inputs": {"fields": [{"id": "user", "label": "User"}, {"id": "key", "label": "Key", "secret": True}]},
+                "injectors": {"env": {"PGUSER": "{{ user }}", "PGPASSWORD": "{{ key }}"}},
+            },
+        ),
+        (
+            "awx_credential",
+            "database",
+            {
+                **OF,
+                "credential_type": "@awx_credential_type/Database",
+                "inputs": {"user": "a"},
+                "secrets": {"key": "key"},
+            },
+        ),
+        (
+            "awx_credential",
+            "hosts",
+            {**OF, "credential_type": "@awx_managed_credential_type/ssh", "inputs": {"username": "deploy"}},
+        ),
+        ("awx_notification_template", "slack", {**OF, "channels": ["#deploys"], "token": "key"}),
+        ("awx_execution_environment", "nexod", {**OF, "image": "registry.example/ee:1"}),
+        ("awx_project", "infra", {**OF, "repository": "https://git.example/infra.git", "branch": "main"}),
+        ("awx_inventory", "staging", OF),
+        (
+            "awx_inventory_source",
+            "staging",
+            {"inventory": "@awx_inventory/staging", "project": "@awx_project/infra", "path": "inventories/staging"},
+        ),
+        (
+            "awx_job_template",
+            "Deploy",
+            {
+                **TEMPLATE,
+                "execution_environment": "@awx_execution_environment/nexod",
+                "variables": {"a": [1, "b"]},
+                "credentials": ["@awx_credential/hosts", "@awx_credential/database"],
+                "survey": QUESTIONS,
+                "notify_on_failure": ["@awx_notification_template/slack"],
+            },
+        ),
+        ("awx_job_template", "Plan", {**TEMPLATE, "job_type": "check"}),
+        ("awx_workflow", "Release", {**OF, "notify_on_approval": ["@awx_notification_template/slack"]}),
+        ("awx_workflow_node", "production", {"workflow": WORKFLOW, "template": "@awx_job_template/Deploy"}),
+        (
+            "awx_workflow_node",
+            "approval",
+            {
+                "workflow": WORKFLOW,
+                "approval": "Production",
+                "approval_seconds": 3600,
+                "success": ["@awx_workflow_node/production"],
+            },
+        ),
+        ("awx_schedule", "nightly", {"template": "@awx_job_template/Plan", "rule": RULE}),
+        (
+            "awx_role",
+            "approve",
+            {"team": "@awx_team/releases", "role": "approval", "on": "workflow_job_templates", "object": WORKFLOW},
+        ),
+    ],
     "clerk": [
         ("clerk_instance", "staging", {"allowed_origins": ["https://staging.nexod.ai", "http://localhost:3000"]}),
         ("clerk_redirect_url", "https://staging.nexod.ai/sso-callback", {}),
@@ -97,6 +175,27 @@ ROWS: dict[str, list[Row]] = {
 }
 #: What can be changed in place.
 CHANGES: list[tuple[str, str, dict[str, t.Any]]] = [
+    ("awx", "awx_credential_type/Database", {"injectors": {"env": {"PGUSER": "{{ user }}"}}}),
+    ("awx", "awx_organization/nexod", {"description": "still ours"}),
+    ("awx", "awx_credential/database", {"inputs": {"user": "b"}}),
+    ("awx", "awx_credential/database", {"secrets": {"key": "other"}}),
+    ("awx", "awx_notification_template/slack", {"token": "other"}),
+    ("awx", "awx_notification_template/slack", {"channels": ["#deploys", "#alerts"]}),
+    ("awx", "awx_execution_environment/nexod", {"image": "registry.example/ee:2"}),
+    ("awx", "awx_project/infra", {"branch": "develop"}),
+    ("awx", "awx_inventory_source/staging", {"path": "inventories/other"}),
+    ("awx", "awx_job_template/Deploy", {"playbook": "playbooks/migrate.yml", "timeout_seconds": 600}),
+    ("awx", "awx_job_template/Deploy", {"variables": {}}),
+    ("awx", "awx_job_template/Deploy", {"credentials": ["@awx_credential/hosts"]}),
+    ("awx", "awx_job_template/Deploy", {"survey": QUESTIONS[:1]}),
+    ("awx", "awx_job_template/Deploy", {"survey": []}),
+    ("awx", "awx_job_template/Deploy", {"notify_on_failure": []}),
+    ("awx", "awx_workflow/Release", {"notify_on_approval": []}),
+    ("awx", "awx_workflow_node/production", {"template": "@awx_job_template/Plan"}),
+    ("awx", "awx_workflow_node/approval", {"approval": "Go", "approval_seconds": 60}),
+    ("awx", "awx_workflow_node/approval", {"success": []}),
+    ("awx", "awx_schedule/nightly", {"rule": RULE.replace("DAILY", "WEEKLY")}),
+    ("awx", "awx_schedule/nightly", {"enabled": False}),
     ("clerk", "clerk_instance/staging", {"allowed_origins": ["https://staging.nexod.ai"]}),
     ("clerk", "clerk_jwt_template/api", {"claims": {"aud": "api2"}}),
     ("clerk", "clerk_jwt_template/api", {"lifetime": 120}),
@@ -122,14 +221,21 @@ CHANGES: list[tuple[str, str, dict[str, t.Any]]] = [
 #: Requests of a run without changes.
 #: Of Sentry: project, keys, owners, integrations, detectors, workflows. Of Vercel: project, variables, domains, and the
 #: DNS of each domain.
-NO_OP = {"clerk": 3, "sentry": 6, "vercel": 5}
-TOKENS = {"clerk": clerk.TOKEN, "sentry": sentry_core.TOKEN, "vercel": vercel.TOKEN}
+NO_OP = {"awx": 25, "clerk": 3, "sentry": 6, "vercel": 5}
+TOKENS = {"awx": awx.TOKEN, "clerk": clerk.TOKEN, "sentry": sentry_core.TOKEN, "vercel": vercel.TOKEN}
 SCOPES: dict[str, dict[str, str]] = {
+    "awx": {},
     "clerk": {},
     "sentry": {"organization": sentry_core.ORGANIZATION},
     "vercel": {"team": vercel.TEAM},
 }
-FOUND_ONLY = ("clerk_instance", "sentry_integration", "sentry_default_detector", "sentry_ownership")
+FOUND_ONLY = (
+    "awx_managed_credential_type",
+    "clerk_instance",
+    "sentry_integration",
+    "sentry_default_detector",
+    "sentry_ownership",
+)
 
 
 def bring(
@@ -277,6 +383,52 @@ def test_a_vendor_that_is_down_stops_nobody_else(services: running.Services, mon
     assert {key for key, _action in actions(done)} == {f"{kind}/{name}" for kind, name, _properties in ROWS["clerk"]}
 
 
+@pytest.mark.parametrize("version", ["21.0.0", "4.2.0", ""])
+def test_an_awx_that_is_too_old(services: running.Services, version: str) -> None:
+    services.awx.version = version
+    done, _requests = bring(services, *ROWS["awx"])
+    assert services.awx.writes() == []
+    assert f"its version is {version or 'unknown'}.\nUpgrade it: AWX 24" in faults(done)[0]
+
+
+def test_a_token_that_may_only_read(services: running.Services, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(TOKENS, "awx", awx.TOKEN_OF_AN_AUDITOR)
+    done, _requests = bring(services, *ROWS["awx"])
+    assert all("HTTP 403: You do not have permission" in fault for fault in faults(done))
+    assert {seen.status for seen in services.awx.writes()} == {403}
+
+
+def test_a_template_of_the_same_name_in_another_organization(services: running.Services) -> None:
+    theirs = [(kind, name, {**values}) for kind, name, values in ROWS["awx"] if name in {"nexod", "infra", "staging"}]
+    template = ("awx_job_template", "Plan", TEMPLATE)
+    bring(services, *theirs, template)
+    (first,) = services.awx.rows("job_templates")
+    services.awx.one("organizations", first["organization"])["name"] = "theirs"
+    bring(services, *theirs, template)
+    assert [row["name"] for row in services.awx.rows("job_templates")] == ["Plan", "Plan"]
+    services.awx.rearranges = True
+    assert bring(services, *theirs, template)[0].changes == []
+
+
+def test_a_project_whose_update_failed_is_reported(services: running.Services) -> None:
+    bring(services, *ROWS["awx"])
+    (project,) = services.awx.rows("projects")
+    project["status"] = "failed"
+    done, _requests = bring(services, *ROWS["awx"])
+    assert (done.changes, faults(done)) == ([], [])
+    assert done.later == {"awx_project/infra": "its last update is failed: AWX's jobs show why"}
+
+
+def test_a_secret_that_somebody_replaced(services: running.Services) -> None:
+    bring(services, *ROWS["awx"])
+    (row,) = [row for row in services.awx.rows("credentials") if row["name"] == "database"]
+    assert (row["inputs"]["key"], "canary" in row["description"]) == ("canary", False)
+    row["description"] = "mine"
+    done, _requests = bring(services, *ROWS["awx"])
+    assert actions(done) == [("awx_credential/database", "update")]
+    assert "canary" not in repr(done)
+
+
 def test_several_of_one_name_are_refused_and_listed(services: running.Services) -> None:
     rows, state = ROWS["sentry"], services.sentry.state
     bring(services, *rows)
@@ -328,6 +480,7 @@ def test_variables_that_overlap_are_not_guessed_at(services: running.Services) -
 @pytest.mark.parametrize(
     ("vendor", "token", "says"),
     [
+        ("awx", "wrong", "HTTP 401: Authentication credentials were not provided."),
         ("clerk", "sk_test_wrong", "HTTP 401: The provided Clerk Secret Key is invalid"),
         ("sentry", "sntryu_wrong", "HTTP 401: Invalid token.\nCheck SENTRY_AUTH_TOKEN: it is missing, wrong"),
         ("sentry", sentry_core.TOKEN_OF_ANOTHER, "HTTP 403: You do not have permission to perform this action."),
@@ -370,6 +523,40 @@ def test_wrong_tokens(
         (
             ("vercel_variable", "A", {"project": "a", "targets": ["preview"], "secret": "none"}),
             ["secrets has no such entry"],
+        ),
+        (
+            ("awx_schedule", "a", {"template": "1", "rule": "every night"}),
+            ["rule does not begin with a DTSTART, such as"],
+        ),
+        (
+            ("awx_schedule", "a", {"template": "1", "rule": "DTSTART:20260101T020000 RRULE:FREQ=DAILY;INTERVAL=1"}),
+            ["a DTSTART without a time zone"],
+        ),
+        (
+            ("awx_schedule", "a", {"template": "1", "rule": "DTSTART:20260101T020000Z EXRULE:FREQ=DAILY"}),
+            ["rule has no RRULE"],
+        ),
+        (
+            ("awx_schedule", "a", {"template": "1", "rule": "DTSTART:20260101T020000Z RRULE:FREQ=NIGHTLY"}),
+            ["rule has the frequency NIGHTLY", "rule needs an INTERVAL"],
+        ),
+        (("awx_workflow_node", "a", {"workflow": "1"}), ["it needs either template or approval"]),
+        (("awx_workflow", "a", {"organization": "1", "survey": [{"type": "colour"}]}), ["survey[0] lacks variable"]),
+        (
+            (
+                "awx_workflow",
+                "a",
+                {"organization": "1", "survey": [{"variable": "b", "type": "password", "default": "c"}]},
+            ),
+            ["survey.b is a password, whose default can't be compared"],
+        ),
+        (
+            ("awx_credential_type", "a", {"inputs": {}, "injectors": {"extra_vars": {"a": "{{ b }}"}}}),
+            ["injectors has extra_vars: hand secrets over by env or file"],
+        ),
+        (
+            ("awx_credential", "a", {"organization": "1", "credential_type": "1", "secrets": {"key": "none"}}),
+            ["secrets.key names none, and secrets has no such entry"],
         ),
         (("clerk_instance", "a", {"allowed_origins": []}), ["allowed_origins is empty, which Clerk ignores"]),
         (("clerk_jwt_template", "a", {"claims": {}, "lifetime": 5}), ["lifetime is 5, and must be from 30"]),
