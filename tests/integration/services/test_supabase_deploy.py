@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -49,17 +50,23 @@ class Engineer:
         where = {"db_host": "127.0.0.1", "db_port": database.session, "pool_mode": "session"}
         service.state["pooler"][supabase.REF] = where
 
-    def run(self, *flags: str, playbook: str = "deploy", **given: t.Any) -> Done:
+    def run(
+        self, *flags: str, playbook: str = "deploy", environ: t.Mapping[str, str] | None = None, **given: t.Any
+    ) -> Done:
         """Run a playbook; neither the token nor the password may be in its output, however much it says."""
+        exported = {
+            "HOME": str(self.folder),
+            "SUPABASE_ACCESS_TOKEN": supabase.TOKEN,
+            "SUPABASE_DB_PASSWORD": PASSWORD,
+            "SUPABASE_PROJECT_REF": supabase.REF,
+            **(environ or {}),
+        }
         done = play(
             *("-i", "inventories/dev", f"playbooks/{playbook}.yml", "-vvv", *flags),
             *("-e", json.dumps({**self.given, **given})),
-            HOME=str(self.folder),
-            SUPABASE_ACCESS_TOKEN=supabase.TOKEN,
-            SUPABASE_DB_PASSWORD=PASSWORD,
-            SUPABASE_PROJECT_REF=supabase.REF,
+            **exported,
         )
-        for secret in (supabase.TOKEN, PASSWORD, json.dumps(PASSWORD)[1:-1]):
+        for secret in (exported["SUPABASE_ACCESS_TOKEN"], PASSWORD, json.dumps(PASSWORD)[1:-1]):
             assert secret not in done.stdout + done.stderr
         return done
 
@@ -119,3 +126,52 @@ def test_a_table_that_anybody_could_read_is_refused(engineer: Engineer) -> None:
     assert done.returncode != 0
     assert "table-without-row-level-security on public.users" in done.stdout
     assert engineer.tables() == []
+
+
+@pytest.mark.parametrize(
+    ("environ", "given", "says"),
+    [
+        pytest.param(
+            {"SUPABASE_ACCESS_TOKEN": "sbp_of_nobody"},
+            {},
+            ("HTTP 401: Unauthorized", "Check SUPABASE_ACCESS_TOKEN"),
+            id="a token that is wrong",
+        ),
+        pytest.param(
+            {"SUPABASE_PROJECT_REF": "a" * 20},
+            {},
+            ("there is no such project", f"Set the ref of one that the token sees: {supabase.REF}"),
+            id="a project that does not exist",
+        ),
+        pytest.param(
+            {"SUPABASE_PROJECT_REF": supabase.REF_OF_ANOTHER}, {}, ("it is of another organization",), id="another's"
+        ),
+        pytest.param(
+            {},
+            {"provider_supabase_database_version": 14},
+            ("it runs PostgreSQL 15, and 14 is declared",),
+            id="another version",
+        ),
+    ],
+)
+def test_what_preflight_reports(
+    engineer: Engineer, environ: dict[str, str], given: dict[str, t.Any], says: tuple[str, ...]
+) -> None:
+    """In the list of all problems, before anything is done."""
+    done = engineer.run(playbook="preflight", environ=environ, **given)
+    assert done.returncode != 0
+    said = done.stdout.partition("Cannot deploy dev: 1 problem to fix first.")[2]
+    assert [words for words in says if words not in said] == []
+    assert engineer.service.writes() == []
+
+
+def test_preflight_reports_programs_that_are_too_old_before_the_project_is_asked_about(engineer: Engineer) -> None:
+    folder = engineer.folder / "programs"
+    folder.mkdir()
+    old = folder / "pg_dump"
+    old.write_text("#!/bin/sh\necho 'pg_dump (PostgreSQL) 13.9'\n")
+    old.chmod(0o755)
+    done = engineer.run(playbook="preflight", environ={"PATH": f"{folder}:{os.environ['PATH']}"})
+    assert done.returncode != 0
+    assert "pg_dump is version 13, and the database is PostgreSQL 15" in done.stdout
+    assert engineer.service.calls() == []

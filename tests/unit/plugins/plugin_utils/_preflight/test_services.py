@@ -27,7 +27,7 @@ ERROR = {
             {"error": {**ERROR, "object": "all"}, "problems": [ERROR, {**ERROR, "object": "vercel_project/app"}]},
             [
                 "sentry_integration/slack can't be used: Sentry has none",
-                "vercel_project/app can't find: Sentry has none",
+                "vercel_project/app can't be used: Sentry has none",
             ],
             id="each of several",
         ),
