@@ -18,6 +18,7 @@ import string
 import typing as t
 
 from ansible_collections.nexod.infra.plugins.module_utils._aws.subscriptions import PROTOCOLS, revealed
+from ansible_collections.nexod.infra.plugins.module_utils._services.supabase_env import IGNORE
 from ansible_collections.nexod.infra.plugins.module_utils._services.supabase_project import DASHBOARD, REF
 from ansible_collections.nexod.infra.plugins.plugin_utils._aws.alarms import by_name, subscriptions
 from ansible_collections.nexod.infra.plugins.plugin_utils._environment.endpoints import transaction_mode
@@ -718,6 +719,15 @@ def check_files(inputs: Inputs, exists: t.Callable[[str], bool]) -> list[Fault]:
         for name, next_step in CONTROLLER_FILES.items()
         if isinstance(value := inputs.values.get((host.name, name)), str) and value and not exists(value)
     ]
+
+
+def check_private_files(inputs: Inputs, is_exposed: t.Callable[[str], bool]) -> list[Fault]:
+    """Files with secrets that the deploy would write where git would commit them."""
+    name = "provider_supabase_env_file"
+    value = inputs.value(CONTROLLER, name) if inputs.provider == "supabase" else ""
+    if not isinstance(value, str) or not value or not is_exposed(value):
+        return []
+    return [Fault(name, f"is {posixpath.normpath(value)}, which git does not ignore", IGNORE)]
 
 
 def check_rules(inputs: Inputs) -> list[Fault]:

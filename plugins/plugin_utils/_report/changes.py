@@ -147,6 +147,10 @@ def _supabase_dump(result: Result, given: Result) -> Items:
     return [("create", "dump", str(result.get("path"))), *removed]
 
 
+def _supabase_env_file(result: Result, _given: Result) -> Items:
+    return [("update", "file", str(result.get("path")))]
+
+
 def _haproxy_server(_result: Result, given: Result) -> Items:
     word = {"drain": "drain", "ready": "enable"}.get(str(given.get("state")), str(given.get("state")))
     return [("run", "traffic", f"{word} {given.get('backend')}/{given.get('name')}")]
@@ -241,6 +245,7 @@ TRANSLATED: dict[str, t.Callable[[Result, Result], Items]] = {
     "nexod.infra.haproxy_server": _haproxy_server,
     "nexod.infra.supabase_database": _supabase_database,
     "nexod.infra.supabase_dump": _supabase_dump,
+    "nexod.infra.supabase_env_file": _supabase_env_file,
     "nexod.infra.supabase_project": _supabase_project,
     "nexod.infra.pgbouncer_admin": _pgbouncer_admin,
     "nexod.infra.postgresql_access": _postgresql_access,

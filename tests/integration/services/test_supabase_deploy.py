@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import typing as t
+import urllib.parse
 from pathlib import Path
 
 import pytest
@@ -42,6 +43,7 @@ class Engineer:
             "provider_supabase_api_url": service.url,
             "provider_supabase_connect_seconds": 1,
             "provider_supabase_dump_folder": str(folder / "dumps"),
+            "provider_supabase_env_file": str(folder / "private/env"),
             "provider_supabase_poll_seconds": 1,
             "provider_supabase_sslmode": "disable",
         }
@@ -66,7 +68,9 @@ class Engineer:
             *("-e", json.dumps({**self.given, **given})),
             **exported,
         )
-        for secret in (exported["SUPABASE_ACCESS_TOKEN"], PASSWORD, json.dumps(PASSWORD)[1:-1]):
+        quoted = urllib.parse.quote(PASSWORD, safe="")
+        keys = (f"sb_publishable_{supabase.REF}", f"anon.{supabase.REF}")
+        for secret in (exported["SUPABASE_ACCESS_TOKEN"], PASSWORD, json.dumps(PASSWORD)[1:-1], quoted, *keys):
             assert secret not in done.stdout + done.stderr
         return done
 
@@ -96,6 +100,7 @@ def test_day_one(engineer: Engineer) -> None:
     assert not (engineer.folder / "releases").exists()
     assert engineer.tables() == []
     assert not (engineer.folder / "dumps").exists()
+    assert not (engineer.folder / "private").exists()
 
     first = engineer.run()
     assert first.returncode == 0, first.stdout[-6000:]
@@ -104,11 +109,20 @@ def test_day_one(engineer: Engineer) -> None:
     assert len(list((engineer.folder / "dumps").glob("dev-*.dump"))) == 1
     assert {"alembic_version", "tasks", "users"} <= set(engineer.tables())
 
+    written = engineer.folder / "private/env"
+    assert written.stat().st_mode & 0o777 == 0o600
+    variables = dict(line.split("=", 1) for line in written.read_text().splitlines()[1:])
+    url = urllib.parse.urlsplit(variables["DATABASE_URL"])
+    assert (url.scheme, url.username) == ("postgresql+psycopg", f"postgres.{supabase.REF}")
+    assert (url.port, urllib.parse.unquote(url.password or "")) == (engineer.database.session, PASSWORD)
+    assert variables["NEXT_PUBLIC_SUPABASE_URL"] == f"https://{supabase.REF}.supabase.co"
+
     asked = len(engineer.service.calls())
     second = engineer.run()
     assert second.returncode == 0, second.stdout[-6000:]
     assert "changed=0 " in second.stdout.partition("PLAY RECAP")[2]
-    assert len(engineer.service.calls()) - asked <= 3
+    # The project, its health and its pooler; and its keys, for the environment file.
+    assert len(engineer.service.calls()) - asked <= 4
 
     dump = next((engineer.folder / "dumps").glob("dev-*.dump"))
     refused = engineer.run(playbook="dev_restore", restore_dump=str(dump))

@@ -13,6 +13,7 @@ import pytest
 from ansible_collections.nexod.infra.plugins.module_utils._postgresql.programs import version_here
 from ansible_collections.nexod.infra.plugins.plugin_utils._preflight.inputs import CONTROLLER, Inputs
 from ansible_collections.nexod.infra.plugins.plugin_utils._preflight.programs import check_programs, needed_programs
+from ansible_collections.nexod.infra.plugins.plugin_utils._preflight.rules import check_private_files
 
 
 def inputs(dumped: t.Any = True, runner: str = CONTROLLER, provider: str = "supabase", version: t.Any = 15) -> Inputs:
@@ -83,3 +84,17 @@ def test_the_version_of_a_program(tmp_path: pathlib.Path, prints: str, version: 
     program.chmod(0o755)
     assert version_here(str(program)) == version
     assert version_here(str(tmp_path / "missing")) is None
+
+
+@pytest.mark.parametrize(
+    ("provider", "path", "exposed", "causes"),
+    [
+        ("supabase", "", True, []),
+        ("supabase", "/checkout/.dev/env", False, []),
+        ("supabase", "/checkout/inventories/../env", True, ["is /checkout/env, which git does not ignore"]),
+        ("aws", "/checkout/env", True, []),
+    ],
+)
+def test_an_environment_file_that_git_would_commit(provider: str, path: str, exposed: bool, causes: list[str]) -> None:
+    given = Inputs("dev", provider, {}, {}, {}, {(CONTROLLER, "provider_supabase_env_file"): path})
+    assert [one.cause for one in check_private_files(given, lambda _path: exposed)] == causes
