@@ -189,3 +189,32 @@ def test_preflight_reports_programs_that_are_too_old_before_the_project_is_asked
     assert done.returncode != 0
     assert "pg_dump is version 13, and the database is PostgreSQL 15" in done.stdout
     assert engineer.service.calls() == []
+
+
+def test_a_project_is_kept_awake_and_restored_only_if_asked(engineer: Engineer) -> None:
+    awake = engineer.run(playbook="keep_awake")
+    assert awake.returncode == 0, awake.stdout[-6000:]
+    assert f"({supabase.REF}) is awake: its database answered a query, and has" in awake.stdout
+    assert "changed=0 " in awake.stdout.partition("PLAY RECAP")[2]
+    assert engineer.service.writes() == []
+
+    project = engineer.service.state["projects"][supabase.REF]
+    project["status"] = "INACTIVE"
+    paused = engineer.run(playbook="keep_awake")
+    assert paused.returncode != 0
+    assert f"Cannot use project {supabase.REF}: it is paused" in paused.stdout
+    assert engineer.service.writes() == []
+    planned = engineer.run("--check", playbook="keep_awake", provider_supabase_keep_awake_restore=True)
+    assert planned.returncode == 0, planned.stdout[-6000:]
+    assert project["status"] == "INACTIVE"
+    restored = engineer.run(playbook="keep_awake", provider_supabase_keep_awake_restore=True)
+    assert restored.returncode == 0, restored.stdout[-6000:]
+    assert "is awake" in restored.stdout
+    assert project["status"] == "ACTIVE_HEALTHY"
+
+
+def test_a_database_that_does_not_answer_is_an_error(engineer: Engineer) -> None:
+    engineer.service.state["pooler"][supabase.REF]["db_port"] = 9
+    done = engineer.run(playbook="keep_awake")
+    assert done.returncode != 0
+    assert "Connection refused" in done.stdout
