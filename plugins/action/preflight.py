@@ -38,6 +38,7 @@ from ansible_collections.nexod.infra.plugins.plugin_utils._preflight.rules impor
     check_files,
     check_private_files,
     check_rules,
+    check_seeds,
 )
 from ansible_collections.nexod.infra.plugins.plugin_utils._preflight.specs import Options
 
@@ -61,7 +62,11 @@ class ActionModule(ControllerAction):
         found = [*credentials, *check_inputs(inputs)]
         tags = variables.get("ansible_run_tags") or ("all",)
         found += [*check_rules(inputs), *check_files(inputs, _exists), *check_port_numbers(inputs)]
-        found += [*check_programs(inputs, tags), *check_private_files(inputs, is_exposed)]
+        found += [
+            *check_programs(inputs, tags),
+            *check_seeds(inputs, _exists),
+            *check_private_files(inputs, is_exposed),
+        ]
         faults = cluster(scrub(found, inputs.secrets))
         # With a locked vault, a password of the connection may be in it, and every host would only repeat that.
         asked = (

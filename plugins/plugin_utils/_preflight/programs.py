@@ -26,12 +26,13 @@ STAGES: t.Final = ("all", "migrate")
 
 
 def needed_programs(inputs: Inputs, tags: t.Collection[str]) -> list[str]:
-    """What the controller runs in the stages `tags`: on the migration runner if it is one, and for the dump."""
+    """What the controller runs in the stages `tags`: on the migration runner if it is one, for dump and seeds."""
     if inputs.provider != "supabase" or not set(tags) & set(STAGES):
         return []
     runner = next(iter(inputs.groups.get("migration_runner", ())), "")
     dumped = boolean(inputs.value(CONTROLLER, "infra_snapshot_before_migrations"), strict=False)
-    return ["psql"] * (runner == CONTROLLER or dumped) + ["pg_dump"] * dumped
+    seeded = bool(inputs.value(CONTROLLER, "provider_supabase_seeds"))
+    return ["psql"] * (runner == CONTROLLER or dumped or seeded) + ["pg_dump"] * dumped
 
 
 def check_programs(inputs: Inputs, tags: t.Collection[str], version_of: VersionOf = version_here) -> list[Fault]:

@@ -147,6 +147,10 @@ def _supabase_dump(result: Result, given: Result) -> Items:
     return [("create", "dump", str(result.get("path"))), *removed]
 
 
+def _supabase_seed(result: Result, _given: Result) -> Items:
+    return [("run", "seed", str(path)) for path in result.get("seeds") or ()]
+
+
 def _supabase_env_file(result: Result, _given: Result) -> Items:
     return [("update", "file", str(result.get("path")))]
 
@@ -247,6 +251,7 @@ TRANSLATED: dict[str, t.Callable[[Result, Result], Items]] = {
     "nexod.infra.supabase_dump": _supabase_dump,
     "nexod.infra.supabase_env_file": _supabase_env_file,
     "nexod.infra.supabase_project": _supabase_project,
+    "nexod.infra.supabase_seed": _supabase_seed,
     "nexod.infra.pgbouncer_admin": _pgbouncer_admin,
     "nexod.infra.postgresql_access": _postgresql_access,
     "nexod.infra.postgresql_cluster": _postgresql_cluster,

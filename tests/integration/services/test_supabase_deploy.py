@@ -93,6 +93,9 @@ def engineer(
 def test_day_one(engineer: Engineer) -> None:
     project = engineer.service.state["projects"][supabase.REF]
     project["status"] = "INACTIVE"
+    seed = engineer.folder / "users.sql"
+    seed.write_text("INSERT INTO users (email, full_name) VALUES ('one@example.com', 'One')")
+    engineer.given["provider_supabase_seeds"] = [{"file": str(seed)}]
 
     plan = engineer.run("--check", "--diff")
     assert plan.returncode == 0, plan.stdout[-6000:]
@@ -108,6 +111,7 @@ def test_day_one(engineer: Engineer) -> None:
     assert project["status"] == "ACTIVE_HEALTHY"
     assert len(list((engineer.folder / "dumps").glob("dev-*.dump"))) == 1
     assert {"alembic_version", "tasks", "users"} <= set(engineer.tables())
+    assert engineer.database.rows("SELECT email FROM public.users") == [("one@example.com",)]
 
     written = engineer.folder / "private/env"
     assert written.stat().st_mode & 0o777 == 0o600
@@ -128,10 +132,11 @@ def test_day_one(engineer: Engineer) -> None:
     refused = engineer.run(playbook="dev_restore", restore_dump=str(dump))
     assert "-e restore_dump=FILE -e restore_confirmed=dev" in refused.stdout
     assert refused.returncode != 0
-    # It was made before the first migration, and what it does not have stays.
+    # It was made before the first migration, and what it does not have stays, but for the record of the seeds.
     restored = engineer.run(playbook="dev_restore", restore_dump=str(dump), restore_confirmed="dev")
     assert restored.returncode == 0, restored.stdout[-6000:]
     assert "users" in engineer.tables()
+    assert engineer.database.rows("SELECT to_regclass('nexod_infra.seeds')") == [(None,)]
 
 
 def test_a_table_that_anybody_could_read_is_refused(engineer: Engineer) -> None:

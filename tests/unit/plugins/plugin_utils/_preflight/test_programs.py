@@ -13,13 +13,25 @@ import pytest
 from ansible_collections.nexod.infra.plugins.module_utils._postgresql.programs import version_here
 from ansible_collections.nexod.infra.plugins.plugin_utils._preflight.inputs import CONTROLLER, Inputs
 from ansible_collections.nexod.infra.plugins.plugin_utils._preflight.programs import check_programs, needed_programs
-from ansible_collections.nexod.infra.plugins.plugin_utils._preflight.rules import check_private_files
+from ansible_collections.nexod.infra.plugins.plugin_utils._preflight.rules import (
+    RULES,
+    check_private_files,
+    check_seeds,
+    seeds_are_for_dev,
+)
 
 
-def inputs(dumped: t.Any = True, runner: str = CONTROLLER, provider: str = "supabase", version: t.Any = 15) -> Inputs:
+def inputs(
+    dumped: t.Any = True,
+    runner: str = CONTROLLER,
+    provider: str = "supabase",
+    version: t.Any = 15,
+    seeds: t.Any = None,
+) -> Inputs:
     values: dict[tuple[str, str], t.Any] = {
         (CONTROLLER, "infra_snapshot_before_migrations"): dumped,
         (CONTROLLER, "provider_supabase_database_version"): version,
+        (CONTROLLER, "provider_supabase_seeds"): seeds,
     }
     return Inputs("dev", provider, {}, {"migration_runner": [runner] if runner else []}, {}, values)
 
@@ -34,6 +46,9 @@ def inputs(dumped: t.Any = True, runner: str = CONTROLLER, provider: str = "supa
         pytest.param({"dumped": "no"}, ("all",), ["psql"], id="no dump, as the command line gives it"),
         pytest.param({"dumped": "true"}, ("all",), ["psql", "pg_dump"], id="a dump, as the command line gives it"),
         pytest.param({"dumped": False, "runner": "runner-1"}, ("all",), [], id="migrations run elsewhere"),
+        pytest.param(
+            {"dumped": False, "runner": "runner-1", "seeds": [{"file": "/a.sql"}]}, ("all",), ["psql"], id="seeds"
+        ),
         pytest.param({"runner": "runner-1"}, ("all",), ["psql", "pg_dump"], id="the dump is made here all the same"),
         pytest.param({"runner": "", "dumped": None}, ("all",), [], id="no runner, which is reported by itself"),
         pytest.param({"provider": "aws"}, ("all",), [], id="another provider"),
@@ -98,3 +113,33 @@ def test_the_version_of_a_program(tmp_path: pathlib.Path, prints: str, version: 
 def test_an_environment_file_that_git_would_commit(provider: str, path: str, exposed: bool, causes: list[str]) -> None:
     given = Inputs("dev", provider, {}, {}, {}, {(CONTROLLER, "provider_supabase_env_file"): path})
     assert [one.cause for one in check_private_files(given, lambda _path: exposed)] == causes
+
+
+@pytest.mark.parametrize(
+    ("environment", "seeds", "problems"),
+    [
+        ("production", None, []),
+        ("production", [], []),
+        ("dev", [{"file": "/seeds/a.sql"}, {"file": "/seeds/b.sql", "again": True}], []),
+        ("dev", "of the wrong type, which is reported by itself", []),
+        ("dev", ["/seeds/a.sql"], []),
+        (
+            "staging",
+            [{"file": "/seeds/a.sql"}],
+            ["provider_supabase_seeds is declared for staging, and only dev is seeded"],
+        ),
+        (
+            "dev",
+            [{"file": "/seeds/a.sql"}, {"file": "/more/a.sql"}],
+            [
+                "provider_supabase_seeds has 2 files of the name a.sql",
+                "provider_supabase_seeds[1].file is /more/a.sql, which does not exist",
+            ],
+        ),
+    ],
+)
+def test_seeds_that_are_refused(environment: str, seeds: t.Any, problems: list[str]) -> None:
+    given = Inputs(environment, "supabase", {}, {}, {}, {(CONTROLLER, "provider_supabase_seeds"): seeds})
+    found = [*seeds_are_for_dev(given), *check_seeds(given, lambda path: path.startswith("/seeds/"))]
+    assert [f"{one.subject} {one.cause}" for one in found] == problems
+    assert seeds_are_for_dev in RULES
