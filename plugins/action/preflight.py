@@ -15,6 +15,7 @@ from ansible.errors import AnsibleError
 from ansible.module_utils.common.yaml import yaml_load
 from ansible.template import Templar
 
+from ansible_collections.nexod.infra.plugins.module_utils._files.git import is_exposed
 from ansible_collections.nexod.infra.plugins.plugin_utils._action.on_controller import ControllerAction
 from ansible_collections.nexod.infra.plugins.plugin_utils._aws.endpoints import NOT_CREATED
 from ansible_collections.nexod.infra.plugins.plugin_utils._environment.endpoints import PLACEHOLDER
@@ -32,7 +33,13 @@ from ansible_collections.nexod.infra.plugins.plugin_utils._preflight.inputs impo
     cluster,
     scrub,
 )
-from ansible_collections.nexod.infra.plugins.plugin_utils._preflight.rules import check_files, check_rules
+from ansible_collections.nexod.infra.plugins.plugin_utils._preflight.programs import check_programs
+from ansible_collections.nexod.infra.plugins.plugin_utils._preflight.rules import (
+    check_files,
+    check_private_files,
+    check_rules,
+    check_seeds,
+)
 from ansible_collections.nexod.infra.plugins.plugin_utils._preflight.specs import Options
 
 try:  # An internal tag of Ansible contains where a value was written. Without it, problems lack file and line.
@@ -53,7 +60,13 @@ class ActionModule(ControllerAction):
             inputs.provider, os.environ, lambda path: pathlib.Path(path).expanduser().exists()
         )
         found = [*credentials, *check_inputs(inputs)]
+        tags = variables.get("ansible_run_tags") or ("all",)
         found += [*check_rules(inputs), *check_files(inputs, _exists), *check_port_numbers(inputs)]
+        found += [
+            *check_programs(inputs, tags),
+            *check_seeds(inputs, _exists),
+            *check_private_files(inputs, is_exposed),
+        ]
         faults = cluster(scrub(found, inputs.secrets))
         # With a locked vault, a password of the connection may be in it, and every host would only repeat that.
         asked = (
@@ -65,7 +78,7 @@ class ActionModule(ControllerAction):
             "faults": as_rows(faults),
             "asked": asked,
             # Without credentials, which is a problem already, there is nobody to ask.
-            "aws": {} if credentials else wanted(inputs, variables.get("ansible_run_tags") or ("all",)),
+            "aws": {} if credentials else wanted(inputs, tags),
             "hosts": [name for name in inputs.hosts if name in variables["groups"]["all"]],
         }
 

@@ -22,6 +22,7 @@ class ActionModule(ControllerAction):
         "answer": {"type": "str", "required": True},
         "aws": {"type": "dict", "default": {}},
         "services": {"type": "dict", "default": {}},
+        "project": {"type": "dict", "default": {}},
     }
 
     def act(self, variables: dict[str, t.Any]) -> dict[str, t.Any]:
@@ -36,7 +37,7 @@ class ActionModule(ControllerAction):
         wants, aws = inputs.get("aws"), self.arguments["aws"]
         if wants and aws:
             found += judge_aws(wants, aws)
-        found += judge_services(self.arguments["services"])
+        found += judge_services(self.arguments["services"]) + judge_services(self.arguments["project"])
         known = notes(wants, aws) if wants and aws else []
         faults = cluster(found)
         result = {"faults": as_rows(faults), "asked": asked, "notes": known}

@@ -14,7 +14,7 @@ author: The nexod.infra maintainers (@nexod)
 description:
   - Checks the variables of all hosts against the argument specifications of all roles of the collection - unknown or
     misspelt names, wrong types, missing values and secrets, values that contradict each other, groups without hosts,
-    missing credentials of the provider.
+    missing credentials of the provider, programs of PostgreSQL that are missing here or too old.
   - Never fails. M(nexod.infra.preflight_report) reports the problems together with those of the hosts.
   - Connects to no system. Hosts without an address, and all hosts if a vault is locked, are excluded from the probe.
   - Checks numbers against the range in the description of their option, such as C(From 1 to 65535.)

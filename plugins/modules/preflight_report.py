@@ -31,6 +31,10 @@ options:
     description: The result of M(nexod.infra.service_resources) in check mode, if vendors were asked.
     type: dict
     default: {}
+  project:
+    description: The result of M(nexod.infra.supabase_project) in check mode, if Supabase was asked.
+    type: dict
+    default: {}
 """
 
 EXAMPLES = r"""

@@ -14,8 +14,9 @@ author: The nexod.infra maintainers (@nexod)
 description:
   - Connects to the database, reports its size and its largest tables and indexes, warns from 80 % of the limit on, and
     finds tables that whoever has the public key of the REST API can read or write.
-  - V(prepared) is for before the migrations. It fails if the database is full or read-only, and ends the rights that
-    the API's roles get in O(closed_schemas) to what O(user) creates there from then on.
+  - V(prepared) is for before the migrations. It fails if the database is full, read-only or that of another
+    environment, marks it as that of O(environment), and ends the rights that the API's roles get in O(closed_schemas)
+    to what O(user) creates there from then on.
   - V(verified) is for after them. It fails if a table is open, and names all of them and the ways out. V(read) never
     fails for what it finds.
   - Uses the program C(psql) of this host.
@@ -54,6 +55,11 @@ options:
   sslrootcert:
     description: File on this host with the authority that issued the server's certificate.
     type: path
+  environment:
+    description:
+      - Name of the environment that the database belongs to. V(prepared) leaves it as the comment of the schema
+        C(nexod_infra), and refuses a database that has another one.
+    type: str
   exposed_schemas:
     description: Schemas that the REST API serves.
     type: list
@@ -132,6 +138,7 @@ ARGUMENTS = {
         "default": "require",
     },
     "sslrootcert": {"type": "path"},
+    "environment": {"type": "str"},
     "exposed_schemas": {"type": "list", "elements": "str", "default": ["public"]},
     "closed_schemas": {"type": "list", "elements": "str", "default": []},
     "size_limit_mb": {"type": "int"},
@@ -148,6 +155,7 @@ def main() -> None:
         exposed=tuple(given["exposed_schemas"]),
         closed=tuple(given["closed_schemas"]),
         limit_mb=given["size_limit_mb"] or 0,
+        environment=given["environment"] or "",
     )
     with edge(module, "check", f'database "{given["database"]}"'):
         check_ranges(given, RANGES)
@@ -164,8 +172,9 @@ def main() -> None:
         facts = psql.ask(supabase.query(wanted), wanted.database)
         for text in supabase.warnings(facts, wanted.limit_mb):
             module.warn(text)
-        changes = supabase.statements(facts["granted"]) if given["state"] == "prepared" else []
+        changes: list[str] = []
         if given["state"] == "prepared":
+            changes = [*supabase.marked(facts, wanted), *supabase.statements(facts["granted"])]
             supabase.refuse_full(facts, wanted)
             if changes and not module.check_mode:
                 psql.execute(changes, wanted.database)

@@ -18,7 +18,7 @@ description:
   - V(restored) replaces what the dump contains in one transaction, and grants no rights but those in the dump. A dump
     without a marker, with that of another dump, or of another environment is refused, and so is the environment
     C(production).
-  - Uses the programs C(psql), C(pg_dump) and C(pg_restore) of this host.
+  - Uses the programs C(psql), C(pg_dump) and C(pg_restore) of this host. They are checked before anything is changed.
   - Run against a PostgreSQL 15 that is laid out as Supabase's, never against the live service.
 options:
   state:
@@ -39,6 +39,10 @@ options:
     description: Number of dumps that are kept. At least 1.
     type: int
     default: 7
+  database_version:
+    description: Major version of the server, which the programs must not be older than. At least 10.
+    type: int
+    default: 15
   own_schemas:
     description: Schemas that are Supabase's, which are not dumped.
     type: list
@@ -104,6 +108,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.nexod.infra.plugins.module_utils._core.edge import edge
 from ansible_collections.nexod.infra.plugins.module_utils._core.ranges import check_ranges
 from ansible_collections.nexod.infra.plugins.module_utils._postgresql.client import RemotePsql, Server
+from ansible_collections.nexod.infra.plugins.module_utils._postgresql.programs import refuse_unusable
 from ansible_collections.nexod.infra.plugins.module_utils._services import supabase_dumps as dumps
 
 ARGUMENTS = {
@@ -111,6 +116,7 @@ ARGUMENTS = {
     "path": {"type": "path", "required": True},
     "environment": {"type": "str", "required": True},
     "keep": {"type": "int", "default": 7},
+    "database_version": {"type": "int", "default": 15},
     "own_schemas": {"type": "list", "elements": "str", "default": []},
     "host": {"type": "str", "required": True},
     "port": {"type": "int", "default": 5432},
@@ -131,7 +137,7 @@ def main() -> None:
     given = module.params
     path = pathlib.Path(given["path"])
     with edge(module, "dump" if given["state"] == "present" else "restore", f"{path}", str(path)):
-        check_ranges(given, {"port": (1, 65535), "keep": (1, None)})
+        check_ranges(given, {"port": (1, 65535), "keep": (1, None), "database_version": (10, None)})
         where = Server(given["host"], given["port"], given["sslmode"], given["sslrootcert"] or "")
         database = dumps.Database(where, given["database"], given["user"], given["password"])
         account = {"user": given["user"], "password": given["password"]}
@@ -139,11 +145,14 @@ def main() -> None:
         removed: list[pathlib.Path] = []
         changed = True
         if given["state"] == "restored":
+            refuse_unusable(["psql", "pg_restore"], given["database_version"])
             dumps.check_marker(path, given["environment"])
             if not module.check_mode:
                 dumps.restore(database, path, psql.ask(dumps.DEFAULTS, given["database"]))
         else:
             changed = not dumps.complete(path)
+            if changed:
+                refuse_unusable(["psql", "pg_dump"], given["database_version"])
             if changed and not module.check_mode:
                 schemas = psql.ask(dumps.query(given["own_schemas"]), given["database"])
                 dumps.write(database, path, schemas, given["environment"])

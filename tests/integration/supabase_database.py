@@ -45,7 +45,7 @@ class SupabaseDatabase:
         )
         for (table,) in self.rows(listed):
             self.rows(f"DROP TABLE IF EXISTS {table} CASCADE")
-        self.rows("DROP SCHEMA IF EXISTS private CASCADE")
+        self.rows("DROP SCHEMA IF EXISTS private, nexod_infra CASCADE")
         for kind in ("TABLES", "SEQUENCES", "FUNCTIONS"):
             self.rows(f"ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT ALL ON {kind} TO anon, authenticated")
 

@@ -10,6 +10,13 @@ import typing as t
 
 from ansible_collections.nexod.infra.plugins.module_utils._core.errors import InfraError
 from ansible_collections.nexod.infra.plugins.module_utils._postgresql.client import identifier, literal
+from ansible_collections.nexod.infra.plugins.module_utils._services.supabase_seeds import (
+    MARKER,
+    SCHEMA,
+    environment_of,
+    marking,
+    refuse_another,
+)
 
 Facts = t.Mapping[str, t.Any]
 MEGA = 1 << 20
@@ -26,6 +33,7 @@ WAYS_OUT = (
 QUERY = """
 SELECT json_build_object(
   'bytes', pg_database_size(current_database()),
+  'marker', {marker},
   'read_only', current_setting('default_transaction_read_only') = 'on',
   'largest', (SELECT coalesce(json_agg(json_build_object('name', name, 'kind', kind, 'bytes', bytes)), '[]') FROM (
     SELECT oid::regclass::text AS name, CASE relkind WHEN 'i' THEN 'index' ELSE 'table' END AS kind,
@@ -60,13 +68,17 @@ class Wanted:
     exposed: tuple[str, ...] = ("public",)
     closed: tuple[str, ...] = ()
     limit_mb: int = 0
+    #: Without one, the database is not marked.
+    environment: str = ""
 
 
 def query(wanted: Wanted) -> str:
     def listed(names: t.Iterable[str]) -> str:
         return ", ".join(map(literal, names)) or "NULL"
 
-    return QUERY.format(exposed=listed(wanted.exposed), closed=listed(wanted.closed), roles=listed(ROLES))
+    return QUERY.format(
+        exposed=listed(wanted.exposed), closed=listed(wanted.closed), roles=listed(ROLES), marker=MARKER
+    )
 
 
 def statements(granted: t.Iterable[str]) -> list[str]:
@@ -76,6 +88,21 @@ def statements(granted: t.Iterable[str]) -> list[str]:
         for schema in granted
         for kind in ("TABLES", "SEQUENCES", "FUNCTIONS")
     ]
+
+
+def marked(facts: Facts, wanted: Wanted) -> list[str]:
+    """What marks the database as this environment's. Raises InfraError if it is another's, or if the API serves it."""
+    if not wanted.environment:
+        return []
+    if SCHEMA in wanted.exposed:
+        raise InfraError(
+            "use",
+            f'database "{wanted.database}"',
+            f"the REST API serves the schema {SCHEMA}, which is for what deploys record",
+            "Remove it there (Project Settings, Data API) and from provider_supabase_exposed_schemas.",
+        )
+    refuse_another(facts["marker"], wanted.environment, "migrate", wanted.database)
+    return [] if environment_of(facts["marker"]) else marking(wanted.environment)
 
 
 def size_words(facts: Facts, limit_mb: int) -> str:

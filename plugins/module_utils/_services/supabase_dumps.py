@@ -20,6 +20,7 @@ import typing as t
 from ansible_collections.nexod.infra.plugins.module_utils._core.errors import InfraError
 from ansible_collections.nexod.infra.plugins.module_utils._core.processes import Result, run
 from ansible_collections.nexod.infra.plugins.module_utils._postgresql.client import Server, identifier, literal
+from ansible_collections.nexod.infra.plugins.module_utils._services.supabase_seeds import TABLE
 
 TIMEOUT = 1800
 #: What of a dump is left out when it is restored: it belongs to Supabase, or exists in every project.
@@ -176,7 +177,8 @@ def restore(database: Database, dump: pathlib.Path, defaults: t.Sequence[t.Mappi
         before, parts, script, after = (pathlib.Path(folder) / name for name in ("before", "parts", "script", "after"))
         parts.write_text(restored_parts(listing.stdout), encoding="utf-8")
         before_text, after_text = without_defaults(defaults)
-        before.write_text(before_text, encoding="utf-8")
+        # Which seeds were run is what the dump says, also where it is older than the first of them.
+        before.write_text(f"DROP TABLE IF EXISTS {TABLE};\n{before_text}", encoding="utf-8")
         after.write_text(after_text, encoding="utf-8")
         how = ["--clean", "--if-exists", "--no-owner", f"--use-list={parts}", f"--file={script}"]
         done = database.run("pg_restore", *how, str(dump))

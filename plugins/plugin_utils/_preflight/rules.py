@@ -18,7 +18,9 @@ import string
 import typing as t
 
 from ansible_collections.nexod.infra.plugins.module_utils._aws.subscriptions import PROTOCOLS, revealed
+from ansible_collections.nexod.infra.plugins.module_utils._services.supabase_env import IGNORE
 from ansible_collections.nexod.infra.plugins.module_utils._services.supabase_project import DASHBOARD, REF
+from ansible_collections.nexod.infra.plugins.module_utils._services.supabase_seeds import ENVIRONMENT
 from ansible_collections.nexod.infra.plugins.plugin_utils._aws.alarms import by_name, subscriptions
 from ansible_collections.nexod.infra.plugins.plugin_utils._environment.endpoints import transaction_mode
 from ansible_collections.nexod.infra.plugins.plugin_utils._preflight.inputs import (
@@ -69,6 +71,24 @@ def supabase_is_reachable(inputs: Inputs) -> list[Fault]:
                 Fault(f"{name}.{where}", f"is {cause}", f"{step[0].upper()}{step[1:]}.")
                 for where, cause, step in transaction_mode(value)
             ]
+    return found
+
+
+def seeds_are_for_dev(inputs: Inputs) -> list[Fault]:
+    """Seed data in no other environment, and each file with a name of its own, by which it is recorded."""
+    name = "provider_supabase_seeds"
+    rows = inputs.value(CONTROLLER, name) if inputs.provider == "supabase" else None
+    if not isinstance(rows, list) or not rows:
+        return []
+    found = []
+    if inputs.environment != ENVIRONMENT:
+        cause = f"is declared for {inputs.environment}, and only {ENVIRONMENT} is seeded"
+        found.append(Fault(name, cause, f"Remove it; it belongs in the inventory of {ENVIRONMENT} only."))
+    files = [posixpath.basename(str(row.get("file"))) for row in rows if isinstance(row, dict)]
+    for file, times in collections.Counter(files).items():
+        if times > 1:
+            step = "Rename them: a file is recorded by its name without the folder."
+            found.append(Fault(name, f"has {times} files of the name {file}", step))
     return found
 
 
@@ -679,6 +699,7 @@ def _true(value: object) -> bool:
 RULES: t.Final[tuple[t.Callable[[Inputs], list[Fault]], ...]] = (
     environment_is_named,
     supabase_is_reachable,
+    seeds_are_for_dev,
     latency_targets,
     latency_rows_agree,
     database_users_differ,
@@ -718,6 +739,27 @@ def check_files(inputs: Inputs, exists: t.Callable[[str], bool]) -> list[Fault]:
         for name, next_step in CONTROLLER_FILES.items()
         if isinstance(value := inputs.values.get((host.name, name)), str) and value and not exists(value)
     ]
+
+
+def check_seeds(inputs: Inputs, exists: t.Callable[[str], bool]) -> list[Fault]:
+    """Files of seed data that must exist on the controller."""
+    name = "provider_supabase_seeds"
+    rows = inputs.value(CONTROLLER, name) if inputs.provider == "supabase" else None
+    files = [row.get("file") for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
+    return [
+        Fault(f"{name}[{index}].file", f"is {file}, which does not exist", "Correct the path, or remove the row.")
+        for index, file in enumerate(files)
+        if isinstance(file, str) and not exists(file)
+    ]
+
+
+def check_private_files(inputs: Inputs, is_exposed: t.Callable[[str], bool]) -> list[Fault]:
+    """Files with secrets that the deploy would write where git would commit them."""
+    name = "provider_supabase_env_file"
+    value = inputs.value(CONTROLLER, name) if inputs.provider == "supabase" else ""
+    if not isinstance(value, str) or not value or not is_exposed(value):
+        return []
+    return [Fault(name, f"is {posixpath.normpath(value)}, which git does not ignore", IGNORE)]
 
 
 def check_rules(inputs: Inputs) -> list[Fault]:

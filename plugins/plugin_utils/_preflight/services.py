@@ -1,7 +1,10 @@
 # Copyright: (c) 2026, the nexod.infra maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Preflight of what only the vendors know: the problems in the answer of service_resources in check mode."""
+"""Preflight of what only the vendors know: the problems in an answer of service_resources or supabase_project.
+
+Both were asked in check mode.
+"""
 
 from __future__ import annotations
 

@@ -147,6 +147,14 @@ def _supabase_dump(result: Result, given: Result) -> Items:
     return [("create", "dump", str(result.get("path"))), *removed]
 
 
+def _supabase_seed(result: Result, _given: Result) -> Items:
+    return [("run", "seed", str(path)) for path in result.get("seeds") or ()]
+
+
+def _supabase_env_file(result: Result, _given: Result) -> Items:
+    return [("update", "file", str(result.get("path")))]
+
+
 def _haproxy_server(_result: Result, given: Result) -> Items:
     word = {"drain": "drain", "ready": "enable"}.get(str(given.get("state")), str(given.get("state")))
     return [("run", "traffic", f"{word} {given.get('backend')}/{given.get('name')}")]
@@ -241,7 +249,9 @@ TRANSLATED: dict[str, t.Callable[[Result, Result], Items]] = {
     "nexod.infra.haproxy_server": _haproxy_server,
     "nexod.infra.supabase_database": _supabase_database,
     "nexod.infra.supabase_dump": _supabase_dump,
+    "nexod.infra.supabase_env_file": _supabase_env_file,
     "nexod.infra.supabase_project": _supabase_project,
+    "nexod.infra.supabase_seed": _supabase_seed,
     "nexod.infra.pgbouncer_admin": _pgbouncer_admin,
     "nexod.infra.postgresql_access": _postgresql_access,
     "nexod.infra.postgresql_cluster": _postgresql_cluster,

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
 import typing as t
+import urllib.parse
 from pathlib import Path
 
 import pytest
@@ -41,6 +43,7 @@ class Engineer:
             "provider_supabase_api_url": service.url,
             "provider_supabase_connect_seconds": 1,
             "provider_supabase_dump_folder": str(folder / "dumps"),
+            "provider_supabase_env_file": str(folder / "private/env"),
             "provider_supabase_poll_seconds": 1,
             "provider_supabase_sslmode": "disable",
         }
@@ -49,17 +52,25 @@ class Engineer:
         where = {"db_host": "127.0.0.1", "db_port": database.session, "pool_mode": "session"}
         service.state["pooler"][supabase.REF] = where
 
-    def run(self, *flags: str, playbook: str = "deploy", **given: t.Any) -> Done:
+    def run(
+        self, *flags: str, playbook: str = "deploy", environ: t.Mapping[str, str] | None = None, **given: t.Any
+    ) -> Done:
         """Run a playbook; neither the token nor the password may be in its output, however much it says."""
+        exported = {
+            "HOME": str(self.folder),
+            "SUPABASE_ACCESS_TOKEN": supabase.TOKEN,
+            "SUPABASE_DB_PASSWORD": PASSWORD,
+            "SUPABASE_PROJECT_REF": supabase.REF,
+            **(environ or {}),
+        }
         done = play(
             *("-i", "inventories/dev", f"playbooks/{playbook}.yml", "-vvv", *flags),
             *("-e", json.dumps({**self.given, **given})),
-            HOME=str(self.folder),
-            SUPABASE_ACCESS_TOKEN=supabase.TOKEN,
-            SUPABASE_DB_PASSWORD=PASSWORD,
-            SUPABASE_PROJECT_REF=supabase.REF,
+            **exported,
         )
-        for secret in (supabase.TOKEN, PASSWORD, json.dumps(PASSWORD)[1:-1]):
+        quoted = urllib.parse.quote(PASSWORD, safe="")
+        keys = (f"sb_publishable_{supabase.REF}", f"anon.{supabase.REF}")
+        for secret in (exported["SUPABASE_ACCESS_TOKEN"], PASSWORD, json.dumps(PASSWORD)[1:-1], quoted, *keys):
             assert secret not in done.stdout + done.stderr
         return done
 
@@ -82,6 +93,9 @@ def engineer(
 def test_day_one(engineer: Engineer) -> None:
     project = engineer.service.state["projects"][supabase.REF]
     project["status"] = "INACTIVE"
+    seed = engineer.folder / "users.sql"
+    seed.write_text("INSERT INTO users (email, full_name) VALUES ('one@example.com', 'One')")
+    engineer.given["provider_supabase_seeds"] = [{"file": str(seed)}]
 
     plan = engineer.run("--check", "--diff")
     assert plan.returncode == 0, plan.stdout[-6000:]
@@ -89,6 +103,7 @@ def test_day_one(engineer: Engineer) -> None:
     assert not (engineer.folder / "releases").exists()
     assert engineer.tables() == []
     assert not (engineer.folder / "dumps").exists()
+    assert not (engineer.folder / "private").exists()
 
     first = engineer.run()
     assert first.returncode == 0, first.stdout[-6000:]
@@ -96,21 +111,32 @@ def test_day_one(engineer: Engineer) -> None:
     assert project["status"] == "ACTIVE_HEALTHY"
     assert len(list((engineer.folder / "dumps").glob("dev-*.dump"))) == 1
     assert {"alembic_version", "tasks", "users"} <= set(engineer.tables())
+    assert engineer.database.rows("SELECT email FROM public.users") == [("one@example.com",)]
+
+    written = engineer.folder / "private/env"
+    assert written.stat().st_mode & 0o777 == 0o600
+    variables = dict(line.split("=", 1) for line in written.read_text().splitlines()[1:])
+    url = urllib.parse.urlsplit(variables["DATABASE_URL"])
+    assert (url.scheme, url.username) == ("postgresql+psycopg", f"postgres.{supabase.REF}")
+    assert (url.port, urllib.parse.unquote(url.password or "")) == (engineer.database.session, PASSWORD)
+    assert variables["NEXT_PUBLIC_SUPABASE_URL"] == f"https://{supabase.REF}.supabase.co"
 
     asked = len(engineer.service.calls())
     second = engineer.run()
     assert second.returncode == 0, second.stdout[-6000:]
     assert "changed=0 " in second.stdout.partition("PLAY RECAP")[2]
-    assert len(engineer.service.calls()) - asked <= 3
+    # The project, its health and its pooler; and its keys, for the environment file.
+    assert len(engineer.service.calls()) - asked <= 4
 
     dump = next((engineer.folder / "dumps").glob("dev-*.dump"))
     refused = engineer.run(playbook="dev_restore", restore_dump=str(dump))
     assert "-e restore_dump=FILE -e restore_confirmed=dev" in refused.stdout
     assert refused.returncode != 0
-    # It was made before the first migration, and what it does not have stays.
+    # It was made before the first migration, and what it does not have stays, but for the record of the seeds.
     restored = engineer.run(playbook="dev_restore", restore_dump=str(dump), restore_confirmed="dev")
     assert restored.returncode == 0, restored.stdout[-6000:]
     assert "users" in engineer.tables()
+    assert engineer.database.rows("SELECT to_regclass('nexod_infra.seeds')") == [(None,)]
 
 
 def test_a_table_that_anybody_could_read_is_refused(engineer: Engineer) -> None:
@@ -119,3 +145,81 @@ def test_a_table_that_anybody_could_read_is_refused(engineer: Engineer) -> None:
     assert done.returncode != 0
     assert "table-without-row-level-security on public.users" in done.stdout
     assert engineer.tables() == []
+
+
+@pytest.mark.parametrize(
+    ("environ", "given", "says"),
+    [
+        pytest.param(
+            {"SUPABASE_ACCESS_TOKEN": "sbp_of_nobody"},
+            {},
+            ("HTTP 401: Unauthorized", "Check SUPABASE_ACCESS_TOKEN"),
+            id="a token that is wrong",
+        ),
+        pytest.param(
+            {"SUPABASE_PROJECT_REF": "a" * 20},
+            {},
+            ("there is no such project", f"Set the ref of one that the token sees: {supabase.REF}"),
+            id="a project that does not exist",
+        ),
+        pytest.param(
+            {"SUPABASE_PROJECT_REF": supabase.REF_OF_ANOTHER}, {}, ("it is of another organization",), id="another's"
+        ),
+        pytest.param(
+            {},
+            {"provider_supabase_database_version": 14},
+            ("it runs PostgreSQL 15, and 14 is declared",),
+            id="another version",
+        ),
+    ],
+)
+def test_what_preflight_reports(
+    engineer: Engineer, environ: dict[str, str], given: dict[str, t.Any], says: tuple[str, ...]
+) -> None:
+    """In the list of all problems, before anything is done."""
+    done = engineer.run(playbook="preflight", environ=environ, **given)
+    assert done.returncode != 0
+    said = done.stdout.partition("Cannot deploy dev: 1 problem to fix first.")[2]
+    assert [words for words in says if words not in said] == []
+    assert engineer.service.writes() == []
+
+
+def test_preflight_reports_programs_that_are_too_old_before_the_project_is_asked_about(engineer: Engineer) -> None:
+    folder = engineer.folder / "programs"
+    folder.mkdir()
+    old = folder / "pg_dump"
+    old.write_text("#!/bin/sh\necho 'pg_dump (PostgreSQL) 13.9'\n")
+    old.chmod(0o755)
+    done = engineer.run(playbook="preflight", environ={"PATH": f"{folder}:{os.environ['PATH']}"})
+    assert done.returncode != 0
+    assert "pg_dump is version 13, and the database is PostgreSQL 15" in done.stdout
+    assert engineer.service.calls() == []
+
+
+def test_a_project_is_kept_awake_and_restored_only_if_asked(engineer: Engineer) -> None:
+    awake = engineer.run(playbook="keep_awake")
+    assert awake.returncode == 0, awake.stdout[-6000:]
+    assert f"({supabase.REF}) is awake: its database answered a query, and has" in awake.stdout
+    assert "changed=0 " in awake.stdout.partition("PLAY RECAP")[2]
+    assert engineer.service.writes() == []
+
+    project = engineer.service.state["projects"][supabase.REF]
+    project["status"] = "INACTIVE"
+    paused = engineer.run(playbook="keep_awake")
+    assert paused.returncode != 0
+    assert f"Cannot use project {supabase.REF}: it is paused" in paused.stdout
+    assert engineer.service.writes() == []
+    planned = engineer.run("--check", playbook="keep_awake", provider_supabase_keep_awake_restore=True)
+    assert planned.returncode == 0, planned.stdout[-6000:]
+    assert project["status"] == "INACTIVE"
+    restored = engineer.run(playbook="keep_awake", provider_supabase_keep_awake_restore=True)
+    assert restored.returncode == 0, restored.stdout[-6000:]
+    assert "is awake" in restored.stdout
+    assert project["status"] == "ACTIVE_HEALTHY"
+
+
+def test_a_database_that_does_not_answer_is_an_error(engineer: Engineer) -> None:
+    engineer.service.state["pooler"][supabase.REF]["db_port"] = 9
+    done = engineer.run(playbook="keep_awake")
+    assert done.returncode != 0
+    assert "Connection refused" in done.stdout

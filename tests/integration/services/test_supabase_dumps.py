@@ -110,3 +110,11 @@ def test_what_is_never_restored(dumps: Dumps) -> None:
     found = dumps.run(state="restored", environment="production")
     assert "nothing is restored into production" in found["msg"]
     assert dumps.database.rows("SELECT count(*) FROM public.facts") == [(2,)]
+
+
+def test_programs_that_are_older_than_the_server(dumps: Dumps) -> None:
+    for flags in ((), ("--check",)):
+        assert "Cannot use psql: it is version" in dumps.run(*flags, database_version=99)["msg"]
+    assert not dumps.path().parent.exists()
+    dumps.run()
+    assert "Cannot use psql: it is version" in dumps.run(state="restored", database_version=99)["msg"]

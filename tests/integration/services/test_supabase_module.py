@@ -51,6 +51,19 @@ def test_a_schema_is_closed_once_and_predicted_before(tmp_path: Path, database: 
     assert run(tmp_path, database, state="verified")["open_tables"] == []
 
 
+def test_a_database_of_another_environment_is_refused(tmp_path: Path, database: SupabaseDatabase) -> None:
+    options = {"state": "prepared", "environment": "dev"}
+    predicted = run(tmp_path, database, "--check", **options)
+    assert database.rows("SELECT to_regnamespace('nexod_infra')") == [(None,)]
+    done = run(tmp_path, database, **options)
+    assert (predicted["changed"], predicted["statements"]) == (True, done["statements"])
+    assert run(tmp_path, database, **options)["changed"] is False
+    for flags in (("--check",), ()):
+        found = run(tmp_path, database, *flags, state="prepared", environment="production", closed_schemas=["public"])
+        assert "it is the one of the environment dev, and this is a deploy of production" in found["msg"]
+    assert len(run(tmp_path, database, "--check", closed_schemas=["public"], **options)["statements"]) == 3
+
+
 WAYS_OUT = {
     "a private schema": "CREATE SCHEMA private; ALTER TABLE public.facts SET SCHEMA private",
     "no rights": "REVOKE ALL ON public.facts FROM anon, authenticated",

@@ -74,6 +74,8 @@ ELSEWHERE = {
     "vercel_deployment": "tests/unit/plugins/module_utils/_services",
     "supabase_database": "tests/integration",
     "supabase_dump": "tests/integration",
+    "supabase_env_file": "tests/unit/plugins/modules/test_supabase_env_file.py",
+    "supabase_seed": "tests/integration",
     "supabase_project": "tests/unit/plugins/module_utils/_services",
     "postgresql_access": "tests/integration",
     "postgresql_cluster": "molecule/postgresql",
