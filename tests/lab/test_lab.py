@@ -33,7 +33,18 @@ from ansible_collections.nexod.infra.tests.load.driver import Load
 from ansible_collections.nexod.infra.tests.load.figures import faults, table
 
 STAGES = [
-    *("preflight", "lock", "infrastructure", "monitoring", "pooler", "migrate", "backend", "caches", "frontend"),
+    *(
+        "preflight",
+        "lock",
+        "infrastructure",
+        "services",
+        "monitoring",
+        "pooler",
+        "migrate",
+        "backend",
+        "caches",
+        "frontend",
+    ),
     "verify",
 ]
 # What the plans said, kept for the deploys that follow them.
