@@ -19,6 +19,7 @@ description:
   - Fails only without valid credentials of the declared account; then nothing else is called. What AWS refuses
     besides is in RV(refused). What an emulator does not know is in RV(not_checked).
   - Has been run against the emulators MiniStack and moto only, never against AWS.
+extends_documentation_fragment: [nexod.infra.aws_account]
 options:
   region:
     description: Region.
@@ -51,12 +52,6 @@ options:
     description: Name of a service of ECS.
     type: str
     default: ""
-  profile:
-    description: Profile of the AWS configuration. By default, boto3 finds the credentials.
-    type: str
-  endpoint_url:
-    description: URL of the API, if it is not Amazon's.
-    type: str
 """
 
 EXAMPLES = r"""

@@ -28,12 +28,8 @@ description:
     C(ecs_cluster), C(scaling_target), C(scaling_policy), C(origin_access_control), C(cache_policy),
     C(response_headers_policy), C(cloudfront_distribution), C(bucket_policy), C(ec2_instance) and C(key_pair).
     Their properties and outputs are described in docs/aws_resources.md.
-extends_documentation_fragment: [nexod.infra.internal]
+extends_documentation_fragment: [nexod.infra.internal, nexod.infra.aws_account, nexod.infra.declared_resources]
 options:
-  environment:
-    description: Name of the environment whose resources these are.
-    type: str
-    required: true
   account:
     description: Number of the AWS account. With credentials of another one nothing else is called.
     type: str
@@ -41,59 +37,15 @@ options:
     description: AWS region.
     type: str
     required: true
-  state:
-    description: Whether the declared resources exist. V(absent) removes each before what it refers to.
-    type: str
-    choices: [present, absent]
-    default: present
-  resources:
-    description:
-      - The declarations. A value C(@KIND/NAME) is the id of that resource, and C(@KIND/NAME.OUTPUT) another of its
-        outputs, such as C(arn). Begin a text with C(@@) if it is no reference.
-    type: list
-    elements: dict
-    required: true
-    suboptions:
-      kind:
-        description: Kind of the resource, such as V(rds_instance).
-        type: str
-        required: true
-      name:
-        description: Its name in AWS, or its tag C(Name) if such resources have no names.
-        type: str
-        required: true
-      properties:
-        description: Its properties (docs/aws_resources.md). What is wrong with them is reported for all resources at
-          once, before any call.
-        type: dict
-        default: {}
   tags:
     description: Tags of all resources. Other tags that a resource has are kept.
     type: dict
     default: {}
-  secrets:
-    description:
-      - Secrets by names of your choice. A property that is a secret, such as C(auth_token) of a
-        C(cache_replication_group), is given by the name of its entry here, so that neither the declarations nor the
-        diff contain it.
-    type: dict
-    default: {}
-  lose:
-    description: Resources, as C(KIND/NAME), that may be removed or replaced although they hold data.
-    type: list
-    elements: str
-    default: []
   adopt:
     description: Resources, as C(KIND/NAME), that exist without the tag of an environment and are to be taken over.
     type: list
     elements: str
     default: []
-  profile:
-    description: Profile of the AWS configuration. By default, boto3 finds the credentials.
-    type: str
-  endpoint_url:
-    description: URL of the API, if it is not Amazon's.
-    type: str
 """
 
 EXAMPLES = r"""
@@ -165,24 +117,15 @@ from ansible_collections.nexod.infra.plugins.module_utils._aws.api import MISSIN
 from ansible_collections.nexod.infra.plugins.module_utils._aws.catalogue import KINDS
 from ansible_collections.nexod.infra.plugins.module_utils._core.edge import edge
 from ansible_collections.nexod.infra.plugins.module_utils._core.lines import told_lines
-from ansible_collections.nexod.infra.plugins.module_utils._resources.declaration import declared
+from ansible_collections.nexod.infra.plugins.module_utils._resources.declaration import DECLARED, declared
 from ansible_collections.nexod.infra.plugins.module_utils._resources.engine import Engine, Policy
 from ansible_collections.nexod.infra.plugins.module_utils._resources.outcome import reported
 
-RESOURCE = {
-    "kind": {"type": "str", "required": True},
-    "name": {"type": "str", "required": True},
-    "properties": {"type": "dict", "default": {}},
-}
 ARGUMENTS = {
-    "environment": {"type": "str", "required": True},
+    **DECLARED,
     "account": {"type": "str"},
     "region": {"type": "str", "required": True},
-    "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
-    "resources": {"type": "list", "elements": "dict", "required": True, "options": RESOURCE},
     "tags": {"type": "dict", "default": {}},
-    "secrets": {"type": "dict", "default": {}, "no_log": True},
-    "lose": {"type": "list", "elements": "str", "default": []},
     "adopt": {"type": "list", "elements": "str", "default": []},
     "profile": {"type": "str"},
     "endpoint_url": {"type": "str"},

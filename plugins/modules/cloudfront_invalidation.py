@@ -20,6 +20,7 @@ description:
   - Sends nothing in check mode.
 requirements:
   - boto3 on the host that runs the module
+extends_documentation_fragment: [nexod.infra.aws_account]
 options:
   distribution_id:
     description: The distribution's identifier.
@@ -66,14 +67,8 @@ options:
         completion. At least five seconds are allowed for the requests.
     type: int
     default: 900
-  profile:
-    description: Profile of the AWS configuration. By default, boto3 finds the credentials.
-    type: str
   region:
     description: AWS region; CloudFront has only one.
-    type: str
-  endpoint_url:
-    description: URL of the API, if it is not Amazon's.
     type: str
 seealso:
   - module: nexod.infra.cache_flush

@@ -17,6 +17,7 @@ description:
     some traffic, is not counted.
   - Runs on the controller, needs the right C(ce:GetCostAndUsage), and changes nothing. AWS charges one cent for a call.
   - Has been run against a stand-in only, never against AWS.
+extends_documentation_fragment: [nexod.infra.aws_account]
 options:
   environment:
     description: Name of the environment, the value of the tag.
@@ -29,12 +30,6 @@ options:
     required: true
   account:
     description: Number of the account that the credentials must be of.
-    type: str
-  profile:
-    description: Profile of the AWS configuration. By default, boto3 finds the credentials.
-    type: str
-  endpoint_url:
-    description: URL of the API, if it is not Amazon's.
     type: str
 """
 

@@ -17,17 +17,12 @@ description:
     the file stays, as it is of the prices that are kept.
   - Runs on the controller, needs the right C(pricing:GetProducts), and changes nothing.
   - Has been run against a stand-in only, never against AWS.
+extends_documentation_fragment: [nexod.infra.aws_account]
 options:
   prices:
     description: File of prices on the controller.
     type: path
     required: true
-  profile:
-    description: Profile of the AWS configuration. By default, boto3 finds the credentials.
-    type: str
-  endpoint_url:
-    description: URL of the API, if it is not Amazon's.
-    type: str
 """
 
 EXAMPLES = r"""

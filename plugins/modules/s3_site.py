@@ -27,7 +27,7 @@ description:
   - Has been run against the emulator moto, never against AWS.
 requirements:
   - boto3 on the host that runs the module
-extends_documentation_fragment: [nexod.infra.internal]
+extends_documentation_fragment: [nexod.infra.internal, nexod.infra.aws_account]
 options:
   bucket:
     description: Name of the bucket, which must exist. Let it keep versions, so that a removed file can be restored.
@@ -72,12 +72,6 @@ options:
     description: AWS region of the bucket.
     type: str
     required: true
-  profile:
-    description: Profile of the AWS configuration. By default, boto3 finds the credentials.
-    type: str
-  endpoint_url:
-    description: URL of the API, if it is not Amazon's.
-    type: str
 seealso:
   - module: nexod.infra.aws_resources
   - module: nexod.infra.cloudfront_invalidation

@@ -24,49 +24,8 @@ description:
   - Built to the vendors' published interfaces and run against stand-ins that the vendors' own clients accept, never
     against the live services.
   - The kinds, their properties and outputs are described in docs/service_resources.md.
-extends_documentation_fragment: [nexod.infra.internal]
+extends_documentation_fragment: [nexod.infra.internal, nexod.infra.declared_resources]
 options:
-  environment:
-    description: Name of the environment whose resources these are.
-    type: str
-    required: true
-  state:
-    description: Whether the declared resources exist. V(absent) removes each before what it refers to.
-    type: str
-    choices: [present, absent]
-    default: present
-  resources:
-    description:
-      - The declarations. A value C(@KIND/NAME) is the id of that resource, and C(@KIND/NAME.OUTPUT) another of its
-        outputs, such as C(dsn). Begin a text with C(@@) if it is no reference.
-    type: list
-    elements: dict
-    required: true
-    suboptions:
-      kind:
-        description: Kind of the resource, such as V(clerk_jwt_template).
-        type: str
-        required: true
-      name:
-        description: Its name at the vendor.
-        type: str
-        required: true
-      properties:
-        description: Its properties (docs/service_resources.md). What is wrong with them is reported for all resources
-          at once, before any request.
-        type: dict
-        default: {}
-  secrets:
-    description:
-      - Secrets by names of your choice. A property that is a secret is given by the name of its entry here, so that
-        neither the declarations nor the diff contain it.
-    type: dict
-    default: {}
-  lose:
-    description: Resources, as C(KIND/NAME), that may be removed although they hold data.
-    type: list
-    elements: str
-    default: []
   awx:
     description: AWX 24 or newer, or Automation Controller 4.5. Required for resources of AWX.
     type: dict
@@ -169,23 +128,14 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.nexod.infra.plugins.module_utils._core.edge import edge
 from ansible_collections.nexod.infra.plugins.module_utils._core.lines import told_lines
-from ansible_collections.nexod.infra.plugins.module_utils._resources.declaration import declared
+from ansible_collections.nexod.infra.plugins.module_utils._resources.declaration import DECLARED, declared
 from ansible_collections.nexod.infra.plugins.module_utils._resources.engine import Engine, Policy
 from ansible_collections.nexod.infra.plugins.module_utils._resources.outcome import reported
 from ansible_collections.nexod.infra.plugins.module_utils._services.accounts import ACCOUNTS, services_of
 from ansible_collections.nexod.infra.plugins.module_utils._services.catalogue import KINDS
 
-RESOURCE = {
-    "kind": {"type": "str", "required": True},
-    "name": {"type": "str", "required": True},
-    "properties": {"type": "dict", "default": {}},
-}
 ARGUMENTS = {
-    "environment": {"type": "str", "required": True},
-    "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
-    "resources": {"type": "list", "elements": "dict", "required": True, "options": RESOURCE},
-    "secrets": {"type": "dict", "default": {}, "no_log": True},
-    "lose": {"type": "list", "elements": "str", "default": []},
+    **DECLARED,
     "_internal": {"type": "dict"},
     **ACCOUNTS,
 }

@@ -21,40 +21,13 @@ description:
     fails for what it finds.
   - Uses the program C(psql) of this host.
   - Run against a PostgreSQL 15 that is laid out as Supabase's, never against the live service.
+extends_documentation_fragment: [nexod.infra.managed_database]
 options:
   state:
     description: What is checked, and what is changed.
     type: str
     choices: [read, prepared, verified]
     default: read
-  host:
-    description: Host of the database, or of its pooler in session mode.
-    type: str
-    required: true
-  port:
-    description: TCP port. From 1 to 65535.
-    type: int
-    default: 5432
-  database:
-    description: Name of the database.
-    type: str
-    default: postgres
-  user:
-    description: Account that owns the schema, with the suffix that a pooler asks for.
-    type: str
-    required: true
-  password:
-    description: Its password.
-    type: str
-    required: true
-  sslmode:
-    description: TLS mode, as libpq's C(sslmode).
-    type: str
-    choices: [disable, allow, prefer, require, verify-ca, verify-full]
-    default: require
-  sslrootcert:
-    description: File on this host with the authority that issued the server's certificate.
-    type: path
   environment:
     description:
       - Name of the environment that the database belongs to. V(prepared) leaves it as the comment of the schema
@@ -122,29 +95,19 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.nexod.infra.plugins.module_utils._core.edge import edge
 from ansible_collections.nexod.infra.plugins.module_utils._core.ranges import check_ranges
-from ansible_collections.nexod.infra.plugins.module_utils._postgresql.client import RemotePsql, Server
+from ansible_collections.nexod.infra.plugins.module_utils._postgresql.connection import CONNECTION, PORT, psql_of
 from ansible_collections.nexod.infra.plugins.module_utils._services import supabase_database as supabase
 
 ARGUMENTS = {
     "state": {"type": "str", "choices": ["read", "prepared", "verified"], "default": "read"},
-    "host": {"type": "str", "required": True},
-    "port": {"type": "int", "default": 5432},
-    "database": {"type": "str", "default": "postgres"},
-    "user": {"type": "str", "required": True},
-    "password": {"type": "str", "required": True, "no_log": True},
-    "sslmode": {
-        "type": "str",
-        "choices": ["disable", "allow", "prefer", "require", "verify-ca", "verify-full"],
-        "default": "require",
-    },
-    "sslrootcert": {"type": "path"},
+    **CONNECTION,
     "environment": {"type": "str"},
     "exposed_schemas": {"type": "list", "elements": "str", "default": ["public"]},
     "closed_schemas": {"type": "list", "elements": "str", "default": []},
     "size_limit_mb": {"type": "int"},
     "program": {"type": "str", "default": "psql"},
 }
-RANGES = {"port": (1, 65535), "size_limit_mb": (1, None)}
+RANGES = {**PORT, "size_limit_mb": (1, None)}
 
 
 def main() -> None:
@@ -159,14 +122,7 @@ def main() -> None:
     )
     with edge(module, "check", f'database "{given["database"]}"'):
         check_ranges(given, RANGES)
-        where = Server(given["host"], given["port"], given["sslmode"], given["sslrootcert"] or "")
-        psql = RemotePsql(
-            given["program"],
-            where,
-            user=given["user"],
-            password=given["password"],
-            maintenance=given["database"],
-        )
+        psql = psql_of(given, given["program"])
         if module.check_mode and not psql.exists():
             module.exit_json(changed=False, inspected=False)
         facts = psql.ask(supabase.query(wanted), wanted.database)

@@ -20,6 +20,7 @@ description:
     C(production).
   - Uses the programs C(psql), C(pg_dump) and C(pg_restore) of this host. They are checked before anything is changed.
   - Run against a PostgreSQL 15 that is laid out as Supabase's, never against the live service.
+extends_documentation_fragment: [nexod.infra.managed_database]
 options:
   state:
     description: Whether to make the dump or to restore it.
@@ -48,34 +49,6 @@ options:
     type: list
     elements: str
     default: []
-  host:
-    description: Host of the database, or of its pooler in session mode.
-    type: str
-    required: true
-  port:
-    description: TCP port. From 1 to 65535.
-    type: int
-    default: 5432
-  database:
-    description: Name of the database.
-    type: str
-    default: postgres
-  user:
-    description: Account that owns the schema, with the suffix that a pooler asks for.
-    type: str
-    required: true
-  password:
-    description: Its password.
-    type: str
-    required: true
-  sslmode:
-    description: TLS mode, as libpq's C(sslmode).
-    type: str
-    choices: [disable, allow, prefer, require, verify-ca, verify-full]
-    default: require
-  sslrootcert:
-    description: File on this host with the authority that issued the server's certificate.
-    type: path
 """
 
 EXAMPLES = r"""
@@ -107,7 +80,12 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.nexod.infra.plugins.module_utils._core.edge import edge
 from ansible_collections.nexod.infra.plugins.module_utils._core.ranges import check_ranges
-from ansible_collections.nexod.infra.plugins.module_utils._postgresql.client import RemotePsql, Server
+from ansible_collections.nexod.infra.plugins.module_utils._postgresql.connection import (
+    CONNECTION,
+    PORT,
+    psql_of,
+    server_of,
+)
 from ansible_collections.nexod.infra.plugins.module_utils._postgresql.programs import refuse_unusable
 from ansible_collections.nexod.infra.plugins.module_utils._services import supabase_dumps as dumps
 
@@ -118,17 +96,7 @@ ARGUMENTS = {
     "keep": {"type": "int", "default": 7},
     "database_version": {"type": "int", "default": 15},
     "own_schemas": {"type": "list", "elements": "str", "default": []},
-    "host": {"type": "str", "required": True},
-    "port": {"type": "int", "default": 5432},
-    "database": {"type": "str", "default": "postgres"},
-    "user": {"type": "str", "required": True},
-    "password": {"type": "str", "required": True, "no_log": True},
-    "sslmode": {
-        "type": "str",
-        "choices": ["disable", "allow", "prefer", "require", "verify-ca", "verify-full"],
-        "default": "require",
-    },
-    "sslrootcert": {"type": "path"},
+    **CONNECTION,
 }
 
 
@@ -137,11 +105,9 @@ def main() -> None:
     given = module.params
     path = pathlib.Path(given["path"])
     with edge(module, "dump" if given["state"] == "present" else "restore", f"{path}", str(path)):
-        check_ranges(given, {"port": (1, 65535), "keep": (1, None), "database_version": (10, None)})
-        where = Server(given["host"], given["port"], given["sslmode"], given["sslrootcert"] or "")
-        database = dumps.Database(where, given["database"], given["user"], given["password"])
-        account = {"user": given["user"], "password": given["password"]}
-        psql = RemotePsql("psql", where, **account, maintenance=given["database"])
+        check_ranges(given, {**PORT, "keep": (1, None), "database_version": (10, None)})
+        database = dumps.Database(server_of(given), given["database"], given["user"], given["password"])
+        psql = psql_of(given)
         removed: list[pathlib.Path] = []
         changed = True
         if given["state"] == "restored":

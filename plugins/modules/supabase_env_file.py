@@ -18,22 +18,12 @@ description:
     refused, and so is one in a checkout of git that git does not ignore.
   - Neither the result nor the diff contains a value.
   - Built to the vendor's published interface and run against a stand-in, never against the live service.
+extends_documentation_fragment: [nexod.infra.supabase_project]
 options:
   path:
     description: The file. Missing folders are created, readable by their owner only.
     type: path
     required: true
-  ref:
-    description: Ref of the project, the 20 letters in its address in the dashboard.
-    type: str
-    required: true
-  token:
-    description: Personal access token of a member of the project's organization.
-    type: str
-    required: true
-  url:
-    description: URL of the Management API, if it is not Supabase's.
-    type: str
   database_url:
     description: URL of the database. In check mode it may be empty, which means that it is not known yet.
     type: str

@@ -22,19 +22,8 @@ description:
   - In check mode nothing is restored. A project that would be restored gets an address that can't be reached.
   - Built to the vendor's published interface and run against a stand-in that the C(supabase) command accepts, never
     against the live service.
-extends_documentation_fragment: [nexod.infra.internal]
+extends_documentation_fragment: [nexod.infra.internal, nexod.infra.supabase_project]
 options:
-  ref:
-    description: Ref of the project, the 20 letters in its address in the dashboard.
-    type: str
-    required: true
-  token:
-    description: Personal access token of a member of the project's organization.
-    type: str
-    required: true
-  url:
-    description: URL of the Management API, if it is not Supabase's.
-    type: str
   restore:
     description: Whether a paused project is restored. Otherwise it is an error.
     type: bool

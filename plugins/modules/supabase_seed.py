@@ -19,6 +19,7 @@ description:
   - The files are plain SQL, without commands of C(psql), C(COPY FROM STDIN), and C(BEGIN) or C(COMMIT).
   - Uses the program C(psql) of this host.
   - Run against a PostgreSQL 15 that is laid out as Supabase's, never against the live service.
+extends_documentation_fragment: [nexod.infra.managed_database]
 options:
   environment:
     description: Name of the environment that the database belongs to. Anything but V(dev) is refused.
@@ -39,34 +40,6 @@ options:
           C(INSERT ... ON CONFLICT) does.
         type: bool
         default: false
-  host:
-    description: Host of the database, or of its pooler in session mode.
-    type: str
-    required: true
-  port:
-    description: TCP port. From 1 to 65535.
-    type: int
-    default: 5432
-  database:
-    description: Name of the database.
-    type: str
-    default: postgres
-  user:
-    description: Account that owns the schema, with the suffix that a pooler asks for.
-    type: str
-    required: true
-  password:
-    description: Its password.
-    type: str
-    required: true
-  sslmode:
-    description: TLS mode, as libpq's C(sslmode).
-    type: str
-    choices: [disable, allow, prefer, require, verify-ca, verify-full]
-    default: require
-  sslrootcert:
-    description: File on this host with the authority that issued the server's certificate.
-    type: path
 """
 
 EXAMPLES = r"""
@@ -103,24 +76,14 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.nexod.infra.plugins.module_utils._core.edge import edge
 from ansible_collections.nexod.infra.plugins.module_utils._core.ranges import check_ranges
-from ansible_collections.nexod.infra.plugins.module_utils._postgresql.client import RemotePsql, Server
+from ansible_collections.nexod.infra.plugins.module_utils._postgresql.connection import CONNECTION, PORT, psql_of
 from ansible_collections.nexod.infra.plugins.module_utils._services import supabase_seeds as seeds
 
 SEED = {"file": {"type": "path", "required": True}, "again": {"type": "bool", "default": False}}
 ARGUMENTS = {
     "environment": {"type": "str", "required": True},
     "seeds": {"type": "list", "elements": "dict", "required": True, "options": SEED},
-    "host": {"type": "str", "required": True},
-    "port": {"type": "int", "default": 5432},
-    "database": {"type": "str", "default": "postgres"},
-    "user": {"type": "str", "required": True},
-    "password": {"type": "str", "required": True, "no_log": True},
-    "sslmode": {
-        "type": "str",
-        "choices": ["disable", "allow", "prefer", "require", "verify-ca", "verify-full"],
-        "default": "require",
-    },
-    "sslrootcert": {"type": "path"},
+    **CONNECTION,
 }
 
 
@@ -129,11 +92,10 @@ def main() -> None:
     given = module.params
     database, environment = given["database"], given["environment"]
     with edge(module, "seed", f'database "{database}"'):
-        check_ranges(given, {"port": (1, 65535)})
+        check_ranges(given, PORT)
         seeds.refuse_environment(environment)
         declared = seeds.read(given["seeds"])
-        where = Server(given["host"], given["port"], given["sslmode"], given["sslrootcert"] or "")
-        psql = RemotePsql("psql", where, user=given["user"], password=given["password"], maintenance=database)
+        psql = psql_of(given)
         inspected = not module.check_mode or psql.exists()
         recorded = seeds.recorded(psql, database, environment) if inspected else {}
         to_run, changed = seeds.plan(declared, recorded)

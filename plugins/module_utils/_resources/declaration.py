@@ -16,6 +16,23 @@ from ansible_collections.nexod.infra.plugins.module_utils._resources.kind import
 
 #: @vpc/main is the id of that resource, @vpc/main.arn another of its outputs. What begins with @@ is no reference.
 REFERENCE = re.compile(r"@(?P<key>[a-z0-9_]+/[^\s@.][^\s@]*?)(?:\.(?P<output>[a-z_]+))?")
+#: The options by which a module takes declarations (fragment declared_resources).
+DECLARED: dict[str, t.Any] = {
+    "environment": {"type": "str", "required": True},
+    "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+    "resources": {
+        "type": "list",
+        "elements": "dict",
+        "required": True,
+        "options": {
+            "kind": {"type": "str", "required": True},
+            "name": {"type": "str", "required": True},
+            "properties": {"type": "dict", "default": {}},
+        },
+    },
+    "secrets": {"type": "dict", "default": {}, "no_log": True},
+    "lose": {"type": "list", "elements": "str", "default": []},
+}
 #: Rows of a cycle that a message shows.
 SHOWN = 6
 

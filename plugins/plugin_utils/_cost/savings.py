@@ -18,15 +18,52 @@ COLD: t.Final = 0.6
 CACHEABLE: t.Final = 0.3
 
 
+class Replacement(t.NamedTuple):
+    """A part of which there is a cheaper kind: the beginning of its SKU, what changes in that, and what it risks."""
+
+    name: str
+    prefix: str
+    old: str
+    new: str
+    risk: str
+    how: str
+
+
+REPLACEMENTS: t.Final = (
+    Replacement(
+        "Graviton for the API's tasks",
+        "fargate/",
+        "fargate/",
+        "fargate_arm/",
+        "The image must be built for arm64; a package that has no build for it must be compiled.",
+        "Build the image for linux/arm64, and set the architecture of the task definition.",
+    ),
+    Replacement(
+        "Graviton for the hosts",
+        "ec2/t3.",
+        "/t3.",
+        "/t4g.",
+        "Hosts are replaced, as they need an image for arm64; what Prometheus has kept goes with its host.",
+        "provider_aws_hosts with t4g types.",
+    ),
+    Replacement(
+        "Valkey for ElastiCache",
+        "elasticache/redis/",
+        "/redis/",
+        "/valkey/",
+        "Another engine of the same protocol. There may be no way back: try it on staging, with sessions.",
+        "provider_aws_cache_engine: valkey, with a version of it.",
+    ),
+)
+
+
 def savings(declared: Declared, usage: Usage, prices: Prices) -> list[dict[str, t.Any]]:
     """Each saving with the expected US dollars a month, the largest first."""
     rows = rows_of(declared, usage)
     found = [
         *_spot(declared, rows, prices),
-        *_graviton_tasks(rows, prices),
-        *_graviton_hosts(rows, prices),
+        *_replaced(rows, prices),
         *_reserved(rows, prices),
-        *_valkey(rows, prices),
         *_tiering(declared, usage, prices),
         *_caching(rows, usage, prices),
     ]
@@ -75,30 +112,12 @@ def _spot(declared: Declared, rows: t.Sequence[Row], prices: Prices) -> list[dic
     ]
 
 
-def _graviton_tasks(rows: t.Sequence[Row], prices: Prices) -> list[dict[str, t.Any]]:
-    usd, computation = _instead(_parts(rows, "fargate/"), "fargate/", "fargate_arm/", prices)
-    return [
-        _saving(
-            "Graviton for the API's tasks",
-            usd,
-            computation,
-            "The image must be built for arm64; a package that has no build for it must be compiled.",
-            "Build the image for linux/arm64, and set the architecture of the task definition.",
-        )
-    ]
-
-
-def _graviton_hosts(rows: t.Sequence[Row], prices: Prices) -> list[dict[str, t.Any]]:
-    usd, computation = _instead(_parts(rows, "ec2/t3."), "/t3.", "/t4g.", prices)
-    return [
-        _saving(
-            "Graviton for the hosts",
-            usd,
-            computation,
-            "Hosts are replaced, as they need an image for arm64; what Prometheus has kept goes with its host.",
-            "provider_aws_hosts with t4g types.",
-        )
-    ]
+def _replaced(rows: t.Sequence[Row], prices: Prices) -> list[dict[str, t.Any]]:
+    found = []
+    for one in REPLACEMENTS:
+        usd, computation = _instead(_parts(rows, one.prefix), one.old, one.new, prices)
+        found.append(_saving(one.name, usd, computation, one.risk, one.how))
+    return found
 
 
 def _reserved(rows: t.Sequence[Row], prices: Prices) -> list[dict[str, t.Any]]:
@@ -114,19 +133,6 @@ def _reserved(rows: t.Sequence[Row], prices: Prices) -> list[dict[str, t.Any]]:
             f"{usd:,.2f} USD x {share:.0%}",
             "Paid for a year whatever happens, for one engine, family and region: buy it for a known size.",
             "aws rds purchase-reserved-db-instances-offering; nothing of the environment changes.",
-        )
-    ]
-
-
-def _valkey(rows: t.Sequence[Row], prices: Prices) -> list[dict[str, t.Any]]:
-    usd, computation = _instead(_parts(rows, "elasticache/redis/"), "/redis/", "/valkey/", prices)
-    return [
-        _saving(
-            "Valkey for ElastiCache",
-            usd,
-            computation,
-            "Another engine of the same protocol. There may be no way back: try it on staging, with sessions.",
-            "provider_aws_cache_engine: valkey, with a version of it.",
         )
     ]
 

@@ -21,7 +21,8 @@ from ansible_collections.nexod.infra.plugins.module_utils._resources import engi
 from ansible_collections.nexod.infra.plugins.module_utils._resources.declaration import declared
 from ansible_collections.nexod.infra.plugins.module_utils._resources.engine import Engine, Outcome, Policy
 from ansible_collections.nexod.infra.tests.fixtures import aws_resources
-from ansible_collections.nexod.infra.tests.fixtures.aws_resources import REGION, Instantly, Row, changed, needed
+from ansible_collections.nexod.infra.tests.fixtures.aws_resources import REGION, Row, changed, needed
+from ansible_collections.nexod.infra.tests.fixtures.clock import Instantly
 from ansible_collections.nexod.infra.tests.unit.plugins.module_utils._aws import test_cache
 from ansible_collections.nexod.infra.tests.unit.plugins.module_utils._aws.every_kind import (
     MODULES,

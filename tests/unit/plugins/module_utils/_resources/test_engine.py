@@ -20,7 +20,8 @@ from ansible_collections.nexod.infra.plugins.module_utils._resources.kind import
     Wanted,
     at_least,
 )
-from ansible_collections.nexod.infra.tests.fixtures.aws_resources import Instantly, Row, actions
+from ansible_collections.nexod.infra.tests.fixtures.aws_resources import Row, actions
+from ansible_collections.nexod.infra.tests.fixtures.clock import Instantly
 
 OURS = {OWNER: "staging"}
 SECRETS = {"key": "canary"}

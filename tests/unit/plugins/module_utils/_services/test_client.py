@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import threading
 import typing as t
@@ -15,28 +14,13 @@ from ansible_collections.nexod.infra.plugins.module_utils._services import clien
 from ansible_collections.nexod.infra.plugins.module_utils._services.client import Client
 from ansible_collections.nexod.infra.plugins.module_utils._services.vendor import Vendor, message_of, wait_of
 from ansible_collections.nexod.infra.plugins.module_utils._services.vendors import by_link, by_offset, by_time
+from ansible_collections.nexod.infra.tests.fixtures.clock import Instantly
 
 NOW = 1_800_000_000.0
 LIMIT = Answer(429, "", "", {"retry-after": "7"})
 DOWN = Answer(503, "<html>busy</html>")
 GOOD = Answer(200, '[{"id": 1}]')
 LOST = Answer(0, "", "its answer was cut off")
-
-
-@dataclasses.dataclass
-class Clock:
-    """A clock on which waiting takes no time."""
-
-    now: float = 0.0
-
-    def monotonic(self) -> float:
-        return self.now
-
-    def time(self) -> float:
-        return NOW + self.now
-
-    def sleep(self, seconds: float) -> None:
-        self.now += seconds
 
 
 class Wire:
@@ -51,8 +35,8 @@ class Wire:
             return self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
 
 
-def client(monkeypatch: pytest.MonkeyPatch, *answers: Answer, **options: t.Any) -> tuple[Client, Wire, Clock]:
-    wire, clock = Wire(*answers), Clock()
+def client(monkeypatch: pytest.MonkeyPatch, *answers: Answer, **options: t.Any) -> tuple[Client, Wire, Instantly]:
+    wire, clock = Wire(*answers), Instantly(NOW)
     monkeypatch.setattr(clients, "ask", wire)
     vendor = Vendor("Box", "https://box.test", "BOX_TOKEN", "box.test/tokens", by_offset, {"limit": 2})
     return Client(vendor, "canary", clock=clock, **options), wire, clock

@@ -14,7 +14,8 @@ from ansible_collections.nexod.infra.plugins.module_utils._resources.outcome imp
 from ansible_collections.nexod.infra.plugins.module_utils._services import client
 from ansible_collections.nexod.infra.plugins.module_utils._services.accounts import services_of
 from ansible_collections.nexod.infra.plugins.module_utils._services.catalogue import KINDS
-from ansible_collections.nexod.infra.tests.fixtures.aws_resources import Instantly, Row, actions, changed
+from ansible_collections.nexod.infra.tests.fixtures.aws_resources import Row, actions, changed
+from ansible_collections.nexod.infra.tests.fixtures.clock import Instantly
 from ansible_collections.nexod.infra.tests.fixtures.services import awx, clerk, running, sentry_core, vercel
 
 SECRETS = {"key": "canary", "other": "canary2"}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import typing as t
 
 import pytest
@@ -25,6 +24,7 @@ from ansible_collections.nexod.infra.plugins.module_utils._services.supabase_pro
     step_of,
 )
 from ansible_collections.nexod.infra.plugins.module_utils._services.vendors import VENDORS
+from ansible_collections.nexod.infra.tests.fixtures.clock import Instantly
 from ansible_collections.nexod.infra.tests.fixtures.services import running, supabase
 
 REF = supabase.REF
@@ -32,22 +32,6 @@ OWN = {"host": f"db.{REF}.supabase.co"}
 POOLER = {"database_type": "PRIMARY", "db_host": "pooler.test", "db_port": 6543, "pool_mode": "transaction"}
 POOLER |= {"db_user": f"postgres.{REF}"}
 REPLICA = {**POOLER, "database_type": "READ_REPLICA", "db_host": "replica.test"}
-
-
-@dataclasses.dataclass
-class Clock:
-    """A clock on which waiting takes no time."""
-
-    now: float = 0.0
-
-    def monotonic(self) -> float:
-        return self.now
-
-    def time(self) -> float:
-        return self.now
-
-    def sleep(self, seconds: float) -> None:
-        self.now += seconds
 
 
 @pytest.mark.parametrize(
@@ -128,7 +112,7 @@ class Run:
 
     def __init__(self, service: supabase.Supabase, *, check: bool = False, token: str = "", **wanted: t.Any) -> None:
         self.lines: list[str] = []
-        self.clock = Clock()
+        self.clock = Instantly()
         client = Client(VENDORS["supabase"], token or supabase.TOKEN, url=service.url, check=check, clock=self.clock)
         self.client = client
         self.project = Project(

@@ -9,7 +9,7 @@ import pytest
 from ansible_collections.nexod.infra.plugins.module_utils._core.errors import InfraError
 from ansible_collections.nexod.infra.plugins.module_utils._services.accounts import client_of
 from ansible_collections.nexod.infra.plugins.module_utils._services.vercel_deployment import Deployments, facts_of
-from ansible_collections.nexod.infra.tests.fixtures.aws_resources import Instantly
+from ansible_collections.nexod.infra.tests.fixtures.clock import Instantly
 from ansible_collections.nexod.infra.tests.fixtures.services import running, vercel
 
 ONE, TWO, THREE = ("1" * 40, "2" * 40, "3" * 40)
