@@ -122,6 +122,14 @@ def command(name: str, release: str, port: int, folder: Path, pooler: int = 0) -
     return [str(path), listening.replace("--", "-") if name == "redis-exporter" else listening]
 
 
+def until_ready(url: str, access: Access) -> None:
+    """Wait until a Prometheus that answers has also read its data: until then it refuses queries."""
+    deadline = time.monotonic() + 60
+    while ask(f"{url}/-/ready", access=access).status != 200:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
 @contextlib.contextmanager
 def running(argv: t.Sequence[str], folder: Path, url: str, access: Access, **environment: str) -> t.Iterator[None]:
     log = folder / "log"
@@ -290,10 +298,7 @@ def test_the_verdict_asks_a_protected_prometheus(tmp_path: Path, pair: Pair) -> 
     # By the CA, and then the name counts.
     files = {**web.access(given, str(home)), "ca_file": str(tmp_path / "ca.crt")}
     with running(argv, tmp_path, f"{url}/-/ready", Access(**files)):
-        deadline = time.monotonic() + 60
-        while ask(f"{url}/-/ready", access=Access(**files)).status != 200:
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
+        until_ready(url, Access(**files))
         [(labels, value)] = Prometheus(url, access=Access(**files)).query("vector(7)")
         assert (labels, value) == ({}, 7.0)
         with pytest.raises(InfraError, match="asks for another user or password"):
@@ -343,6 +348,7 @@ def test_prometheus_scrapes_an_exporter_that_asks_for_a_certificate(tmp_path: Pa
         running(exporter, tmp_path, f"https://127.0.0.1:{port}/metrics", access),
         running(argv, folder, f"http://127.0.0.1:{own}/-/ready", Access()),
     ):
+        until_ready(f"http://127.0.0.1:{own}", Access())
         deadline, seen = time.monotonic() + 60, []
         while len(seen) < 2:
             assert time.monotonic() < deadline

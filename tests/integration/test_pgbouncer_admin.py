@@ -172,7 +172,8 @@ class Pooler:
             shown = self("pgbouncer_info", show=["clients"])["processes"]
             connected = [row for one in shown for row in one["show"]["clients"] if row["application_name"] == "pgbench"]
         finally:
-            process.send_signal(signal.SIGINT)
+            # Not SIGINT: what was started in the background of a script ignores it.
+            process.terminate()
             output = process.communicate(timeout=30)[0]
         progress = re.findall(r"progress: .* ([\d.]+) tps, .* (\d+) failed", output)
         assert "error" not in output and len(connected) == clients, output
