@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import pathlib
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -54,20 +57,32 @@ def test_a_long_reason_is_cut() -> None:
     assert len(steps.named("molecule pgbouncer", "x" * 5000)) == steps.REASON
 
 
+def seconds_used(process: subprocess.Popen[str]) -> float:
+    """The processor time of a process that still runs."""
+    fields = pathlib.Path(f"/proc/{process.pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
+    return int(fields[11]) / os.sysconf("SC_CLK_TCK")
+
+
 def test_what_runs_behind_the_lab_leaves_it_the_processor() -> None:
     """Of one processor that both keep busy, each in a session of its own as a step is."""
-    busy = """
-import os, time
-os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
-end = time.monotonic() + 2
-while time.monotonic() < end:
-    pass
-print(time.process_time())
-"""
-    argv = (sys.executable, "-c", busy)
+    busy = "import os; os.sched_setaffinity(0, {min(os.sched_getaffinity(0))}); print(flush=True)\nwhile True: pass"
     running = [
-        subprocess.Popen([*before, *argv], stdout=subprocess.PIPE, start_new_session=True)
+        subprocess.Popen(
+            [*before, sys.executable, "-c", busy], stdout=subprocess.PIPE, start_new_session=True, text=True
+        )
         for before in ((), steps.BEHIND)
     ]
-    first, behind = (float(process.communicate()[0]) for process in running)
+    try:
+        for process in running:
+            assert process.stdout
+            process.stdout.readline()
+        # From when both keep it busy until the first has had a second of it, however long others make that take.
+        begun = [seconds_used(process) for process in running]
+        while seconds_used(running[0]) < begun[0] + 1:
+            time.sleep(0.05)
+        first, behind = (seconds_used(process) - before for process, before in zip(running, begun, strict=True))
+    finally:
+        for process in running:
+            process.kill()
+            process.communicate()
     assert behind < first / 2

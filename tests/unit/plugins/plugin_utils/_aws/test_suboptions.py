@@ -15,7 +15,7 @@ import pytest
 import yaml
 
 from ansible_collections.nexod.infra.plugins.module_utils._aws.kinds.delivery import error_page
-from ansible_collections.nexod.infra.plugins.modules.aws_resources import RESOURCE
+from ansible_collections.nexod.infra.plugins.module_utils._resources.declaration import DECLARED
 from ansible_collections.nexod.infra.plugins.plugin_utils._aws.alarms import by_name
 from ansible_collections.nexod.infra.plugins.plugin_utils._aws.endpoints import endpoints
 from ansible_collections.nexod.infra.plugins.plugin_utils._aws.environment import declaration
@@ -39,7 +39,7 @@ ROWS: dict[str, Spec] = {
 #: Of rows that are specified elsewhere.
 ROWS["latency_targets"] = specs_of("environment")["infra_latency_targets"]["options"]
 ROWS["error_alerts"] = specs_of("environment")["infra_error_alerts"]["options"]
-ROWS["more_resources"] = RESOURCE
+ROWS["more_resources"] = DECLARED["resources"]["options"]
 #: A row with every key.
 FULL: dict[str, Spec] = {
     "hosts": {
