@@ -15,6 +15,7 @@ import itertools
 import json
 import re
 import shlex
+import signal
 import subprocess
 import sys
 import threading
@@ -404,8 +405,13 @@ def cut_off(host: str) -> Break:
     return firewall(host, "INPUT ! -i lo -j DROP", "OUTPUT ! -o lo -j DROP")
 
 
-def slow_network(host: str, port: int, seconds: float, source: str = "0.0.0.0/0") -> Break:
-    """What others send to a port arrives later, and so do the answers; connections that exist are not affected."""
+def slow_network(
+    host: str, port: int, seconds: float, source: str = "0.0.0.0/0", reconnected: Break | None = None
+) -> Break:
+    """What others send to a port arrives later, and so do the answers; connections that exist are not affected.
+
+    `reconnected` makes clients connect anew before that begins: many that sign in slowly at once are another fault.
+    """
 
     @contextlib.contextmanager
     def broken() -> Iterator[None]:
@@ -413,12 +419,17 @@ def slow_network(host: str, port: int, seconds: float, source: str = "0.0.0.0/0"
         redirect = ["PREROUTING", "-t", "nat", "-p", "tcp", "-s", source, "--dport", str(port)]
         redirect += ["-j", "REDIRECT", "--to-ports", str(own)]
         argv = [sys.executable, str(ROOT / "tests/lab/delay.py"), f"--port={own}", f"--to={ADDRESSES[host]}:{port}"]
-        with subprocess.Popen([*begin, *argv, f"--seconds={seconds}"]) as process:
+        with subprocess.Popen(
+            [*begin, *argv, f"--seconds={seconds}", "--when-told"], stdout=subprocess.PIPE
+        ) as process:
             try:
-                time.sleep(0.5)
+                assert process.stdout
+                assert process.stdout.readline()
                 subprocess.run([*begin, "iptables", "-I", *redirect], check=True)
                 try:
-                    yield
+                    with (reconnected or nothing)():
+                        process.send_signal(signal.SIGUSR1)
+                        yield
                 finally:
                     subprocess.run([*begin, "iptables", "-D", *redirect], check=True)
             finally:
@@ -476,12 +487,10 @@ def reconnected_redis() -> Iterator[None]:
 
 @contextlib.contextmanager
 def reconnected_pooler() -> Iterator[None]:
-    """The connections of PgBouncer to the database are made anew, once each is idle."""
-    ended = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE client_addr = '{}' AND state = 'idle'"
-    statement = ended.format(ADDRESSES["pooler-1"])
-    for _pulse in range(5):
-        on("db-1", f"cd / && runuser -u postgres -- psql -q app -c {shlex.quote(statement)}")
-        time.sleep(0.2)
+    """The connections of PgBouncer to the database are made anew, each when its transaction has ended."""
+    for options in ("command=reconnect", "command=wait_close wait_seconds=60"):
+        argv = ["-i", "inventories/lab", "pooler-1", "-m", "nexod.infra.pgbouncer_admin", "-a", options]
+        subprocess.run([ROOT / ".venv/bin/ansible", *argv], cwd=ROOT, check=True, capture_output=True)
     yield
 
 

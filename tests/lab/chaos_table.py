@@ -164,7 +164,7 @@ DATABASE = (
     ),
     Fault(
         "PostgreSQL slow",
-        all_of(slow_network("db-1", 5432, 0.26), reconnected_pooler),
+        slow_network("db-1", 5432, 0.26, reconnected=reconnected_pooler),
         (message("DatabaseLatencyP95High", 330),),
     ),
     Fault(
@@ -221,10 +221,7 @@ CACHE = (
     Fault("Redis frozen", frozen("cache-1", REDIS), (page("CacheDown", instance="cache-1"),)),
     Fault(
         "Redis slow",
-        all_of(
-            slow_network("cache-1", 6379, 0.055),
-            reconnected_redis,
-        ),
+        slow_network("cache-1", 6379, 0.055, reconnected=reconnected_redis),
         (message("RedisLatencyP95High", 330),),
         together=SLOW,
     ),

@@ -2,6 +2,7 @@
 
     delay.py --port 25432 --to 10.213.77.11:5432 --seconds 0.2
 
+With --when-told, nothing is late before the process gets SIGUSR1: connections can be made through it at full speed.
 In place of `tc netem`, which not every kernel has. Standard library only.
 """
 
@@ -10,12 +11,21 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import dataclasses
+import signal
 
 CHUNK = 65536
 
 
-async def late(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, seconds: float) -> None:
-    """Pass on what comes, each part `seconds` after it came, and then the end."""
+@dataclasses.dataclass
+class Delay:
+    """In each direction."""
+
+    seconds: float
+
+
+async def late(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, delay: Delay) -> None:
+    """Pass on what comes, each part later by the delay, and then the end."""
     clock = asyncio.get_running_loop().time
     due: asyncio.Queue[tuple[float, bytes]] = asyncio.Queue()
 
@@ -31,15 +41,17 @@ async def late(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, secon
     sender = asyncio.create_task(send())
     with contextlib.suppress(OSError):
         while data := await reader.read(CHUNK):
-            due.put_nowait((clock() + seconds, data))
+            due.put_nowait((clock() + delay.seconds, data))
     due.put_nowait((clock(), b""))
     with contextlib.suppress(OSError):
         await sender
     writer.close()
 
 
-async def serve(port: int, host: str, to: int, seconds: float) -> None:
+async def serve(port: int, host: str, to: int, seconds: float, *, told: bool) -> None:
     """Accept connections until the process ends."""
+    delay = Delay(0 if told else seconds)
+    asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, setattr, delay, "seconds", seconds)
 
     async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -47,9 +59,10 @@ async def serve(port: int, host: str, to: int, seconds: float) -> None:
         except OSError:
             writer.close()
             return
-        await asyncio.gather(late(reader, far_writer, seconds), late(far_reader, writer, seconds))
+        await asyncio.gather(late(reader, far_writer, delay), late(far_reader, writer, delay))
 
     server = await asyncio.start_server(accept, "0.0.0.0", port)
+    print("ready", flush=True)
     async with server:
         await server.serve_forever()
 
@@ -59,9 +72,10 @@ def main() -> None:
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--to", required=True, help="HOST:PORT")
     parser.add_argument("--seconds", type=float, required=True, help="the delay in each direction")
+    parser.add_argument("--when-told", action="store_true", help="begin with SIGUSR1")
     arguments = parser.parse_args()
     host, port = arguments.to.rsplit(":", 1)
-    asyncio.run(serve(arguments.port, host, int(port), arguments.seconds))
+    asyncio.run(serve(arguments.port, host, int(port), arguments.seconds, told=arguments.when_told))
 
 
 if __name__ == "__main__":
