@@ -40,7 +40,17 @@ BROWSER = {"chromium": "chromium"}
 # Two keep two cores busy: with three, all of them together took as long.
 PARALLEL_SCENARIOS = 2
 # Started first, so that none of them runs alone at the end.
-LONGEST_SCENARIOS = ("backend", "grafana", "archives", "postgresql", "exporters")
+LONGEST_SCENARIOS = (
+    "pgbouncer",
+    "migration_runner",
+    "prometheus",
+    "backend",
+    "grafana",
+    "verify",
+    "archives",
+    "postgresql",
+    "exporters",
+)
 TALKS = threading.Lock()
 INSTALLS = threading.Lock()
 
@@ -223,7 +233,7 @@ def sanity() -> Count:
 
 def unit() -> Count:
     """Most of them need nothing but a processor, so they get what the lab leaves unused."""
-    return pytest("unit", "-n", "2", "-m", "not long", "tests/unit", limit=3600, first=BESIDE)
+    return pytest("unit", "-n", "2", "--durations=20", "-m", "not long", "tests/unit", limit=3600, first=BESIDE)
 
 
 def install(programs: Mapping[str, str]) -> None:
@@ -259,7 +269,9 @@ def install_missing(programs: Mapping[str, str]) -> None:
 def integration() -> Count:
     install(SERVERS)
     # The tests of a file share servers. A third of the time, they wait for locks, alerts and time limits.
-    return pytest("integration", "-n", "3", "--dist", "loadfile", "-m", "not long", "tests/integration")
+    return pytest(
+        "integration", "-n", "3", "--dist", "loadfile", "--durations=20", "-m", "not long", "tests/integration"
+    )
 
 
 def app() -> Count:
@@ -276,7 +288,8 @@ def browser() -> Count:
 
 def scenarios() -> list[str]:
     names = (path.parent.name for path in (ROOT / "molecule").glob("*/molecule.yml"))
-    return sorted(names, key=lambda name: (name not in LONGEST_SCENARIOS, name))
+    order = {name: place for place, name in enumerate(LONGEST_SCENARIOS)}
+    return sorted(names, key=lambda name: (order.get(name, len(order)), name))
 
 
 def scenario(name: str) -> Count:
@@ -310,7 +323,7 @@ def lab_aws() -> Count:
 
 
 def archive() -> Count:
-    return pytest("archive", "tests/archive")
+    return pytest("archive", "--durations=10", "tests/archive")
 
 
 STEPS: dict[str, Callable[[], Count]] = {
@@ -327,13 +340,23 @@ STEPS: dict[str, Callable[[], Count]] = {
 }
 # Lists of steps that run at the same time, one after another in each: the integration tests mostly wait for their
 # servers, and the lab's hosts for each other and for alerts, so what needs only a processor runs beside the lab, behind
-# it. Molecule uses all cores itself, and the archive step boots hosts.
+# it. The archive step boots hosts of its own, and begins when most of the lab's tests have ended. Molecule uses all
+# cores itself.
 LANES: list[list[list[str]]] = [
     [["app"], ["integration", "browser"]],
     [["molecule"]],
-    [["lab"], ["lint", "sanity", "unit"]],
-    [["archive"], ["lab_aws"]],
+    [["lab"], ["lint", "sanity", "unit", "archive"]],
+    [["lab_aws"]],
 ]
+
+
+def processors() -> tuple[float, float]:
+    """Since the machine has started: how long its processors have worked, and how long they could have. In seconds."""
+    if not Path("/proc/stat").exists():
+        return 0.0, 0.0
+    ticks = os.sysconf("SC_CLK_TCK")
+    spent = [int(word) / ticks for word in Path("/proc/stat").read_text(encoding="ascii").split("\n")[0].split()[1:9]]
+    return sum(spent) - spent[3] - spent[4], sum(spent)
 
 
 def step(name: str) -> tuple[str, Count]:
@@ -355,13 +378,20 @@ def main() -> int:
     if unknown := [name for name in wanted if name not in STEPS]:
         parser.error(f"unknown step {', '.join(unknown)}; there are: {', '.join(STEPS)}")
     begun, found = time.monotonic(), []
+    busy = []
     for lanes in LANES:
+        before, start = processors(), time.monotonic()
         chosen = [[name for name in lane if name in wanted] for lane in lanes]
         with concurrent.futures.ThreadPoolExecutor(len(lanes)) as pool:
             for lane in pool.map(lambda names: [step(name) for name in names], chosen):
                 found += lane
+        worked, could = (after - then for after, then in zip(processors(), before, strict=True))
+        if could and any(chosen):
+            names = " ".join(name for lane in chosen for name in lane)
+            busy.append(f"  {worked / could:4.0%} of {time.monotonic() - start:6.1f} s   {names}")
     total = sum((count for _line, count in found), Count())
     say("\n".join(["times:", *(line for line, _count in found), f"  {'all':<14}{time.monotonic() - begun:8.1f} s"]))
+    say("\n".join(["the processors worked:", *busy]))
     for name in total.names:
         say(f"FAILED {name}")
     say(f"{total.passed} passed, {total.failed} failed" + (f", {total.skipped} skipped" if total.skipped else ""))

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import pathlib
+import subprocess
+import sys
+import zipfile
 
 import pytest
 
@@ -168,6 +172,21 @@ def test_recipe_carries_packages_without_installing_them() -> None:
     lines = RECIPE.script().splitlines()
     assert [line for line in lines if "haproxy" in line] == ["apt-get -q -y install --download-only haproxy"]
     assert RECIPE.containerfile("docker.io/library/debian").startswith("FROM docker.io/library/debian:trixie\n")
+
+
+def test_a_host_compiles_the_source_of_a_module_once(tmp_path: pathlib.Path) -> None:
+    """What a zip archive contains, which is compiled at each import otherwise; another source is another module."""
+    folder, archive = tmp_path / "compiled", tmp_path / "modules.zip"
+    (tmp_path / "lab_compiled.py").write_text(_lab.COMPILED_ONCE.replace("/run/lab-compiled", str(folder)))
+    first = "import sys; sys.path[:0] = sys.argv[1:]; import lab_compiled, module; print(module.number)"
+    said, kept = [], []
+    for number in (1, 1, 2):
+        with zipfile.ZipFile(archive, "w") as stream:
+            stream.writestr("module.py", f"number = {number}\n")
+        argv = [sys.executable, "-c", first, str(tmp_path), str(archive)]
+        said.append(subprocess.run(argv, check=True, capture_output=True, text=True).stdout.strip())
+        kept.append(len([path for path in folder.rglob("*") if path.is_file()]))
+    assert (said, kept) == (["1", "1", "2"], [1, 1, 2])
 
 
 @pytest.mark.parametrize(
