@@ -268,8 +268,8 @@ def migrated(options: argparse.Namespace) -> int:
 
 
 def lacking(changes: Sequence[Mapping[str, str]]) -> list[str]:
-    """The migrations that a plan lists. Of a task of ECS, nothing is known before it runs."""
-    kinds = ("migration", "ECS task")
+    """The migrations that a plan lists, or why it can't list them: a release that is not installed there, a task of ECS."""
+    kinds = ("migration", "ECS task", "release")
     return [f"{row['action']} {row['kind']} {row['object']}" for row in changes if row["kind"] in kinds]
 
 
