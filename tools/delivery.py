@@ -226,7 +226,9 @@ def release(options: argparse.Namespace) -> int:
 
 def plan(options: argparse.Namespace) -> int:
     rc, folder = planned("deploy", options)
-    text = (folder / "deploy-plan.md").read_text(encoding="utf-8") if folder else "## No plan: the run ended before one."
+    text = (
+        (folder / "deploy-plan.md").read_text(encoding="utf-8") if folder else "## No plan: the run ended before one."
+    )
     if not folder:
         (options.out / "deploy-plan.md").write_text(text, encoding="utf-8")
     summarize(text)
@@ -268,7 +270,7 @@ def migrated(options: argparse.Namespace) -> int:
 
 
 def lacking(changes: Sequence[Mapping[str, str]]) -> list[str]:
-    """The migrations that a plan lists, or why it can't list them: a release that is not installed there, a task of ECS."""
+    """The migrations that a plan lists, or why it can list none: the release is not installed there, or a task runs them."""
     kinds = ("migration", "ECS task", "release")
     return [f"{row['action']} {row['kind']} {row['object']}" for row in changes if row["kind"] in kinds]
 

@@ -148,7 +148,9 @@ class GitHub:
             return answer.document
         said = (answer.document or {}).get("message") if isinstance(answer.document, dict) else None
         cause = f"HTTP {answer.status}: {said or answer.reason}" if answer.status else answer.reason
-        allow = "Give the job the permission that this needs (permissions in the workflow, and of the token in general)."
+        allow = (
+            "Give the job the permission that this needs (permissions in the workflow, and of the token in general)."
+        )
         again = "Run the job again; if that fails too, look at GitHub's status."
         next_step = allow if answer.status in (401, 403, 404) else again
         raise InfraError(f"{method} at GitHub", f"{self.repository}/{path.partition('?')[0]}", cause, next_step)

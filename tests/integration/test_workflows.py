@@ -42,6 +42,7 @@ infra_environment: staging
 infra_provider: hosts
 infra_domain: shop.example.com
 backend_name: nexod-api
+migration_runner_release: nexod-api
 backend_environment: {}
 migration_runner_config: nexod_api:alembic.ini
 migration_runner_service: false
@@ -65,7 +66,9 @@ class Product:
 
     def git(self, *argv: str) -> str:
         identity = ("-c", "user.name=shop", "-c", "user.email=shop@example.com")
-        done = subprocess.run(["git", *identity, *argv], cwd=self.folder / "repo", capture_output=True, text=True, check=True)
+        done = subprocess.run(
+            ["git", *identity, *argv], cwd=self.folder / "repo", capture_output=True, text=True, check=True
+        )
         return done.stdout.strip()
 
     def run(self, event: str, run: int, **facts: object) -> tuple[int, str]:
@@ -96,8 +99,15 @@ class Product:
         argv += [word for row in replaced for word in ("--local-repository", row)]
         argv += [word for name in secrets for word in ("-s", name)]
         argv += [word for name, value in given.items() for word in ("--env", f"{name}={value}")]
-        environment = {**os.environ, **secrets, "HOME": str(self.folder / "home"), "XDG_CACHE_HOME": str(self.folder / "cache")}
-        done = subprocess.run(argv, cwd=self.folder / "repo", env=environment, capture_output=True, text=True, check=False)
+        environment = {
+            **os.environ,
+            **secrets,
+            "HOME": str(self.folder / "home"),
+            "XDG_CACHE_HOME": str(self.folder / "cache"),
+        }
+        done = subprocess.run(
+            argv, cwd=self.folder / "repo", env=environment, capture_output=True, text=True, check=False
+        )
         return done.returncode, done.stdout + done.stderr
 
 
@@ -122,7 +132,12 @@ def product(tmp_path: Path, postgres: Postgres, database: str) -> t.Iterator[Pro
         "api/conftest.py": "import sys, pathlib\nsys.path.insert(0, str(pathlib.Path(__file__).parent / 'src'))\n",
         "frontend/package.json": json.dumps({"name": "shop", "version": "1.0.0", "scripts": {"test": "node --test"}}),
         "frontend/package-lock.json": json.dumps(
-            {"name": "shop", "version": "1.0.0", "lockfileVersion": 3, "packages": {"": {"name": "shop", "version": "1.0.0"}}}
+            {
+                "name": "shop",
+                "version": "1.0.0",
+                "lockfileVersion": 3,
+                "packages": {"": {"name": "shop", "version": "1.0.0"}},
+            }
         ),
         "frontend/site.test.js": "require('node:test')('adds', () => require('node:assert').equal(1 + 1, 2))\n",
         "inventories/staging/hosts.yml": HOSTS,
@@ -164,7 +179,11 @@ def tables(postgres: Postgres, database: str) -> set[str]:
 @pytest.mark.timeout(900)
 def test_from_the_pull_request_to_the_deploy(product: Product, postgres: Postgres, database: str) -> None:
     github, head = product.github, product.commit
-    pull = {"number": 7, "head": {"sha": head, "ref": "feature", "repo": {"full_name": "shop/shop"}}, "base": {"ref": "develop"}}
+    pull = {
+        "number": 7,
+        "head": {"sha": head, "ref": "feature", "repo": {"full_name": "shop/shop"}},
+        "base": {"ref": "develop"},
+    }
     rc, said = product.run("pull_request", 100, pull_request=pull, number=7)
     assert rc == 0, said
     (comment,) = github.comments[7]
