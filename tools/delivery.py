@@ -270,7 +270,7 @@ def migrated(options: argparse.Namespace) -> int:
 
 
 def lacking(changes: Sequence[Mapping[str, str]]) -> list[str]:
-    """The migrations that a plan lists, or why it can list none: the release is not installed there, or a task runs them."""
+    """The migrations that a plan lists, or why it can list none: it is not installed there, or a task runs them."""
     kinds = ("migration", "ECS task", "release")
     return [f"{row['action']} {row['kind']} {row['object']}" for row in changes if row["kind"] in kinds]
 

