@@ -182,7 +182,7 @@ def tables(postgres: Postgres, database: str) -> set[str]:
 
 
 @pytest.mark.long
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(3600)
 def test_from_the_pull_request_to_the_deploy(product: Product, postgres: Postgres, database: str) -> None:
     github, head = product.github, product.commit
     pull = {
