@@ -202,12 +202,24 @@ def pytest(label: str, *arguments: str, limit: float = 1800, each: float = 300, 
 
 def lint() -> Count:
     """Each of them keeps one core busy."""
+    workflows = sorted([*ROOT.glob(".github/workflows/*.yml"), *ROOT.glob("examples/github/workflows/*.yml")])
     tools: list[tuple[str, list[str | Path], str]] = [
         ("ansible-lint", [BIN / "ansible-lint", "--offline", "--nocolor"], r"in [1-9]\d* files processed"),
         ("mypy", [BIN / "mypy", "--cache-dir", ROOT / ".cache" / "mypy"], r"in \d+ source files"),
         ("ruff check", [BIN / "ruff", "check", "."], ""),
         ("ruff format", [BIN / "ruff", "format", "--check", "."], r"\d+ files"),
         ("yamllint", [BIN / "yamllint", "--strict", "."], ""),
+        # Without -shellcheck, it would use any that is installed.
+        (
+            "actionlint",
+            [BIN / "actionlint", "-verbose", "-shellcheck", BIN / "shellcheck", *workflows],
+            r"Found 0 errors in \d+ files",
+        ),
+        (
+            "zizmor",
+            [BIN / "zizmor", "--offline", "--strict-collection", ".github", *workflows],
+            "No findings to report",
+        ),
         ("READMEs", [BIN / "python", "tools/readmes.py", "--check"], ""),
         ("changelog", [BIN / "antsibull-changelog", "lint"], ""),
     ]

