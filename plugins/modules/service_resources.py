@@ -30,6 +30,12 @@ options:
     description: AWX 24 or newer, or Automation Controller 4.5. Required for resources of AWX.
     type: dict
     suboptions:
+      organization:
+        description:
+          - Name of the organization whose declaration this is, for O(prune). It is the only one whose objects are
+            pruned.
+        type: str
+        version_added: "1.1.0"
       token:
         description: Token of a user, with the scope write.
         type: str
@@ -39,12 +45,6 @@ options:
         type: str
         required: true
     version_added: "1.1.0"
-      organization:
-        description:
-          - Name of the organization whose declaration this is, for O(prune). It is the only one whose objects are
-            pruned.
-        type: str
-        version_added: "1.1.0"
   clerk:
     description: Account at Clerk. Required for resources of Clerk.
     type: dict

@@ -139,7 +139,7 @@ def credentials(options: Options) -> t.Iterator[Row]:
             SLACK,
             **owner(options),
             channels=list(options["slack_channels"]),
-            token=options["slack_token"],
+            token=options["slack_value_from"],
         )
 
 
@@ -166,7 +166,7 @@ def project(options: Options) -> t.Iterator[Row]:
             image=options["execution_image"],
             pull=options["execution_pull"],
         )
-    credential = options["project_credential"]
+    credential = options["project_access"]
     yield row(
         "awx_project",
         options["project_name"],
@@ -340,7 +340,7 @@ def schedules(options: Options) -> t.Iterator[Row]:
     for one in options["schedules"]:
         targets = {one["workflow"]: f"@awx_workflow/{one['workflow']}"} if one.get("workflow") else {}
         for environment in one.get("environments") or ():
-            name = template_name(one["job"], environment)
+            name = template_name(str(one.get("job")), environment)
             targets[name] = f"@awx_job_template/{name}"
         for name, template in targets.items():
             yield row(
@@ -400,10 +400,10 @@ def account_faults(options: Options) -> t.Iterator[str]:
     ):
         if not str(options[name] or "").strip():
             yield f"awx_{name} is empty: {text}"
-    if options["slack_channels"] and not str(options["secrets"].get(options["slack_token"]) or ""):
+    if options["slack_channels"] and not str(options["secrets"].get(options["slack_value_from"]) or ""):
         yield (
-            f"awx_slack_token names {options['slack_token']}, and awx_secrets has no such entry, or an empty one: "
-            "add it, or remove awx_slack_channels"
+            f"awx_slack_value_from names {options['slack_value_from']}, and awx_secrets has no such entry, "
+            "or an empty one: add it, or remove awx_slack_channels"
         )
 
 
@@ -444,9 +444,9 @@ def credential_faults(options: Options) -> t.Iterator[str]:
                     "or an empty one: add it"
                 )
     names = [one["name"] for one in options["credentials"]]
-    credential = options["project_credential"]
+    credential = options["project_access"]
     if credential and credential not in names:
-        yield unknown("awx_project_credential", credential, "awx_credentials", names)
+        yield unknown("awx_project_access", credential, "awx_credentials", names)
 
 
 def unknown(where: str, name: t.Any, option: str, names: t.Collection[str]) -> str:
