@@ -23,6 +23,7 @@ from ansible_collections.nexod.infra.plugins.plugin_utils._deploy.approved_plan 
     ACTION,
     INNER_VARIABLE,
     compare,
+    name_of,
     read_plan,
     refuse_prompts,
 )
@@ -32,7 +33,7 @@ from ansible_collections.nexod.infra.plugins.plugin_utils._report.changes import
 class ActionModule(ControllerAction):
     """Executes the command of the run once more, with --check."""
 
-    ARGUMENTS = {"plan": {"type": "path", "required": True}, "timeout": {"type": "int", "default": 1800}}
+    ARGUMENTS = {"plan": {"type": "raw", "required": True}, "timeout": {"type": "int", "default": 1800}}
 
     def act(self, variables: dict[str, t.Any]) -> dict[str, t.Any]:
         if self._task.check_mode or os.environ.get(INNER_VARIABLE):
@@ -40,9 +41,10 @@ class ActionModule(ControllerAction):
         plan = self.arguments["plan"]
         environment = str(self._templar.template(variables.get("infra_environment") or ""))
         refuse_prompts(context.CLIARGS)
-        with translated(ACTION, f'"{plan}"', tempfile.gettempdir()):
+        name = name_of(plan)
+        with translated(ACTION, f'"{name}"', tempfile.gettempdir()):
             approved = read_plan(plan, environment)
-            compare(plan, approved, self._new_plan(self.arguments["timeout"]))
+            compare(name, approved, self._new_plan(self.arguments["timeout"]))
         return {"changes": len(approved)}
 
     @staticmethod
@@ -55,6 +57,9 @@ class ActionModule(ControllerAction):
                 "NEXOD_REPORT_DIR": folder,
                 "ANSIBLE_CALLBACKS_ENABLED": "nexod.infra.summary",
             }
+            if os.environ.get("ANSIBLE_STDOUT_CALLBACK", "").startswith("awx_"):
+                # That of AWX writes down what happens in this run, and must not mix it with that of the other one.
+                environment["ANSIBLE_STDOUT_CALLBACK"] = "nexod.infra.progress"
             done = run_process([sys.executable, *sys.argv, "--check"], environment=environment, timeout=timeout)
             name = pathlib.Path(str((context.CLIARGS.get("args") or ["deploy.yml"])[0]).rpartition(".infra.")[2]).stem
             report = next(pathlib.Path(folder).rglob(f"{name}-plan.json"), None)

@@ -21,7 +21,7 @@ from ansible_collections.nexod.infra.plugins.module_utils._deploy.lock import (
     machine,
     run_name,
 )
-from ansible_collections.nexod.infra.plugins.plugin_utils._deploy.caller import user
+from ansible_collections.nexod.infra.plugins.plugin_utils._deploy.caller import awx_job, user
 
 
 class ActionModule(ActionBase):  # type: ignore[misc]
@@ -42,8 +42,8 @@ class ActionModule(ActionBase):  # type: ignore[misc]
             "user": user(variables),
             "host": str(socket.gethostname()),
         }
-        if job := variables.get("awx_job_id"):
-            holder["host"] = f"AWX job {job}"
+        if job := awx_job(variables, os.environ):
+            holder["host"] = job
         playbooks = ", ".join(Path(str(name)).stem for name in context.CLIARGS.get("args") or ())
         arguments = {"what": playbooks or "a run", **self._task.args, "_internal": {"holder": holder}}
         answer = self._ask(arguments, variables)

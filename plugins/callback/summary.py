@@ -65,6 +65,7 @@ from ansible_collections.nexod.infra.plugins.plugin_utils._report.changes import
     changes_of,
 )
 from ansible_collections.nexod.infra.plugins.plugin_utils._report.files import link_latest, write_history, write_report
+from ansible_collections.nexod.infra.plugins.plugin_utils._report.planned import begin
 from ansible_collections.nexod.infra.plugins.plugin_utils._report.report import (
     Failure,
     Run,
@@ -178,7 +179,7 @@ class CallbackModule(CallbackBase):
         self._stage_name = ""
         self._stage_begun = 0.0
         self._failures: list[Failure] = []
-        self._changes: list[Change] = []
+        self._changes: list[Change] = begin()
         self._lock: dict[str, t.Any] = {}
         self._recorded = False
         self._renewal: Renewal | None = None

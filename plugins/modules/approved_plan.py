@@ -19,8 +19,10 @@ description:
   - Does nothing in check mode.
 options:
   plan:
-    description: File of the approved plan, on the controller.
-    type: path
+    description:
+      - File of the approved plan, on the controller. Or the plan itself, as a mapping or as JSON, such as the artifact
+        C(plan_approved) of a plan job of AWX.
+    type: raw
     required: true
   timeout:
     description: Seconds that the new plan may take.

@@ -30,6 +30,12 @@ options:
     description: AWX 24 or newer, or Automation Controller 4.5. Required for resources of AWX.
     type: dict
     suboptions:
+      organization:
+        description:
+          - Name of the organization whose declaration this is, for O(prune). It is the only one whose objects are
+            pruned.
+        type: str
+        version_added: "1.1.0"
       token:
         description: Token of a user, with the scope write.
         type: str
@@ -50,6 +56,23 @@ options:
       url:
         description: URL of the API, if it is not Clerk's.
         type: str
+  prune:
+    description:
+      - Whether what is no longer declared is removed from AWX. Only objects of O(awx.organization) are whose
+        description ends with C((nexod.infra ORGANIZATION\)), or begins with the fingerprint of a secret, and the nodes
+        of such workflows and the rights of such teams. An organization is never removed. Nothing is removed if
+        something failed.
+    type: bool
+    default: false
+    version_added: "1.1.0"
+  rehearse:
+    description:
+      - Whether everything is read and compared before the first change, so that what would be refused is reported for
+        all resources, and nothing is changed. For AWX, this includes the rights of the token. It costs each request
+        that reads a second time.
+    type: bool
+    default: false
+    version_added: "1.1.0"
   sentry:
     description: Account at Sentry. Required for resources of Sentry.
     type: dict
@@ -129,14 +152,16 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.nexod.infra.plugins.module_utils._core.edge import edge
 from ansible_collections.nexod.infra.plugins.module_utils._core.lines import told_lines
 from ansible_collections.nexod.infra.plugins.module_utils._resources.declaration import DECLARED, declared
-from ansible_collections.nexod.infra.plugins.module_utils._resources.engine import Engine, Policy
 from ansible_collections.nexod.infra.plugins.module_utils._resources.outcome import reported
-from ansible_collections.nexod.infra.plugins.module_utils._services.accounts import ACCOUNTS, services_of
+from ansible_collections.nexod.infra.plugins.module_utils._services.accounts import ACCOUNTS
+from ansible_collections.nexod.infra.plugins.module_utils._services.applied import applied
 from ansible_collections.nexod.infra.plugins.module_utils._services.catalogue import KINDS
 
 ARGUMENTS = {
     **DECLARED,
     "_internal": {"type": "dict"},
+    "prune": {"type": "bool", "default": False},
+    "rehearse": {"type": "bool", "default": False},
     **ACCOUNTS,
 }
 
@@ -147,9 +172,7 @@ def main() -> None:
     path = (given["_internal"] or {}).get("progress_file")
     with edge(module, "manage the resources of", given["environment"]), told_lines(path) as tell:
         rows = declared(given["resources"], KINDS, given["secrets"])
-        services = services_of(given, rows, check=module.check_mode)
-        engine = Engine(services, Policy(given["environment"], lose=frozenset(given["lose"])), tell)
-        outcome = engine.present(rows) if given["state"] == "present" else engine.absent(rows)
+        outcome, services = applied(given, rows, tell, check=module.check_mode)
         for key, text in outcome.later.items():
             module.warn(f"{key}: {text}")
         requests = {name: len(client.requests) for name, client in services.clients.items()}

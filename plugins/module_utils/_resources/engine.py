@@ -263,7 +263,7 @@ class Engine:
 
     def _remove(self, one: Declared) -> None:
         kind, wanted = one.kind, self._wanted(one)
-        seen = None if kind.permanent else self._read(one, wanted)
+        seen = None if kind.stays(wanted) else self._read(one, wanted)
         if seen is None:
             return
         if kind.holds_data and one.key not in self.policy.lose:

@@ -164,6 +164,10 @@ class Kind:
         """Cause and next step, where more is known than that a replacement would lose data."""
         return None
 
+    def stays(self, wanted: Wanted) -> bool:  # noqa: ARG002 - for subclasses
+        """Whether state absent leaves it."""
+        return self.permanent
+
     def retire(self, api: t.Any, wanted: Wanted, seen: Seen) -> bool:  # noqa: ARG002 - for subclasses
         """Do what must have ended before it can be deleted, such as disabling it; whether there is such a thing."""
         return False

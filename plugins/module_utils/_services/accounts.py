@@ -15,7 +15,10 @@ from ansible_collections.nexod.infra.plugins.module_utils._services.vendors impo
 
 TOKEN = {"token": {"type": "str", "required": True, "no_log": True}, "url": {"type": "str"}}
 ACCOUNTS: dict[str, t.Any] = {
-    "awx": {"type": "dict", "options": {**TOKEN, "url": {"type": "str", "required": True}}},
+    "awx": {
+        "type": "dict",
+        "options": {**TOKEN, "url": {"type": "str", "required": True}, "organization": {"type": "str"}},
+    },
     "clerk": {"type": "dict", "options": TOKEN},
     "sentry": {"type": "dict", "options": {**TOKEN, "organization": {"type": "str", "required": True}}},
     "vercel": {"type": "dict", "options": {**TOKEN, "team": {"type": "str"}}},

@@ -28,6 +28,7 @@ KINDS: dict[str, Kind] = {
         awx.Organization(),
         awx.Project(),
         awx.Team(),
+        awx.User(),
         awx_jobs.JobTemplate(),
         awx_jobs.Node(),
         awx_jobs.Role(),

@@ -40,12 +40,28 @@ def refuse_prompts(given: t.Mapping[str, t.Any]) -> None:
         )
 
 
-def read_plan(path: str, environment: str) -> list[Change]:
-    """The changes of the plan in `path`; refuses one that failed or is of another environment."""
-    where = f'"{path}"'
+#: What a plan that is no file is called.
+GIVEN = "the given one"
+
+
+def name_of(plan: t.Any) -> str:
+    """A plan is the name of a file, or itself: as an artifact of an earlier job of AWX, or as the JSON of one."""
+    return GIVEN if not isinstance(plan, str) or plan.lstrip().startswith("{") else plan
+
+
+def document_of(plan: t.Any) -> t.Any:
+    if not isinstance(plan, str):
+        return plan
+    text = plan if name_of(plan) == GIVEN else pathlib.Path(plan).expanduser().read_text(encoding="utf-8")
+    return json.loads(text)
+
+
+def read_plan(plan: t.Any, environment: str) -> list[Change]:
+    """The changes of the plan; refuses one that failed or is of another environment."""
+    where = f'"{name_of(plan)}"'
     again = "Make a plan with: make plan, or ansible-playbook playbooks/deploy.yml --check"
     try:
-        report: dict[str, t.Any] = json.loads(pathlib.Path(path).expanduser().read_text(encoding="utf-8"))
+        report: dict[str, t.Any] = document_of(plan)
         changes = from_rows(report["changes"])
     except OSError as error:
         raise InfraError(ACTION, where, error.strerror or str(error), again) from error

@@ -42,6 +42,16 @@ def job(variables: Variables, environment: t.Mapping[str, str]) -> str:
     return environment.get("GITHUB_RUN_ID", "")
 
 
+def awx_job(variables: Variables, environment: t.Mapping[str, str]) -> str:
+    """The job of AWX with its address, for who waits for it to end; empty elsewhere."""
+    if not (variables.get("awx_job_id") or variables.get("tower_job_id") or environment.get("INVENTORY_ID")):
+        return ""
+    number, url = job(variables, environment), environment.get("AWX_HOST", "").rstrip("/")
+    # AWX's setting of its own address begins as this one, which leads nowhere.
+    known = url and url not in {"https://towerhost", "https://platformhost"}
+    return f"AWX job {number}" + (f" ({url}/#/jobs/playbook/{number})" if known else "") if number else ""
+
+
 def with_audit(
     arguments: dict[str, t.Any], variables: Variables, environment: t.Mapping[str, str] | None = None
 ) -> dict[str, t.Any]:

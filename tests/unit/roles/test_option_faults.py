@@ -23,6 +23,11 @@ ROWS: dict[str, tuple[dict[str, t.Any], str, str]] = {
         "alertmanager_port is 70000, but must be from 1 to 65535",
         TO_65535,
     ),
+    "awx": (
+        {"awx_jobs": [{"name": "a", "playbook": "a.yml", "timeout_seconds": -1}]},
+        "awx_jobs[0].timeout_seconds is -1, but must be from 0 to 604800",
+        "set it to a whole number, from 0 to 604800",
+    ),
     # As on a command line: -e backend_drain_seconds=-1.
     "backend": (
         {"backend_drain_seconds": "-1"},

@@ -137,7 +137,14 @@ class Organization(AwxKind):
     name, title, holds_data = "awx_organization", "organization", True
     within = ()
     collection, member = f"{API}/organizations/", f"{API}/organizations/{{id}}/"
-    properties = {"description": DESCRIPTION}
+    places = frozenset({"kept"})
+    properties = {
+        "description": DESCRIPTION,
+        "kept": Property("bool", default=False, about="Whether state absent leaves it, as others may use it."),
+    }
+
+    def stays(self, wanted: Wanted) -> bool:
+        return bool(wanted["kept"])
 
 
 class Team(AwxKind):
@@ -148,6 +155,30 @@ class Team(AwxKind):
     properties = {"organization": ORGANIZATION, "description": DESCRIPTION}
 
 
+class User(AwxKind):
+    """A user, by the user name. It is found, never created: users come from a directory or an administrator."""
+
+    name, title, permanent = "awx_user", "user", True
+    within, identity = (), "username"
+    collection, member = f"{API}/users/", f"{API}/users/{{id}}/"
+    properties: t.ClassVar[dict[str, Property]] = {}
+
+    def find(self, client: Client, wanted: Wanted) -> Facts | None:
+        return found_here(self, wanted, super().find(client, wanted))
+
+
+def found_here(kind: AwxKind, wanted: Wanted, row: Facts | None) -> Facts:
+    """What only others create. Raises InfraError where it is not there, instead of waiting for it."""
+    if row is None:
+        raise InfraError(
+            "find",
+            f"{kind.name}/{wanted.name}",
+            f"AWX has no {kind.title} of this name, or the token can't see it",
+            "Correct the name, or create it in AWX.",
+        )
+    return row
+
+
 class ManagedCredentialType(AwxKind):
     """A credential type that every AWX has, by its namespace, such as `ssh` or `aws`. It is found, never created."""
 
@@ -155,6 +186,9 @@ class ManagedCredentialType(AwxKind):
     within, identity = (), "namespace"
     collection, member = f"{API}/credential_types/", f"{API}/credential_types/{{id}}/"
     properties: t.ClassVar[dict[str, Property]] = {}
+
+    def find(self, client: Client, wanted: Wanted) -> Facts | None:
+        return found_here(self, wanted, super().find(client, wanted))
 
 
 class CredentialType(AwxKind):
@@ -269,6 +303,18 @@ class ExecutionEnvironment(AwxKind):
         "pull": Property(default="missing", choices=("always", "missing", "never"), about="When the image is pulled."),
     }
 
+    def find(self, client: Client, wanted: Wanted) -> Facts | None:
+        row = super().find(client, wanted)
+        ours = wanted.properties.get("organization")
+        if row and ours and row.get("organization") and not same_id(ours, row["organization"]):
+            raise InfraError(
+                "manage",
+                f"{self.name}/{wanted.name}",
+                "another organization has an execution environment of this name, and names are unique in all of AWX",
+                "Choose another name. Nothing was done to it.",
+            )
+        return row
+
 
 class Project(AwxKind):
     """A project: playbooks in a git repository. AWX updates it when it is created, and when its repository changes."""
@@ -318,6 +364,7 @@ class InventorySource(AwxKind):
     collection, member = f"{API}/inventory_sources/", f"{API}/inventory_sources/{{id}}/"
     properties = {
         "inventory": one("awx_inventory", change=FIXED),
+        "description": DESCRIPTION,
         "project": one("awx_project"),
         "path": Property(required=True, about="Folder or file in the project, such as `inventories/staging`."),
         "overwrite": Property("bool", default=True, about="Whether hosts that it lacks are removed."),

@@ -32,7 +32,15 @@ from ansible_collections.nexod.infra.plugins.module_utils._services.kinds.awx im
 from ansible_collections.nexod.infra.plugins.module_utils._services.resource import declared_part
 
 QUESTION_TYPES = ("text", "textarea", "password", "integer", "float", "multiplechoice", "multiselect")
-GRANTED_ON = ("organizations", "projects", "inventories", "credentials", "job_templates", "workflow_job_templates")
+GRANTED_ON = (
+    "organizations",
+    "projects",
+    "inventories",
+    "credentials",
+    "job_templates",
+    "workflow_job_templates",
+    "teams",
+)
 NOTIFIED = "Ids of notification templates, such as @awx_notification_template/slack."
 
 
@@ -197,9 +205,10 @@ class Node(AwxKind):
         ),
         "success": Property("list", default=[], same=same_set, about="Ids of the nodes that follow its success."),
         "failure": Property("list", default=[], same=same_set, about="Ids of the nodes that follow its failure."),
+        "always": Property("list", default=[], same=same_set, about="Ids of the nodes that follow it in any case."),
     }
     fields = {"workflow": "workflow_job_template", "template": "unified_job_template"}
-    below = {"success": "success_nodes", "failure": "failure_nodes"}
+    below = {"success": "success_nodes", "failure": "failure_nodes", "always": "always_nodes"}
 
     def faults(self, given: Facts) -> list[str]:
         return [] if ("template" in given) != ("approval" in given) else ["it needs either template or approval"]
@@ -212,7 +221,7 @@ class Node(AwxKind):
 
     def create(self, api: t.Any, wanted: Wanted) -> t.Collection[str] | None:
         super().create(api, wanted)
-        left = [name for name in ("approval", "success", "failure") if wanted.properties.get(name)]
+        left = [name for name in ("approval", *self.below) if wanted.properties.get(name)]
         return [*left, "approval_seconds"] if "approval" in left else left
 
     def seen_row(self, client: Client, wanted: Wanted, row: Facts) -> Facts:  # noqa: ARG002 - one signature
@@ -266,6 +275,15 @@ class Schedule(AwxKind):
         return client.rows(self.collection, unified_job_template=wanted["template"])
 
 
+#: What AWX refuses in a rule beside what is missing, each with what to do.
+REFUSED_IN_RULES = (
+    (r"DTSTART.*DTSTART", "has more than one DTSTART"),
+    (r"(EXDATE|RDATE)[:;]", "has an EXDATE or RDATE, which AWX does not take: use several schedules"),
+    (r"BYDAY[:=][0-9]", "has a BYDAY with a number, which AWX does not take: use BYDAY=MO;BYSETPOS=1"),
+    (r"COUNT=\d{4}", "has a COUNT above 999"),
+)
+
+
 def rule_faults(rule: str) -> list[str]:
     """What AWX refuses in a rule, as far as the text shows it."""
     example = "such as DTSTART:20260101T020000Z RRULE:FREQ=DAILY;INTERVAL=1"
@@ -276,7 +294,7 @@ def rule_faults(rule: str) -> list[str]:
     rules = re.findall(r"RRULE:(\S+)", rule)
     if not rules:
         return [f"has no RRULE, {example}"]
-    found = []
+    found = [text for pattern, text in REFUSED_IN_RULES if re.search(pattern, rule)]
     for text in rules:
         parts = dict(part.partition("=")[::2] for part in text.split(";"))
         if parts.get("FREQ") not in {"YEARLY", "MONTHLY", "WEEKLY", "DAILY", "HOURLY", "MINUTELY"}:
@@ -291,25 +309,42 @@ def rule_faults(rule: str) -> list[str]:
 
 
 class Role(AwxKind):
-    """A right of a team, such as to approve in a workflow. The name of the declaration is only for messages."""
+    """A right of a team, such as to approve in a workflow, or of a user, such as to be a member of a team.
+
+    The name of the declaration is only for messages.
+    """
 
     name, title = "awx_role", "role"
-    within = ("team", "object")
-    places = frozenset({"team", "on", "object", "role"})
+    within = ("team", "user", "object")
+    places = frozenset({"team", "user", "on", "object", "role"})
+    shows: t.ClassVar[t.Mapping[str, str]] = {"id": "id", "holder": "holder"}
     properties = {
-        "team": one("awx_team"),
-        "role": Property(required=True, about="Such as `approval`, `execute`, `use`, `update`, `read` or `admin`."),
+        "team": one("awx_team", required=False),
+        "user": one("awx_user", required=False, about="Id of a user, such as @awx_user/NAME, instead of `team`."),
+        "role": Property(
+            required=True, about="Such as `approval`, `execute`, `use`, `update`, `read`, `member` or `admin`."
+        ),
         "on": Property(required=True, choices=GRANTED_ON, about="The type of the object."),
         "object": one("awx_workflow", about="Id of the object that the right is on."),
     }
+
+    def faults(self, given: Facts) -> list[str]:
+        return [] if ("team" in given) != ("user" in given) else ["it needs either team or user"]
+
+    @staticmethod
+    def holder(wanted: Wanted) -> tuple[str, str]:
+        """The list of those that have it, and the id of its holder."""
+        name = "team" if "team" in wanted.properties else "user"
+        return f"{name}s", str(wanted[name])
 
     def find(self, client: Client, wanted: Wanted) -> Facts | None:
         accept(client)
         if self.within_later(wanted):
             return None
-        role = self.role_id(client, wanted)
-        rows = client.rows(f"{API}/roles/{role}/teams/")
-        return {"id": role} if any(str(row["id"]) == str(wanted["team"]) for row in rows) else None
+        role, (holders, number) = self.role_id(client, wanted), self.holder(wanted)
+        rows = client.rows(f"{API}/roles/{role}/{holders}/")
+        held = any(str(row["id"]) == number for row in rows)
+        return {"id": role, "holder": f"{holders}/{number}"} if held else None
 
     def role_id(self, client: Client, wanted: Wanted) -> int:
         where = f"{API}/{wanted['on']}/{wanted['object']}/"
@@ -326,11 +361,11 @@ class Role(AwxKind):
         return int(found["id"])
 
     def create(self, api: t.Any, wanted: Wanted) -> t.Collection[str] | None:
-        client = self.client(api)
-        client.send("POST", f"{API}/roles/{self.role_id(client, wanted)}/teams/", {"id": int(wanted["team"])})
+        client, (holders, number) = self.client(api), self.holder(wanted)
+        client.send("POST", f"{API}/roles/{self.role_id(client, wanted)}/{holders}/", {"id": int(number)})
         return None
 
     def delete(self, api: t.Any, wanted: Wanted, seen: Seen) -> None:
-        client = self.client(api)
-        sent = {"id": int(wanted["team"]), "disassociate": True}
-        client.send("POST", f"{API}/roles/{seen.outputs['id']}/teams/", sent)
+        client, (holders, number) = self.client(api), self.holder(wanted)
+        sent = {"id": int(number), "disassociate": True}
+        client.send("POST", f"{API}/roles/{seen.outputs['id']}/{holders}/", sent)

@@ -42,6 +42,14 @@ def test_a_run_that_asks_nothing_is_not_refused() -> None:
     refuse_prompts({"ask_pass": False, "vault_ids": ["lab@/etc/vault-password"], "become_password_file": "/etc/x"})
 
 
+@pytest.mark.parametrize("plan", [GOOD, json.dumps(GOOD), f"\n {json.dumps(GOOD)}"])
+def test_a_plan_is_given_itself(plan: t.Any) -> None:
+    """As an artifact of AWX, or as the answer to a question."""
+    assert read_plan(plan, "lab") == [A, B]
+    with pytest.raises(InfraError, match="the given one"):
+        read_plan(plan, "staging")
+
+
 def test_a_plan_is_read(tmp_path: Path) -> None:
     (tmp_path / "p.json").write_text(json.dumps(GOOD))
     assert read_plan(str(tmp_path / "p.json"), "lab") == [A, B]

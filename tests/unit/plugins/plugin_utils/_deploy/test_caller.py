@@ -63,3 +63,21 @@ def test_the_audit_is_filled_in_where_it_is_silent(given: dict[str, t.Any], fill
 
 def test_no_job_is_no_text() -> None:
     assert _caller.with_audit({"audit_table": "a"}, {}, {})["audit_job"] is None
+
+
+@pytest.mark.parametrize(
+    ("variables", "environment", "host"),
+    [
+        (
+            {"awx_job_id": 42},
+            {"AWX_HOST": "https://awx.example.com/"},
+            "AWX job 42 (https://awx.example.com/#/jobs/playbook/42)",
+        ),
+        ({"tower_job_id": 42}, {}, "AWX job 42"),
+        ({}, {"JOB_ID": "42", "INVENTORY_ID": "3", "AWX_HOST": "https://towerhost"}, "AWX job 42"),
+        ({}, GITHUB, ""),
+        ({}, {}, ""),
+    ],
+)
+def test_the_job_of_awx_for_the_lock(variables: dict[str, t.Any], environment: dict[str, str], host: str) -> None:
+    assert _caller.awx_job(variables, environment) == host

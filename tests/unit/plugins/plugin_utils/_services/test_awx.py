@@ -1,0 +1,155 @@
+# Copyright: (c) 2026, the nexod.infra maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the role awx declares, and what it refuses, as tables."""
+
+from __future__ import annotations
+
+import pathlib
+import typing as t
+
+import pytest
+import yaml
+
+from ansible_collections.nexod.infra.plugins.module_utils._resources.declaration import declared
+from ansible_collections.nexod.infra.plugins.module_utils._services.catalogue import KINDS
+from ansible_collections.nexod.infra.plugins.plugin_utils._services import awx
+
+ROOT = pathlib.Path(__file__).resolve().parents[5]
+DEFAULTS = {
+    name.removeprefix("awx_"): value
+    for name, value in yaml.safe_load((ROOT / "roles/awx/defaults/main.yml").read_text()).items()
+}
+PLAYBOOKS = [path.name for path in (ROOT / "playbooks").glob("*.yml")]
+GIVEN = {**DEFAULTS, "url": "https://awx.example.com", "token": "t", "project_repository": "https://git.example.com/a"}
+
+
+def options(**more: t.Any) -> dict[str, t.Any]:
+    return {**GIVEN, "playbooks": PLAYBOOKS, **more}
+
+
+def properties(given: dict[str, t.Any]) -> dict[str, dict[str, t.Any]]:
+    return {f"{row['kind']}/{row['name']}": row["properties"] for row in awx.declarations(given)}
+
+
+def test_the_defaults_are_valid() -> None:
+    given = options()
+    assert awx.faults(given) == []
+    declared(awx.declarations(given), KINDS, given["secrets"])
+
+
+def test_a_release_waits_for_tests_and_an_approval() -> None:
+    found = properties(options())
+    order = ["staging", "tests", "plan", "approval", "production"]
+    follows = [found[f"awx_workflow_node/release-{name}"]["success"] for name in order]
+    assert follows == [*([f"@awx_workflow_node/release-{name}"] for name in order[1:]), []]
+    assert found["awx_workflow_node/release-plan"]["template"] == "@awx_job_template/plan-production"
+    assert found["awx_job_template/plan-production"]["job_type"] == "check"
+    assert found["awx_workflow_node/release-approval"]["approval_seconds"] == 86400
+
+
+@pytest.mark.parametrize(
+    ("names", "there"), [(PLAYBOOKS, "profile.yml" in PLAYBOOKS), (["profile.yml"], True), ([], False)]
+)
+def test_a_job_whose_playbook_is_not_there(names: list[str], there: bool) -> None:
+    assert ("profile" in awx.jobs(options(playbooks=names))) is there
+
+
+def test_secrets_are_environment_variables_and_files() -> None:
+    fields = [{"name": "password", "env": "PGPASSWORD"}, {"name": "key", "file": "KEY_FILE", "required": True}]
+    found = awx.credential_type({"name": "a", "fields": fields})
+    assert found["injectors"] == {
+        "env": {"PGPASSWORD": "{{ password }}", "KEY_FILE": "{{ tower.filename.key }}"},
+        "file": {"template.key": "{{ key }}"},
+    }
+    assert [field["secret"] for field in found["inputs"]["fields"]] == [True, True]
+    assert found["inputs"]["required"] == ["key"]
+
+
+def test_without_a_channel_nobody_is_notified() -> None:
+    assert properties(options())["awx_job_template/deploy-staging"]["notify_on_failure"] == []
+    found = properties(options(slack_channels=["#deploys"], secrets={"slack": "x"}))
+    assert found["awx_workflow/release"]["notify_on_approval"] == ["@awx_notification_template/slack"]
+
+
+DEPLOY = {"name": "production", "job": "deploy", "environment": "production"}
+APPROVAL = {"name": "approval", "approval": "Go"}
+STAGING = {"name": "staging", "job": "deploy", "environment": "staging"}
+
+
+@pytest.mark.parametrize(
+    ("nodes", "refused"),
+    [
+        pytest.param([DEPLOY], ["production"], id="none"),
+        pytest.param([APPROVAL, DEPLOY], [], id="before it"),
+        pytest.param([STAGING, APPROVAL, DEPLOY], [], id="between"),
+        pytest.param([DEPLOY, APPROVAL], ["production"], id="after it"),
+        pytest.param([APPROVAL, STAGING, DEPLOY], [], id="earlier"),
+        pytest.param([APPROVAL, {**DEPLOY, "after": []}], ["production"], id="beside it"),
+        pytest.param(
+            [STAGING, APPROVAL, {**DEPLOY, "after": ["approval", "staging"]}], ["production"], id="a second way"
+        ),
+        pytest.param([APPROVAL, {**DEPLOY, "after_failure": ["approval"]}], ["production"], id="when it is refused"),
+        pytest.param([STAGING, APPROVAL, {**DEPLOY, "after_failure": ["staging"]}], ["production"], id="on a failure"),
+        pytest.param([{**DEPLOY, "job": "migrate"}], ["production"], id="a migration"),
+        pytest.param([{**DEPLOY, "job": "plan"}], [], id="only a plan"),
+        pytest.param([STAGING], [], id="an environment that needs none"),
+    ],
+)
+def test_production_is_not_reached_without_an_approval(nodes: list[dict[str, t.Any]], refused: list[str]) -> None:
+    workflow = {"name": "release", "nodes": nodes}
+    assert awx.unapproved(options(), workflow) == refused
+    said = awx.faults(options(workflows=[workflow]))
+    assert [one for one in said if "without an approval" not in one] == []
+    assert len(said) == len(refused)
+
+
+RULE = "DTSTART:20260101T010000Z RRULE:FREQ=DAILY;INTERVAL=1"
+KEY = {"name": "key", "env": "KEY"}
+
+
+@pytest.mark.parametrize(
+    ("more", "says"),
+    [
+        ({"url": ""}, "awx_url is empty"),
+        ({"token": " "}, "awx_token is empty"),
+        ({"project_repository": ""}, "awx_project_repository is empty"),
+        ({"slack_channels": ["#a"]}, "awx_slack_value_from names slack, and awx_secrets has no such entry"),
+        ({"teams": [{"name": "two words"}]}, "awx_teams has the name 'two words'"),
+        ({"teams": [{"name": "a"}, {"name": "a"}]}, "awx_teams has a twice"),
+        ({"teams": [{"name": "a", "approves": ["x"]}]}, "awx_teams.a.approves names x"),
+        ({"teams": [{"name": "a", "runs": ["keep-awake-staging"]}]}, "awx_teams.a.runs names keep-awake-staging"),
+        ({"organization": "a b"}, "awx_organization is 'a b'"),
+        ({"environments": [{"name": "a", "jobs": ["x"]}]}, "awx_environments.a.jobs names x"),
+        ({"environments": [{"name": "a", "credentials": ["x"]}]}, "awx_environments.a.credentials names x"),
+        ({"project_access": "x"}, "awx_project_access names x"),
+        ({"credentials": [{"name": "a", "type": "ssh", "secrets": {"k": "x"}}]}, "awx_credentials.a.secrets.k names x"),
+        ({"credential_types": [{"name": "a", "fields": [{"name": "k"}]}]}, "jobs would not get it"),
+        (
+            {"credential_types": [{"name": "a", "fields": [{**KEY, "env": "ANSIBLE_X"}]}]},
+            "no environment variable ANSIBLE_X",
+        ),
+        ({"credential_types": [{"name": "a", "fields": [{**KEY, "name": "tower"}]}]}, "no field of this name"),
+        ({"schedules": [{"rule": RULE}]}, "awx_schedules[0] needs either a job"),
+        ({"schedules": [{"job": "cost", "rule": RULE}]}, "awx_schedules[0] has no environments"),
+        ({"schedules": [{"workflow": "x", "rule": RULE}]}, "awx_schedules[0].workflow names x"),
+        ({"schedules": [{"job": "cost", "environments": ["x"], "rule": RULE}]}, "awx_schedules[0].environment names x"),
+        ({"schedules": [{"job": "cost", "environments": ["dev"], "rule": RULE}]}, "awx_schedules[0].job names cost"),
+        (
+            {"schedules": [{"job": "deploy", "environments": ["production"], "rule": RULE}]},
+            "awx_schedules[0] runs deploy on production without an approval",
+        ),
+        (
+            {"workflows": [{"name": "a", "nodes": [{"name": "b"}]}]},
+            "awx_workflows.a.b needs either a job or an approval",
+        ),
+        ({"workflows": [{"name": "a", "nodes": [STAGING, STAGING]}]}, "awx_workflows.a has the node staging twice"),
+        (
+            {"workflows": [{"name": "a", "nodes": [{**STAGING, "after": ["x"]}]}]},
+            "awx_workflows.a.staging.after names x",
+        ),
+    ],
+)
+def test_what_is_refused(more: dict[str, t.Any], says: str) -> None:
+    found = awx.faults(options(**more))
+    assert [one for one in found if says in one], found
