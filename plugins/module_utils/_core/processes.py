@@ -67,8 +67,8 @@ def run(
 ) -> Result:
     """Run `argv` (no shell) for at most `timeout` seconds; `environment` is added to this process's own.
 
-    `account`: whose process it is to be; only root can give it away. `keep_open`: files that it inherits, so that a lock
-    on them lasts as long as it runs, even if this process is killed.
+    `account`: whose process it is to be; only root can give it away.
+    `keep_open`: files that it inherits: a lock on them lasts as long as it runs, even if this process is killed.
 
     Never raises for what the process does: see `Result`.
     Secrets belong into `environment` or `stdin`, never into `argv`, which every user of the host can read.

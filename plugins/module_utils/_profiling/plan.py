@@ -62,7 +62,9 @@ def faults(asked: Asked) -> list[str]:
     """Options that do not fit together."""
     found = []
     if asked.native and asked.nonblocking and asked.tool != "memory":
-        found.append("native stacks can only be read while the process is paused; set `nonblocking` to false with `native`")
+        found.append(
+            "native stacks can only be read while the process is paused; set `nonblocking` to false with `native`"
+        )
     if asked.gil and asked.idle:
         found.append("a thread that waits does not hold the GIL; set `gil` or `idle`, not both")
     if asked.tool in ("record", "top") and asked.rate * asked.seconds > MOST_SAMPLES:
@@ -122,7 +124,7 @@ def dump(asked: Asked, pid: int) -> list[str]:
 
 
 def attach(asked: Asked, pid: int, output: str) -> list[str]:
-    """Memray's attach. Aggregated: the size of the capture then follows from the places that allocate, not from time."""
+    """Memray's attach. Aggregated: then the size of the capture depends on the code that allocates, not on time."""
     return [
         f"{asked.profilers}/bin/python",
         "-m",
@@ -152,7 +154,9 @@ def short_of_memory(tool: str, resident: float, available: float, room: float) -
     if available < whole:
         return f"it needs about {whole:.0f} MiB, and the host has {available:.0f} MiB available"
     if room < within:
-        return f"it needs about {within:.0f} MiB within the process, and its unit may use {room:.0f} MiB more (MemoryMax)"
+        return (
+            f"it needs about {within:.0f} MiB within the process, and its unit may use {room:.0f} MiB more (MemoryMax)"
+        )
     return ""
 
 

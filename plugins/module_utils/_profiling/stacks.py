@@ -186,7 +186,9 @@ def words(profile: Profile, *, seconds: float, rate: int, gil: float | None = No
     text += [f"Own time: {row['own_share']:g} % in {row['function']}" for row in rows[:shown] if row["own"]]
     text += [f"Total time: {row['total_share']:g} % in {row['function']}" for row in by_total(rows)[:shown]]
     found = {"GIL": gil} if gil is not None else {}
-    text += [f"{'Held' if kind == 'GIL' else 'In'} {kind}: {part:g} %" for kind, part in {**found, **kinds(profile)}.items()]
+    text += [
+        f"{'Held' if kind == 'GIL' else 'In'} {kind}: {part:g} %" for kind, part in {**found, **kinds(profile)}.items()
+    ]
     return text
 
 
@@ -207,7 +209,10 @@ def compare(before: Profile, after: Profile) -> list[Difference]:
     rows: list[Difference] = []
     for function in first.keys() | second.keys():
         own, total = (
-            [one[function][which] / max(n, 1) if function in one else 0.0 for one, n in zip((first, second), counts, strict=True)]
+            [
+                one[function][which] / max(n, 1) if function in one else 0.0
+                for one, n in zip((first, second), counts, strict=True)
+            ]
             for which in ("own", "total")
         )
         rows.append(

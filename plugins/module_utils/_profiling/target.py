@@ -16,7 +16,18 @@ from ansible_collections.nexod.infra.plugins.module_utils._core.processes import
 
 ACTION: t.Final = "profile"
 #: Processes that Python starts beside workers.
-HELPERS: t.Final = ("multiprocessing.resource_tracker", "multiprocessing.semaphore_tracker", "multiprocessing.forkserver")
+HELPERS: t.Final = (
+    "multiprocessing.resource_tracker",
+    "multiprocessing.semaphore_tracker",
+    "multiprocessing.forkserver",
+)
+UNITS: t.Final = (
+    "/run/systemd/transient",
+    "/etc/systemd/system",
+    "/run/systemd/system",
+    "/usr/lib/systemd/system",
+    "/lib/systemd/system",
+)
 PTRACE_SCOPE: t.Final = pathlib.Path("/proc/sys/kernel/yama/ptrace_scope")
 
 
@@ -90,8 +101,16 @@ def main_process(unit: str) -> int:
         raise InfraError(ACTION, what, "there is no such unit", next_step)
     if facts.get("MainPID", "0") == "0":
         cause = f"it is {facts.get('ActiveState', 'unknown')} and has no process"
-        raise InfraError(ACTION, what, cause, f"Start it (systemctl start {unit}), or look at its log (journalctl -u {unit}).")
+        raise InfraError(
+            ACTION, what, cause, f"Start it (systemctl start {unit}), or look at its log (journalctl -u {unit})."
+        )
     return int(facts["MainPID"])
+
+
+def is_loaded(unit: str) -> bool:
+    """Whether systemd knows the unit. Read from its files, as the host may have no systemd yet."""
+    name = unit if unit.endswith(".service") else f"{unit}.service"
+    return any(os.path.lexists(os.path.join(folder, name)) for folder in UNITS)
 
 
 def chosen(unit: str, worker: int, found: t.Sequence[Process]) -> Process:
@@ -140,7 +159,7 @@ def no_right(what: str, reason: str) -> InfraError:
         ACTION,
         what,
         f"its memory cannot be read ({reason}): the capability CAP_SYS_PTRACE is missing{said}",
-        "Run as root (become: true). In a container, add the capability SYS_PTRACE (podman run --cap-add=SYS_PTRACE); if "
+        "Run as root (become: true). In a container, add the capability SYS_PTRACE (podman run --cap-add). If "
         "kernel.yama.ptrace_scope is 3, nothing can be traced until it is lower after a reboot.",
     )
 
@@ -159,7 +178,9 @@ def same(process: Process) -> bool:
 def processor_seconds(pid: int) -> float | None:
     """Processor time that the process has used; None once it has ended."""
     try:
-        fields = pathlib.Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
+        fields = (
+            pathlib.Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
+        )
     except OSError:
         return None
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
@@ -185,10 +206,10 @@ def unit_room_mib(pid: int, root: str = "/sys/fs/cgroup") -> float:
     """Memory that the process's cgroup may still take; infinite without a limit."""
     room = float("inf")
     with contextlib.suppress(OSError, ValueError):
-        groups = dict(
-            (line.split(":", 2)[1], line.strip().split(":", 2)[2])
+        groups = {
+            line.split(":", 2)[1]: line.strip().split(":", 2)[2]
             for line in pathlib.Path(f"/proc/{pid}/cgroup").read_text(encoding="ascii").splitlines()
-        )
+        }
         # A hybrid hierarchy names both: the controller's own is where the limit is.
         unified = groups.get("", "").lstrip("/")
         old = groups.get("memory", "").lstrip("/")

@@ -12,7 +12,7 @@ NAME, VERSION = "nexod_profilers", "1.0.0"
 HERE = pathlib.Path(__file__).resolve().parent
 
 
-def build_wheel(wheel_directory: str, config_settings: t.Any = None, metadata_directory: str | None = None) -> str:
+def build_wheel(wheel_directory: str, *_options: t.Any, **_named: t.Any) -> str:
     """Write the wheel into `wheel_directory` and return its name."""
     info = f"{NAME}-{VERSION}.dist-info"
     files = {f"{NAME}/{path.name}": path.read_bytes() for path in sorted((HERE / NAME).glob("*.py"))}

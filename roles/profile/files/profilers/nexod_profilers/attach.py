@@ -22,7 +22,8 @@ def main() -> int:
     if attach.PAYLOAD.count(STATEMENT) != 1:
         sys.exit("This version of Memray injects another script than the one that is known.")
     attach.PAYLOAD = attach.PAYLOAD.replace(
-        STATEMENT, f"\nsys.path.append({PACKAGES!r})\ntry:\n    import memray\nfinally:\n    sys.path.remove({PACKAGES!r})\n"
+        STATEMENT,
+        f"\nsys.path.append({PACKAGES!r})\ntry:\n    import memray\nfinally:\n    sys.path.remove({PACKAGES!r})\n",
     )
     return int(commands.main(["attach", *sys.argv[1:]]) or 0)
 
