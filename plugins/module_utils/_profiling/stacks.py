@@ -185,11 +185,9 @@ def words(profile: Profile, *, seconds: float, rate: int, gil: float | None = No
         text.append(f"Below {ENOUGH} samples, shares are rough. Profile for longer, or under more load.")
     text += [f"Own time: {row['own_share']:g} % in {row['function']}" for row in rows[:shown] if row["own"]]
     text += [f"Total time: {row['total_share']:g} % in {row['function']}" for row in by_total(rows)[:shown]]
-    found = {"GIL": gil} if gil is not None else {}
-    text += [
-        f"{'Held' if kind == 'GIL' else 'In'} {kind}: {part:g} %" for kind, part in {**found, **kinds(profile)}.items()
-    ]
-    return text
+    text += [f"The GIL was held {gil:g} % of the time."] if gil is not None else []
+    parts = [f"{kind} {part:g} %" for kind, part in kinds(profile).items()]
+    return [*text, f"Samples with a module of: {', '.join(parts)}."]
 
 
 def differ(before: float, after: float, counts: tuple[int, int]) -> bool:
