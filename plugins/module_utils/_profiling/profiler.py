@@ -35,7 +35,7 @@ WRITES: t.Final = 30
 
 
 @contextlib.contextmanager
-def locked(owner: str, what: str, path: str = LOCK) -> t.Iterator[int]:
+def locked(owner: str, what: str, path: str) -> t.Iterator[int]:
     """Hold the host's lock on profiles, whose file names its holder; yields the file, for the profilers to inherit."""
     file = pathlib.Path(path)
     file.parent.mkdir(parents=True, exist_ok=True)
@@ -335,7 +335,7 @@ def mib(size: int) -> str:
     return f"{size / 2**20:.1f} MiB" if size >= 2**19 else f"{size / 2**10:.1f} KiB"
 
 
-def profile(asked: plan.Asked, *, check_mode: bool, lock: str = LOCK) -> dict[str, t.Any]:
+def profile(asked: plan.Asked, *, check_mode: bool) -> dict[str, t.Any]:
     """Take the profile that the options ask for; in check mode only find the process and refuse what cannot work."""
     plan.refuse(asked)
     if check_mode and asked.pid is None and not target.is_loaded(asked.unit or ""):
@@ -358,7 +358,7 @@ def profile(asked: plan.Asked, *, check_mode: bool, lock: str = LOCK) -> dict[st
     program = f"{asked.profilers}/bin/{'python' if asked.tool == 'memory' else 'py-spy'}"
     if not os.access(program, os.X_OK):
         raise InfraError("profile", what, f"{program} is not installed", "Install the profilers with the role profile.")
-    with locked(asked.owner, what, lock) as handle:
+    with locked(asked.owner, what, LOCK) as handle:
         if asked.tool == "dump":
             return {**facts, **dumped(asked, process, what, handle)}
         if asked.tool == "memory":
