@@ -63,10 +63,12 @@ def run(
     stdin: str | None = None,
     cwd: str | None = None,
     account: Account | None = None,
+    keep_open: t.Sequence[int] = (),
 ) -> Result:
     """Run `argv` (no shell) for at most `timeout` seconds; `environment` is added to this process's own.
 
     `account`: whose process it is to be; only root can give it away.
+    `keep_open`: files that it inherits: a lock on them lasts as long as it runs, even if this process is killed.
 
     Never raises for what the process does: see `Result`.
     Secrets belong into `environment` or `stdin`, never into `argv`, which every user of the host can read.
@@ -80,6 +82,7 @@ def run(
             env={**os.environ, "LC_ALL": "C.UTF-8", **(account.environment if account else {}), **(environment or {})},
             errors="replace",
             input=stdin,
+            pass_fds=tuple(keep_open),
             stdin=None if stdin is not None else subprocess.DEVNULL,
             text=True,
             timeout=timeout,

@@ -16,7 +16,7 @@ import typing as t
 from pathlib import Path
 
 from ansible_collections.nexod.infra.plugins.plugin_utils._report.changes import from_rows, markdown_of
-from ansible_collections.nexod.infra.plugins.plugin_utils._report.history import Row, history_page, row_of
+from ansible_collections.nexod.infra.plugins.plugin_utils._report.history import Profile, Row, history_page, row_of
 from ansible_collections.nexod.infra.plugins.plugin_utils._report.html import page
 from ansible_collections.nexod.infra.plugins.plugin_utils._report.report import is_incomplete_plan
 
@@ -25,6 +25,8 @@ Facts = t.Mapping[str, t.Any]
 LATEST: t.Final = "latest"
 INDEX: t.Final = "index"
 UNNAMED: t.Final = "unnamed"
+#: Where the role profile fetches profiles to: PROFILES/<environment>/<profile>-<host>.
+PROFILES: t.Final = "profiles"
 
 
 def name_of(report: Facts) -> str:
@@ -109,12 +111,25 @@ def write_history(folder: Path) -> Path:
     ]
     rows.sort(key=lambda row: (row["started"], row["directory"]), reverse=True)
     write(folder, f"{INDEX}.json", as_json({"format": 1, "runs": rows}))
-    return write(folder, f"{INDEX}.html", history_page(rows))
+    return write(folder, f"{INDEX}.html", history_page(rows, _profiles(folder)))
 
 
 def _run_directories(folder: Path) -> list[Path]:
     environments = [path for path in folder.iterdir() if path.is_dir() and not path.is_symlink()]
     return [path for above in environments for path in above.iterdir() if path.is_dir() and not path.is_symlink()]
+
+
+def _profiles(folder: Path) -> list[Profile]:
+    """The profiles that are there, newest first; their pictures and pages open in a browser."""
+    found = [path for path in folder.glob(f"{PROFILES}/*/*") if path.is_dir() and not path.is_symlink()]
+    return [
+        {
+            "environment": path.parent.name,
+            "directory": str(path.relative_to(folder)),
+            "files": sorted(file.name for file in path.iterdir() if file.is_file() and not file.name.startswith(".")),
+        }
+        for path in sorted(found, key=lambda path: path.name, reverse=True)
+    ]
 
 
 def _known_rows(folder: Path) -> dict[str, Row]:

@@ -73,7 +73,22 @@ def _cells(row: Row) -> list[Child]:
     ]
 
 
-def history_page(rows: t.Sequence[Row]) -> str:
+class Profile(t.TypedDict):
+    """The files of a profile, in a directory relative to the folder of all reports."""
+
+    environment: str
+    directory: str
+    files: list[str]
+
+
+def _profile_cells(profile: Profile) -> list[Child]:
+    links: list[Child] = []
+    for file in profile["files"]:
+        links += [" ", el("a", {"href": urllib.parse.quote(f"{profile['directory']}/{file}")}, file)]
+    return [profile["environment"], profile["directory"].rpartition("/")[2], links]
+
+
+def history_page(rows: t.Sequence[Row], profiles: t.Sequence[Profile] = ()) -> str:
     """The page, newest run first. The same rows always result in the same page."""
     heads = ["Started", "Run", "Outcome", "Version", "Changed", "Took"]
     environments = dict.fromkeys(row["environment"] or "unnamed environment" for row in rows)
@@ -88,4 +103,8 @@ def history_page(rows: t.Sequence[Row]) -> str:
         )
         for name in sorted(environments)
     ]
+    if profiles:
+        heads = ["Environment", "Profile", "Files"]
+        cells = [_profile_cells(profile) for profile in profiles]
+        sections.append(section("Profiles", table(heads, cells, "Profiles of the API, newest first")))
     return document("History of all runs", el("h1", None, "History of all runs"), sections)

@@ -26,7 +26,7 @@ COMPONENTS: t.Final = {"ttfb": "frontend", "lcp": "frontend"}
 ANSWERED, SLOW = "metric:requests_answered:increase5m", "metric:requests_slow:increase5m"
 #: Long window, short window, and how many times faster than allowed, as in the SRE workbook.
 BURN_RATES: t.Final = (("1h", "5m", 14.4), ("6h", "30m", 6.0))
-PROFILE = "On a host of the group api: py-spy top --pid $(systemctl show --value --property=MainPID api)"
+PROFILE = "On the controller: ansible-playbook nexod.infra.profile"
 ROLL_BACK = "If it began with the last deploy: ansible-playbook nexod.infra.roll_back"
 FIXES: t.Final = {
     "database": "Find the statement in pg_stat_activity or pg_stat_statements; add the index that it lacks.",

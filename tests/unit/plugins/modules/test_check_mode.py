@@ -37,6 +37,7 @@ ASKED: dict[str, dict[str, t.Any]] = {
     "live_service": {"name": "a", "files": {"name": "a", "root": "{root}/sets", "action": "restart"}},
     "pgbouncer_admin": {"state": "paused", "seconds": 30, "socket_dir": "{root}/gone"},
     "pgbouncer_info": {"socket_dir": "{root}/gone"},
+    "profile_process": {"unit": "nexod-none", "dest": "{root}/out", "profilers": "{root}/gone"},
     "release": {"name": "api", "version": "1.0.0", "archive": "x", "root": "{root}/opt", "state": "absent"},
     "software_archive": {
         "name": "prometheus",

@@ -101,3 +101,14 @@ def test_the_history_escapes_what_it_shows(tmp_path: Path) -> None:
     text = write_history(tmp_path).read_text()
     assert "<script>" not in text
     assert "<img>" not in text
+
+
+def test_the_history_links_to_the_files_of_profiles(tmp_path: Path) -> None:
+    folder = tmp_path / "profiles/lab/profile-20261127T082418Z-api-1"
+    folder.mkdir(parents=True)
+    for name in ("profile.svg", ".part"):
+        (folder / name).touch()
+    page = write_history(tmp_path).read_text()
+    assert '<a href="profiles/lab/profile-20261127T082418Z-api-1/profile.svg">profile.svg</a>' in page
+    assert ".part" not in page
+    assert json.loads((tmp_path / "index.json").read_text())["runs"] == []

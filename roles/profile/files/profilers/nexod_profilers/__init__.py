@@ -1,0 +1,1 @@
+"""What Memray lacks for a process whose environment does not contain it."""
