@@ -12,7 +12,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 BINARIES = Path(sys.executable).parent
 #: What a developer's own settings begin with: no test may depend on them.
-SETTINGS = ("ANSIBLE_", "AWS_", "NEXOD_", "SUPABASE_")
+SETTINGS = ("ANSIBLE_", "AWS_", "CLERK_", "NEXOD_", "SENTRY_", "SUPABASE_", "VERCEL_")
 #: Results as JSON, with `custom_stats` and `plays`.
 AS_JSON: t.Final = {
     "ANSIBLE_CALLBACKS_ENABLED": "ansible.posix.json",

@@ -113,6 +113,9 @@ def test_without_anything_one_list_of_what_is_missing(tmp_path: pathlib.Path, en
     assert said["asked"] == [], "a host was asked"
     subjects = [fault["subject"] for fault in said["faults"]]
     wanted = {"AWS credentials", "hosts of EC2", *(f"infra_{name.lower()}" for name in SECRETS)}
+    # Each vendor of services_vendors.
+    wanted |= {"services_clerk_token", "services_sentry_token", "services_vercel_token", "infra_clerk_webhook_secrets"}
+    wanted |= {"services_sentry_slack.target"}
     # Of hosts that do not exist yet, all but the address is checked.
     wanted |= {"Grafana's package", "alerts"}
     assert wanted <= set(subjects)
@@ -120,6 +123,88 @@ def test_without_anything_one_list_of_what_is_missing(tmp_path: pathlib.Path, en
     # Everything that is missing can be given by the environment alone, except for a release that was never built.
     next_steps = [fault["next_step"] for fault in said["faults"] if not fault["subject"].endswith("_archive")]
     assert [next_step for next_step in next_steps if "xport " not in next_step] == []
+
+
+@of_aws
+def test_a_vendor_that_is_not_used_needs_nothing(tmp_path: pathlib.Path, environment: str) -> None:
+    said = preflight(tmp_path, environment, "-e", json.dumps({"services_vendors": ["sentry"]}))
+    steps = {fault["subject"]: fault["next_step"] for fault in said["faults"]}
+    named = sorted(subject for subject in steps if re.match("services_|infra_(clerk|sentry)", subject))
+    pager = ["services_sentry_pagerduty.target"] if environment == "production" else []
+    assert named == [*pager, "services_sentry_slack.target", "services_sentry_token"]
+    assert steps["services_sentry_token"].startswith(
+        "Export SENTRY_AUTH_TOKEN, or set services_sentry_token in a vault."
+    )
+    assert steps["services_sentry_token"].endswith("Without sentry, leave it out of services_vendors.")
+
+
+def declared(tmp_path: pathlib.Path, environment: str, **more: t.Any) -> dict[str, t.Any]:
+    """What the role services would manage, by kind and name, and what the API gets of it."""
+    tasks = [
+        {
+            "ansible.builtin.import_role": {
+                "name": "nexod.infra.services",
+                "tasks_from": "preflight.yml",
+                "public": True,
+            }
+        },
+        {
+            "ansible.builtin.debug": {
+                "msg": {"rows": "{{ __services_resources }}", "issuer": "{{ infra_clerk_issuer }}"}
+            }
+        },
+    ]
+    path = tmp_path / "declared.yml"
+    path.write_text(json.dumps([{"hosts": "localhost", "gather_facts": False, "tasks": tasks}]))
+    given = {
+        "NEXOD_SENTRY_SLACK_CHANNEL": "C1",
+        "NEXOD_SENTRY_PAGERDUTY_SERVICE": "71",
+        "CLERK_PUBLISHABLE_KEY": "pk_1",
+    }
+    done = play("-i", f"inventories/{environment}", path, "-e", json.dumps(more), **AS_JSON, **given)
+    shown = tasks_of(done)[-1]["hosts"]["localhost"]["msg"]
+    return {"issuer": shown["issuer"], **{f"{one['kind']}/{one['name']}": one["properties"] for one in shown["rows"]}}
+
+
+@of_aws
+def test_what_is_declared_at_the_vendors(tmp_path: pathlib.Path, environment: str) -> None:
+    found = declared(tmp_path, environment)
+    domain, target, branch = {
+        "staging": ("staging.nexod.ai", "preview", {"git_branch": "develop"}),
+        "production": ("app.nexod.ai", "production", {}),
+    }[environment]
+    assert found[f"vercel_domain/{domain}"] == {"project": "@vercel_project/app", **branch}
+    assert found["vercel_project/app"]["assign_domains"] is False
+    variables = {name: row for name, row in found.items() if name.startswith("vercel_variable/")}
+    assert {tuple(row["targets"]) for row in variables.values()} == {(target,)}
+    assert {row["key"]: row.get("secret", row.get("value")) for row in variables.values()} == {
+        "NEXT_PUBLIC_SENTRY_DSN": "@sentry_key/web.dsn",
+        "NEXT_PUBLIC_SENTRY_ENVIRONMENT": environment,
+        "NEXT_PUBLIC_SENTRY_TRACES_SAMPLE_RATE": "0.1",
+        "NEXT_PUBLIC_CLERK_PUBLISHABLE_KEY": "pk_1",
+        "CLERK_SECRET_KEY": "clerk",
+    }
+    assert found[f"clerk_instance/{environment}"] == {"allowed_origins": [f"https://{domain}"]}
+    assert f"clerk_redirect_url/https://{domain}/sso-callback" in found
+    assert "clerk_jwt_template/api" in found
+    for project in ("api", "web"):
+        alerts = {name.partition("/")[2] for name in found if name.startswith(f"sentry_workflow/{project}-")}
+        page = {f"{project}-errors-{environment}-on-call"} if environment == "production" else set()
+        kinds = ("errors", "slower", "new-issues")
+        assert alerts == {f"{project}-{kind}-{environment}-team" for kind in kinds} | page
+        counts = [one["comparison"] for one in found[f"sentry_detector/{project}-errors-{environment}"]["thresholds"]]
+        assert counts == [100, 10, 10]
+
+
+def test_vendors_that_are_left_out(tmp_path: pathlib.Path) -> None:
+    found = declared(tmp_path, "production", services_vendors=["vercel"])
+    assert found.pop("issuer") == ""
+    assert sorted(found) == ["vercel_domain/app.nexod.ai", "vercel_project/app"]
+
+
+@pytest.mark.parametrize("environment", ["dev", "lab", "lab_aws"])
+def test_other_environments_have_no_accounts(tmp_path: pathlib.Path, environment: str) -> None:
+    assert declared(tmp_path, environment) == {"issuer": ""}
 
 
 @of_aws

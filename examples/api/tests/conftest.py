@@ -17,7 +17,7 @@ import sys
 import tarfile
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -167,12 +167,19 @@ class Server:
     port: int
     process: subprocess.Popen[str]
 
-    def ask(self, method: str, path: str, body: object = None, timeout: float = 30) -> Answer:
+    def ask(
+        self,
+        method: str,
+        path: str,
+        body: object = None,
+        timeout: float = 30,
+        headers: Mapping[str, str] | None = None,
+    ) -> Answer:
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)
         with contextlib.closing(connection):
             content = body if isinstance(body, bytes) else None if body is None else json.dumps(body).encode()
             kind = {"Content-Type": "text/plain" if isinstance(body, bytes) else "application/json"}
-            connection.request(method, path, content, kind if content else {})
+            connection.request(method, path, content, {**(kind if content else {}), **(headers or {})})
             response = connection.getresponse()
             return Answer(response.status, {k.lower(): v for k, v in response.getheaders()}, response.read())
 
@@ -243,7 +250,7 @@ def bench(postgres: int, redis: Redis, tmp_path_factory: pytest.TempPathFactory)
     return Bench(postgres, redis, credentials)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def migrated(bench: Bench, old: Release, new: Release) -> Bench:
     """The schema of 1.1.0, brought there through 1.0.0's."""
     bench.migrate(old, "upgrade", "head")
@@ -255,7 +262,7 @@ def migrated(bench: Bench, old: Release, new: Release) -> Bench:
     return bench
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def server(migrated: Bench, new: Release) -> Iterator[Server]:
     with migrated.serve(new) as running:
         yield running

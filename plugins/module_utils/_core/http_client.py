@@ -90,8 +90,11 @@ def ask(
     authorization: str = "",
     access: Access | None = None,
     proxies: bool = False,
+    headers: t.Mapping[str, str] | None = None,
 ) -> Answer:
     """Send one request; with `document` a POST of it as JSON. Redirects are followed, without the `authorization`.
+
+    `headers` are sent in addition, and follow no redirect either.
 
     `proxies`: use those that the environment names (HTTPS_PROXY, NO_PROXY), as for what is on the Internet.
     `timeout` limits each wait for the other side, and the whole answer as well: one that only trickles is given up.
@@ -101,10 +104,10 @@ def ask(
     ends = time.monotonic() + timeout
     try:
         body = None if document is None else json.dumps(document).encode()
-        headers = {"Accept": accept, **({"Content-Type": JSON} if body else {})}
-        request = urllib.request.Request(url, data=body, headers=headers, method=method)  # noqa: S310 - checked above
-        if authorization:
-            request.add_unredirected_header("Authorization", authorization)
+        usual = {"Accept": accept, **({"Content-Type": JSON} if body else {})}
+        request = urllib.request.Request(url, data=body, headers=usual, method=method)  # noqa: S310 - checked above
+        for name, value in {**(headers or {}), **({"Authorization": authorization} if authorization else {})}.items():
+            request.add_unredirected_header(name, value)
         opener = _opener(request, access, proxies=proxies)
         try:
             with opener.open(request, timeout=timeout) as answer:

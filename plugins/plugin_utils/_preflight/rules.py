@@ -468,26 +468,59 @@ def monitoring_access(inputs: Inputs) -> list[Fault]:
     return found
 
 
-#: What makes an account at a vendor necessary, and what is then necessary with it.
-ACCOUNTS: t.Final[tuple[tuple[tuple[str, ...], tuple[str, ...]], ...]] = (
-    (
+#: By vendor, what makes an account there necessary, and what is then necessary with it.
+ACCOUNTS: t.Final[dict[str, tuple[tuple[str, ...], tuple[str, ...]]]] = {
+    "clerk": (
         ("services_clerk_origins", "services_clerk_redirect_urls", "services_clerk_jwt_templates"),
         ("services_clerk_token",),
     ),
-    (("services_sentry_projects",), ("services_sentry_token", "services_sentry_organization", "services_sentry_team")),
-    (("services_vercel_project",), ("services_vercel_token",)),
-)
+    "sentry": (
+        ("services_sentry_projects",),
+        ("services_sentry_token", "services_sentry_organization", "services_sentry_team"),
+    ),
+    "vercel": (("services_vercel_project",), ("services_vercel_token",)),
+}
+
+
+def _vendors(inputs: Inputs) -> t.Collection[t.Any]:
+    """Those that the environment uses; all, unless it says so."""
+    given = inputs.value(CONTROLLER, "services_vendors")
+    return given if isinstance(given, list) else tuple(ACCOUNTS)
+
+
+def _raw(inputs: Inputs, name: str) -> t.Any:
+    return inputs.hosts[CONTROLLER].raw.get(name) if CONTROLLER in inputs.hosts else None
 
 
 def accounts_at_vendors(inputs: Inputs) -> list[Fault]:
     """A vendor for which something is declared can be asked."""
     found = []
-    for declarations, needed in ACCOUNTS:
+    for vendor, (declarations, needed) in ACCOUNTS.items():
         declared = next((name for name in declarations if inputs.value(CONTROLLER, name)), "")
-        for name in needed if declared else ():
+        for name in needed if declared and vendor in _vendors(inputs) else ():
             if not inputs.value(CONTROLLER, name) and (CONTROLLER, name) not in inputs.faulty:
-                raw = inputs.hosts[CONTROLLER].raw.get(name) if CONTROLLER in inputs.hosts else None
-                found.append(Fault(name, f"is empty, and {declared} is declared", missing_next_step(raw, name)))
+                next_step = f"{missing_next_step(_raw(inputs, name), name)} {WITHOUT.format(vendor=vendor)}"
+                found.append(Fault(name, f"is empty, and {declared} is declared", next_step))
+    return found
+
+
+#: What else somebody can do who has no account.
+WITHOUT: t.Final = "Without {vendor}, leave it out of services_vendors."
+
+
+def values_at_vendors(inputs: Inputs) -> list[Fault]:
+    """Parts of declarations that are read from the environment, and are empty."""
+    found = []
+    for name in ("services_sentry_slack", "services_sentry_pagerduty"):
+        value, raw = inputs.value(CONTROLLER, name), _raw(inputs, name)
+        if "sentry" in _vendors(inputs) and isinstance(value, dict) and value and not value.get("target"):
+            target = raw.get("target") if isinstance(raw, dict) else None
+            next_step = f"{missing_next_step(target, f'{name}.target')} To notify nobody there, set {name} to {{}}."
+            found.append(Fault(f"{name}.target", "is empty", next_step))
+    name, rows = "infra_clerk_webhook_secrets", inputs.value(CONTROLLER, "infra_clerk_webhook_secrets")
+    if inputs.value(CONTROLLER, "infra_clerk_issuer") and not rows and (CONTROLLER, name) not in inputs.faulty:
+        next_step = f"{missing_next_step(_raw(inputs, name), name)} {WITHOUT.format(vendor='clerk')}"
+        found.append(Fault(name, "is empty, and infra_clerk_issuer is set", next_step))
     return found
 
 
@@ -718,6 +751,7 @@ RULES: t.Final[tuple[t.Callable[[Inputs], list[Fault]], ...]] = (
     alerts_reach_somebody,
     monitoring_access,
     accounts_at_vendors,
+    values_at_vendors,
     sentry_project_is_declared,
     values_of_firewall,
     values_of_rds,

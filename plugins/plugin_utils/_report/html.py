@@ -290,7 +290,8 @@ def _verdict(report: Facts) -> Child:
     if not verdict or report.get("check_mode"):
         return None
     heads = ["Metric", "Quantile", "Target", "Measured", "Samples", "Verdict"]
-    faults = [str(fault) for fault in verdict.get("faults") or ()]
+    identity = verdict.get("identity") or {}
+    faults = [str(fault) for part in (verdict, identity) for fault in part.get("faults") or ()]
     sessions = {
         "kept": "A session from before the release is still valid.",
         "new": "A session was created; there was none from before.",
@@ -312,6 +313,7 @@ def _verdict(report: Facts) -> Child:
         if any(measured(row) for row in rows)
         else None,
         el("p", {"class": "small muted"}, session) if session else None,
+        el("p", {"class": "small muted"}, str(identity["says"])) if identity.get("says") else None,
         el("p", None, "New issue types at Sentry since the deploy: ", badge(VERDICTS.get(word, "muted"), word))
         if word
         else None,

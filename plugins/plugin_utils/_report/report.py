@@ -217,18 +217,18 @@ def _cache(cache: Facts) -> str:
 def _verdict(verdict: Facts | None) -> list[str]:
     if not verdict:
         return []
-    issues = verdict.get("issues") or {}
+    identity, issues = verdict.get("identity") or {}, verdict.get("issues") or {}
     return [
         verdict_word(verdict),
         *[str(row["says"]) for row in verdict.get("rows", ()) if "says" in row],
-        *[str(line) for line in (issues.get("says"), verdict.get("unrecorded")) if line],
+        *[str(line) for line in (identity.get("says"), issues.get("says"), verdict.get("unrecorded")) if line],
     ]
 
 
 def verdict_word(verdict: Facts) -> str:
-    """Latency and new issues in one word: missed if either is, met if both are."""
-    issues = verdict.get("issues") or {}
-    words = [str(word) for word in (verdict.get("verdict"), issues.get("verdict")) if word]
+    """Latency, what Clerk signs and new issues in one word: missed if one is, met if all are."""
+    parts = [verdict, verdict.get("identity") or {}, verdict.get("issues") or {}]
+    words = [str(part["verdict"]) for part in parts if part.get("verdict")]
     if not words:
         return "unknown"
     return "missed" if "missed" in words else next((word for word in words if word != "met"), "met")

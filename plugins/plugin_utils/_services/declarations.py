@@ -19,8 +19,8 @@ SPANS = {"dataset": "events_analytics_platform", "event_types": ["trace_item_spa
 
 
 def declarations(options: Options) -> list[Row]:
-    """All rows, as the module service_resources takes them."""
-    return [*clerk(options), *sentry(options), *vercel(options)]
+    """All rows of the vendors that the environment uses, as the module service_resources takes them."""
+    return [row for name, rows in VENDORS.items() if name in options["vendors"] for row in rows(options)]
 
 
 def row(kind: str, name: str, **properties: t.Any) -> Row:
@@ -166,3 +166,10 @@ def vercel(options: Options) -> t.Iterator[Row]:
             git_branch=variable.get("git_branch"),
             **given,
         )
+
+
+VENDORS: t.Final[dict[str, t.Callable[[Options], t.Iterator[Row]]]] = {
+    "clerk": clerk,
+    "sentry": sentry,
+    "vercel": vercel,
+}

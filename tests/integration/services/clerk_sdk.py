@@ -1,6 +1,7 @@
 """Call clerk-backend-api: each line of standard input is [URL, secret key, operation, arguments], each line of output
-its outcome. Two operations are not Clerk's API: `authenticate` verifies the session token of a request by the public
-key, as an application does, and `verify` with the keys that it reads from the API.
+its outcome. Three operations are not Clerk's API: `authenticate` verifies the session token of a request by the
+public key, as an application does, `verify` with the keys that it reads from the API, and `webhook` with the key as the
+endpoint's secret, by the library of Svix, which sends Clerk's webhooks.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from clerk_backend_api.models import ClerkBaseError
 from clerk_backend_api.security import authenticate_request, verify_token
 from clerk_backend_api.security.types import AuthenticateRequestOptions, VerifyTokenOptions
 from clerk_backend_api.utils import BackoffStrategy, RetryConfig
+from svix.webhooks import Webhook
 
 NO_RETRIES = RetryConfig("none", BackoffStrategy(1, 1, 1, 1), retry_connection_errors=False)
 
@@ -36,6 +38,9 @@ def outcome(url: str, key: str, operation: str, arguments: dict[str, t.Any]) -> 
     try:
         if operation == "authenticate":
             return {"value": authenticated(**arguments)}
+        if operation == "webhook":
+            Webhook(key).verify(arguments["body"], arguments["headers"])
+            return {"value": "accepted"}
         if operation == "verify":
             return {"value": verify_token(arguments.pop("token"), VerifyTokenOptions(**arguments))}
         group, name = operation.split(".")

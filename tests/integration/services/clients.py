@@ -17,7 +17,7 @@ import pytest
 
 from ..conftest import ROOT, made_environment
 
-PYTHON = ("clerk-backend-api==7.0.0", "sentry-cli==3.8.2")
+PYTHON = ("clerk-backend-api==7.0.0", "sentry-cli==3.8.2", "svix==2.9.1")
 #: Apart, as it pins what others do not: AWX's own client, of the version that the stand-in is written for.
 AWXKIT = ("awxkit==24.6.1",)
 #: By folder. They are installed apart, as the `supabase` command is a hundred times as large as the other.

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import subprocess
+import time
 import typing as t
 from pathlib import Path
 
 import pytest
 
+from ansible_collections.nexod.infra.plugins.module_utils._services import clerk_probe
 from ansible_collections.nexod.infra.tests.fixtures.services import clerk, client
 from ansible_collections.nexod.infra.tests.fixtures.services.running import Services
 
@@ -111,6 +114,18 @@ def test_a_session_token_is_verified_by_the_keys_of_the_api(services: Services, 
     head, body, signature = token.split(".")
     forged = library.tried("verify", token=f"{head}.{body}.{signature[::-1]}", **options)
     assert forged["error"] == "TokenVerificationError"
+
+
+def test_the_webhooks_of_the_verification(library: Library) -> None:
+    """`clerk_probe` signs as Svix does: its library accepts them, and refuses those of another secret."""
+    library.token, other = (f"whsec_{base64.b64encode(bytes([n]) * 24).decode()}" for n in (1, 2))
+    for kind in ("user.created", "user.updated", "user.deleted"):
+        sent = clerk_probe.event(kind, "user_1", 1)
+        headers = clerk_probe.signed(library.token, "msg_1", sent, time.time())
+        assert library("webhook", body=json.dumps(sent), headers=headers) == "accepted"
+        forged = clerk_probe.signed(other, "msg_1", sent, time.time())
+        outcome = library.tried("webhook", body=json.dumps(sent), headers=forged)
+        assert outcome["error"] == "WebhookVerificationError"
 
 
 def test_the_keys_of_the_instance(library: Library) -> None:

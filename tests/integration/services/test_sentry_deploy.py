@@ -176,6 +176,20 @@ def test_new_types_of_issues(
     assert recorded(services) == (["staging"] if asked and not fails else [])
 
 
+def test_what_clerk_signs_is_a_part_of_the_verdict(deploy: Deploy) -> None:
+    """Of an API that is away, each check fails; check mode sends nothing and fails nothing."""
+    given = {"infra_sentry_project": "", "verify_clerk_url": "http://127.0.0.1:9", "verify_clerk_jwks_url": ""}
+    deploy.values.update({**given, "infra_clerk_issuer": "https://clerk.example.com"})
+    secret = "whsec_Y2FuYXJ5IG9mIGEgd2ViaG9vaw=="
+    done = deploy.run("--tags", "verify", "-vvv", CLERK_WEBHOOK_SIGNING_SECRET=secret)
+    assert done.returncode != 0
+    said = result(done, "or as the answers to latency targets and new issues say")["msg"]
+    assert "Clerk: check failed: a token that Clerk has not signed is refused (no answer: " in said
+    assert "Clerk: check failed: a webhook of Clerk is accepted (no answer: " in said
+    assert secret not in done.stdout + done.stderr
+    assert deploy.run("--tags", "verify", "--check").returncode == 0
+
+
 def test_a_sentry_that_is_away_fails_no_deploy(deploy: Deploy, services: running.Services) -> None:
     assert deploy.run("--tags", "services").returncode == 0
     services.sentry.order("create_deploy", lost=True)

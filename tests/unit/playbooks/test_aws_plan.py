@@ -96,6 +96,7 @@ def plan(tmp_path: pathlib.Path, endpoint: str) -> Done:
         "migration_runner_archive": str(tmp_path / "api.tar"),
         # moto knows no policies of CloudFront.
         "provider_aws_cdn": False,
+        "services_vendors": [],
     }
     return play(
         *("-i", "inventories/staging", "playbooks/deploy.yml", "--check", "--diff", "-vvv", "-e", json.dumps(given)),

@@ -15,7 +15,7 @@ from fastapi import APIRouter, FastAPI, Request
 from fastapi.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from nexod_api import __version__, cache, database, features, metrics, operations
+from nexod_api import __version__, cache, clerk, database, features, metrics, operations
 from nexod_api.lifecycle import Lifecycle
 from nexod_api.settings import Settings
 
@@ -96,6 +96,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.lifecycle = Lifecycle()
     app.state.engine = database.connect(settings.database)
     app.state.cache = cache.Cache(cache.connect(settings))
+    app.state.clerk = clerk.Clerk(settings)
     routers = feature_routers()
     app.state.features = list(routers)
     for router in (operations.router, *routers.values()):
@@ -104,6 +105,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.add_middleware(Measured)
     app.add_exception_handler(redis.ConnectionError, not_reachable)
     app.add_exception_handler(redis.TimeoutError, not_reachable)
+    app.add_exception_handler(clerk.KeysUnknownError, not_reachable)
     app.add_exception_handler(sqlalchemy.exc.OperationalError, not_reachable)
     app.add_exception_handler(sqlalchemy.exc.TimeoutError, not_reachable)
     return app

@@ -8,6 +8,14 @@ from pathlib import Path
 
 import sqlalchemy
 
+# What follows the issuer's own address in that of its keys.
+JWKS_PATH = "/.well-known/jwks.json"
+
+
+def words(text: str) -> tuple[str, ...]:
+    """What is separated by spaces, commas or lines."""
+    return tuple(text.replace(",", " ").split())
+
 
 def secret(environment: Mapping[str, str], variable: str, credential: str) -> str:
     """A secret from systemd's credential folder (LoadCredential=), else from the environment, else nothing."""
@@ -43,6 +51,18 @@ class Settings:
     redis_tls: bool
     redis_password: str = dataclasses.field(repr=False)
     sentry_dsn: str = dataclasses.field(repr=False)
+    # What Clerk signs tokens with, as PEM; several are accepted while one replaces another.
+    clerk_jwt_key: str
+    # Where its keys are read instead. If neither is given, no token is accepted.
+    clerk_jwks_url: str
+    # Empty: any, as the key belongs to one instance alone.
+    clerk_issuer: str
+    # Origins whose tokens are accepted. Empty: any.
+    clerk_authorized_parties: tuple[str, ...]
+    clerk_audience: str
+    clerk_clock_skew_seconds: int
+    # All are accepted: the old one is removed when Clerk signs with the new one.
+    clerk_webhook_secrets: tuple[str, ...] = dataclasses.field(repr=False)
     # None: the name that the version has by itself.
     sentry_release: str | None
     sentry_traces_sample_rate: float
@@ -56,6 +76,7 @@ class Settings:
 
     @classmethod
     def read(cls, environment: Mapping[str, str]) -> Settings:
+        jwks_url = environment.get("CLERK_JWKS_URL", "")
         return cls(
             database=database_url(environment),
             redis_host=environment.get("API_REDIS_HOST", "127.0.0.1"),
@@ -64,6 +85,16 @@ class Settings:
             redis_tls=environment.get("API_REDIS_TLS", "").lower() in {"1", "true", "yes"},
             redis_password=secret(environment, "API_REDIS_PASSWORD", "redis-password"),
             sentry_dsn=secret(environment, "SENTRY_DSN", "sentry-dsn"),
+            # On one line, as a file of environment variables has it.
+            clerk_jwt_key=environment.get("CLERK_JWT_KEY", "").replace("\\n", "\n"),
+            clerk_jwks_url=jwks_url,
+            clerk_issuer=environment.get("CLERK_ISSUER") or jwks_url.removesuffix(JWKS_PATH),
+            clerk_authorized_parties=words(environment.get("CLERK_AUTHORIZED_PARTIES", "")),
+            clerk_audience=environment.get("CLERK_AUDIENCE", ""),
+            clerk_clock_skew_seconds=int(environment.get("CLERK_CLOCK_SKEW_SECONDS") or "5"),
+            clerk_webhook_secrets=words(
+                secret(environment, "CLERK_WEBHOOK_SIGNING_SECRET", "clerk-webhook-signing-secret")
+            ),
             sentry_release=environment.get("SENTRY_RELEASE") or None,
             sentry_traces_sample_rate=float(environment.get("SENTRY_TRACES_SAMPLE_RATE") or "0.1"),
             sentry_profiles_sample_rate=float(environment.get("SENTRY_PROFILES_SAMPLE_RATE") or "0.01"),

@@ -46,6 +46,7 @@ ASKED: dict[str, dict[str, t.Any]] = {
         "checksums": dict.fromkeys(("amd64", "arm64"), "0" * 64),
         "root": "{root}/opt",
     },
+    "clerk_probe": {"url": "http://127.0.0.1:1", "webhook_secrets": ["whsec_AAAA"]},
     "cache_warm": {"urls": ["http://127.0.0.1:1"]},
     "sentry_verdict": {"token": "x", "organization": "o", "version": "1.0.0", "environment": "lab", "since": 1.0},
 }

@@ -16,6 +16,7 @@ from ansible_collections.nexod.infra.plugins.plugin_utils._preflight.rules impor
     monitoring_access,
     secrets_are_one_line,
     sentry_project_is_declared,
+    values_at_vendors,
     values_of_firewall,
 )
 
@@ -54,10 +55,30 @@ def test_the_rules_run() -> None:
             {"services_clerk_jwt_templates": [{"name": "api"}]},
             {"services_clerk_token": "is empty, and services_clerk_jwt_templates is declared"},
         ),
+        ({"services_clerk_jwt_templates": [{"name": "api"}], "services_vendors": ["sentry", "vercel"]}, {}),
+        ({"services_vercel_project": {"name": "app"}, "services_vendors": []}, {}),
     ],
 )
 def test_a_vendor_that_can_t_be_asked(given: dict[str, t.Any], lacks: dict[str, str]) -> None:
     assert {fault.subject: fault.cause for fault in accounts_at_vendors(inputs(**given))} == lacks
+
+
+@pytest.mark.parametrize(
+    ("given", "lacks"),
+    [
+        ({}, []),
+        ({"services_sentry_slack": {}, "services_sentry_pagerduty": {"integration": "x", "target": "1"}}, []),
+        ({"services_sentry_slack": {"integration": "x", "target": ""}}, ["services_sentry_slack.target"]),
+        ({"services_sentry_slack": {"integration": "x", "target": ""}, "services_vendors": ["clerk"]}, []),
+        ({"infra_clerk_issuer": "", "infra_clerk_webhook_secrets": []}, []),
+        ({"infra_clerk_issuer": "https://c", "infra_clerk_webhook_secrets": []}, ["infra_clerk_webhook_secrets"]),
+        ({"infra_clerk_issuer": "https://c", "infra_clerk_webhook_secrets": ["whsec_canary"]}, []),
+    ],
+)
+def test_parts_of_declarations_that_are_empty(given: dict[str, t.Any], lacks: list[str]) -> None:
+    found = values_at_vendors(inputs(**given))
+    assert [fault.subject for fault in found] == lacks
+    assert "canary" not in str(found)
 
 
 @pytest.mark.parametrize(

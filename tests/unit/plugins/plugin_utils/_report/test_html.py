@@ -173,6 +173,15 @@ ISSUES = {"verdict": "missed", "issues": [{"title": "KeyError", "url": "https://
         pytest.param(
             {"verdict": {"verdict": "met", "issues": ISSUES}}, "KeyErrorhttps://example.com/9", id="a new issue"
         ),
+        pytest.param(
+            {
+                "verdict": {
+                    "identity": {"verdict": "missed", "says": "Clerk: missed", "faults": ["Clerk: check failed: x"]}
+                }
+            },
+            "✕ Clerk: check failed: x",
+            id="what Clerk signs",
+        ),
         pytest.param({"verdict": {"unrecorded": "not recorded at Sentry"}}, "not recorded at Sentry", id="unrecorded"),
         pytest.param({"stages": [{"name": "x", "seconds": 2}], "seconds": 2}, "The stages as a table", id="no hosts"),
         pytest.param({"version": {"before": "1", "after": "1"}}, "1unchanged", id="same version"),

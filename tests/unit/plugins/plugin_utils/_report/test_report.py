@@ -302,6 +302,10 @@ ISSUES = {"verdict": "missed", "says": "new issue types of api@1.1.0 in lab: mis
             {"issues": ISSUES, "unrecorded": "the deploy is not recorded"},
             ["missed", ISSUES["says"], "the deploy is not recorded"],
         ),
+        (
+            {"verdict": "met", "identity": {"verdict": "missed", "says": "Clerk: missed"}},
+            ["missed", "Clerk: missed"],
+        ),
         ({"unrecorded": "the deploy is not recorded"}, ["unknown", "the deploy is not recorded"]),
     ],
 )
