@@ -33,6 +33,7 @@ OWNED: t.Final = {
     "max_prepared_statements": "pgbouncer_max_prepared_statements",
     "pool_mode": "pgbouncer_pool_mode",
     "query_wait_timeout": "pgbouncer_query_wait_seconds",
+    "server_login_retry": "pgbouncer_login_retry_seconds",
     "server_tls_ca_file": "pgbouncer_server_ca",
     "server_tls_sslmode": "pgbouncer_server_sslmode",
     "stats_users": "pgbouncer_stats_users",

@@ -23,7 +23,7 @@ from ansible_collections.nexod.infra.plugins.module_utils._services.supabase_pro
 from ansible_collections.nexod.infra.plugins.module_utils._services.supabase_seeds import ENVIRONMENT
 from ansible_collections.nexod.infra.plugins.plugin_utils._aws.alarms import by_name, subscriptions
 from ansible_collections.nexod.infra.plugins.plugin_utils._environment.endpoints import transaction_mode
-from ansible_collections.nexod.infra.plugins.plugin_utils._preflight.connections import MIGRATION_CONNECTIONS, Budget
+from ansible_collections.nexod.infra.plugins.plugin_utils._preflight.connections import budget_of
 from ansible_collections.nexod.infra.plugins.plugin_utils._preflight.inputs import (
     CONTROLLER,
     EvaluationError,
@@ -267,32 +267,6 @@ def connection_budget(inputs: Inputs) -> list[Fault]:
                 next_step = f"Raise it to {budget.needed}, or lower {lower}."
                 found.append(Fault("postgresql_max_connections", cause, next_step, (host,)))
     return found
-
-
-def budget_of(inputs: Inputs, kind: str) -> Budget:
-    """The connections that an environment needs at the primary, or at each replica."""
-    poolers = list(inputs.groups.get("pooler", ()))
-    processes = max((inputs.number(host, "pgbouncer_processes") or 1 for host in poolers), default=1)
-    return Budget(
-        pools=sum(_pooled(inputs, host, kind) for host in poolers),
-        hosts=len(poolers),
-        processes=processes,
-        migrations=MIGRATION_CONNECTIONS if kind == "primary" else 0,
-    )
-
-
-def _pooled(inputs: Inputs, host: str, kind: str) -> int:
-    """Server connections that one pooler can open at a server: its pools, capped."""
-    size = inputs.number(host, "pgbouncer_pool_size") or 0
-    cap = inputs.number(host, "pgbouncer_max_server_connections") or 0
-    databases, users = (inputs.value(host, f"pgbouncer_{what}") for what in ("databases", "users"))
-    if not isinstance(databases, list) or not isinstance(users, list):
-        return cap if kind == "primary" else 0
-    rows = [row for row in databases if isinstance(row, dict) and (row.get("server") or "primary") == kind]
-    if kind == "replica":
-        # Each of several replicas may get all of them: those of the others may have been closed before.
-        return sum(int(row.get("max_connections") or 0) for row in rows)
-    return min(size * len(rows) * len(users), cap)
 
 
 def values_of_pgbouncer(inputs: Inputs) -> list[Fault]:
