@@ -70,7 +70,9 @@ class ActionModule(ControllerAction):
         faults = cluster(scrub(found, inputs.secrets))
         # With a locked vault, a password of the connection may be in it, and every host would only repeat that.
         asked = (
-            {} if inputs.locked else {name: wants_of(inputs, host) for name, host in _askable(inputs, faults).items()}
+            {}
+            if inputs.locked
+            else {name: wants_of(inputs, host, tags) for name, host in _askable(inputs, faults).items()}
         )
         return {
             "environment": inputs.environment,

@@ -9,7 +9,7 @@ import typing as t
 
 from ansible_collections.nexod.infra.plugins.plugin_utils._action.on_controller import ControllerAction
 from ansible_collections.nexod.infra.plugins.plugin_utils._preflight.aws import judge_aws, notes
-from ansible_collections.nexod.infra.plugins.plugin_utils._preflight.hosts import judge_answer
+from ansible_collections.nexod.infra.plugins.plugin_utils._preflight.hosts import judge_answer, notes_of
 from ansible_collections.nexod.infra.plugins.plugin_utils._preflight.inputs import as_rows, cluster, from_rows, render
 from ansible_collections.nexod.infra.plugins.plugin_utils._preflight.services import judge_services
 
@@ -39,6 +39,8 @@ class ActionModule(ControllerAction):
             found += judge_aws(wants, aws)
         found += judge_services(self.arguments["services"]) + judge_services(self.arguments["project"])
         known = notes(wants, aws) if wants and aws else []
+        # Those of several poolers in front of the same servers are the same.
+        known += dict.fromkeys(line for host in asked for line in notes_of(host, inputs["asked"][host], answers[host]))
         faults = cluster(found)
         result = {"faults": as_rows(faults), "asked": asked, "notes": known}
         if not faults:

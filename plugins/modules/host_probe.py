@@ -15,6 +15,7 @@ description:
   - Reads C(/proc), C(/etc/os-release) and the sizes of the file systems. Starts no program and changes nothing.
   - With O(survey) it also reports the file sets, services, releases and packages of the host, asks systemd about their
     units, and runs the proof that was recorded for each service when its set was marked live.
+  - With O(pooler) it also asks the database servers behind this host's PgBouncer how many connections they allow.
   - One execution returns everything that the stage C(preflight) checks on the controller.
 options:
   reference_time:
@@ -28,6 +29,28 @@ options:
       - A host whose survey fails is a host without one; nothing else depends on it.
     type: bool
     default: false
+  pooler:
+    description:
+      - PgBouncer of this host, whose database servers are asked, through its pools.
+      - A PgBouncer or a server that does not answer is no failure; RV(pooler_servers) contains the reason.
+    type: dict
+    suboptions:
+      socket_dir:
+        description: Directory of its Unix sockets, each in a directory named by the number of the process.
+        type: path
+        default: /run/pgbouncer
+      port:
+        description: Port, with which the names of the sockets end.
+        type: int
+        default: 6432
+      user:
+        description: Account to log in as.
+        type: str
+        required: true
+      password:
+        description: Password of the account.
+        type: str
+        required: true
 """
 
 EXAMPLES = r"""
@@ -81,6 +104,14 @@ probe:
     python: 3.13.5
     superuser: true
     systemd: true
+pooler_servers:
+  description: >-
+    By database of PgBouncer, the server's settings C(max_connections), C(superuser_reserved_connections) and
+    C(reserved_connections), or C(fault), why they are not known.
+  returned: with O(pooler)
+  type: dict
+  sample:
+    app: {max_connections: 120, superuser_reserved_connections: 3, reserved_connections: 0}
 ansible_facts:
   description: Debian's and Ubuntu's C(distribution), C(distribution_major_version) and C(distribution_release).
   returned: success
@@ -102,10 +133,21 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.nexod.infra.plugins.module_utils._core.edge import edge
 from ansible_collections.nexod.infra.plugins.module_utils._files.survey import try_survey
 from ansible_collections.nexod.infra.plugins.module_utils._host.probe import as_facts, probe
+from ansible_collections.nexod.infra.plugins.module_utils._pgbouncer.limits import server_limits
 
 
 def main() -> None:
-    arguments = {"reference_time": {"type": "float"}, "survey": {"type": "bool", "default": False}}
+    pooler = {
+        "socket_dir": {"type": "path", "default": "/run/pgbouncer"},
+        "port": {"type": "int", "default": 6432},
+        "user": {"type": "str", "required": True},
+        "password": {"type": "str", "required": True, "no_log": True},
+    }
+    arguments = {
+        "reference_time": {"type": "float"},
+        "survey": {"type": "bool", "default": False},
+        "pooler": {"type": "dict", "options": pooler},
+    }
     module = AnsibleModule(arguments, supports_check_mode=True)
     more: dict[str, t.Any] = {}
     with edge(module, "read the state of", "the host", "/proc"):
@@ -113,6 +155,8 @@ def main() -> None:
         if module.params["survey"]:
             packed, why = try_survey(check_mode=module.check_mode)
             more = {"survey": packed} if packed else {"survey_fault": why}
+        if module.params["pooler"]:
+            more["pooler_servers"] = server_limits(**module.params["pooler"])
         module.exit_json(changed=False, probe=found, ansible_facts=as_facts(found["os"]), **more)
 
 

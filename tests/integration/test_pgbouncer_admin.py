@@ -6,6 +6,7 @@ then runs the command. The real timer is tested by molecule's scenario pgbouncer
 
 from __future__ import annotations
 
+import concurrent.futures
 import contextlib
 import dataclasses
 import json
@@ -19,7 +20,10 @@ import time
 import typing as t
 from pathlib import Path
 
+import psycopg2
 import pytest
+
+from ansible_collections.nexod.infra.plugins.module_utils._pgbouncer.console import Console, sockets
 
 from . import test_migration_runner_role as migrations
 from .alembic_project import FIRST, Project
@@ -217,6 +221,52 @@ def test_pause_and_resume_while_clients_work(pooler: Pooler) -> None:
         assert pooler.paused() == [[], []] and not pooler.timers() and not list((pooler.folder / "run").iterdir())
         assert not pooler(state="resumed", database="app")["changed"]
         time.sleep(1)
+
+
+def test_a_login_at_the_server_is_not_cut(pooler: Pooler) -> None:
+    """PgBouncer would count it as a failed one, and refuse clients until one has succeeded."""
+    path = sockets(str(pooler.folder), pooler.port)[0]
+    place = {"host": str(Path(path).parent), "port": pooler.port, "user": "owner", "dbname": "app"}
+
+    def pools(console: Console) -> list[t.Any]:
+        return [row for row in console.ask("SHOW POOLS") if row["database"] == "app"]
+
+    with contextlib.ExitStack() as opened:
+        console = opened.enter_context(Console(path))
+        server = opened.enter_context(contextlib.closing(pooler.postgres.connect()))
+        clients = []
+        for _number in range(3):
+            client = psycopg2.connect(password=pooler.postgres.password, **place)
+            opened.callback(client.close)
+            client.autocommit = True
+            answer(client)
+            clients.append(client)
+        executor = opened.enter_context(concurrent.futures.ThreadPoolExecutor())
+        answer(server, "ALTER SYSTEM SET pre_auth_delay = 3")
+        answer(server, "SELECT pg_reload_conf()")
+        try:
+            for number, asked in ((1, [{"state": "paused", "seconds": 30}, {"state": "resumed"}]), (2, [RECONNECT])):
+                console.ask("RECONNECT app")
+                until(lambda: not any(row["sv_idle"] or row["sv_active"] or row["sv_used"] for row in pools(console)))
+                first = executor.submit(answer, clients[0])
+                until(lambda: any(row["sv_login"] for row in pools(console)))
+                for one in asked:
+                    done = pooler(database="app", **one)
+                    assert done.get("changed"), done
+                # Nothing is connected now, and this one logs in at the server.
+                assert answer(clients[number]) == first.result() == 1
+        finally:
+            answer(server, "ALTER SYSTEM RESET pre_auth_delay")
+            answer(server, "SELECT pg_reload_conf()")
+
+
+RECONNECT = {"command": "reconnect"}
+
+
+def answer(client: t.Any, sql: str = "SELECT 1") -> t.Any:
+    with client.cursor() as cursor:
+        cursor.execute(sql)
+        return cursor.fetchone()[0] if cursor.description else None
 
 
 def test_a_killed_module_leaves_the_timer_to_resume(pooler: Pooler) -> None:

@@ -26,6 +26,7 @@ from ansible_collections.nexod.infra.plugins.module_utils._pgbouncer.plan import
     Step,
     flags,
     holders,
+    logging_in,
     missing,
     plan,
     selected,
@@ -33,6 +34,8 @@ from ansible_collections.nexod.infra.plugins.module_utils._pgbouncer.plan import
 )
 from ansible_collections.nexod.infra.plugins.module_utils._pgbouncer.timer import Timer
 
+#: How long a command waits for logins at the server that have begun, and between two looks at them.
+LOGIN_SECONDS, LOOK_SECONDS = 5.0, 0.02
 #: What SHOW answers with what is no data: sockets with passwords for the next process, and text.
 NOT_DATA = {"fds": "it hands over open connections with their passwords", "help": "it is text"}
 NEXT_STEPS = (
@@ -216,6 +219,8 @@ def send(
     for step in steps:
         with explained(asked.action, asked.object, step.socket, known):
             console = opened.enter_context(Console(step.socket))
+            if step.verb in ("PAUSE", "RECONNECT"):
+                await_logins(console, step.database)
             console.send(*step.commands)
             consoles.append(console)
     for step, console in zip(steps, consoles, strict=True):
@@ -232,6 +237,17 @@ def send(
                 # The timer was faster.
                 if step.verb != "RESUME" or "not paused" not in str(error):
                     raise
+
+
+def await_logins(console: Console, database: str) -> None:
+    """Wait until no login at the server is under way.
+
+    PAUSE and RECONNECT close those as well. PgBouncer counts that as a login that has failed: it does not log in again
+    for server_login_retry, and meanwhile refuses the clients of a pool that has no connections, as after a pause.
+    """
+    ends = time.monotonic() + LOGIN_SECONDS
+    while logging_in(console.ask("SHOW POOLS"), database) and time.monotonic() < ends:
+        time.sleep(LOOK_SECONDS)
 
 
 def still_used(asked: Asked, step: Step, processes: t.Sequence[Process]) -> InfraError:

@@ -33,6 +33,7 @@ OWNED: t.Final = {
     "max_prepared_statements": "pgbouncer_max_prepared_statements",
     "pool_mode": "pgbouncer_pool_mode",
     "query_wait_timeout": "pgbouncer_query_wait_seconds",
+    "server_login_retry": "pgbouncer_login_retry_seconds",
     "server_tls_ca_file": "pgbouncer_server_ca",
     "server_tls_sslmode": "pgbouncer_server_sslmode",
     "stats_users": "pgbouncer_stats_users",
@@ -224,10 +225,16 @@ def logins(users: t.Sequence[Options], databases: t.Sequence[Options], options: 
     return found
 
 
+def of_replica(row: Options) -> bool:
+    """Whether its connections are those of another server than the primary, which has its own budget."""
+    return row.get("server") == "replica"
+
+
 def share_of_each(databases: t.Sequence[Options], budget: int) -> int:
     """What is left of the budget after the databases with a limit of their own, for each of the others."""
-    without = sum(1 for row in databases if not row.get("max_connections"))
-    left = budget - sum(int(row.get("max_connections") or 0) for row in databases)
+    counted = [row for row in databases if not of_replica(row)]
+    without = sum(1 for row in counted if not row.get("max_connections"))
+    left = budget - sum(int(row.get("max_connections") or 0) for row in counted)
     return left // max(without, 1)
 
 
@@ -236,10 +243,11 @@ def problems_of_databases(databases: t.Sequence[Options], options: Options, shar
         return ["pgbouncer_databases is empty: list at least one database"]
     found = [f"pgbouncer_databases lists {name} more than once" for name in twice(databases)]
     budget, usual = int(options["pgbouncer_max_server_connections"]), int(options["pgbouncer_pool_size"])
-    own = sum(int(row.get("max_connections") or 0) for row in databases)
-    if own > budget or (share < 1 and any(not row.get("max_connections") for row in databases)):
+    counted = [row for row in databases if not of_replica(row)]
+    own = sum(int(row.get("max_connections") or 0) for row in counted)
+    if own > budget or (share < 1 and any(not row.get("max_connections") for row in counted)):
         found.append(
-            f"pgbouncer_max_server_connections is {budget}: too few for {len(databases)} databases,"
+            f"pgbouncer_max_server_connections is {budget}: too few for {len(counted)} databases,"
             f" whose max_connections add up to {own}"
         )
         share = budget
@@ -250,7 +258,12 @@ def problems_of_databases(databases: t.Sequence[Options], options: Options, shar
         if name == "pgbouncer":
             found.append("database pgbouncer: the name belongs to the admin console")
         size = int(row.get("pool_size") or usual)
-        if size > limit:
+        if of_replica(row) and not row.get("max_connections"):
+            found.append(
+                f"database {name}: server is replica, whose connections are not those of"
+                " pgbouncer_max_server_connections; set its max_connections"
+            )
+        elif size > limit:
             found.append(f"database {name}: its pools have {size} connections, and it may open {limit}")
         found += owned(f"database {name}: settings", row.get("settings"), OWNED_BY_DATABASE)
         found += broken_lines(f"database {name}", row)
@@ -338,7 +351,10 @@ def problems_of_values(options: Options) -> list[str]:
             " pgbouncer_pool_size, of which each process has a part"
         )
     clients = int(options["pgbouncer_max_client_connections"])
-    if clients + int(options["pgbouncer_max_server_connections"]) > DESCRIPTORS:
+    replicas = sum(
+        int(row.get("max_connections") or 0) for row in listed(options["pgbouncer_databases"]) if of_replica(row)
+    )
+    if clients + int(options["pgbouncer_max_server_connections"]) + replicas > DESCRIPTORS:
         found.append(f"pgbouncer_max_client_connections is {clients}: the unit has file descriptors for {DESCRIPTORS}")
     if not str(options["pgbouncer_socket_dir"]).startswith("/"):
         found.append("pgbouncer_socket_dir must be an absolute path")

@@ -10,6 +10,11 @@ import re
 import typing as t
 
 from ansible_collections.nexod.infra.plugins.module_utils._core.errors import ssh_reason
+from ansible_collections.nexod.infra.plugins.plugin_utils._preflight.connections import (
+    WantedConnections,
+    judge_connections,
+    wanted_connections,
+)
 from ansible_collections.nexod.infra.plugins.plugin_utils._preflight.inputs import CONTROLLER, Fault, HostInputs, Inputs
 from ansible_collections.nexod.infra.plugins.plugin_utils._preflight.tables import (
     MINIMUM_PYTHON,
@@ -36,6 +41,7 @@ class Wants(t.TypedDict):
     clock_seconds: int
     address: str
     lab: bool
+    connections: list[WantedConnections]
 
 
 def wanted_ports(inputs: Inputs, host: HostInputs) -> list[WantedPort]:
@@ -77,7 +83,7 @@ def check_port_numbers(inputs: Inputs) -> list[Fault]:
     return found
 
 
-def wants_of(inputs: Inputs, host: HostInputs) -> Wants:
+def wants_of(inputs: Inputs, host: HostInputs, tags: t.Sequence[str] = ("all",)) -> Wants:
     """The requirements on a host."""
     address = host.evaluate("ansible_host") if "ansible_host" in host.raw else host.name
     return {
@@ -87,6 +93,7 @@ def wants_of(inputs: Inputs, host: HostInputs) -> Wants:
         "clock_seconds": inputs.number(host.name, "infra_maximum_clock_offset_seconds") or 60,
         "address": str(address),
         "lab": "lab" in host.groups,
+        "connections": wanted_connections(inputs, host.name, tags) if "pooler" in host.groups else [],
     }
 
 
@@ -110,11 +117,19 @@ def judge_answer(host: str, wants: Wants, answer: t.Mapping[str, t.Any]) -> list
     if answer.get("unreachable"):
         return [judge_unreachable(host, wants, str(answer.get("msg", "no answer")))]
     if "probe" in answer:
-        return judge(host, wants, answer["probe"], own_machine=host == CONTROLLER)
+        faults, _notes = judge_connections(host, wants["connections"], answer.get("pooler_servers") or {})
+        return judge(host, wants, answer["probe"], own_machine=host == CONTROLLER) + faults
     # The cause is at the end: the last line of a traceback, or the shell's "not found".
     said = [line for key in ("msg", "module_stderr") for line in str(answer.get(key, "")).splitlines() if line.strip()]
     cause = f"cannot be probed: {said[-1].strip()[:200]}" if said else "did not answer"
     return [Fault("host", cause, "Check that python3 is installed there and runs.", (host,))]
+
+
+def notes_of(host: str, wants: Wants, answer: t.Mapping[str, t.Any]) -> list[str]:
+    """What is no problem of a host, but should be known."""
+    if "probe" not in answer:
+        return []
+    return judge_connections(host, wants["connections"], answer.get("pooler_servers") or {})[1]
 
 
 def judge(host: str, wants: Wants, probe: t.Mapping[str, t.Any], own_machine: bool = False) -> list[Fault]:

@@ -23,6 +23,7 @@ from ansible_collections.nexod.infra.plugins.module_utils._services.supabase_pro
 from ansible_collections.nexod.infra.plugins.module_utils._services.supabase_seeds import ENVIRONMENT
 from ansible_collections.nexod.infra.plugins.plugin_utils._aws.alarms import by_name, subscriptions
 from ansible_collections.nexod.infra.plugins.plugin_utils._environment.endpoints import transaction_mode
+from ansible_collections.nexod.infra.plugins.plugin_utils._preflight.connections import budget_of
 from ansible_collections.nexod.infra.plugins.plugin_utils._preflight.inputs import (
     CONTROLLER,
     EvaluationError,
@@ -35,12 +36,6 @@ from ansible_collections.nexod.infra.plugins.plugin_utils._preflight.tables impo
 from ansible_collections.nexod.infra.plugins.plugin_utils._service import firewall
 from ansible_collections.nexod.infra.plugins.plugin_utils._service.bcrypt import LONGEST
 from ansible_collections.nexod.infra.plugins.plugin_utils._service.web import SHORTEST
-
-# In addition to the pools: a migration and its lock, the exporter of each server, and what PostgreSQL reserves for
-# superusers (superuser_reserved_connections).
-MIGRATION_CONNECTIONS: t.Final = 2
-EXPORTER_CONNECTIONS: t.Final = 3
-SUPERUSER_CONNECTIONS: t.Final = 3
 
 
 def environment_is_named(inputs: Inputs) -> list[Fault]:
@@ -248,9 +243,9 @@ def secrets_are_one_line(inputs: Inputs) -> list[Fault]:
 
 
 def connection_budget(inputs: Inputs) -> list[Fault]:
-    """The sum of pools, migrations, exporters and the superuser's reserve, against the two limits."""
+    """The sum of pools, migrations, exporters and the superuser's reserve, against the declared limits."""
     poolers = list(inputs.groups.get("pooler", ()))
-    pooled = sum(_pooled(inputs, host) for host in poolers)
+    pooled = budget_of(inputs, "primary").pools
     found = []
     limit = inputs.number(CONTROLLER, "infra_database_pooled_connections")
     if limit is not None and pooled > limit:
@@ -260,28 +255,18 @@ def connection_budget(inputs: Inputs) -> list[Fault]:
         )
         next_step = f"Lower it to {limit // len(poolers)} at most."
         found.append(Fault("pgbouncer_max_server_connections", cause, next_step, tuple(poolers)))
-    beside = MIGRATION_CONNECTIONS + EXPORTER_CONNECTIONS + SUPERUSER_CONNECTIONS
-    for host in inputs.groups.get("database_primary", ()):
-        server = inputs.number(host, "postgresql_max_connections")
-        if server is not None and pooled + beside > server:
-            cause = (
-                f"is {server}, less than the {pooled + beside} needed: pools {pooled}"
-                f" (on {len(poolers)} hosts), migrations {MIGRATION_CONNECTIONS}, exporter {EXPORTER_CONNECTIONS},"
-                f" superuser's reserve {SUPERUSER_CONNECTIONS}"
-            )
-            next_step = f"Raise it to {pooled + beside}, or lower pgbouncer_max_server_connections."
-            found.append(Fault("postgresql_max_connections", cause, next_step, (host,)))
+    for kind, group, lower in (
+        ("primary", "database_primary", "pgbouncer_max_server_connections"),
+        ("replica", "database_replica", "infra_database_replica_connections"),
+    ):
+        budget = budget_of(inputs, kind)
+        for host in inputs.groups.get(group, ()):
+            server = inputs.number(host, "postgresql_max_connections")
+            if server is not None and (budget.pools or kind == "primary") and budget.needed > server:
+                cause = f"is {server}, less than the {budget.needed} needed: {budget}"
+                next_step = f"Raise it to {budget.needed}, or lower {lower}."
+                found.append(Fault("postgresql_max_connections", cause, next_step, (host,)))
     return found
-
-
-def _pooled(inputs: Inputs, host: str) -> int:
-    """Server connections that one pooler can open: its pools, capped."""
-    size = inputs.number(host, "pgbouncer_pool_size") or 0
-    cap = inputs.number(host, "pgbouncer_max_server_connections") or 0
-    databases, users = (inputs.value(host, f"pgbouncer_{what}") for what in ("databases", "users"))
-    if not isinstance(databases, list) or not isinstance(users, list):
-        return cap
-    return min(size * len(databases) * len(users), cap)
 
 
 def values_of_pgbouncer(inputs: Inputs) -> list[Fault]:

@@ -408,7 +408,10 @@ def failed_logins(
         except (OSError, RefusedError) as error:
             # The client is often just disconnected, and the log has the reason.
             logged = reasons(read_log(log, begun)) if log else []
-            failed[way] = Failure("; ".join(dict.fromkeys([str(error), *logged])))
+            # Of several replicas, PgBouncer tries each in turn, those too that are down.
+            gone = [f"{host}: {why}" for host, why in silent(server_of(files, way.database)).items() if why]
+            part = bool(gone) and way.database != "pgbouncer"
+            failed[way] = Failure("; ".join(dict.fromkeys([*(gone if part else []), str(error), *logged])), down=part)
     return failed
 
 
@@ -433,8 +436,14 @@ def address_of(line: Row) -> str:
 
 def unreachable(line: Row) -> str:
     """Why none of a database's servers takes connections."""
-    causes = [accepts(host, int(line.get("port", 5432)), SERVER_SECONDS) for host in line.get("host", "").split(",")]
-    return "" if "" in causes else "; ".join(causes)
+    causes = silent(line)
+    return "" if "" in causes.values() else "; ".join(causes.values())
+
+
+def silent(line: Row) -> dict[str, str]:
+    """By server of a database, why it takes no connections; empty where it does."""
+    hosts = [host.strip() for host in line.get("host", "").split(",")]
+    return {host: accepts(host, int(line.get("port", 5432)), SERVER_SECONDS) for host in hosts}
 
 
 def explained(failed: t.Mapping[Way, Failure], files: Files, before: Files | None) -> tuple[list[str], list[str]]:

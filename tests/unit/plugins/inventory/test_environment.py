@@ -328,3 +328,20 @@ def test_the_pooler_has_no_password_where_the_accounts_are_ours(
     assert seen["pgbouncer_password_storage"] == storage
     shared = {row["name"]: row.get("shared_verifier", False) for row in seen["database_access_roles"]}
     assert shared == {"app_owner": False, "app": storage == "scram", "monitor": storage == "scram"}
+
+
+@pytest.mark.parametrize(("connections", "part"), [(0, None), (40, 20)])
+def test_replicas_are_behind_the_pooler_where_they_get_connections(
+    own: pathlib.Path, connections: int, part: int | None
+) -> None:
+    """As one database of all replicas, of whose connections each pooler has a part."""
+    (own / "inventory/more.yml").write_text(
+        "all: {children: {database_replica: {hosts: {r1: {ansible_host: 192.0.2.11}, r2: {ansible_host: 192.0.2.12}}},"
+        " pooler: {hosts: {p1: {ansible_host: 192.0.2.8}, p2: {ansible_host: 192.0.2.9}}}}}\n"
+    )
+    (own / "inventory/group_vars/all.yml").write_text(f"{VALUES}infra_database_replica_connections: {connections}\n")
+    databases = evaluate(own, "p1", "pgbouncer_databases")["pgbouncer_databases"]
+    primary = {"name": "app", "host": "192.0.2.1", "port": 5432, "dbname": "app"}
+    replica = {"name": "app_replica", "host": "192.0.2.11,192.0.2.12", "server": "replica", "port": 5432}
+    sizes = {"dbname": "app", "pool_size": part, "max_connections": part}
+    assert databases == [primary, *([{**replica, **sizes}] if part else [])]

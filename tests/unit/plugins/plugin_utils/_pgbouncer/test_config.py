@@ -113,6 +113,16 @@ def test_shares_the_budget(limits: list[int | None], budget: int | str, share: i
     assert (result["share"], result["problems"]) == (share, [])
 
 
+REPLICA = {"name": "app_replica", "host": "r1,r2", "dbname": "app", "server": "replica", "max_connections": 60}
+
+
+def test_replicas_are_a_database_with_a_budget_of_its_own() -> None:
+    databases = [{"name": "app", "host": "h", "server": "primary"}, REPLICA]
+    result = configured(databases=databases, processes=2)
+    assert (result["share"], result["problems"]) == (50, [])
+    assert result["databases"]["app_replica"] == "host=r1,r2 port=5432 dbname=app max_db_connections=30"
+
+
 def test_takes_numbers_and_lists_as_text() -> None:
     given = {"pool_size": "30", "max_client_connections": "500", "stats_users": "app", "admin_users": " app , app"}
     assert configured(**given)["problems"] == []
@@ -150,6 +160,19 @@ def test_takes_numbers_and_lists_as_text() -> None:
         (
             {"server_sslmode": "verify-full"},
             "pgbouncer_server_sslmode is verify-full: set pgbouncer_server_ca or pgbouncer_server_ca_file",
+        ),
+        (
+            {"databases": [*GIVEN["pgbouncer_databases"], {**REPLICA, "max_connections": None}]},
+            "database app_replica: server is replica, whose connections are not those of"
+            " pgbouncer_max_server_connections; set its max_connections",
+        ),
+        (
+            {"databases": [*GIVEN["pgbouncer_databases"], {**REPLICA, "pool_size": 61}]},
+            "database app_replica: its pools have 61 connections, and it may open 60",
+        ),
+        (
+            {"databases": [{**REPLICA, "max_connections": 523000}]},
+            "pgbouncer_max_client_connections is 1000: the unit has file descriptors for 523776",
         ),
         ({"auth_type": "hba"}, "pgbouncer_auth_type hba and pgbouncer_hba_rules need each other"),
         ({"hba_rules": ["local all all peer"]}, "pgbouncer_auth_type hba and pgbouncer_hba_rules need each other"),

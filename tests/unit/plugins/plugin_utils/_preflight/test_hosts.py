@@ -25,6 +25,7 @@ WANTS: Wants = {
     "clock_seconds": 60,
     "address": "10.0.0.9",
     "lab": False,
+    "connections": [],
 }
 PROBE: dict[str, t.Any] = {
     "clock_offset_seconds": 0.4,

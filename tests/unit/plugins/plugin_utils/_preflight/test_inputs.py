@@ -548,6 +548,18 @@ AWS = {"environment": "production", "provider": "aws"}
         ),
         pytest.param({"postgresql_max_connections": 88}, {}, [], id="just enough connections"),
         pytest.param(
+            {
+                "pgbouncer_databases": [{}, {"server": "replica", "max_connections": "115"}],
+                "pgbouncer_processes": 4,
+            },
+            {},
+            [
+                "postgresql_max_connections is 120, less than the 121 needed:"
+                " pools 115 (on 1 hosts, 4 processes each), exporter 3, superuser's reserve 3"
+            ],
+            id="a replica's own budget, which is not the primary's",
+        ),
+        pytest.param(
             {"pgbouncer_pool_size": 101},
             {},
             ["pgbouncer_pool_size is 101, more than the 100 of pgbouncer_max_server_connections"],

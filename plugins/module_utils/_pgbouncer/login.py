@@ -3,7 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A client that logs in through PgBouncer with a password, over a process's own Unix socket.
 
-The probe imports it. It imports nothing but the standard library and console.py, so that no client has to be installed.
+This file is copied to hosts, where the role's probe imports it. It imports nothing but the standard library and
+console.py, so that no client has to be installed.
 """
 
 from __future__ import annotations
@@ -15,10 +16,15 @@ import secrets
 import socket
 import struct
 import sys
+import typing as t
 import unicodedata
 
-sys.dont_write_bytecode = True
-from console import Console, RefusedError  # noqa: E402 beside this file, whose compiled form would be a stray file
+if t.TYPE_CHECKING or __name__.startswith("ansible"):
+    from ansible_collections.nexod.infra.plugins.module_utils._pgbouncer.console import Console, RefusedError
+else:
+    # On a host, it is beside this file, and its compiled form would be a stray file.
+    sys.dont_write_bytecode = True
+    from console import Console, RefusedError
 
 OK, CLEARTEXT, MD5, SASL, SASL_CONTINUE, SASL_FINAL = 0, 3, 5, 10, 11, 12
 MECHANISM = b"SCRAM-SHA-256"
