@@ -143,7 +143,7 @@ def as_proof(row: t.Mapping[str, t.Any], *, check_mode: bool = False) -> Proof:
         url=known["url"],
         status=known["status"],
         command=tuple(known["command"]),
-        environment=proofs.environment(check_mode),
+        environment=proofs.environment(check_mode, survey=True),
         matches=known["matches"],
         metrics=known["metrics"],
         after=frozenset(),
