@@ -5,8 +5,9 @@
 
 It logs in with the password of the set and, if there is to be one, with the token for annotations.
 
-It writes nothing with NEXOD_CHECK_MODE in its environment. With NEXOD_SURVEY it also asks each data source for an answer if
-the set says so: one that is down makes the survey prove nothing, so that the role's own tasks look at it, and wait for it.
+It writes nothing with NEXOD_CHECK_MODE in its environment. With NEXOD_SURVEY it also asks each data source for an
+answer if the set says so: while one is down, the survey does not prove Grafana, so that the role's own tasks look at
+the data sources, and wait for them.
 
 Usage: prove.py SET PACKAGE. The address and the account are those of the set, in SET/settle.json, so that a set that
 was returned to is proven by its own. Exits with 0, or prints what differs and exits with 1, or with 78
