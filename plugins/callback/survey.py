@@ -19,8 +19,8 @@ description:
     of the services on all other hosts. A change on the controller or by delegation discards everything, as does a new
     run.
   - Tasks in check mode change nothing and discard nothing.
-  - Before the first play on other hosts than the controller, the callback also loads the plugins that most tasks use.
-    The workers, which are forks of that process, need not load them again.
+  - Before the first task of this collection in a play on other hosts than the controller, the callback also loads the
+    plugins that most tasks use. The workers, which are forks of that process, need not load them again.
   - Without this callback, every task checks its host itself. The results are the same.
 requirements:
   - Enabled by C(callbacks_enabled) in the configuration.
@@ -34,6 +34,14 @@ from ansible_collections.nexod.infra.plugins.plugin_utils._survey.kept import KE
 from ansible_collections.nexod.infra.plugins.plugin_utils._survey.preload import preload
 
 LOCAL = ("localhost", "127.0.0.1", "::1")
+COLLECTION = "nexod.infra."
+
+
+def is_ours(task: t.Any) -> bool:
+    """Whether a task is one of a role of this collection, or executes a module of it."""
+    role = getattr(task, "_role", None)
+    names = (str(task.resolved_action or task.action), role.get_name() if role else "")
+    return any(name.startswith(COLLECTION) for name in names)
 
 
 class CallbackModule(CallbackBase):
@@ -44,13 +52,18 @@ class CallbackModule(CallbackBase):
     CALLBACK_NAME = "nexod.infra.survey"
     CALLBACK_NEEDS_ENABLED = True
     _loaded = False
+    _on_hosts = False
 
     def v2_playbook_on_start(self, playbook: t.Any) -> None:
         KEPT.begin()
 
     def v2_playbook_on_play_start(self, play: t.Any) -> None:
         # A play on the controller alone has too few tasks to be worth it.
-        if not self._loaded and list(play.hosts) != ["localhost"]:
+        self._on_hosts = list(play.hosts) != ["localhost"]
+
+    def v2_playbook_on_task_start(self, task: t.Any, is_conditional: bool) -> None:
+        # A play of other tasks alone, as a test's preparation, uses none of it.
+        if self._on_hosts and not self._loaded and is_ours(task):
             preload()
             self._loaded = True
 

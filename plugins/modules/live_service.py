@@ -99,6 +99,8 @@ options:
           - Program and arguments that must return 0. No shell is involved.
           - If it returns 78 (C(EX_CONFIG)), waiting would not change what it found, and the proof has failed at once.
           - In check mode, its environment has C(NEXOD_CHECK_MODE). Then it must not write anything.
+          - In a survey of the host, its environment has C(NEXOD_SURVEY). Then it may check more than what the service
+            is restarted for.
         type: list
         elements: str
       matches:

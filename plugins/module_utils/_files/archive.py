@@ -27,8 +27,6 @@ import urllib.error
 import urllib.parse
 import zlib
 
-from ansible.module_utils.urls import open_url
-
 from ansible_collections.nexod.infra.plugins.module_utils._core.errors import InfraError
 from ansible_collections.nexod.infra.plugins.module_utils._files.release import DESCRIPTION, Releases, file_digest
 
@@ -123,6 +121,9 @@ def refuse_wrong_sum(found: str, pinned: str, source: str, what: str) -> None:
 
 def download(url: str, target: pathlib.Path, what: str, timeout: float = 60) -> str:
     """Fetch `url` into `target`, and return its sha256. Uses the proxy of the task's environment."""
+    # It imports cryptography, 0.08 s of processor time, which a version that is there already does not need.
+    from ansible.module_utils.urls import open_url  # noqa: PLC0415
+
     next_step = (
         "Check that the host reaches it (curl -I), or set http_proxy in the task's environment; "
         "otherwise give a `mirror`, or the archive as a `file` on the controller."

@@ -52,9 +52,12 @@ def access(row: t.Mapping[str, t.Any]) -> Access | None:
     return Access(**given, names=False) if given else None
 
 
-def environment(check_mode: bool) -> dict[str, str]:
-    """What a command is started with: in check mode it must not write, and this variable shows that."""
-    return {"NEXOD_CHECK_MODE": "1"} if check_mode else {}
+def environment(check_mode: bool, *, survey: bool = False) -> dict[str, str]:
+    """What a command is started with: in check mode it must not write, and this variable shows that.
+
+    For a survey it may check more than what a service is restarted for, as that decides which tasks are needed.
+    """
+    return {**({"NEXOD_CHECK_MODE": "1"} if check_mode else {}), **({"NEXOD_SURVEY": "1"} if survey else {})}
 
 
 def at_rest(rows: t.Iterable[t.Mapping[str, t.Any]]) -> list[dict[str, t.Any]]:

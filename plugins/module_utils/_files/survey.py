@@ -9,10 +9,7 @@ host is as it should be already (plugin_utils/_survey).
 
 from __future__ import annotations
 
-import base64
 import dataclasses
-import gzip
-import json
 import os
 import pathlib
 import re
@@ -31,6 +28,7 @@ from ansible_collections.nexod.infra.plugins.module_utils._files.live_service im
     as_status,
     failing,
 )
+from ansible_collections.nexod.infra.plugins.module_utils._files.packed import pack
 from ansible_collections.nexod.infra.plugins.module_utils._files.release import Releases
 
 #: Seconds that all proofs of a host may take together. What is not asked by then counts as not proven.
@@ -59,16 +57,6 @@ def survey(
         "releases": releases(pathlib.Path(applications)),
         "packages": installed(packages),
     }
-
-
-def pack(found: t.Mapping[str, t.Any]) -> str:
-    """A survey as one short text: as a structure it would slow down every later task of the host."""
-    return base64.b64encode(gzip.compress(json.dumps(found).encode(), mtime=0)).decode()
-
-
-def unpack(text: str) -> dict[str, t.Any]:
-    found: dict[str, t.Any] = json.loads(gzip.decompress(base64.b64decode(text)))
-    return found
 
 
 # -- file sets
@@ -155,7 +143,7 @@ def as_proof(row: t.Mapping[str, t.Any], *, check_mode: bool = False) -> Proof:
         url=known["url"],
         status=known["status"],
         command=tuple(known["command"]),
-        environment=proofs.environment(check_mode),
+        environment=proofs.environment(check_mode, survey=True),
         matches=known["matches"],
         metrics=known["metrics"],
         after=frozenset(),

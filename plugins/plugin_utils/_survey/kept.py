@@ -13,7 +13,7 @@ import dataclasses
 import time
 import typing as t
 
-from ansible_collections.nexod.infra.plugins.module_utils._files.survey import unpack
+from ansible_collections.nexod.infra.plugins.module_utils._files.packed import unpack
 
 #: Seconds after which a survey counts for nothing: a run that lasts has given others time to change a host.
 LONGEST = 600.0

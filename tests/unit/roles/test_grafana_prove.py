@@ -5,9 +5,12 @@
 
 from __future__ import annotations
 
+import email.message
 import json
 import pathlib
+import sys
 import typing as t
+import urllib.error
 
 import pytest
 
@@ -91,6 +94,81 @@ def test_sources(
     (folder / "datasources.yml").write_text(json.dumps({"datasources": [written]}))
     found = prove.source_differences(answering(served), tmp_path)
     assert (word is None and found == []) or (word and word in found[0])
+
+
+def refusing(answers: dict[str, t.Any]) -> t.Callable[[str], t.Any]:
+    """An API that knows these paths, and refuses those whose answer is a number."""
+
+    def ask(path: str) -> t.Any:
+        if isinstance(answers[path], int):
+            raise urllib.error.HTTPError(path, answers[path], "", email.message.Message(), None)
+        return answers[path]
+
+    return ask
+
+
+@pytest.mark.parametrize(
+    ("sources", "answers", "found"),
+    [
+        pytest.param([], {}, [], id="none"),
+        pytest.param([SOURCE], {"/api/datasources/uid/p/health": {"status": "OK"}}, [], id="it answers"),
+        pytest.param(
+            [{"name": "A b", "type": "loki"}],
+            {"/api/datasources/name/A%20b": {"uid": "made"}, "/api/datasources/uid/made/health": {"status": "OK"}},
+            [],
+            id="without an identifier",
+        ),
+        pytest.param([SOURCE], {"/api/datasources/uid/p/health": 400}, ["data source P: HTTP 400"], id="it is down"),
+        pytest.param(
+            [SOURCE], {"/api/datasources/uid/p/health": {"status": "ERROR"}}, ["data source P: ERROR"], id="bad"
+        ),
+        pytest.param([SOURCE], {"/api/datasources/uid/p/health": 404}, ["data source P: HTTP 404"], id="no such check"),
+        pytest.param(
+            [SOURCE, {**SOURCE, "name": "Q", "uid": "q"}],
+            {"/api/datasources/uid/p/health": 400},
+            ["data source P: HTTP 400"],
+            id="the second is not asked, as each may take long",
+        ),
+    ],
+)
+def test_a_survey_asks_the_sources(
+    prove: t.Any, tmp_path: pathlib.Path, sources: list[t.Any], answers: dict[str, t.Any], found: list[str]
+) -> None:
+    folder = tmp_path / "provisioning/datasources"
+    folder.mkdir(parents=True)
+    (folder / "datasources.yml").write_text(json.dumps({"datasources": sources}))
+    assert prove.silent_source(refusing(answers), tmp_path) == found
+
+
+@pytest.mark.parametrize(
+    ("survey", "asks", "code"),
+    [
+        pytest.param("1", True, 1, id="in a survey"),
+        pytest.param("1", False, 0, id="where its failure is a warning"),
+        pytest.param("", True, 0, id="a service whose data source is down is not restarted"),
+    ],
+)
+def test_when_the_sources_are_asked(
+    prove: t.Any, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, survey: str, asks: bool, code: int
+) -> None:
+    settings = {"url": "http://g", "user": "a", "refused": str(tmp_path / "refused"), "sources_answer": asks}
+    (tmp_path / "secrets").mkdir()
+    (tmp_path / "secrets/admin-password").write_text("p")
+    (tmp_path / "settle.json").write_text(json.dumps(settings))
+    (tmp_path / "plugins.json").write_text('{"plugins": {}}')
+    (tmp_path / "provisioning/datasources").mkdir(parents=True)
+    (tmp_path / "provisioning/datasources/datasources.yml").write_text(json.dumps({"datasources": [SOURCE]}))
+    answers = {
+        "/api/health": {"database": "ok"},
+        "/api/user": {},
+        "/api/datasources/uid/p": SOURCE,
+        "/api/datasources/uid/p/health": 400,
+    }
+    monkeypatch.setattr(prove, "client", lambda *_given: refusing(answers))
+    monkeypatch.setattr(sys, "argv", ["prove.py", str(tmp_path), "none"])
+    monkeypatch.setenv("NEXOD_SURVEY", survey)
+    monkeypatch.setattr(prove, "installed_version", lambda _package: "")
+    assert prove.main() == code
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,8 @@ import typing as t
 import pytest
 from ansible.errors import AnsibleActionFail
 
+from ansible_collections.nexod.infra.plugins.module_utils._files.packed import pack
 from ansible_collections.nexod.infra.plugins.module_utils._files.release import Description
-from ansible_collections.nexod.infra.plugins.module_utils._files.survey import pack
 from ansible_collections.nexod.infra.plugins.plugin_utils._survey.kept import KEPT
 
 Action = t.Callable[..., t.Any]

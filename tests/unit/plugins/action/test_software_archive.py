@@ -9,7 +9,7 @@ import typing as t
 import pytest
 
 from ansible_collections.nexod.infra.plugins.module_utils._files.archive import digest_of
-from ansible_collections.nexod.infra.plugins.module_utils._files.survey import pack
+from ansible_collections.nexod.infra.plugins.module_utils._files.packed import pack
 from ansible_collections.nexod.infra.plugins.plugin_utils._survey.kept import KEPT
 
 Action = t.Callable[..., t.Any]

@@ -13,8 +13,9 @@ import pytest
 from ansible.module_utils.common.yaml import yaml_load
 
 from ansible_collections.nexod.infra.plugins.module_utils._files.file_set import Entry, FileSet
+from ansible_collections.nexod.infra.plugins.module_utils._files.packed import pack
 from ansible_collections.nexod.infra.plugins.module_utils._files.proofs import fingerprint
-from ansible_collections.nexod.infra.plugins.module_utils._files.survey import pack, survey
+from ansible_collections.nexod.infra.plugins.module_utils._files.survey import survey
 from ansible_collections.nexod.infra.plugins.modules import file_set, live_service
 from ansible_collections.nexod.infra.plugins.plugin_utils._survey.kept import KEPT
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import types
 from pathlib import Path
 
 import pytest
 
+from ansible_collections.nexod.infra.plugins.callback import survey
 from ansible_collections.nexod.infra.tests.playbook import play
 
 # With an interpreter that is not there a module fails; what the controller answers by itself does not.
@@ -62,3 +64,30 @@ def test_who_is_asked(tmp_path: Path, given: list[str], callbacks: str, asked: s
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert f"asked {asked}" in done.stdout
+
+
+def task(action: str, role: str = "") -> types.SimpleNamespace:
+    owner = types.SimpleNamespace(get_name=lambda: role) if role else None
+    return types.SimpleNamespace(resolved_action=action, action=action, _role=owner)
+
+
+@pytest.mark.parametrize(
+    ("hosts", "tasks", "loads"),
+    [
+        pytest.param(["a"], [task("nexod.infra.host_probe")], 1, id="a module of ours"),
+        pytest.param(["a"], [task("ansible.builtin.assert", "nexod.infra.redis")], 1, id="a role of ours"),
+        pytest.param(["a"], [task("nexod.infra.file_set"), task("nexod.infra.file_set")], 1, id="once"),
+        pytest.param(["a"], [task("ansible.builtin.apt"), task("ansible.builtin.apt", "other.c.role")], 0, id="others"),
+        pytest.param(["localhost"], [task("nexod.infra.preflight")], 0, id="on the controller alone"),
+    ],
+)
+def test_when_plugins_are_loaded(
+    monkeypatch: pytest.MonkeyPatch, hosts: list[str], tasks: list[types.SimpleNamespace], loads: int
+) -> None:
+    done: list[bool] = []
+    monkeypatch.setattr(survey, "preload", lambda: done.append(True))
+    callback = survey.CallbackModule()
+    callback.v2_playbook_on_play_start(types.SimpleNamespace(hosts=hosts))
+    for one in tasks:
+        callback.v2_playbook_on_task_start(one, is_conditional=False)
+    assert len(done) == loads

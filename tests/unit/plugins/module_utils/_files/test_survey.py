@@ -11,7 +11,7 @@ import pytest
 
 from ansible_collections.nexod.infra.plugins.module_utils._core.processes import Result
 from ansible_collections.nexod.infra.plugins.module_utils._files import file_set as fs
-from ansible_collections.nexod.infra.plugins.module_utils._files import proofs, survey
+from ansible_collections.nexod.infra.plugins.module_utils._files import packed, proofs, survey
 
 ME = fs._account(fs.pwd.getpwuid, os.getuid())
 MINE = fs._account(fs.grp.getgrgid, os.getgid())
@@ -47,7 +47,7 @@ def recorded(files: fs.FileSet, *rows: dict[str, t.Any], generation: str = "") -
 
 def test_a_packed_survey_is_what_it_was(tmp_path: pathlib.Path, files: fs.FileSet) -> None:
     found = survey.survey(str(files.home.parent), str(tmp_path / "opt"), str(tmp_path / "status"))
-    assert survey.unpack(survey.pack(found)) == found
+    assert packed.unpack(packed.pack(found)) == found
     row = found["sets"]["api"]
     assert (row["current"], row["tidy"], sorted(row["tree"])) == (row["live"], True, ["api.conf", "api.service"])
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from ansible_collections.nexod.infra.plugins.module_utils._files.survey import pack
+from ansible_collections.nexod.infra.plugins.module_utils._files.packed import pack
 from ansible_collections.nexod.infra.plugins.plugin_utils._survey.kept import LONGEST, Kept, host_of
 
 FOUND: dict[str, t.Any] = {"sets": {}}
