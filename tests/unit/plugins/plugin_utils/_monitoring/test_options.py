@@ -116,6 +116,24 @@ def exporter_settings(**change: t.Any) -> dict[str, t.Any]:
             ['scrape job "a" has no targets'],
             id="nothing to scrape",
         ),
+        pytest.param(
+            {"scrape_jobs": [{"name": "a", "aws_sd": {"role": "ec2", "region": "eu-west-1"}}]}, DEBIAN, [], id="EC2"
+        ),
+        pytest.param(
+            {"scrape_jobs": [{"name": "a", "aws_sd": {"role": "ecs", "region": "eu-west-1"}}]},
+            {**DEBIAN, "distribution": {**DEBIAN["distribution"], "codename": "trixie"}},
+            ["Prometheus 2.53 does not have; use the role ecs_discovery"],
+            id="ECS, by a package that does not find it",
+        ),
+        pytest.param(
+            {
+                "archive": {"version": "3.13.1"},
+                "scrape_jobs": [{"name": "a", "aws_sd": {"role": "rds", "region": "eu-west-1"}}],
+            },
+            DEBIAN,
+            [],
+            id="RDS, by an archive that finds it",
+        ),
         pytest.param({"scrape_timeout_seconds": 20}, DEBIAN, ["make the timeout at most"], id="timeout above interval"),
         pytest.param({"disabled_alerts": ["No"]}, DEBIAN, ["which is no alert"], id="an alert that is none"),
         pytest.param({"disabled_alerts": ["ApiDown"]}, DEBIAN, [], id="an alert less"),
