@@ -21,6 +21,8 @@ ROOT = Path(__file__).resolve().parents[1]
 TARGET = ROOT / "tests" / "fixtures" / "iam_reference.json"
 #: What tasks and hosts use, which the code of the collection does not call.
 BY_TASKS = (
+    "cloudwatch:GetMetricData",
+    "cloudwatch:ListMetrics",
     "cloudwatch:PutMetricData",
     "ec2:DescribeInstances",
     "ecr:BatchCheckLayerAvailability",
@@ -40,6 +42,7 @@ BY_TASKS = (
     "ssmmessages:CreateDataChannel",
     "ssmmessages:OpenControlChannel",
     "ssmmessages:OpenDataChannel",
+    "tag:GetResources",
 )
 
 

@@ -26,11 +26,7 @@ options:
 """
 
 EXAMPLES = r"""
-- name: Write the configuration of YACE
-  ansible.builtin.copy:
-    dest: /etc/yace.yml
-    mode: "0644"
-    content: "{{ options | nexod.infra.aws_exporter_config | to_nice_yaml(sort_keys=false) }}"
+exporters_cloudwatch_configuration: "{{ options | nexod.infra.aws_exporter_config }}"
 """
 
 RETURN = r"""

@@ -22,6 +22,7 @@ from ansible_collections.nexod.infra.tests.fixtures.debian_packages import unpac
 
 from .conftest import Postgres, folder_of_postgres, free_port, program
 
+ROOT = Path(__file__).resolve().parents[2]
 RELEASES = ("bookworm", "trixie", "forky")
 EXPORTERS = ("postgres", "redis", "node", "pgbouncer")
 # What is not there, and why.
@@ -30,11 +31,10 @@ MISSING = {
     "pg_replication_lag_seconds": ("bookworm",),
     "pg_stat_user_tables_n_dead_tup": ("bookworm",),
     "pg_stat_user_tables_n_live_tup": ("bookworm",),
-    "pg_database_wraparound_age_datfrozenxid_seconds": ("bookworm",),  # the others have it behind a flag
     "node_systemd_unit_state": RELEASES,  # behind a flag, and it needs D-Bus
 }
-FLAGS = {("postgres", "trixie"): ["--collector.database_wraparound"]}
-FLAGS["postgres", "forky"] = FLAGS["postgres", "trixie"]
+#: As the role sets them.
+FLAGS = {"postgres": [f"--extend.query-path={ROOT}/roles/exporters/files/postgres_queries.yml"]}
 
 
 def read(exporter: str) -> set[str]:
@@ -153,7 +153,7 @@ def test_the_exporter_shows_what_alerts_read(
         folder / f"usr/bin/prometheus-{exporter}-exporter",
         f"{dash}web.listen-address=127.0.0.1:{port}",
     ]
-    argv += FLAGS.get((exporter, release), [])
+    argv += FLAGS.get(exporter, [])
     environment, up = {}, "up"
     with contextlib.ExitStack() as stack:
         if exporter == "postgres":

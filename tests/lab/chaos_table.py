@@ -455,6 +455,7 @@ NOT_MADE = {
     "EdgeErrorsAbove100": "what it follows from mutes it: HAProxy itself answers with errors only if no server is left",
     "RequestsQueue": "HAProxy queues requests only if no server is left, which is NoServerLeft",
     "CertificateExpires": "users of the lab come without TLS",
+    "CloudwatchNotRead": "the lab has no CloudWatch",
     "TasksNotDiscovered": "the lab has no service of ECS",
     "ClockNotSynchronized": "the clock is that of this machine",
     "OutOfMemoryKill": "the kernel is that of this machine, and may not limit the memory of a host's units",

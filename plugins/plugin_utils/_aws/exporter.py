@@ -30,6 +30,8 @@ def configuration(options: Options) -> Row:
     tag = {"key": OWNER, "value": f"^{re.escape(options['environment'])}$"}
     return {
         "apiVersion": "v1alpha1",
+        # It asks who it is. The endpoint of the region is reached from private networks too, the global one is not.
+        "sts-region": options["region"],
         "discovery": {
             "jobs": [
                 {

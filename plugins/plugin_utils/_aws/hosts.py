@@ -49,7 +49,7 @@ def hosts(options: Options) -> list[Row]:
 
 
 def profile_of(options: Options, host: Options) -> str:
-    """The role of a host, and its instance profile: that of Prometheus finds the tasks that it scrapes."""
+    """The role of a host, and its instance profile: that of Prometheus finds tasks and reads metrics."""
     return f"{options['prefix']}-{'monitoring' if 'monitoring' in (host.get('groups') or ()) else 'hosts'}"
 
 
@@ -60,7 +60,11 @@ def role(options: Options, profile: str) -> list[Row]:
         allow("ecs:ListTasks", "*", ArnEquals={"ecs:cluster": f"@ecs_cluster/{cluster}.arn"}),
         allow("ecs:DescribeTasks", f"arn:aws:ecs:{place(options)}:task/{cluster}/*"),
     ]
-    own = {"policies": policies("discovery", tasks)} if profile.endswith("-monitoring") else {}
+    # None of them can be limited to resources.
+    metrics = [allow(["cloudwatch:GetMetricData", "cloudwatch:ListMetrics", "tag:GetResources"], "*")]
+    own: Row = {}
+    if profile.endswith("-monitoring"):
+        own = {"policies": {**policies("discovery", tasks), **policies("metrics", metrics)}}
     return [
         row("iam_role", profile, service="ec2.amazonaws.com", managed_policies=[SESSIONS], **own),
         row("instance_profile", profile, role=f"@iam_role/{profile}.name"),

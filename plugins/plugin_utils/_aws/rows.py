@@ -71,7 +71,7 @@ def allow(actions: str | list[str], resource: str, **conditions: t.Any) -> Row:
 
 
 def policies(name: str, statements: list[Row]) -> Row:
-    """The policies of a role, of which this is the only one."""
+    """A policy of a role, by its name."""
     return {name: {"Version": POLICY_VERSION, "Statement": statements}}
 
 

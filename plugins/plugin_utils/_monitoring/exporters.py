@@ -34,7 +34,8 @@ def faults(settings: Settings, found: t.Mapping[str, t.Any]) -> list[str]:
     """What contradicts itself in the options, or does not fit the host (`found`: software_info), each with its fix.
 
     `settings` has the exporters to run (`enabled`), their `flags`, and of each exporter there is (`exporters`) where it
-    listens, whether it needs a password, and the flags that the role sets itself.
+    listens, whether it needs a password or a configuration, and the flags that the role sets itself. One that is
+    `archive_only` has no package, and one that is `open` can't be protected.
     """
     known: t.Mapping[str, Settings] = settings["exporters"]
     problems = distribution_fault(found.get("distribution"))
@@ -52,6 +53,10 @@ def faults(settings: Settings, found: t.Mapping[str, t.Any]) -> list[str]:
         holders.setdefault(int(own["port"]), option)
         if own.get("needs_password") and not own["password"]:
             problems.append(f"exporters_{name}_password is empty; set it, or remove {name} from exporters_enabled")
+        if own.get("needs_configuration") and not own["configuration"]:
+            problems.append(f"exporters_{name}_configuration is empty; set it, or remove {name} from exporters_enabled")
+        problems += _archive_faults(name, own, settings.get("versions") or {})
+        problems += _key_faults(name, own)
         listening = f"use exporters_{name}_listen_address and {option}"
         owners = {
             **FLAGS,
@@ -71,6 +76,24 @@ def faults(settings: Settings, found: t.Mapping[str, t.Any]) -> list[str]:
     return problems + _protection_faults(settings, packaged, (found.get("distribution") or {}).get("codename"))
 
 
+def _archive_faults(name: str, own: Settings, versions: t.Mapping[str, t.Any]) -> list[str]:
+    if not own.get("archive_only") or name in versions:
+        return []
+    return [
+        f"there is no package of the {name} exporter, and exporters_archives.{name} has no version; set one that "
+        f"versions.lock.yml pins, or remove {name} from exporters_enabled"
+    ]
+
+
+def _key_faults(name: str, own: Settings) -> list[str]:
+    """Of an access key, which is of no use without its secret."""
+    if bool(own.get("access_key_id")) == bool(own.get("secret_access_key")):
+        return []
+    return [
+        f"exporters_{name}_access_key_id and exporters_{name}_secret_access_key need each other; set both, or neither"
+    ]
+
+
 def _protection_faults(settings: Settings, enabled: t.Sequence[str], codename: str | None) -> list[str]:
     """Of the options that protect all of them, and of an exporter that can't be protected so."""
     own: Settings = settings.get("web") or {}
@@ -84,4 +107,12 @@ def _protection_faults(settings: Settings, enabled: t.Sequence[str], codename: s
             "exporters_web_users would leave it open; set exporters_tls_client_ca, or set "
             "exporters_redis_listen_address to 127.0.0.1"
         )
+    problems += [
+        f"the {name} exporter has neither passwords nor certificates, and others reach its address; "
+        f"set exporters_{name}_listen_address to 127.0.0.1"
+        for name in settings["enabled"]
+        if web.is_protected(own)
+        and (settings["exporters"].get(name) or {}).get("open")
+        and not is_loopback(settings["exporters"][name]["listen_address"])
+    ]
     return problems

@@ -19,7 +19,7 @@ from ansible_collections.nexod.infra.plugins.module_utils._monitoring.rules impo
     typed,
 )
 from ansible_collections.nexod.infra.plugins.plugin_utils._monitoring.rule_file import Tables, alert_names
-from ansible_collections.nexod.infra.plugins.plugin_utils._monitoring.scrape import scrape_config
+from ansible_collections.nexod.infra.plugins.plugin_utils._monitoring.scrape import aws_faults, scrape_config
 from ansible_collections.nexod.infra.plugins.plugin_utils._monitoring.settings import (
     Settings,
     credential_faults,
@@ -132,6 +132,7 @@ def faults(settings: Settings, found: t.Mapping[str, t.Any]) -> list[str]:
         *_alert_faults(settings),
         *_data_faults(settings, found),
         *_downgrade_faults(settings, found),
+        *_discovery_faults(settings, found),
     ]
 
 
@@ -177,9 +178,9 @@ def _job_faults(settings: Settings) -> list[str]:
             "make the timeout at most the interval"
         )
     found += [
-        f'scrape job "{job["name"]}" has no targets; list them, or set its discovery_url'
+        f'scrape job "{job["name"]}" has no targets; list them, or set its discovery_url or aws_sd'
         for job in settings["scrape_jobs"]
-        if not job.get("targets") and not job.get("discovery_url")
+        if not (job.get("targets") or job.get("discovery_url") or job.get("aws_sd"))
     ]
     for job in settings["scrape_jobs"]:
         own_interval = int(job.get("interval_seconds") or interval)
@@ -276,13 +277,26 @@ def _data_faults(settings: Settings, found: t.Mapping[str, t.Any]) -> list[str]:
     ]
 
 
+def _desired_version(settings: Settings, found: t.Mapping[str, t.Any]) -> str:
+    """The version to run: that of the archive, of the installed package, or of the one that would be installed."""
+    version = str((settings.get("archive") or {}).get("version") or "")
+    packaged = DISTRIBUTED.get((found.get("distribution") or {}).get("codename", ""), "")
+    return version or (found.get("versions") or {}).get(settings.get("program")) or packaged
+
+
+def _discovery_faults(settings: Settings, found: t.Mapping[str, t.Any]) -> list[str]:
+    """Of jobs whose targets AWS knows, for the version to run."""
+    version = _desired_version(settings, found)
+    return [
+        fault for job in settings["scrape_jobs"] for fault in aws_faults(job, as_numbers(version) if version else None)
+    ]
+
+
 def _downgrade_faults(settings: Settings, found: t.Mapping[str, t.Any]) -> list[str]:
     """Samples of Prometheus 3 that the version to install can't read."""
     versions, unit = found.get("versions") or {}, found.get("unit") or {}
     running = versions.get(next(iter(unit.get("arguments") or []), "")) or ""
-    version = str((settings.get("archive") or {}).get("version") or "")
-    packaged = DISTRIBUTED.get((found.get("distribution") or {}).get("codename", ""), "")
-    desired = version or versions.get(settings.get("program")) or packaged
+    desired = _desired_version(settings, found)
     folder = settings["data_dir"]
     if folder not in (found.get("data_dirs_in_use") or []) or not running or not desired:
         return []

@@ -11,6 +11,24 @@ from ansible_collections.nexod.infra.plugins.module_utils._monitoring.rules impo
 
 #: Tasks of ECS are replaced within a minute; the default of Prometheus would find them after one.
 DISCOVERY_INTERVAL = "15s"
+#: Of AWS' own APIs, which are limited in calls for the whole account.
+AWS_INTERVAL_SECONDS = 60
+#: The first version of Prometheus that finds targets of a role (its changelog). Instances of EC2 it has always found.
+AWS_SINCE: t.Final[dict[str, tuple[int, int]]] = {
+    "ec2": (2, 42),
+    "ecs": (3, 8),
+    "msk": (3, 10),
+    "elasticache": (3, 11),
+    "rds": (3, 11),
+}
+#: The label by which a target is known.
+AWS_NAMES: t.Final[dict[str, str]] = {
+    "ec2": "__meta_ec2_tag_Name",
+    "ecs": "__meta_ecs_task_arn",
+    "msk": "__meta_msk_broker_id",
+    "elasticache": "__meta_elasticache_cache_cluster_cache_cluster_id",
+    "rds": "__meta_rds_instance_identifier",
+}
 
 
 def port_of(host: str, variables: Row, port: int | str | Row, default: int | str | None) -> int:
@@ -53,11 +71,58 @@ def _given(options: Row | None) -> Document:
     return {name: value for name, value in (options or {}).items() if value}
 
 
+def aws_sd(given: Row) -> Document:
+    """What Prometheus asks AWS for. Credentials are those of the host's role; the region is always given.
+
+    Instances of EC2 are found by the older key, which every version has.
+    """
+    role = given["role"]
+    filters = [{"name": "instance-state-name", "values": ["running"]}] if role == "ec2" else []
+    filters += [{"name": f"tag:{name}", "values": [str(value)]} for name, value in (given.get("tags") or {}).items()]
+    optional = {
+        "role": role if role != "ec2" else None,
+        "region": given["region"],
+        "port": int(given["port"]) if given.get("port") else None,
+        "role_arn": given.get("role_arn"),
+        "clusters": list(given.get("clusters") or ()),
+        "refresh_interval": f"{given.get('refresh_seconds') or AWS_INTERVAL_SECONDS}s",
+        "filters": filters,
+    }
+    name = "ec2_sd_configs" if role == "ec2" else "aws_sd_configs"
+    # An instance without the tag Name keeps its address.
+    relabel = {"source_labels": [AWS_NAMES[role]], "regex": "(.+)", "target_label": "instance"}
+    return {name: [{key: value for key, value in optional.items() if value}], "relabel_configs": [relabel]}
+
+
+def aws_faults(job: Row, version: tuple[int, int] | None) -> list[str]:
+    """What is wrong with the discovery of a job; `version` is that of Prometheus, where it is known."""
+    given = _given(job.get("aws_sd"))
+    if not given:
+        return []
+    role, where = given["role"], f'scrape job "{job["name"]}" has aws_sd'
+    found = [
+        f"{where} and {other}; give it one of them" for other in ("targets", "discovery_url", "probe") if job.get(other)
+    ]
+    if given.get("tags") and role != "ec2":
+        found.append(f"{where} with tags, by which only instances of EC2 are found; name clusters")
+    if given.get("clusters") and role == "ec2":
+        found.append(f"{where} with clusters, which instances of EC2 have none of; give tags")
+    since = AWS_SINCE[role]
+    if version and version < since:
+        first, own = (f"{one[0]}.{one[1]}" for one in (since, version))
+        instead = "use the role ecs_discovery, and its URL as discovery_url" if role == "ecs" else "list its targets"
+        found.append(
+            f"{where} with the role {role}, which Prometheus {own} does not have; {instead}, "
+            f"or install {first} or later (prometheus_archive)"
+        )
+    return found
+
+
 def scrape_config(job: Row) -> Document:
     """One entry of `scrape_configs`.
 
     A job with `probe` asks the blackbox exporter at `probe.exporter` to probe each target with `probe.module`; one with
-    `discovery_url` gets its targets from there.
+    `discovery_url` gets its targets from there, and one with `aws_sd` from AWS.
     """
     config: Document = {"job_name": job["name"]}
     optional = {
@@ -74,7 +139,9 @@ def scrape_config(job: Row) -> Document:
     # its files again, and its watch stays on the folder that the swap has left behind.
     if url := job.get("discovery_url"):
         config["http_sd_configs"] = [{"url": url, "refresh_interval": DISCOVERY_INTERVAL}]
-    if job.get("targets") or not url:
+    if given := _given(job.get("aws_sd")):
+        config.update(aws_sd(given))
+    elif job.get("targets") or not url:
         config["static_configs"] = [
             {"targets": [target["address"]], **({"labels": dict(target["labels"])} if target.get("labels") else {})}
             for target in job.get("targets") or []

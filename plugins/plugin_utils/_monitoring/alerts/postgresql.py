@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Alerts on PostgreSQL, from its exporter: the names are those that 0.11 (Debian 12), 0.17 and 0.19 have in common.
 
-What only newer exporters report, such as dead rows (0.17) or the age of transaction numbers (with
-`--collector.database_wraparound`), fires only there.
+What only newer exporters report, such as dead rows (0.17), fires only there. The age of transaction numbers is a query
+of the role exporters, which all of them execute.
 """
 
 from __future__ import annotations

@@ -111,6 +111,28 @@ def test_the_front_end_is_probed_where_there_is_one(
     assert found["static_site_origin"] == cdn.get("origin", {})
 
 
+@pytest.mark.parametrize(
+    ("provider", "version", "enabled"), [("aws", "0.67.0", True), ("aws", "", False), ("hosts", "0.67.0", False)]
+)
+def test_cloudwatch_is_exported_on_aws_once_a_version_is_given(
+    own: pathlib.Path, provider: str, version: str, enabled: bool
+) -> None:
+    declared = (
+        f"exporters_archives: {{cloudwatch: {{version: '{version}'}}}}\n"
+        "provider_aws_endpoints_declared:\n"
+        "  database: {host: db.example.com, port: 5432, name: app, sslmode: require}\n"
+        "  pooler: null\n  replicas: []\n  cache: null\n  api: null\n  cdn: null\n  object_store: null\n"
+    )
+    values = VALUES.replace("provider: hosts", f"provider: {provider}") + declared
+    (own / "inventory/group_vars/all.yml").write_text(values)
+    found = evaluate(own, "ops", "exporters_enabled", "prometheus_scrape_jobs")
+    jobs = {job["name"]: job["targets"] for job in found["prometheus_scrape_jobs"]}
+    assert ("cloudwatch" in found["exporters_enabled"]) == enabled
+    assert jobs.get("cloudwatch") == (
+        [{"address": "127.0.0.1:9106", "labels": {"instance": "ops"}}] if enabled else None
+    )
+
+
 def test_a_port_has_one_home(own: pathlib.Path) -> None:
     """A port that is changed where its role has it is changed for all that connect to it."""
     values = own / "inventory/group_vars"

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 import typing as t
 
 import pytest
@@ -15,12 +16,69 @@ from ansible_collections.nexod.infra.plugins.plugin_utils._aws.exporter import c
 from .test_environment import options as staging
 
 JOB = {"type", "regions", "searchTags", "dimensionNameRequirements", "period", "length", "metrics"}
+#: The documented schema of 0.67 (docs/configuration.md), of what is used of it: types, rows, and what a text must be.
+STATISTIC = re.compile(r"Maximum|Minimum|Sum|SampleCount|Average|p(\d{1,2}(\.\d{0,2})?|100)")
+#: Where the exporter finds a resource by its tag, it fills these dimensions from its ARN (pkg/config/services.go).
+DIMENSIONS = {
+    "AWS/ApplicationELB": {"LoadBalancer", "TargetGroup"},
+    "AWS/ECS": {"ClusterName", "ServiceName"},
+    "AWS/ElastiCache": {"CacheClusterId"},
+    "AWS/RDS": {"DBInstanceIdentifier"},
+}
+METRIC = {"name": str, "statistics": [STATISTIC]}
+TAG = {"key": str, "value": str}
+DOCUMENT = {
+    "apiVersion": re.compile("v1alpha1"),
+    "sts-region": str,
+    "discovery": {
+        "jobs": [
+            {
+                "type": re.compile("|".join(DIMENSIONS)),
+                "regions": [str],
+                "searchTags": [TAG],
+                "dimensionNameRequirements": [str],
+                "period": int,
+                "length": int,
+                "metrics": [METRIC],
+            }
+        ]
+    },
+}
+
+
+def faults(value: t.Any, schema: t.Any, where: str = "") -> list[str]:
+    """Where a document differs from its schema. A list must not be empty: the exporter refuses such a job."""
+    if isinstance(schema, dict):
+        strange = [f"{where}.{name} is unknown" for name in value if name not in schema]
+        return strange + [
+            fault
+            for name, part in schema.items()
+            for fault in (faults(value[name], part, f"{where}.{name}") if name in value else [f"{where}.{name} lacks"])
+        ]
+    if isinstance(schema, list):
+        rows = [fault for number, one in enumerate(value) for fault in faults(one, schema[0], f"{where}[{number}]")]
+        return rows if value else [f"{where} is empty"]
+    if isinstance(schema, re.Pattern):
+        return [] if schema.fullmatch(value) else [f"{where} is {value}"]
+    return [] if type(value) is schema else [f"{where} is {value!r}"]
+
+
+def test_the_schema_notices_what_the_exporter_would_refuse() -> None:
+    found = configuration(staging(environment="staging"))
+    found["discovery"]["jobs"][0] |= {"type": "alb", "metrics": []}
+    found["exportedTags"] = {}
+    assert faults(found, DOCUMENT) == [
+        ".exportedTags is unknown",
+        ".discovery.jobs[0].type is alb",
+        ".discovery.jobs[0].metrics is empty",
+    ]
 
 
 def jobs(**changes: t.Any) -> list[dict[str, t.Any]]:
     found = configuration(staging(environment="staging", **changes))
-    assert found.keys() == {"apiVersion", "discovery"}
+    assert faults(found, DOCUMENT) == []
     assert found["apiVersion"] == "v1alpha1"
+    assert found["sts-region"] == "us-east-1"
     return list(found["discovery"]["jobs"])
 
 
@@ -50,6 +108,7 @@ def test_only_resources_of_the_environment_are_found() -> None:
         assert job["regions"] == ["us-east-1"]
         assert job["searchTags"] == [{"key": "nexod:environment", "value": "^staging$"}]
         assert job["length"] >= job["period"]
+        assert set(job["dimensionNameRequirements"]) <= DIMENSIONS[job["type"]]
 
 
 @pytest.mark.parametrize(

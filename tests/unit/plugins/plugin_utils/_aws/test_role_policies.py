@@ -31,6 +31,8 @@ ARNS = {
     "log_group": f"arn:aws:logs:{HERE}:log-group:{{}}",
     "ecs_cluster": f"arn:aws:ecs:{HERE}:cluster/{{}}",
 }
+#: Services that botocore knows by another name.
+IN_BOTOCORE = {"tag": "resourcegroupstaggingapi"}
 #: Services of IAM that are no services of botocore.
 NOT_IN_BOTOCORE = {"ssmmessages", "ec2messages"}
 
@@ -95,7 +97,8 @@ def test_an_action_is_an_operation_of_its_service(action: str) -> None:
     service, _colon, operation = action.partition(":")
     if service in NOT_IN_BOTOCORE:
         pytest.skip("no service of botocore: the Service Authorization Reference has it")
-    assert operation in botocore.session.get_session().get_service_model(service).operation_names
+    model = botocore.session.get_session().get_service_model(IN_BOTOCORE.get(service, service))
+    assert operation in model.operation_names
 
 
 def test_roles_can_be_created_and_passed_with_the_deployers_policies() -> None:

@@ -27,6 +27,7 @@ def defaults(role: str, **change: t.Any) -> dict[str, t.Any]:
 
 
 USERS = {"ops": "correct-horse-battery"}
+CLOUDWATCH = {"enabled": ["cloudwatch"], "versions": {"cloudwatch": "0.67.0"}}
 
 
 def protection(**change: t.Any) -> dict[str, t.Any]:
@@ -40,6 +41,14 @@ def exporter_settings(**change: t.Any) -> dict[str, t.Any]:
         "postgres": {"listen_address": "::", "port": "9187", "password": "", "needs_password": True},
         "redis": {"listen_address": "", "port": 9121, "reserved": {"redis.addr": "use the server's options"}},
         "pgbouncer": {"listen_address": "", "port": 9127, "password": "p", "needs_password": True},
+        "cloudwatch": {
+            "listen_address": "127.0.0.1",
+            "port": 9106,
+            "archive_only": True,
+            "open": True,
+            "needs_configuration": True,
+            "configuration": {"apiVersion": "v1alpha1"},
+        },
     }
     return {"enabled": ["node"], "flags": {}, "memory_max_mb": "128", "exporters": known, **change}
 
@@ -106,6 +115,24 @@ def exporter_settings(**change: t.Any) -> dict[str, t.Any]:
             DEBIAN,
             ['scrape job "a" has no targets'],
             id="nothing to scrape",
+        ),
+        pytest.param(
+            {"scrape_jobs": [{"name": "a", "aws_sd": {"role": "ec2", "region": "eu-west-1"}}]}, DEBIAN, [], id="EC2"
+        ),
+        pytest.param(
+            {"scrape_jobs": [{"name": "a", "aws_sd": {"role": "ecs", "region": "eu-west-1"}}]},
+            {**DEBIAN, "distribution": {**DEBIAN["distribution"], "codename": "trixie"}},
+            ["Prometheus 2.53 does not have; use the role ecs_discovery"],
+            id="ECS, by a package that does not find it",
+        ),
+        pytest.param(
+            {
+                "archive": {"version": "3.13.1"},
+                "scrape_jobs": [{"name": "a", "aws_sd": {"role": "rds", "region": "eu-west-1"}}],
+            },
+            DEBIAN,
+            [],
+            id="RDS, by an archive that finds it",
         ),
         pytest.param({"scrape_timeout_seconds": 20}, DEBIAN, ["make the timeout at most"], id="timeout above interval"),
         pytest.param({"disabled_alerts": ["No"]}, DEBIAN, ["which is no alert"], id="an alert that is none"),
@@ -334,12 +361,40 @@ def test_the_port_for_other_instances_is_closed_until_a_flag_opens_it() -> None:
         ),
         pytest.param({"web": protection(web_users=USERS)}, "bookworm", [], id="without that exporter"),
         pytest.param({"enabled": ["redis"], "web": protection(web_users=USERS)}, "trixie", [], id="a newer one"),
+        pytest.param(
+            {"enabled": ["cloudwatch"]}, "trixie", ["exporters_archives.cloudwatch has no version"], id="no package"
+        ),
+        pytest.param(CLOUDWATCH, "bookworm", [], id="from its archive"),
+        pytest.param(
+            {**CLOUDWATCH, "web": protection(web_users=USERS)}, "trixie", [], id="open, on the loopback address"
+        ),
     ],
 )
 def test_exporter_faults(change: dict[str, t.Any], codename: str, words: list[str]) -> None:
     found = {"distribution": {**DEBIAN["distribution"], "codename": codename}}
     faults = exporters.faults(exporter_settings(**change), found)
     assert len(faults) == len(words)
+    for fault, word in zip(faults, words, strict=True):
+        assert word in fault
+
+
+@pytest.mark.parametrize(
+    ("own", "web", "words"),
+    [
+        pytest.param({"configuration": {}}, {}, ["exporters_cloudwatch_configuration is empty"], id="nothing to read"),
+        pytest.param({"access_key_id": "AKIA"}, {}, ["secret_access_key need each other"], id="half a key"),
+        pytest.param({"access_key_id": "AKIA", "secret_access_key": "s"}, {}, [], id="a whole one"),
+        pytest.param({"listen_address": "0.0.0.0"}, {}, [], id="open like the others"),
+        pytest.param(
+            {"listen_address": "0.0.0.0"}, USERS, ["exporters_cloudwatch_listen_address to 127.0.0.1"], id="left open"
+        ),
+    ],
+)
+def test_faults_of_the_exporter_for_cloudwatch(own: dict[str, t.Any], web: dict[str, str], words: list[str]) -> None:
+    settings = exporter_settings(**CLOUDWATCH, web=protection(web_users=web))
+    settings["exporters"]["cloudwatch"].update(own)
+    faults = exporters.faults(settings, DEBIAN)
+    assert len(faults) == len(words), faults
     for fault, word in zip(faults, words, strict=True):
         assert word in fault
 

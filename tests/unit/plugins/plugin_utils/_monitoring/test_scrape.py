@@ -68,6 +68,66 @@ def test_targets(hosts: list[str], hostvars: dict[str, dict[str, str]], addresse
         pytest.param(
             {
                 "name": "node",
+                "aws_sd": {
+                    "role": "ec2",
+                    "region": "eu-west-1",
+                    "port": "9100",
+                    "tags": {"nexod:environment": "staging"},
+                },
+            },
+            {
+                "job_name": "node",
+                "ec2_sd_configs": [
+                    {
+                        "region": "eu-west-1",
+                        "port": 9100,
+                        "refresh_interval": "60s",
+                        "filters": [
+                            {"name": "instance-state-name", "values": ["running"]},
+                            {"name": "tag:nexod:environment", "values": ["staging"]},
+                        ],
+                    }
+                ],
+                "relabel_configs": [
+                    {"source_labels": ["__meta_ec2_tag_Name"], "regex": "(.+)", "target_label": "instance"}
+                ],
+            },
+            id="instances",
+        ),
+        pytest.param(
+            {
+                "name": "api",
+                # As an argument specification leaves it.
+                "aws_sd": {
+                    "role": "ecs",
+                    "region": "eu-west-1",
+                    "port": 8000,
+                    "clusters": ["arn:aws:ecs:eu-west-1:1:cluster/a"],
+                    "refresh_seconds": 20,
+                    "tags": None,
+                    "role_arn": None,
+                },
+            },
+            {
+                "job_name": "api",
+                "aws_sd_configs": [
+                    {
+                        "role": "ecs",
+                        "region": "eu-west-1",
+                        "port": 8000,
+                        "clusters": ["arn:aws:ecs:eu-west-1:1:cluster/a"],
+                        "refresh_interval": "20s",
+                    }
+                ],
+                "relabel_configs": [
+                    {"source_labels": ["__meta_ecs_task_arn"], "regex": "(.+)", "target_label": "instance"}
+                ],
+            },
+            id="tasks",
+        ),
+        pytest.param(
+            {
+                "name": "node",
                 "targets": [{"address": "h:1"}],
                 "scheme": "https",
                 "basic_auth": {"username": "prometheus", "password_file": "credentials/exporters"},
@@ -92,3 +152,34 @@ def test_scrape_config(job: dict[str, t.Any], config: dict[str, t.Any]) -> None:
 def test_targets_have_further_labels() -> None:
     found = monitoring.targets(["db-2"], {"db-2": {}}, 9187, labels={"role": "replica"})
     assert found == [{"address": "db-2:9187", "labels": {"instance": "db-2", "role": "replica"}}]
+
+
+@pytest.mark.parametrize(
+    ("given", "version", "words"),
+    [
+        ({"role": "ec2"}, (2, 42), []),
+        ({"role": "ecs"}, (3, 8), []),
+        ({"role": "ecs"}, None, []),
+        ({"role": "ecs"}, (2, 53), ["Prometheus 2.53 does not have; use the role ecs_discovery"]),
+        ({"role": "msk"}, (3, 9), ["or install 3.10 or later"]),
+        ({"role": "rds"}, (3, 5), ["Prometheus 3.5 does not have; list its targets, or install 3.11 or later"]),
+        ({"role": "elasticache"}, (3, 10), ["or install 3.11 or later"]),
+        ({"role": "ecs", "tags": {"a": "b"}}, (3, 8), ["name clusters"]),
+        ({"role": "ec2", "clusters": ["c"]}, (3, 8), ["give tags"]),
+        ({}, (2, 42), []),
+    ],
+)
+def test_what_a_version_does_not_find(
+    given: dict[str, t.Any], version: tuple[int, int] | None, words: list[str]
+) -> None:
+    job = {"name": "a", "aws_sd": {**given, "region": "eu-west-1"} if given else None}
+    faults = monitoring.aws_faults(job, version)
+    assert len(faults) == len(words), faults
+    for fault, word in zip(faults, words, strict=True):
+        assert word in fault
+
+
+@pytest.mark.parametrize("other", ["targets", "discovery_url", "probe"])
+def test_one_source_of_targets(other: str) -> None:
+    job = {"name": "a", "aws_sd": {"role": "ec2", "region": "r"}, other: [1]}
+    assert monitoring.aws_faults(job, (3, 14)) == [f'scrape job "a" has aws_sd and {other}; give it one of them']
