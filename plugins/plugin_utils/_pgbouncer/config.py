@@ -37,6 +37,11 @@ OWNED: t.Final = {
     "server_tls_ca_file": "pgbouncer_server_ca",
     "server_tls_sslmode": "pgbouncer_server_sslmode",
     "stats_users": "pgbouncer_stats_users",
+    "tcp_keepalive": "pgbouncer_vanished_seconds",
+    "tcp_keepcnt": "pgbouncer_vanished_seconds",
+    "tcp_keepidle": "pgbouncer_vanished_seconds",
+    "tcp_keepintvl": "pgbouncer_vanished_seconds",
+    "tcp_user_timeout": "pgbouncer_vanished_seconds",
     "unix_socket_dir": "pgbouncer_socket_dir",
     "unix_socket_mode": "pgbouncer_socket_mode",
 }
