@@ -87,9 +87,9 @@ def owned(client: Client, organization: str) -> t.Iterator[Row]:
     if not found:
         return
     ours: dict[str, dict[str, str]] = {name: {} for name in ORGANIZED}
-    for name in ORGANIZED:
-        collection = t.cast("AwxKind", KINDS[name]).collection
-        for row in client.rows(collection, organization=found[0]):
+    kinds = {name: kind for name in ORGANIZED if isinstance(kind := KINDS[name], AwxKind)}
+    for name, kind in kinds.items():
+        for row in client.rows(kind.collection, organization=found[0]):
             if is_ours(row, mark):
                 ours[name][str(row["id"])] = row["name"]
                 yield name, row["id"], {"name": row["name"], "organization": found[0]}, ""

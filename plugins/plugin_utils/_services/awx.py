@@ -497,7 +497,7 @@ def workflow_faults(options: Options) -> t.Iterator[str]:
             others = [*(node.get("after") or ()), *(node.get("after_failure") or ())]
             yield from (unknown(f"{own}.after", one, where, names) for one in others if one not in names)
         for name in unapproved(options, workflow):
-            node = next(one for one in nodes if one["name"] == name)
+            node = {one["name"]: one for one in nodes}[name]
             yield (
                 f"{where}.{name} runs {node['job']} on {node['environment']} without an approval: let it follow a node "
                 f"with approval, on every way to it (awx_environments.{node['environment']}.approval requires that)"

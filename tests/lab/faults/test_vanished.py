@@ -44,5 +44,5 @@ def test_a_query_whose_server_vanishes_ends(serving) -> None:
             assert said.startswith("ended: ")
         finally:
             process.kill()
-            on("pooler-1", "pkill -f pg_sleep || true")
+            on("pooler-1", "pkill -f pg_slee[p] || true")
     until("the API is ready", lambda: get("/ready")["status"] == "ready")
