@@ -406,11 +406,17 @@ def cut_off(host: str) -> Break:
 
 
 def slow_network(
-    host: str, port: int, seconds: float, source: str = "0.0.0.0/0", reconnected: Break | None = None
+    host: str,
+    port: int,
+    seconds: float,
+    source: str = "0.0.0.0/0",
+    reconnected: Break | None = None,
+    every: int = 1,
 ) -> Break:
     """What others send to a port arrives later, and so do the answers; connections that exist are not affected.
 
-    `reconnected` makes clients connect anew before that begins: many that sign in slowly at once are another fault.
+    `every`: 10 for one in ten of what they send. `reconnected` makes clients connect anew before that begins: many that
+    sign in slowly at once are another fault.
     """
 
     @contextlib.contextmanager
@@ -419,9 +425,8 @@ def slow_network(
         redirect = ["PREROUTING", "-t", "nat", "-p", "tcp", "-s", source, "--dport", str(port)]
         redirect += ["-j", "REDIRECT", "--to-ports", str(own)]
         argv = [sys.executable, str(ROOT / "tests/lab/delay.py"), f"--port={own}", f"--to={ADDRESSES[host]}:{port}"]
-        with subprocess.Popen(
-            [*begin, *argv, f"--seconds={seconds}", "--when-told"], stdout=subprocess.PIPE
-        ) as process:
+        argv += [f"--seconds={seconds}", f"--every={every}", "--when-told"]
+        with subprocess.Popen([*begin, *argv], stdout=subprocess.PIPE) as process:
             try:
                 assert process.stdout
                 assert process.stdout.readline()

@@ -15,10 +15,12 @@ from ansible_collections.nexod.infra.tests.playbook import play as run_playbook
 
 PLAYBOOKS = sorted(path.stem for path in (ROOT / "playbooks").glob("*.yml"))
 STAGES = sorted(
-    path.stem for path in (ROOT / "playbooks" / "stages").glob("*.yml") if path.stem not in ("inventory", "lock")
+    path.stem
+    for path in (ROOT / "playbooks" / "stages").glob("*.yml")
+    if path.stem not in ("inventory", "lock", "planned")
 )
-#: What works on the controller alone; they need no inventory.
-ALONE = ("build_release", "pin_versions")
+#: What works on the controller alone, or for all environments; they need no inventory.
+ALONE = ("build_release", "configure_awx", "pin_versions")
 OF_ENVIRONMENTS = [name for name in PLAYBOOKS if name not in ALONE]
 NOT_OF_THE_COLLECTION = "all:\n  hosts:\n    web-1: {ansible_connection: local}\n"
 WITHOUT_LOCALHOST = "leaves out localhost"
@@ -101,12 +103,12 @@ def test_no_playbook_does_nothing_and_calls_it_success(tmp_path: pathlib.Path, p
 
 
 def selected(said: str) -> set[tuple[str, str]]:
-    """Play and task of each task that --list-tasks lists, without the checks and the lock before them."""
+    """Play and task of each task that --list-tasks lists, without the checks, the lock and the plan around them."""
     found, play_name = set(), ""
     for line in said.splitlines():
         if line.startswith("  play #"):
             play_name = line.partition("): ")[2].partition("\t")[0]
-        elif line.startswith("      ") and not play_name.startswith(("Check the limit", "Lock | ")):
+        elif line.startswith("      ") and not play_name.startswith(("Check the limit", "Lock | ", "Publish what")):
             found.add((play_name, line.partition("\t")[0].strip()))
     return found
 

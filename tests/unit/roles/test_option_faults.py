@@ -105,6 +105,11 @@ ROWS: dict[str, tuple[dict[str, t.Any], str, str]] = {
         "postgresql_shared_buffers_mb is 0, but must be at least 1",
         "set it to a whole number, at least 1",
     ),
+    "profile": (
+        {"profile_worker": 0},
+        "profile_worker is 0, but must be from 1 to 256",
+        "set it to a whole number, from 1 to 256",
+    ),
     "prometheus": (
         {"prometheus_scrape_timeout_seconds": 0},
         "prometheus_scrape_timeout_seconds is 0, but must be above 0",
