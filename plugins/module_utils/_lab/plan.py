@@ -33,7 +33,7 @@ SHARED_MOUNTS = "mount --make-rshared /"
 # is nearly half of a task's processor time on a host, so the lab's hosts keep what they have compiled, by its source.
 COMPILED_ONCE = """\
 import _imp, marshal, os, sys, zipimport
-folder = f"/run/lab-compiled/{sys.implementation.cache_tag}"
+folder = f"/run/lab-compiled-{sys.implementation.cache_tag}"
 plain = zipimport._compile_source
 def kept(path, source):
     file = f"{folder}/{_imp.source_hash(0, bytes(source)).hex()}"
@@ -43,7 +43,7 @@ def kept(path, source):
     except (OSError, EOFError, ValueError):
         code = plain(path, source)
     try:
-        os.makedirs(folder, exist_ok=True)
+        os.makedirs(folder, 0o700, exist_ok=True)
         with open(f"{file}.{os.getpid()}", "wb") as stream:
             marshal.dump(code, stream)
         os.replace(stream.name, file)

@@ -176,8 +176,9 @@ def test_recipe_carries_packages_without_installing_them() -> None:
 
 def test_a_host_compiles_the_source_of_a_module_once(tmp_path: pathlib.Path) -> None:
     """What a zip archive contains, which is compiled at each import otherwise; another source is another module."""
-    folder, archive = tmp_path / "compiled", tmp_path / "modules.zip"
-    (tmp_path / "lab_compiled.py").write_text(_lab.COMPILED_ONCE.replace("/run/lab-compiled", str(folder)))
+    folder, archive = tmp_path / "run", tmp_path / "modules.zip"
+    folder.mkdir()
+    (tmp_path / "lab_compiled.py").write_text(_lab.COMPILED_ONCE.replace("/run/", f"{folder}/"))
     first = "import sys; sys.path[:0] = sys.argv[1:]; import lab_compiled, module; print(module.number)"
     said, kept = [], []
     for number in (1, 1, 2):
@@ -187,6 +188,8 @@ def test_a_host_compiles_the_source_of_a_module_once(tmp_path: pathlib.Path) -> 
         said.append(subprocess.run(argv, check=True, capture_output=True, text=True).stdout.strip())
         kept.append(len([path for path in folder.rglob("*") if path.is_file()]))
     assert (said, kept) == (["1", "1", "2"], [1, 1, 2])
+    # Of root alone: nobody else reads it, or has root run what they have put there.
+    assert [path.stat().st_mode & 0o777 for path in folder.iterdir()] == [0o700]
 
 
 @pytest.mark.parametrize(
