@@ -113,6 +113,7 @@ def test_the_readme_prints_a_whole_inventory() -> None:
     assert len(values) <= 20
 
 
+@pytest.mark.long
 @pytest.mark.skipif(os.geteuid() != 0, reason="boots hosts of its own, as root only")
 @pytest.mark.timeout(900)
 def test_it_deploys_on_hosts_of_ones_own(home: Path) -> None:
