@@ -22,7 +22,9 @@ FORBIDDEN = {
     ".ci": "of the checkout",
     ".collections": "a link to the checkout",
     ".git": "of the checkout",
+    ".dev": "secrets",
     ".lab": "secrets",
+    ".lab_aws": "secrets",
     ".mypy_cache": "left behind by tools",
     ".report": "of this machine",
     ".ruff_cache": "left behind by tools",
@@ -67,6 +69,14 @@ def test_it_holds_nothing_of_the_checkout_or_this_machine(members: dict[str, byt
 def test_it_holds_examples_but_not_the_application(members: dict[str, bytes]) -> None:
     assert "examples/execution-environment.yml" in members
     assert [name for name in members if name.startswith(("examples/api", "examples/frontend"))] == []
+
+
+def test_what_a_checkout_generates_is_left_out_before_it_is_there() -> None:
+    """An archive built where a lab runs or a database was dumped would contain its passwords and its data."""
+    left_out = yaml.safe_load((ROOT / "galaxy.yml").read_text())["build_ignore"]
+    generated = {line.strip("/").split("/")[0] for line in (ROOT / ".gitignore").read_text().split() if line[0] == "/"}
+    # Of the examples, what is built lies in folders that are left out as a whole.
+    assert generated - set(left_out) - {"examples"} == set()
 
 
 def test_it_holds_nothing_that_git_does_not_know(members: dict[str, bytes]) -> None:
