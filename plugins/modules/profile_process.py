@@ -62,7 +62,9 @@ options:
     default: 100
   nonblocking:
     description:
-      - Whether py-spy reads the process without pausing it. This costs nearly nothing; a few samples cannot be read.
+      - Whether py-spy reads the process without pausing it. This costs nearly nothing. A few samples cannot be read,
+        and the functions of one stack may be of different moments.
+      - With V(false), the process is paused for some milliseconds for each sample, and once with O(tool=dump).
     type: bool
     default: true
   gil:
@@ -117,9 +119,10 @@ EXAMPLES = r"""
     unit: api
   register: profile
 
-- name: Print what every thread does
+- name: Print what every thread does at one moment
   nexod.infra.profile_process:
     tool: dump
+    nonblocking: false
     unit: api
     worker: 2
 
