@@ -286,7 +286,7 @@ def _verdict(base: str) -> float:
     command = [BIN / "ansible", "localhost", "-m", "nexod.infra.latency_verdict", "-a", json.dumps(arguments)]
     environment = {**os.environ, "ANSIBLE_COLLECTIONS_PATH": str(ROOT / ".collections")}
     begun = time.monotonic()
-    done = subprocess.run(command, cwd=CACHE, env=environment, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, cwd=HERE, env=environment, capture_output=True, text=True, check=False)
     if done.returncode:
         sys.exit(f"latency_verdict ended with {done.returncode}:\n{done.stdout}{done.stderr}")
     return time.monotonic() - begun
