@@ -202,7 +202,23 @@ def test_vendors_that_are_left_out(tmp_path: pathlib.Path) -> None:
     assert sorted(found) == ["vercel_domain/app.nexod.ai", "vercel_project/app"]
 
 
-@pytest.mark.parametrize("environment", ["dev", "lab", "lab_aws"])
+def test_the_accounts_of_the_lab_are_stand_ins_whatever_is_exported(tmp_path: pathlib.Path) -> None:
+    names = [f"services_{vendor}_{what}" for vendor in ("clerk", "sentry", "vercel") for what in ("url", "token")]
+    names += ["services_vercel_team", "services_vercel_commit", "infra_sentry_project", "infra_clerk_issuer"]
+    path = tmp_path / "accounts.yml"
+    shown = {"msg": {name: "{{ " + name + " }}" for name in names}}
+    roles = [{"ansible.builtin.include_role": {"name": "nexod.infra.services", "tasks_from": "preflight"}}]
+    tasks = [*roles, {"ansible.builtin.debug": shown}]
+    path.write_text(json.dumps([{"hosts": "localhost", "gather_facts": False, "tasks": tasks}]))
+    exported = ("CLERK_SECRET_KEY", "SENTRY_AUTH_TOKEN", "VERCEL_TOKEN", "VERCEL_ORG_ID", "NEXOD_COMMIT", "GITHUB_SHA")
+    done = play("-i", "inventories/lab", path, **AS_JSON, **dict.fromkeys(exported, "of-a-real-account"))
+    found = tasks_of(done)[-1]["hosts"]["localhost"]["msg"]
+    assert "of-a-real-account" not in json.dumps(found)
+    assert {found[name].rpartition(":")[0] for name in names if name.endswith("_url")} == {"http://127.0.0.1"}
+    assert [found[name] for name in ("services_vercel_commit", "infra_sentry_project", "infra_clerk_issuer")] == [""] * 3
+
+
+@pytest.mark.parametrize("environment", ["dev", "lab_aws"])
 def test_other_environments_have_no_accounts(tmp_path: pathlib.Path, environment: str) -> None:
     assert declared(tmp_path, environment) == {"issuer": ""}
 
