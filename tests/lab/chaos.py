@@ -47,7 +47,10 @@ ADDRESSES = {
     "api-2": "10.213.77.52",
     "edge-1": "10.213.77.61",
 }
+REPLICAS = 2
 LAB_SECONDS = 120.0
+#: A replica that has been cut off needs a minute to notice it, and the primary another one.
+CALM_SECONDS = 240.0
 #: What a fault leads to begins to wait within this time, and a message is delivered within that one.
 SETTLED, DELIVERED = 45.0, 15.0
 #: Errors are counted over 5 minutes, and RecentOutage lasts for 8.
@@ -219,6 +222,9 @@ def active() -> list[str]:
 def calm() -> bool | str:
     """Whether everything is scraped and answers, and no alert fires or waits."""
     unwell = query("up == 0 or probe_success == 0 or pg_up == 0 or redis_up == 0 or pgbouncer_up == 0")
+    # A replica that has been cut off notices it after a minute. Only one that follows can be seen to no longer follow.
+    if (following := len(query("pg_replication_slots_active == 1"))) < REPLICAS:
+        return f"{following} of {REPLICAS} replicas follow"
     waiting = query('ALERTS{alertname!~"Watchdog|RecentOutage"}')
     young = query("count_over_time(up[1m]) < 3")
     if unwell or waiting or young or len(query("up == 1")) < 20:
@@ -244,7 +250,7 @@ def forget() -> None:
     # The daily check of the schema also runs some minutes after a deploy. What it has seen stays until the next one.
     on("pooler-1", "systemctl start api-migrate@check.service")
     on("monitoring-1", FORGET)
-    until("all is well and no alert waits", calm)
+    until("all is well and no alert waits", calm, CALM_SECONDS)
 
 
 # -- what users do
