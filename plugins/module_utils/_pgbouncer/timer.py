@@ -36,7 +36,7 @@ class Timer:
         return list(self._read().get("databases", []))
 
     def armed(self) -> bool:
-        unit = self._read().get("unit")
+        unit = self._read().get("unit", "")
         return bool(unit) and transient.is_armed(unit)
 
     def arm(self, databases: t.Iterable[str], seconds: int) -> None:
