@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import pathlib
@@ -20,11 +19,10 @@ import pytest
 
 from ansible_collections.nexod.infra.plugins.module_utils._core.errors import InfraError
 from ansible_collections.nexod.infra.plugins.module_utils._profiling import profiler, target
-from ansible_collections.nexod.infra.tests.playbook import ROOT
+from ansible_collections.nexod.infra.tests.profilers import installed
 
 Run = t.Callable[..., dict[str, t.Any]]
 
-SOURCES = ROOT / "roles/profile/files/profilers"
 #: Most of its time it computes what was planted; a little it leaks.
 PROGRAM = """
 import json, sys, time
@@ -44,25 +42,7 @@ while time.monotonic() < end:
 
 @pytest.fixture(scope="session")
 def profilers() -> pathlib.Path:
-    """The profilers as on a host, installed once from the same lock."""
-    lock = (SOURCES / "requirements.lock").read_bytes()
-    key = hashlib.sha256(lock + sys.version.encode()).hexdigest()[:12]
-    folder = ROOT / ".cache/tests/profilers" / key
-    if not folder.is_dir():
-        part = folder.with_name(f".{key}.{os.getpid()}")
-        subprocess.run(
-            [
-                *(sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps"),
-                *("--only-binary=:all:", "--require-hashes", f"--target={part}", "-r", SOURCES / "requirements.lock"),
-            ],
-            check=True,
-        )
-        python = part / "bin/python"
-        python.write_text(f'#!/bin/sh\nPYTHONPATH="{folder}:{SOURCES}" exec "{sys.executable}" "$@"\n')
-        python.chmod(0o755)
-        shutil.rmtree(folder, ignore_errors=True)
-        part.rename(folder)
-    return folder
+    return installed()
 
 
 @pytest.fixture
