@@ -28,7 +28,7 @@ DEBUGGER_MIB: t.Final = 400
 #: MiB that Memray's records take within the process: a part of what is allocated already, within limits.
 TRACKER_PART: t.Final = 0.25
 TRACKER_MIB: t.Final = (64, 512)
-#: How a profiler that never pauses the process gives way to it. One that pauses it must not: it would end its pauses late.
+#: A profiler that never pauses the process gives way to it. One that does must not: it would end its pauses late.
 GIVES_WAY: t.Final = ("nice", "-n", "10")
 COUNTS: t.Final = re.compile(r"Samples: (\d+) Errors: (\d+)")
 
