@@ -1,11 +1,12 @@
 """What requests wait longer while the API is profiled: p95 under a constant load, without a profile and with each kind.
 
-    bench_profiling.py [--rounds 5] [--seconds 15] [--rate 40]
+    bench_profiling.py [--rounds 5] [--seconds 15] [--rate 40] [--realtime]
 
 The example API, with a PostgreSQL and a Redis of its own, answers a load of a constant rate (tests/load/load.py): a
 latency counts from when a request was due. Each round starts the API anew, and measures by turns: no profile, py-spy as
 the module runs it by default, py-spy with pauses; then Memray, last, because it stays loaded, and its debugger by
 itself. Medians of the rounds are compared, and the ratios of each round. .report/bench-profiling.json keeps all of it.
+`--realtime`, as root, is for a machine with other work: all processes, the load's too, get real-time priority.
 Ends with 1 if py-spy made a request fail, if the API ended, or if the default kind misses the aim.
 """
 
@@ -123,7 +124,11 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=int, default=15)
     parser.add_argument("--rate", type=float, default=40)
+    parser.add_argument("--realtime", action="store_true")
     given = parser.parse_args()
+    if given.realtime:
+        # Inherited by all that is started.
+        os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(10))
     began = os.getloadavg()
     print(f"{os.cpu_count()} cores, load average {began[0]:.1f}, {given.rate:g} requests a second", flush=True)
     release = app.installed("1.1.0")

@@ -28,8 +28,6 @@ DEBUGGER_MIB: t.Final = 400
 #: MiB that Memray's records take within the process: a part of what is allocated already, within limits.
 TRACKER_PART: t.Final = 0.25
 TRACKER_MIB: t.Final = (64, 512)
-#: A profiler that never pauses the process gives way to it. One that does must not: it would end its pauses late.
-GIVES_WAY: t.Final = ("nice", "-n", "10")
 COUNTS: t.Final = re.compile(r"Samples: (\d+) Errors: (\d+)")
 
 
@@ -101,7 +99,6 @@ def record(asked: Asked, pid: int, output: str, *, gil: bool = False) -> list[st
         "--nonblocking": asked.nonblocking or gil,
     }
     return [
-        *(GIVES_WAY if options["--nonblocking"] else ()),
         f"{asked.profilers}/bin/py-spy",
         "record",
         f"--pid={pid}",

@@ -80,9 +80,6 @@ def test_what_works_is_not_refused(change: dict[str, t.Any]) -> None:
 )
 def test_the_recording_has_the_options(change: dict[str, t.Any], gil: bool, options: list[str]) -> None:
     argv = plan.record(dataclasses.replace(ASKED, **change), 7, "/x", gil=gil)
-    # It gives way to the process, unless it pauses it.
-    assert (argv[:3] == ["nice", "-n", "10"]) is ("--nonblocking" in options)
-    argv = argv[argv.index("/opt/profilers/current/bin/py-spy") :]
     assert argv[8:] == options
     assert argv[2:8] == [
         "--pid=7",
