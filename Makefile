@@ -9,7 +9,7 @@ ARGS ?=
 SHELL := /bin/bash -o pipefail
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help deploy plan roll-back destroy distclean test test-faults bench bench-aws bench-cache bench-deploy bench-migrate bench-monitoring bench-pgbouncer readmes lab_up venv prerequisites
+.PHONY: help deploy plan roll-back destroy distclean test test-faults bench bench-aws bench-cache bench-deploy bench-migrate bench-monitoring bench-pgbouncer bench-profiling readmes lab_up venv prerequisites
 
 ifneq ($(wildcard inventories/$(ENV)/hosts.yml),inventories/$(ENV)/hosts.yml)
 $(error No inventory inventories/$(ENV): ENV is one of $(filter-out shared,$(notdir $(wildcard inventories/*))))
@@ -102,6 +102,11 @@ bench-pgbouncer: ## compare the role's PgBouncer with one configured by hand and
 	@$(PYTHON) tools/prerequisites.py --lab --install
 	@$(MAKE) -s venv REQUIREMENTS=requirements-dev.txt
 	@$(INSIDE) $(BIN)/python tests/bench/bench_pgbouncer.py $(ARGS)
+
+bench-profiling: ## measure how much longer requests wait while the API is profiled; fails over 10 % at p95
+	@$(PYTHON) tools/prerequisites.py
+	@$(MAKE) -s venv REQUIREMENTS=requirements-dev.txt
+	@$(BIN)/python tests/bench/bench_profiling.py $(ARGS)
 
 readmes: venv ## write the READMEs of the roles and the contents of the main one
 	@$(BIN)/python tools/readmes.py

@@ -77,7 +77,12 @@ def main() -> None:
         ]
         for row in running
     ]
-    sys.stdout.write(json.dumps({"place": place, "images": images, "counts": [row["desiredCount"] for row in running]}))
+    modes = [
+        ecs.describe_task_definition(taskDefinition=row["taskDefinition"])["taskDefinition"].get("pidMode")
+        for row in running
+    ]
+    counts = [row["desiredCount"] for row in running]
+    sys.stdout.write(json.dumps({"place": place, "images": images, "counts": counts, "modes": modes}))
 
 
 if __name__ == "__main__":

@@ -36,6 +36,14 @@ options:
     description: How many other servers must serve for V(drain) to be allowed.
     type: int
     default: 1
+  enable_after:
+    description:
+      - For V(drain), the time after which the host enables the server by itself, as a duration, counted from the start
+        of the task. It is for tasks that drain a server only for a while, as the controller may be killed meanwhile.
+        Above 0.
+      - A transient timer of systemd does so. It is started before the server is drained, and nothing is drained where
+        it cannot be started. V(ready) ends it. A later V(drain) replaces it, or ends it if that has no O(enable_after).
+    type: str
   must_exist:
     description:
       - Whether it is an error if HAProxy does not run or does not know the server.
@@ -63,6 +71,13 @@ EXAMPLES = r"""
     name: api-1
     state: drain
     timeout: 35
+
+- name: Take api-1 out, for ten minutes at most
+  nexod.infra.haproxy_server:
+    backend: api
+    name: api-1
+    state: drain
+    enable_after: 10min
 
 - name: Put api-1 back and wait until it serves
   nexod.infra.haproxy_server:
@@ -104,6 +119,7 @@ from ansible_collections.nexod.infra.plugins.module_utils._backend.haproxy impor
     is_known,
     plan,
 )
+from ansible_collections.nexod.infra.plugins.module_utils._backend.timer import Timer
 from ansible_collections.nexod.infra.plugins.module_utils._core.durations import seconds
 from ansible_collections.nexod.infra.plugins.module_utils._core.edge import edge
 from ansible_collections.nexod.infra.plugins.module_utils._core.errors import InfraError
@@ -113,6 +129,7 @@ ARGUMENTS: dict[str, dict[str, t.Any]] = {
     "name": {"type": "str", "required": True},
     "state": {"type": "str", "choices": ["drain", "ready"], "required": True},
     "least_serving": {"type": "int", "default": 1},
+    "enable_after": {"type": "str"},
     "must_exist": {"type": "bool", "default": True},
     "timeout": {"type": "str", "default": "60"},
     "socket": {"type": "path", "default": "/run/haproxy/admin.sock"},
@@ -122,8 +139,10 @@ ARGUMENTS: dict[str, dict[str, t.Any]] = {
 def apply(haproxy: Haproxy, options: dict[str, t.Any], check_mode: bool) -> dict[str, t.Any]:
     """Drain or enable the server; in check mode only return what that would change."""
     wanted = Wanted(options["backend"], options["name"], options["state"], options["least_serving"])
+    timer, limit = Timer(haproxy.path, wanted.path), time_limit(options)
     if not options["must_exist"] and not is_known(haproxy, wanted):
-        return {"changed": False, "status": "not there", "requests": 0, "seconds": 0.0, "diff": {}}
+        ended = not check_mode and timer.disarm()
+        return {"changed": ended, "status": "not there", "requests": 0, "seconds": 0.0, "diff": {}}
     if check_mode and not os.path.exists(haproxy.path):
         # A bare edge: the run that is predicted starts it first, with every server ready.
         return {
@@ -134,6 +153,10 @@ def apply(haproxy: Haproxy, options: dict[str, t.Any], check_mode: bool) -> dict
             "diff": {},
         }
     began, timeout = time.monotonic(), seconds(options["timeout"], "timeout")
+    timed = not timer.armed() if limit else bool(timer.unit())
+    if wanted.state == "drain" and not limit and not check_mode:
+        # First of all: the server is to stay drained until a task enables it.
+        timer.disarm()
     servers = haproxy.servers(wanted.backend)
     before = find(servers, wanted.backend, wanted.server)
     # Who serves now says little of a plan: a run puts each instance in before it takes the next one out.
@@ -141,19 +164,37 @@ def apply(haproxy: Haproxy, options: dict[str, t.Any], check_mode: bool) -> dict
     commands = plan(dataclasses.replace(wanted, least=least), servers, haproxy.taken_out(wanted.backend))
     after = before
     if not check_mode:
+        if limit:
+            # Before the server is drained, as this program may end at any time.
+            timer.arm(limit)
         haproxy.apply(commands)
         if wanted.state == "drain":
             after = haproxy.wait(wanted, lambda server: server.requests == 0, timeout)
         else:
+            timer.disarm()
             after = haproxy.wait(wanted, lambda server: server.proven, timeout)
             refuse_unproven(wanted, after, timeout)
     return {
-        "changed": bool(commands),
+        "changed": bool(commands) or timed,
         "status": after.status,
         "requests": after.requests,
         "seconds": round(time.monotonic() - began, 3),
         "diff": {"before": f"{before.status}\n", "after": "".join(f"{c}\n" for c in commands)} if commands else {},
     }
+
+
+def time_limit(options: dict[str, t.Any]) -> float:
+    """Seconds after which the host enables the server by itself; 0 if it does not."""
+    given = options["enable_after"]
+    if given is None:
+        return 0
+    limit, what = seconds(given, "enable_after"), f'"{options["backend"]}/{options["name"]}"'
+    if options["state"] != "drain":
+        cause = f"`enable_after` is only for the state drain, and the state is {options['state']}"
+        raise InfraError("enable the server", what, cause, "Remove `enable_after`.")
+    if limit <= 0:
+        raise InfraError("drain the server", what, "`enable_after` must be above 0", "Write for example 10min.")
+    return limit
 
 
 def refuse_unproven(wanted: Wanted, server: Server, timeout: float) -> None:

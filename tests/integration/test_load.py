@@ -66,7 +66,7 @@ class Edge:
 
     def set_state(self, name: str, state: str) -> dict[str, t.Any]:
         options = {"backend": "api", "name": name, "state": state}
-        options |= {"least_serving": 1, "must_exist": True, "timeout": "30s"}
+        options |= {"least_serving": 1, "must_exist": True, "timeout": "30s", "enable_after": None}
         return haproxy_server.apply(Haproxy(str(self.admin)), options, check_mode=False)
 
     def replace(self, name: str, release: t.Any) -> None:

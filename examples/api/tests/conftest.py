@@ -44,9 +44,9 @@ def wait_for_port(port: int, process: subprocess.Popen[Any], seconds: float = 20
     raise AssertionError(f"nothing listens on port {port} after {seconds:g} s")
 
 
-@pytest.fixture(scope="session")
-def postgres() -> Iterator[int]:
-    """Port of a server with role and database `app`; trust on loopback."""
+@contextlib.contextmanager
+def running_postgres() -> Iterator[int]:
+    """Port of a server with role and database `app`; trust on loopback. A benchmark starts one too."""
     if not POSTGRES:
         pytest.fail("PostgreSQL is missing; install it with: apt-get install postgresql-15")
     owner = pwd.getpwnam("postgres") if os.geteuid() == 0 else None
@@ -82,6 +82,12 @@ def postgres() -> Iterator[int]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[int]:
+    with running_postgres() as port:
+        yield port
+
+
 @dataclasses.dataclass(frozen=True)
 class Redis:
     port: int
@@ -93,12 +99,12 @@ class Redis:
         return subprocess.run(argv, check=True, capture_output=True, text=True, env=environment).stdout.strip()
 
 
-@pytest.fixture(scope="session")
-def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Redis]:
+@contextlib.contextmanager
+def running_redis(folder: Path) -> Iterator[Redis]:
+    """A server that keeps nothing, with its configuration in `folder`."""
     if not shutil.which("redis-server"):
         pytest.fail("Redis is missing; install it with: apt-get install redis-server")
     server = Redis(free_port(), "a secret of redis")
-    folder = tmp_path_factory.mktemp("redis")
     configuration = folder / "redis.conf"
     lines = [f"port {server.port}", "bind 127.0.0.1", f'requirepass "{server.password}"', 'save ""', f"dir {folder}"]
     configuration.write_text("\n".join(lines))
@@ -109,6 +115,12 @@ def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Redis]:
     finally:
         process.terminate()
         process.wait(10)
+
+
+@pytest.fixture(scope="session")
+def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Redis]:
+    with running_redis(tmp_path_factory.mktemp("redis")) as server:
+        yield server
 
 
 @dataclasses.dataclass(frozen=True)
@@ -242,12 +254,16 @@ class Bench:
             process.communicate()
 
 
-@pytest.fixture(scope="session")
-def bench(postgres: int, redis: Redis, tmp_path_factory: pytest.TempPathFactory) -> Bench:
-    credentials = tmp_path_factory.mktemp("credentials")
+def made_bench(postgres: int, redis: Redis, credentials: Path) -> Bench:
+    """Database and Redis with their passwords in the folder `credentials`."""
     (credentials / "database-password").write_text("any password\n")
     (credentials / "redis-password").write_text(f"{redis.password}\n")
     return Bench(postgres, redis, credentials)
+
+
+@pytest.fixture(scope="session")
+def bench(postgres: int, redis: Redis, tmp_path_factory: pytest.TempPathFactory) -> Bench:
+    return made_bench(postgres, redis, tmp_path_factory.mktemp("credentials"))
 
 
 @pytest.fixture(scope="session")

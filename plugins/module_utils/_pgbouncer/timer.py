@@ -12,21 +12,18 @@ from __future__ import annotations
 import inspect
 import json
 import os
-import sys
 import time
 import typing as t
 
+from ansible_collections.nexod.infra.plugins.module_utils._core import transient
 from ansible_collections.nexod.infra.plugins.module_utils._core.errors import InfraError
-from ansible_collections.nexod.infra.plugins.module_utils._core.processes import run
 from ansible_collections.nexod.infra.plugins.module_utils._pgbouncer import console
-
-FOLDER = "/run/nexod"
 
 
 class Timer:
     """The timer of the PgBouncer with its sockets in `socket_dir` and that port."""
 
-    def __init__(self, socket_dir: str, port: int, folder: str = FOLDER) -> None:
+    def __init__(self, socket_dir: str, port: int, folder: str = transient.FOLDER) -> None:
         self.socket_dir = socket_dir
         self.port = port
         self.folder = folder
@@ -39,21 +36,18 @@ class Timer:
         return list(self._read().get("databases", []))
 
     def armed(self) -> bool:
-        unit = self._read().get("unit")
-        return bool(unit) and run(["systemctl", "is-active", "--quiet", f"{unit}.timer"]).rc == 0
+        unit = self._read().get("unit", "")
+        return bool(unit) and transient.is_armed(unit)
 
     def arm(self, databases: t.Iterable[str], seconds: int) -> None:
         """Let the databases be resumed in that many seconds. A timer that is armed already ends only afterwards."""
         before = self._read()
         unit = f"{self.name}-{time.time_ns()}"
         os.makedirs(self.folder, mode=0o755, exist_ok=True)
-        write(self.program, inspect.getsource(console))
+        transient.write(self.program, inspect.getsource(console))
         self._write(unit, databases)
-        timer = ["--timer-property=AccuracySec=100ms", f"--on-active={seconds}s", f"--unit={unit}"]
-        words = "--description=Resume the databases of PgBouncer that a task has paused"
-        # The module's own Python, without the collection: the program needs no more than the standard library.
-        command = [sys.executable, "-I", self.program, self.list]
-        done = run(["systemd-run", "--quiet", words, *timer, "--", *command])
+        words = "Resume the databases of PgBouncer that a task has paused"
+        done = transient.start(unit, seconds, words, self.program, self.list)
         if done.rc:
             self._restore(before)
             raise InfraError(
@@ -64,7 +58,7 @@ class Timer:
                 done.output,
             )
         if before.get("unit"):
-            run(["systemctl", "stop", f"{before['unit']}.timer", f"{before['unit']}.service"])
+            transient.stop(before["unit"])
 
     def disarm(self, databases: t.Container[str]) -> None:
         """The databases are resumed: the timer ends, unless it is for others too."""
@@ -75,8 +69,7 @@ class Timer:
         if left:
             self._write(before["unit"], left)
             return
-        run(["systemctl", "stop", f"{self.name}-*.timer", f"{self.name}-*.service"])
-        run(["systemctl", "reset-failed", f"{self.name}-*.service"])
+        transient.stop(f"{self.name}-*")
         self._restore({})
 
     def _read(self) -> dict[str, t.Any]:
@@ -89,7 +82,7 @@ class Timer:
 
     def _write(self, unit: str, databases: t.Iterable[str]) -> None:
         content = {"unit": unit, "socket_dir": self.socket_dir, "port": self.port, "databases": sorted({*databases})}
-        write(self.list, json.dumps(content))
+        transient.write(self.list, json.dumps(content))
 
     def _restore(self, before: t.Mapping[str, t.Any]) -> None:
         if before:
@@ -98,11 +91,3 @@ class Timer:
         for path in (self.list, self.program):
             if os.path.exists(path):
                 os.unlink(path)
-
-
-def write(path: str, text: str) -> None:
-    """Write a file that only root changes, whole or not at all."""
-    scratch = f"{path}.{os.getpid()}"
-    with open(os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
-        file.write(text)
-    os.replace(scratch, path)

@@ -27,6 +27,7 @@ from ansible_collections.nexod.infra.plugins.module_utils._profiling import flam
 LOCK: t.Final = "/run/nexod/profile.lock"
 NAME: t.Final = re.compile(r"\.?profile-[0-9TZ]+")
 DENIED: t.Final = re.compile(r"[Pp]ermission denied|[Oo]peration not permitted")
+FULL: t.Final = re.compile(r"No space left on device|Disk quota exceeded|os error (28|122)\b")
 #: Seconds in which py-spy reads the symbols of the interpreter, or a debugger attaches, on a busy host. A debugger
 #: that is killed meanwhile leaves breakpoints in the process, which end it.
 PATIENCE: t.Final = 300
@@ -98,6 +99,10 @@ def failure(done: Result, process: target.Process, what: str) -> InfraError:
         )
     if DENIED.search(done.output):
         return target.no_right(what, "the profiler reports that permission is denied")
+    if FULL.search(done.output):
+        cause = f"the disk is full: {next(line for line in done.output.splitlines() if FULL.search(line)).strip()}"
+        folders = f"{tempfile.gettempdir()} on the host, and in /tmp of the service"
+        return InfraError("profile", what, cause, f"Free space in {folders}, then run again.")
     if done.missing:
         return InfraError("profile", what, done.stderr, "Install the profilers with the role profile.")
     cause = "the profiler did not end in time" if done.rc == 124 else f"the profiler ended with {done.rc}"

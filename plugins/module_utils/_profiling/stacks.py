@@ -20,6 +20,13 @@ KINDS: t.Final[dict[str, tuple[str, ...]]] = {
     "validation": ("/pydantic/", "/pydantic_core/", "/pydantic_settings/"),
     "metrics and error reports": ("/prometheus_client/", "/sentry_sdk/"),
 }
+#: Functions that wait for something: py-spy takes a thread for active that is just going to wait or has just waited.
+WAITS: t.Final = re.compile(
+    r"(?:.*\.)?(?:select|poll|wait\w*|join|acquire|get|accept)"
+    r" \((?:selectors|threading|queue|socket|psycopg/(?:waiting|connection|connection_async)|psycopg_pool/\w+)\.py\)"
+)
+#: A function that spends so much of its time in one that it calls only passes it on.
+PASSES: t.Final = 0.9
 FRAME: t.Final = re.compile(r"(?P<name>.*) \((?P<file>[^()]*?)(?::(?P<line>\d+))?\)")
 PACKAGES: t.Final = re.compile(r".*/(?:site|dist)-packages/|.*/lib(?:64)?/python3\.\d+/(?:lib-dynload/)?")
 #: With fewer samples than this, a share is off by more than 7 points one time in twenty.
@@ -163,6 +170,20 @@ def by_total(rows: t.Iterable[Row]) -> list[Row]:
     return sorted(rows, key=lambda row: (-row["total"], -row["own"], row["function"]))
 
 
+def passing(profile: Profile) -> set[str]:
+    """Functions that only pass their time on to another one, such as those that start the event loop."""
+    total: collections.Counter[str] = collections.Counter()
+    below: dict[str, collections.Counter[str]] = {}
+    for stack, count in profile.stacks.items():
+        names = [frame.function for frame in stack]
+        # The innermost of each, as a function may call itself.
+        for name, index in {name: index for index, name in enumerate(names)}.items():
+            total[name] += count
+            if index + 1 < len(names):
+                below.setdefault(name, collections.Counter())[names[index + 1]] += count
+    return {name for name, calls in below.items() if max(calls.values()) >= PASSES * total[name]}
+
+
 def kinds(profile: Profile) -> dict[str, float]:
     """The share of samples of each kind of work."""
     counted = dict.fromkeys(KINDS, 0)
@@ -183,8 +204,15 @@ def words(profile: Profile, *, seconds: float, rate: int, gil: float | None = No
     text = [f"{profile.samples} samples in {seconds:g} s at {rate} Hz: {busy:.2f} threads were active on average."]
     if profile.samples < ENOUGH:
         text.append(f"Below {ENOUGH} samples, shares are rough. Profile for longer, or under more load.")
-    text += [f"Own time: {row['own_share']:g} % in {row['function']}" for row in rows[:shown] if row["own"]]
-    text += [f"Total time: {row['total_share']:g} % in {row['function']}" for row in by_total(rows)[:shown]]
+    waits = sum(row["own"] for row in rows if WAITS.fullmatch(row["function"]))
+    own = [row for row in rows if row["own"] and not WAITS.fullmatch(row["function"])]
+    text += [f"Own time: {row['own_share']:g} % in {row['function']}" for row in own[:shown]]
+    passed = passing(profile)
+    total = [row for row in by_total(rows) if row["function"] not in passed and not WAITS.fullmatch(row["function"])]
+    text += [f"Total time: {row['total_share']:g} % in {row['function']}" for row in total[:shown]]
+    text += (
+        [f"Waiting: {share(waits, profile.samples):g} % in functions that wait, such as for a socket."] if waits else []
+    )
     text += [f"The GIL was held {gil:g} % of the time."] if gil is not None else []
     parts = [f"{kind} {part:g} %" for kind, part in kinds(profile).items()]
     return [*text, f"Samples with a module of: {', '.join(parts)}."]
@@ -238,7 +266,13 @@ def compared(before: Profile, after: Profile, shown: int = 10) -> list[str]:
     counts = f"{before.samples} samples before, {after.samples} after."
     if min(before.samples, after.samples) < ENOUGH:
         return [f"{counts} Not enough data: both need {ENOUGH}. Profile for longer, or under more load."]
-    certain = [row for row in compare(before, after) if row["certain"]]
+    passed = passing(before) | passing(after)
+    certain = [
+        row
+        for row in compare(before, after)
+        # The difference of a function that passes its time on is listed as that of the one that it calls.
+        if row["certain"] and (row["function"] not in passed or abs(row["own_after"] - row["own_before"]) >= 1)
+    ]
     text = [f"{counts} Shares are of the samples of each profile."]
     if not certain:
         return [*text, "No function's share differs by more than chance explains."]

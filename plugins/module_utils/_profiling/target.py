@@ -96,7 +96,16 @@ def main_process(unit: str) -> int:
         cause = shown.output or f"systemctl ended with {shown.rc}"
         raise InfraError(ACTION, what, cause, "Give `pid` on a host without systemd.")
     facts = dict(line.partition("=")[::2] for line in shown.stdout.splitlines())
-    if facts.get("LoadState") != "loaded":
+    loaded = facts.get("LoadState", "unknown")
+    if loaded not in ("loaded", "not-found"):
+        steps = {"masked": f"Allow it to be started (systemctl unmask {unit}), and start it."}
+        raise InfraError(
+            ACTION,
+            what,
+            f"it is {loaded}",
+            steps.get(loaded, f"See why systemd does not load it (systemctl status {unit})."),
+        )
+    if loaded == "not-found":
         next_step = "Correct `unit`; `systemctl list-units --type=service` lists those of the host."
         raise InfraError(ACTION, what, "there is no such unit", next_step)
     if facts.get("MainPID", "0") == "0":

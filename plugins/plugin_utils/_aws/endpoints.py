@@ -100,6 +100,7 @@ def tasks(outputs: t.Mapping[str, Options], options: Options) -> Row:
         "environment_source": known(outputs, f"secret/{name}-api", "arn"),
         **(migrations(outputs, options) if options["migration_secrets"] else {}),
         "repository": known(outputs, f"ecr_repository/{options['repository']}", "url"),
+        **({"profiler_image": options["profiler_image"]} if options["profiler_image"] else {}),
     }
 
 

@@ -16,6 +16,8 @@ from ansible_collections.nexod.infra.plugins.plugin_utils._aws.rows import (
     row,
 )
 
+EXEC = ("CreateControlChannel", "CreateDataChannel", "OpenControlChannel", "OpenDataChannel")
+
 
 def entry_point(options: Options) -> list[Row]:
     """The load balancer with its listeners, and the group of the API's tasks."""
@@ -72,6 +74,9 @@ def service(options: Options) -> list[Row]:
         allow(["logs:CreateLogStream", "logs:PutLogEvents"], f"arn:aws:logs:{place(options)}:log-group:/{name}/api:*"),
     ]
     use = [allow(["s3:GetObject", "s3:PutObject", "s3:DeleteObject"], uploads)]
+    if options["profiler_image"]:
+        # The agent of ECS Exec takes the role of the application.
+        use.append(allow([f"ssmmessages:{one}" for one in EXEC], "*"))
     return [
         row("ecs_cluster", name),
         *(row("secret", f"{name}-{one}", value=one) for one in secrets),

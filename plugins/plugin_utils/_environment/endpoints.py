@@ -31,6 +31,7 @@ _SERVICE = (
     ("alarms", "list", "Names of the CloudWatch alarms that end a rollout."),
     ("environment_source", "str", "ARN of what the secrets of the application are read from."),
     ("repository", "str", "URL of the image's repository."),
+    ("profiler_image", "str", "Image of the container that profiles the application."),
     ("migration_security_groups", "list", "Ids of the security groups of a task that migrates the schema."),
     ("migration_environment_source", "str", "ARN of what the secrets of such a task are read from."),
 )
@@ -44,7 +45,14 @@ _ORIGIN = (
     ("profile", "str", "Profile of the AWS configuration, unless boto3 finds the credentials."),
 )
 
-_MAY_LACK = ("endpoint_url", "profile", "alarms", "migration_security_groups", "migration_environment_source")
+_MAY_LACK = (
+    "endpoint_url",
+    "profile",
+    "alarms",
+    "migration_security_groups",
+    "migration_environment_source",
+    "profiler_image",
+)
 
 ENDPOINTS: t.Final[dict[str, dict[str, t.Any]]] = {
     "database": {

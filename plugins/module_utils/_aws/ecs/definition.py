@@ -98,7 +98,8 @@ def container_from(options: Facts, region: str) -> dict[str, t.Any]:
         "name": options["name"],
         "image": options["image"],
         "essential": options.get("essential") is not False,
-        "command": options.get("command"),
+        # Empty for the image's own.
+        "command": options.get("command") or None,
         "entryPoint": options.get("entry_point"),
         "environment": pairs(options.get("environment")) or None,
         "secrets": pairs(options.get("secrets"), "valueFrom") or None,

@@ -64,6 +64,7 @@ ELSEWHERE = {
     "cache_namespace": "tests/integration",
     "cloudfront_invalidation": "tests/unit/plugins/module_utils/_aws",
     "ecs_deploy": "tests/unit/plugins/module_utils/_aws/ecs",
+    "ecs_profile_info": "tests/unit/plugins/modules/test_ecs_profile_info.py",
     "ecs_run_task": "tests/unit/plugins/module_utils/_aws/ecs",
     "lab_hosts": "tests/lab",
     "lab_image": "tests/lab",

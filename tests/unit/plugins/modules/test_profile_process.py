@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-import hashlib
+import errno
 import json
 import os
 import pathlib
@@ -19,12 +19,12 @@ import typing as t
 import pytest
 
 from ansible_collections.nexod.infra.plugins.module_utils._core.errors import InfraError
-from ansible_collections.nexod.infra.plugins.module_utils._profiling import profiler, target
-from ansible_collections.nexod.infra.tests.playbook import ROOT
+from ansible_collections.nexod.infra.plugins.module_utils._core.processes import Result
+from ansible_collections.nexod.infra.plugins.module_utils._profiling import profiler, stacks, target
+from ansible_collections.nexod.infra.tests.profilers import installed
 
 Run = t.Callable[..., dict[str, t.Any]]
 
-SOURCES = ROOT / "roles/profile/files/profilers"
 #: Most of its time it computes what was planted; a little it leaks.
 PROGRAM = """
 import json, sys, time
@@ -44,25 +44,7 @@ while time.monotonic() < end:
 
 @pytest.fixture(scope="session")
 def profilers() -> pathlib.Path:
-    """The profilers as on a host, installed once from the same lock."""
-    lock = (SOURCES / "requirements.lock").read_bytes()
-    key = hashlib.sha256(lock + sys.version.encode()).hexdigest()[:12]
-    folder = ROOT / ".cache/tests/profilers" / key
-    if not folder.is_dir():
-        part = folder.with_name(f".{key}.{os.getpid()}")
-        subprocess.run(
-            [
-                *(sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps"),
-                *("--only-binary=:all:", "--require-hashes", f"--target={part}", "-r", SOURCES / "requirements.lock"),
-            ],
-            check=True,
-        )
-        python = part / "bin/python"
-        python.write_text(f'#!/bin/sh\nPYTHONPATH="{folder}:{SOURCES}" exec "{sys.executable}" "$@"\n')
-        python.chmod(0o755)
-        shutil.rmtree(folder, ignore_errors=True)
-        part.rename(folder)
-    return folder
+    return installed()
 
 
 @pytest.fixture
@@ -159,6 +141,99 @@ def test_the_lock_lasts_as_long_as_the_profiler(lock: str) -> None:
         orphan.wait()
     with profiler.locked("bob", "process 2", lock):
         assert "bob" in pathlib.Path(lock).read_text()
+
+
+def done(stdout: str = "", rc: int = 0, stderr: str = "", missing: bool = False) -> Result:
+    return Result(rc, stdout, stderr, missing)
+
+
+@pytest.mark.parametrize(
+    ("systemd", "cause", "next_step"),
+    [
+        (done("LoadState=not-found\nActiveState=inactive\nMainPID=0\n"), "there is no such unit", "Correct `unit`"),
+        (done("LoadState=masked\nActiveState=inactive\nMainPID=0\n"), "it is masked", "systemctl unmask api"),
+        (done("LoadState=bad-setting\nActiveState=inactive\nMainPID=0\n"), "it is bad-setting", "systemctl status api"),
+        (done("LoadState=loaded\nActiveState=inactive\nMainPID=0\n"), "it is inactive and has no process", "Start it"),
+        (done("LoadState=loaded\nActiveState=failed\nMainPID=0\n"), "it is failed and has no process", "journalctl -u"),
+        (done(rc=1, stderr="Failed to connect to bus"), "Failed to connect to bus", "Give `pid`"),
+        (done(rc=127, stderr="No such file: systemctl", missing=True), "systemctl", "Give `pid`"),
+        # It ended between the two questions.
+        (done("LoadState=loaded\nActiveState=active\nMainPID=4194305\n"), "it has 0 of them (none)", "Set `worker`"),
+    ],
+)
+def test_a_unit_without_a_process(
+    run_module: Run, options: t.Any, monkeypatch: pytest.MonkeyPatch, systemd: Result, cause: str, next_step: str
+) -> None:
+    monkeypatch.setattr(target, "run", lambda _argv: systemd)
+    error = run_module("profile_process", {**options, "unit": "api"})["error"]
+    assert cause in error["cause"] and next_step in error["next_step"], error
+    assert not pathlib.Path(options["dest"]).exists()
+
+
+@pytest.mark.parametrize(("scope", "named"), [("0", False), ("1", True), ("2", True), ("3", True), (None, False)])
+def test_a_missing_right_names_what_the_kernel_allows(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, scope: str | None, named: bool
+) -> None:
+    if scope is not None:
+        (tmp_path / "ptrace_scope").write_text(f"{scope}\n")
+    monkeypatch.setattr(target, "PTRACE_SCOPE", tmp_path / "ptrace_scope")
+    error = target.no_right("process 7", "Permission denied")
+    assert "the capability CAP_SYS_PTRACE is missing" in error.cause
+    assert (f"kernel.yama.ptrace_scope is {scope}" in error.cause) is named
+    assert "SYS_PTRACE (podman run --cap-add)" in error.next_step
+
+
+MINE = target.Process(os.getpid(), os.getppid(), 0, sys.executable)
+
+
+@pytest.mark.parametrize(
+    ("runs", "result", "cause", "next_step"),
+    [
+        (False, done(rc=1, stderr="Error: No such process"), "it ended while it was profiled", "journalctl"),
+        (True, done(rc=1, stderr="Error: Permission denied (os error 13)"), "CAP_SYS_PTRACE is missing", "Run as root"),
+        (True, done(rc=1, stderr="Error: No space left on device (os error 28)"), "the disk is full", "Free space"),
+        (True, done(rc=1, stderr="OSError: [Errno 122] Disk quota exceeded"), "the disk is full", "Free space"),
+        (True, done(rc=127, stderr="/x/py-spy: not found", missing=True), "/x/py-spy", "Install the profilers"),
+        (True, done(rc=124), "did not end in time", "Read its message"),
+        (True, done(rc=3, stderr="Failed to find python version"), "ended with 3", "Read its message"),
+    ],
+)
+def test_why_a_profiler_failed(
+    monkeypatch: pytest.MonkeyPatch, runs: bool, result: Result, cause: str, next_step: str
+) -> None:
+    monkeypatch.setattr(target, "same", lambda _process: runs)
+    error = profiler.failure(result, MINE, "it")
+    assert cause in error.cause and next_step in error.next_step
+
+
+def test_a_host_that_is_short_of_memory(
+    run_module: Run, options: t.Any, monkeypatch: pytest.MonkeyPatch, started: t.Any
+) -> None:
+    monkeypatch.setattr(target, "available_mib", lambda: 100.0)
+    error = run_module("profile_process", {**options, "pid": started().pid})["error"]
+    assert "it needs about 128 MiB, and the host has 100 MiB available" in error["cause"]
+    assert "profile another instance" in error["next_step"]
+    assert not pathlib.Path(options["dest"]).exists()
+
+
+@pytest.mark.parametrize("full", ["profile.speedscope.json", "profile.svg", "profile.json"])
+def test_a_disk_that_becomes_full_leaves_nothing(
+    run_module: Run, options: t.Any, monkeypatch: pytest.MonkeyPatch, started: t.Any, full: str
+) -> None:
+    write = profiler.write
+
+    def until_full(folder: pathlib.Path, name: str, text: str) -> None:
+        write(folder, name, text[:10] if name == full else text)
+        if name == full:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    sampled = (stacks.from_raw("main (/app/a.py:3) 7"), {"summary": []}, "{}")
+    monkeypatch.setattr(profiler, "sampled", lambda *_: sampled)
+    monkeypatch.setattr(profiler, "write", until_full)
+    result = run_module("profile_process", {**options, "pid": started().pid})
+    assert f"{options['dest']}: No space left on device" in result["msg"]
+    assert "Free some space" in result["error"]["next_step"]
+    assert list(pathlib.Path(options["dest"]).iterdir()) == []
 
 
 def test_what_cannot_be_profiled_is_refused(run_module: Run, options: t.Any, started: t.Any) -> None:

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from ansible_collections.nexod.infra.plugins.module_utils._core import transient
 from ansible_collections.nexod.infra.plugins.module_utils._core.errors import InfraError
 from ansible_collections.nexod.infra.plugins.module_utils._core.processes import Result
-from ansible_collections.nexod.infra.plugins.module_utils._pgbouncer import timer as module
 from ansible_collections.nexod.infra.plugins.module_utils._pgbouncer.timer import Timer
 
 
@@ -21,7 +21,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
         made.append([*argv])
         return Result(0, "", "")
 
-    monkeypatch.setattr(module, "run", run)
+    monkeypatch.setattr(transient, "run", run)
     return made
 
 
@@ -35,8 +35,8 @@ def test_armed_twice_and_disarmed_by_database(calls: list[list[str]], tmp_path: 
     assert Path(timer.program).read_text().rstrip().endswith("raise SystemExit(main(sys.argv[1]))")
     timer.arm(["app", "other"], 60)
     # The old one ends only after the new one has been started.
-    assert [call[0] for call in calls] == ["systemd-run", "systemd-run", "systemctl"]
-    assert calls[-1] == ["systemctl", "stop", f"{unit}.timer", f"{unit}.service"]
+    assert [call[0] for call in calls] == ["systemd-run", "systemd-run", "systemctl", "systemctl"]
+    assert calls[2] == ["systemctl", "stop", f"{unit}.timer", f"{unit}.service"]
     assert timer.databases() == ["app", "other"] and timer.armed()
     calls.clear()
     timer.disarm(["app"])
@@ -62,7 +62,7 @@ def test_a_timer_that_does_not_start_changes_nothing(
     if before:
         timer.arm(before, 30)
     calls.clear()
-    monkeypatch.setattr(module, "run", lambda _argv: Result(1, "", "Failed to connect to bus"))
+    monkeypatch.setattr(transient, "run", lambda _argv: Result(1, "", "Failed to connect to bus"))
     with pytest.raises(InfraError, match="Failed to connect to bus"):
         timer.arm(["app", *before], 30)
     assert timer.databases() == before

@@ -150,3 +150,58 @@ def test_a_deep_stack_is_drawn_and_a_narrow_one_left_out() -> None:
     assert "f1999" in text
     assert "rare" not in text
     assert flame_graph.svg(stacks.Profile({}), "none").endswith("</svg>\n")
+
+
+LOOP = "<module> (/opt/api/bin/api:6);run (/usr/lib/python3.13/asyncio/runners.py:7)"
+SERVED = f"""
+{LOOP};handle ({APP}/app.py:9);read ({APP}/app.py:20) 40
+{LOOP};handle ({APP}/app.py:9);write ({APP}/app.py:30) 40
+{LOOP};handle ({APP}/app.py:10) 10
+{LOOP};EpollSelector.select (/usr/lib/python3.13/selectors.py:4) 10
+"""
+
+
+def test_functions_that_only_call_one_other_are_not_what_takes_the_time() -> None:
+    profile = stacks.from_raw(SERVED)
+    assert stacks.passing(profile) == {"<module> (bin/api)", "run (asyncio/runners.py)"}
+    text = stacks.words(profile, seconds=1, rate=100)
+    assert [line for line in text if line.startswith("Total time")] == [
+        "Total time: 90 % in handle (nexod_api/app.py)",
+        "Total time: 40 % in read (nexod_api/app.py)",
+        "Total time: 40 % in write (nexod_api/app.py)",
+    ]
+
+
+def test_a_function_that_calls_itself_passes_nothing_on_to_itself() -> None:
+    walk = f"walk ({APP}/app.py:9)"
+    assert stacks.passing(stacks.from_raw(f"{walk};{walk};{walk} 60\n{walk};leaf ({APP}/app.py:12) 40\n")) == set()
+
+
+def test_waiting_is_not_listed_as_work() -> None:
+    text = stacks.words(stacks.from_raw(SERVED), seconds=1, rate=100)
+    assert "Waiting: 10 % in functions that wait, such as for a socket." in text
+    assert not any("select (selectors.py)" in line for line in text)
+
+
+@pytest.mark.parametrize(
+    ("function", "waits"),
+    [
+        ("EpollSelector.select (selectors.py)", True),
+        ("select (selectors.py)", True),
+        ("Condition.wait (threading.py)", True),
+        ("wait_epoll (psycopg/waiting.py)", True),
+        ("Queue.get (queue.py)", True),
+        ("select (sqlalchemy/sql/selectable.py)", False),
+        ("Thread.run (threading.py)", False),
+        ("waiter (nexod_api/app.py)", False),
+    ],
+)
+def test_what_waits(function: str, waits: bool) -> None:
+    assert bool(stacks.WAITS.fullmatch(function)) is waits
+
+
+def test_a_comparison_lists_a_difference_once() -> None:
+    slower = SERVED + f"{LOOP};handle ({APP}/app.py:9);read ({APP}/app.py:20);planted ({APP}/app.py:99) 60\n"
+    before, after = (stacks.from_raw(text.replace("0\n", "00\n")) for text in (SERVED, slower))
+    assert [line.partition(" (")[0] for line in stacks.compared(before, after)[1:4]] == ["planted", "read", "write"]
+    assert not any("<module>" in line for line in stacks.compared(before, after))

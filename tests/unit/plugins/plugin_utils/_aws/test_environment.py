@@ -74,6 +74,7 @@ def by_key(rows: list[dict[str, t.Any]]) -> dict[str, dict[str, t.Any]]:
         pytest.param({"zones": ["us-east-1a", "us-east-1b", "us-east-1c"], "cidr": "10.0.0.0/20"}, id="three zones"),
         pytest.param({"rds_password": SECRETS["database"]}, id="a password of our own"),
         pytest.param({"migration_secrets": {"API_DATABASE_PASSWORD": "x"}}, id="migrations as a task"),
+        pytest.param({"profiler_image": "example/profiler:1"}, id="a container that profiles"),
         pytest.param({"cdn": True}, id="a CDN"),
         pytest.param(
             {
@@ -90,6 +91,13 @@ def by_key(rows: list[dict[str, t.Any]]) -> dict[str, dict[str, t.Any]]:
 def test_the_engine_accepts_every_declaration(changes: dict[str, t.Any]) -> None:
     rows = declaration(options(**changes))
     assert len(declared(rows, KINDS, SECRETS)) == len(rows)
+
+
+@pytest.mark.parametrize("image", ["", "example/profiler:1"])
+def test_ecs_exec_is_allowed_only_with_a_container_that_profiles(image: str) -> None:
+    rows = by_key(declaration(options(profiler_image=image)))
+    assert ("ssmmessages:OpenDataChannel" in str(rows["iam_role/nexod-staging-api"])) is bool(image)
+    assert "ssmmessages" not in str(rows["iam_role/nexod-staging-api-execution"])
 
 
 def test_the_url_of_a_pager_is_not_in_the_declaration() -> None:

@@ -138,3 +138,8 @@ def test_a_role_that_is_not_created_yet_is_shown_as_such() -> None:
     role = "(known when iam_role/api is created)"
     assert normalised({**WANTED, "taskRoleArn": role})["taskRoleArn"] == role
     assert normalised({**WANTED, "taskRoleArn": "arn:aws:iam::1:role/a/api"})["taskRoleArn"] == "api"
+
+
+def test_an_empty_command_is_the_one_of_the_image() -> None:
+    options = {"containers": [{"name": "api", "image": "api:1", "command": []}]}
+    assert "command" not in definition_from(options, "api", "us-east-1")["containerDefinitions"][0]
