@@ -281,7 +281,8 @@ class CallbackModule(CallbackBase):
         """The environment's name: from the inventory's variables, otherwise the name of its folder."""
         try:
             manager = self._play.get_variable_manager()
-            host = manager._inventory.get_hosts()[0]
+            # Before the hosts exist, an inventory may have none; AWX calls the folder of every inventory the same.
+            host = (manager._inventory.get_hosts() or [manager._inventory.get_host("localhost")])[0]
             name = manager.get_vars(host=host, include_hostvars=False).get("infra_environment")
         except Exception:  # noqa: BLE001,RUF100 - the report's heading must not fail a run
             name = None

@@ -66,6 +66,15 @@ def test_secrets_are_environment_variables_and_files() -> None:
     assert found["inputs"]["required"] == ["key"]
 
 
+def test_the_hosts_of_an_inventory_are_asked_for_with_its_key_for_aws() -> None:
+    """AWX reads the inventory before the job, and without the job's credentials."""
+    credentials = [{"name": "machines", "type": "ssh"}, {"name": "aws-staging", "type": "aws"}]
+    environments = [{"name": "dev"}, {"name": "staging", "credentials": ["machines", "aws-staging"]}]
+    found = properties(options(credentials=credentials, environments=environments))
+    asked = {name: found[f"awx_inventory_source/{name}"].get("credential") for name in ("dev", "staging")}
+    assert asked == {"dev": None, "staging": "@awx_credential/aws-staging"}
+
+
 def test_without_a_channel_nobody_is_notified() -> None:
     assert properties(options())["awx_job_template/deploy-staging"]["notify_on_failure"] == []
     found = properties(options(slack_channels=["#deploys"], secrets={"slack": "x"}))
