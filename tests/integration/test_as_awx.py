@@ -1,4 +1,4 @@
-"""Playbooks as AWX runs them: by ansible-runner, without a HOME, from a project that is read-only, with AWX's inventory."""
+"""Playbooks as AWX runs them: by ansible-runner, without a HOME, from a read-only project, with AWX's inventory."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ NO_HOSTS = (
 NO_PROJECT = "Cannot use the Supabase project: provider_supabase_project is empty"
 DIST = f"migration_runner_archive is {ROOT}/dist/api-1.0.0.tar, which does not exist."
 Row: t.TypeAlias = tuple[str, str, tuple[str, ...], dict[str, t.Any], str]
-#: Environment, playbook, options and variables; then with which words an environment that has nothing yet ends it, before the
-#: first change. Without any, it succeeds. Playbooks of a single stage do what `pooler` does.
+#: Environment, playbook, options and variables; then with which words an environment that has nothing yet ends it,
+#: before the first change. Without any, it succeeds. Playbooks of a single stage do what `pooler` does.
 ENDS: list[Row] = [
     ("staging", "deploy", ("--check",), {}, DIST),
     ("dev", "deploy", ("--check",), {}, DIST),

@@ -187,7 +187,7 @@ def of_type(options: Options, environment: Row, kind: str) -> str | None:
 
 def inventories(options: Options) -> t.Iterator[Row]:
     for one in options["environments"]:
-        # Where the inventory asks AWS for its hosts. A source takes a single credential, and none of a machine or a vault.
+        # The inventory may ask AWS for its hosts. A source takes a single credential, and none of a machine or a vault.
         name, aws = one["name"], of_type(options, one, "aws")
         yield row("awx_inventory", name, **owner(options), description=described(options))
         yield row(
