@@ -32,7 +32,9 @@ description:
   - Prints nothing for playbooks whose plays belong to no stage (their names lack the form C(<stage> | what it does)).
 options:
   report_dir:
-    description: Folder for the files, relative to the working directory. Created if it does not exist.
+    description: >-
+      Folder for the files, relative to the working directory. Created if it does not exist. An empty text is none: AWX
+      sets one for a credential without the field.
     type: path
     default: .report
     env:
@@ -367,7 +369,7 @@ class CallbackModule(CallbackBase):
 
     def _write(self, report: t.Mapping[str, t.Any]) -> list[Path]:
         """The files that could be written. Neither the report nor the history is worth a failed run."""
-        folder, written = Path(self.get_option("report_dir")), []
+        folder, written = Path(self.get_option("report_dir") or ".report"), []
         try:
             written = write_report(folder, report)
             link_latest(written[0].parent)
