@@ -65,7 +65,9 @@ def image(archive: Path, tmp_path_factory: pytest.TempPathFactory) -> t.Iterator
 
 def ran(folder: Path, image: str, environment: dict[str, str], *options: str, **variables: t.Any) -> Job:
     """A job of AWX: a container of a user without rights, and a project that is mounted read-only."""
-    inventory = imported(ROOT / "inventories/staging", AWS_EC2_METADATA_DISABLED="true")
+    # AWX reads it with the credential of its source.
+    keys = {name: value for name, value in environment.items() if name.startswith("AWS_")}
+    inventory = imported(ROOT / "inventories/staging", **keys)
     private = prepared(folder, inventory, {"NEXOD_REPORT_DIR": "/runner/reports", **environment}, **variables)
     project = folder / "project"
     # A product's own repository: the collection is in the image.
@@ -77,7 +79,8 @@ def ran(folder: Path, image: str, environment: dict[str, str], *options: str, **
     for path in (private, *private.rglob("*")):
         shutil.chown(path, 1000, 0)
     boot = plan_boot(podman.look_at_machine())
-    argv = ["podman", *boot.podman, "run", "--rm", "--network=host", *boot.run[boot.run.index("--ulimit") :]]
+    limits = boot.run[boot.run.index("--ulimit") :] if "--ulimit" in boot.run else ()
+    argv = ["podman", *boot.podman, "run", "--rm", "--network=host", *limits]
     argv += [f"--volume={private}:/runner", f"--volume={project}:/runner/project:ro", "--user=1000:0", image]
     argv += ["ansible-runner", "run", "/runner", "-p", "playbooks/deploy.yml", "--ident", "job", "-q"]
     argv += [f"--cmdline={' '.join(options)}"]
