@@ -369,7 +369,9 @@ class CallbackModule(CallbackBase):
 
     def _write(self, report: t.Mapping[str, t.Any]) -> list[Path]:
         """The files that could be written. Neither the report nor the history is worth a failed run."""
-        folder, written = Path(self.get_option("report_dir") or ".report"), []
+        # Ansible takes an empty text for the working directory.
+        empty = os.environ.get("NEXOD_REPORT_DIR") == ""
+        folder, written = Path(".report" if empty else self.get_option("report_dir")), []
         try:
             written = write_report(folder, report)
             link_latest(written[0].parent)
