@@ -371,7 +371,7 @@ class CallbackModule(CallbackBase):
         """The files that could be written. Neither the report nor the history is worth a failed run."""
         # Ansible takes an empty text for the working directory.
         empty = os.environ.get("NEXOD_REPORT_DIR") == ""
-        folder, written = Path(".report" if empty else self.get_option("report_dir")), []
+        folder, written = Path(".report" if empty else self.get_option("report_dir")).absolute(), []
         try:
             written = write_report(folder, report)
             link_latest(written[0].parent)
