@@ -66,6 +66,7 @@ test-faults: ## run all fault tests on the labs (takes hours; `make test` runs a
 		tests/integration/test_alembic_facts.py tests/integration/test_alembic_trees.py \
 		tests/integration/test_alembic_matrix.py tests/unit/plugins/module_utils/_aws/test_killed.py \
 		tests/unit/plugins/module_utils/_cache tests/integration/test_workflows.py \
+		tests/integration/test_as_awx.py tests/archive/test_execution_environment.py \
 		tests/archive/test_own_hosts.py $(ARGS)
 
 bench: ## measure the first deploy (with existing images) and the second, medians of 3

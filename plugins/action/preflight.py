@@ -112,9 +112,14 @@ class ActionModule(ControllerAction):
             declared = []
         rows = [row for row in _rows(declared) if row["name"] not in variables["groups"]["all"]]
         for row in rows:
-            address = {"ansible_host": f"{row['name']}.{NOT_CREATED}"}
-            added = {"host_name": str(row["name"]), "groups": list(row.get("groups") or ()), "host_vars": address}
-            self._inventory().add_dynamic_host(added, {})
+            # Not add_dynamic_host, whose arguments are others since ansible-core 2.21.
+            inventory, name = self._inventory(), str(row["name"])
+            inventory.add_host(name, "all")
+            inventory.hosts[name].set_variable("ansible_host", f"{name}.{NOT_CREATED}")
+            for group in row.get("groups") or ():
+                inventory.add_group(group)
+                inventory.groups[group].add_host(inventory.hosts[name])
+            inventory.reconcile_inventory()
         return frozenset(str(row["name"]) for row in rows)
 
     @staticmethod

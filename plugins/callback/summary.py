@@ -32,7 +32,9 @@ description:
   - Prints nothing for playbooks whose plays belong to no stage (their names lack the form C(<stage> | what it does)).
 options:
   report_dir:
-    description: Folder for the files, relative to the working directory. Created if it does not exist.
+    description: >-
+      Folder for the files, relative to the working directory. Created if it does not exist. An empty text is none: AWX
+      sets one for a credential without the field.
     type: path
     default: .report
     env:
@@ -281,7 +283,8 @@ class CallbackModule(CallbackBase):
         """The environment's name: from the inventory's variables, otherwise the name of its folder."""
         try:
             manager = self._play.get_variable_manager()
-            host = manager._inventory.get_hosts()[0]
+            # Before the hosts exist, an inventory may have none; AWX calls the folder of every inventory the same.
+            host = (manager._inventory.get_hosts() or [manager._inventory.get_host("localhost")])[0]
             name = manager.get_vars(host=host, include_hostvars=False).get("infra_environment")
         except Exception:  # noqa: BLE001,RUF100 - the report's heading must not fail a run
             name = None
@@ -366,7 +369,9 @@ class CallbackModule(CallbackBase):
 
     def _write(self, report: t.Mapping[str, t.Any]) -> list[Path]:
         """The files that could be written. Neither the report nor the history is worth a failed run."""
-        folder, written = Path(self.get_option("report_dir")), []
+        # Ansible takes an empty text for the working directory.
+        empty = os.environ.get("NEXOD_REPORT_DIR") == ""
+        folder, written = Path(".report" if empty else self.get_option("report_dir")).absolute(), []
         try:
             written = write_report(folder, report)
             link_latest(written[0].parent)

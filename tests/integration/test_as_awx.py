@@ -1,23 +1,21 @@
-"""Playbooks as AWX runs them: by ansible-runner, without a HOME, from a project that nothing is written into."""
+"""Playbooks as AWX runs them: by ansible-runner, without a HOME, from a read-only project, with AWX's inventory."""
 
 from __future__ import annotations
 
 import datetime
-import json
-import os
 import pathlib
-import subprocess
-import sys
+import re
 import typing as t
 
 import pytest
 import yaml
 
-from ansible_collections.nexod.infra.tests.playbook import BINARIES, ROOT
+from ansible_collections.nexod.infra.tests.fixtures.as_awx import SEQUENCE, imported, ran
+from ansible_collections.nexod.infra.tests.playbook import ROOT
 
-from .services.clients import python_clients
-
-RUNNER = ("ansible-runner==2.4.3",)
+#: What AWX shows as colors; and what is none, but would be shown as text or do something to the line.
+COLOR = re.compile(r"\x1b\[[0-9;]*m")
+OTHER = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]|\[(?:0;)?[34][0-7]m|\[0m")
 #: One change of a stage, then what deploy.yml ends with.
 PLAN: list[dict[str, t.Any]] = [
     {
@@ -27,65 +25,74 @@ PLAN: list[dict[str, t.Any]] = [
         "tasks": [{"ansible.builtin.copy": {"dest": "{{ reports }}/changed", "content": "x", "mode": "0600"}}],
     },
 ]
+NO_HOSTS = (
+    "the inventory has no grafana-1, monitoring-1, pooler-1, runner-1, which staging declares. Nothing was changed."
+)
+NO_PROJECT = "Cannot use the Supabase project: provider_supabase_project is empty"
+DIST = f"migration_runner_archive is {ROOT}/dist/api-1.0.0.tar, which does not exist."
+Row: t.TypeAlias = tuple[str, str, tuple[str, ...], dict[str, t.Any], str]
+#: Environment, playbook, options and variables; then with which words an environment that has nothing yet ends it,
+#: before the first change. Without any, it succeeds. Playbooks of a single stage do what `pooler` does.
+ENDS: list[Row] = [
+    ("staging", "deploy", ("--check",), {}, DIST),
+    ("dev", "deploy", ("--check",), {}, DIST),
+    ("staging", "roll_back", (), {}, NO_HOSTS),
+    ("staging", "flush_cache", (), {"caches_layers": ["l1"]}, NO_HOSTS),
+]
+MORE: list[Row] = [
+    ("staging", "preflight", (), {}, DIST),
+    ("staging", "migrate", (), {}, NO_HOSTS),
+    ("staging", "migrate", ("--check",), {}, NO_HOSTS),
+    ("staging", "pooler", (), {}, NO_HOSTS),
+    ("staging", "verify", (), {}, "auth_token names cache, and secrets has no such entry"),
+    ("staging", "profile", (), {}, "Cannot profile the API of staging: the group api has no hosts"),
+    ("staging", "cost_prices", (), {}, "Cannot call pricing:GetProducts: there are no AWS credentials"),
+    ("staging", "aws_policies", (), {"provider_aws_account": "123456789012"}, ""),
+    ("staging", "aws_destroy", (), {}, "Cannot remove the environment staging: its name was not given"),
+    ("staging", "remove_previews", (), {}, "Cannot remove previews at Vercel: no branch is named"),
+    ("dev", "migrate", (), {}, NO_PROJECT),
+    ("dev", "keep_awake", (), {}, NO_PROJECT),
+    ("dev", "dev_restore", (), {}, "Cannot restore a dump into dev"),
+    ("dev", "build_release", (), {"release_source": "examples/api"}, "Name a folder that can be written instead"),
+    ("dev", "configure_awx", (), {}, "Cannot declare what AWX has: awx_url is empty"),
+]
+STAGES = {"backend", "caches", "frontend", "infrastructure", "monitoring", "services"}
+#: In a test of its own; on the machine of whoever runs it; and one that asks upstream first.
+ELSEWHERE = {"cost", "lab_down", "lab_up", "pin_versions"}
 
 
-class Job(t.NamedTuple):
-    status: str
-    events: list[dict[str, t.Any]]
-    reports: pathlib.Path
-
-    @property
-    def artifacts(self) -> dict[str, t.Any]:
-        """What AWX shows as artifacts, and gives to the next job of a workflow."""
-        (end,) = [one for one in self.events if one["event"] == "playbook_on_stats"]
-        return dict(end["event_data"].get("artifact_data") or {})
-
-    @property
-    def said(self) -> str:
-        return "".join(one.get("stdout", "") + "\n" for one in self.events)
+def inventory(environment: str) -> str:
+    # No credentials for AWS: those of this machine have no business here.
+    return imported(ROOT / "inventories" / environment, AWS_EC2_METADATA_DISABLED="true", HOME="/nonexistent")
 
 
-def ran(folder: pathlib.Path, playbook: str, inventory: str, *options: str, **variables: t.Any) -> Job:
-    """A job in a private folder, as AWX makes one for each."""
-    private, reports = folder / "private", folder / "reports"
-    for each in (private / "env", reports):
-        each.mkdir(parents=True, exist_ok=True)
-    environment = {
-        "ANSIBLE_COLLECTIONS_PATH": str(ROOT / ".collections"),
-        "ANSIBLE_CALLBACKS_ENABLED": "nexod.infra.summary,nexod.infra.survey",
-        "NEXOD_REPORT_DIR": str(reports),
-        "AWX_HOST": "https://awx.example.com",
-        "JOB_ID": "42",
-        "INVENTORY_ID": "3",
-    }
-    (private / "env/envvars").write_text(json.dumps(environment))
-    given = {"awx_job_id": 42, "awx_user_name": "jane", "reports": str(reports), **variables}
-    (private / "env/extravars").write_text(json.dumps({**given, "ansible_python_interpreter": sys.executable}))
-    done = subprocess.run(
-        [
-            *(python_clients(RUNNER) / "bin/ansible-runner", "run", private, "--project-dir", ROOT),
-            *("-p", playbook, "--inventory", inventory, "--ident", "job", "-q"),
-            *([f"--cmdline={' '.join(options)}"] if options else []),
-        ],
-        # Neither HOME nor PWD, and nobody who answers a prompt.
-        env={"PATH": f"{BINARIES}:/usr/bin:/bin", "LANG": os.environ.get("LANG", "C.UTF-8")},
-        cwd=folder,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=180,
+def is_readable(shown: str) -> bool:
+    """Nothing but colors, which AWX shows, and no color that the terminal would have to end."""
+    lines = shown.replace("\r\n", "\n").splitlines()
+    return all(set(SEQUENCE.findall(line)) <= set(COLOR.findall(line)) for line in lines) and not OTHER.search(
+        SEQUENCE.sub("", shown.replace("\r\n", "\n"))
     )
-    artifacts = private / "artifacts/job"
-    assert (artifacts / "status").exists(), done.stdout + done.stderr
-    events = [json.loads(path.read_text()) for path in (artifacts / "job_events").glob("*.json")]
-    events.sort(key=lambda one: one["counter"])
-    return Job((artifacts / "status").read_text(), events, reports)
 
 
-def files_of_the_project() -> str:
-    command = ["git", "status", "--porcelain", "--ignored=no"]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+@pytest.mark.parametrize(
+    ("environment", "name", "options", "given", "says"),
+    [*ENDS, *(pytest.param(*row, marks=pytest.mark.long) for row in MORE)],
+)
+def test_a_job_comes_to_its_first_stages(
+    tmp_path: pathlib.Path, environment: str, name: str, options: tuple[str, ...], given: dict[str, t.Any], says: str
+) -> None:
+    secrets = {"AWS_EC2_METADATA_DISABLED": "true"}
+    job = ran(tmp_path, f"playbooks/{name}.yml", inventory(environment), *options, secrets=secrets, **given)
+    assert (job.status, says in job.said) == ("failed" if says else "successful", True), job.said[-4000:]
+    assert "Traceback" not in job.said
+    assert is_readable(job.shown)
+    # Named as in the inventory, which AWX has under another name.
+    assert {path.name for path in job.reports.iterdir() if path.is_dir()} <= {environment, "aws_policies"}
+
+
+def test_every_playbook_is_in_the_table() -> None:
+    books = {path.stem for path in (ROOT / "playbooks").glob("*.yml")}
+    assert books == {row[1] for row in ENDS + MORE} | STAGES | ELSEWHERE
 
 
 def test_the_cost_is_written_into_the_given_folder(tmp_path: pathlib.Path) -> None:
@@ -93,11 +100,9 @@ def test_the_cost_is_written_into_the_given_folder(tmp_path: pathlib.Path) -> No
     today = datetime.datetime.now(datetime.UTC).date().isoformat()
     prices = tmp_path / "prices.yml"
     prices.write_text("\n".join(f"dated: {today}" if line.startswith("dated:") else line for line in text.splitlines()))
-    before = files_of_the_project()
-    job = ran(tmp_path, "playbooks/cost.yml", str(ROOT / "inventories/staging"), cost_prices_file=str(prices))
+    job = ran(tmp_path, "playbooks/cost.yml", inventory("staging"), cost_prices_file=str(prices))
     assert job.status == "successful", job.said[-3000:]
     assert (job.reports / "staging/cost.html").exists()
-    assert files_of_the_project() == before
 
 
 @pytest.mark.parametrize("drift", [False, True])
@@ -106,7 +111,7 @@ def test_a_plan_is_an_artifact_and_drift_is_a_failure(tmp_path: pathlib.Path, dr
     (tmp_path / "deploy.yml").write_text(yaml.safe_dump([*PLAN, *planned]))
     (tmp_path / "hosts.yml").write_text("all: {hosts: {localhost: {ansible_connection: local}}}\n")
     more = {"infra_environment": "staging", "plan_must_be_empty": drift}
-    job = ran(tmp_path, str(tmp_path / "deploy.yml"), str(tmp_path / "hosts.yml"), "--check", **more)
+    job = ran(tmp_path, str(tmp_path / "deploy.yml"), tmp_path / "hosts.yml", "--check", **more)
     assert not (job.reports / "changed").exists()
     if drift:
         assert job.status == "failed"
@@ -116,3 +121,19 @@ def test_a_plan_is_an_artifact_and_drift_is_a_failure(tmp_path: pathlib.Path, dr
     plan = job.artifacts["plan_approved"]
     assert (plan["environment"], len(plan["changes"])) == ("staging", 1)
     assert list((job.reports / "staging").glob("*-deploy-plan/deploy-plan.md"))
+
+
+@pytest.mark.parametrize(
+    ("shown", "readable"),
+    [
+        ("\x1b[0;32mdone\x1b[0m\r\nnext", True),
+        ("\x1b[1;35mtwo\x1b[0m words", True),
+        ("\x1b[2K\x1b[1Gstill running", False),
+        ("10 %\r20 %", False),
+        ("[0;32mdone[0m", False),
+        ("\x1b]0;title\x07", False),
+        ("a\bb", False),
+    ],
+)
+def test_what_is_readable(shown: str, readable: bool) -> None:
+    assert is_readable(shown) is readable

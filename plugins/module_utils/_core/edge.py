@@ -20,7 +20,10 @@ from ansible_collections.nexod.infra.plugins.module_utils._core.errors import In
 NEXT_STEPS = {
     errno.EACCES: "Run the task as an account that may do this (become: true), or correct owner and mode of {path}.",
     errno.ENOSPC: "Free some space or some inodes on the file system of {path} (df -h, df -i), then run again.",
-    errno.EROFS: "Find out why the file system of {path} is read-only (dmesg, mount), remount it, then run again.",
+    errno.EROFS: (
+        "Name a folder that can be written instead. If the file system of {path} should not be read-only, find out why "
+        "it is (dmesg, mount), remount it, then run again."
+    ),
     errno.ENOTDIR: "Move away the file that lies where a folder is needed ({path}), then run again.",
     errno.EISDIR: "Move away the folder that lies where a file is needed ({path}), then run again.",
     errno.EEXIST: "Move away what lies at {path}, then run again.",

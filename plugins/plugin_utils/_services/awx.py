@@ -179,9 +179,16 @@ def project(options: Options) -> t.Iterator[Row]:
     )
 
 
+def of_type(options: Options, environment: Row, kind: str) -> str | None:
+    """The environment's credential of a type; it has at most one of each."""
+    types = {one["name"]: one["type"] for one in options["credentials"]}
+    return next((name for name in environment.get("credentials") or () if types.get(name) == kind), None)
+
+
 def inventories(options: Options) -> t.Iterator[Row]:
     for one in options["environments"]:
-        name = one["name"]
+        # The inventory may ask AWS for its hosts. A source takes a single credential, and none of a machine or a vault.
+        name, aws = one["name"], of_type(options, one, "aws")
         yield row("awx_inventory", name, **owner(options), description=described(options))
         yield row(
             "awx_inventory_source",
@@ -190,6 +197,7 @@ def inventories(options: Options) -> t.Iterator[Row]:
             description=described(options),
             project=f"@awx_project/{options['project_name']}",
             path=one.get("inventory_path", f"inventories/{name}"),
+            credential=f"@awx_credential/{aws}" if aws else None,
         )
 
 

@@ -32,11 +32,13 @@ def written(folder: pathlib.Path, given: dict[str, t.Any], *flags: str) -> list[
     role = {"name": "nexod.infra.provider_aws", "tasks_from": "policies.yml"}
     task = {
         "ansible.builtin.include_role": role,
-        "vars": {**given, "provider_aws_policies_folder": str(folder / "out")},
+        "vars": {**given, "provider_aws_policies_folder": "out"},
     }
     one = {"hosts": "localhost", "connection": "local", "gather_facts": False, "tasks": [task]}
-    (folder / "play.yml").write_text(json.dumps([one]))
-    return tasks_of(play(*flags, "play.yml", cwd=folder, **AS_JSON))
+    # A relative path begins where the playbook is called, and not where it is.
+    (folder / "playbooks").mkdir()
+    (folder / "playbooks/play.yml").write_text(json.dumps([one]))
+    return tasks_of(play(*flags, "playbooks/play.yml", cwd=folder, **AS_JSON))
 
 
 def test_every_policy_is_written_for_its_environment_alone(tmp_path: pathlib.Path) -> None:

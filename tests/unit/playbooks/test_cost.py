@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import datetime
 import json
+import os
 import pathlib
 import typing as t
 
@@ -26,7 +27,8 @@ def prices(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
 
 
 def run(environment: str, prices: pathlib.Path, folder: pathlib.Path, playbook: str, *more: str) -> t.Any:
-    given = ("-e", f"cost_prices_file={prices}", "-e", f"cost_folder={folder}", *more)
+    # A relative path begins where the playbook is called, and not where it is.
+    given = ("-e", f"cost_prices_file={prices}", "-e", f"cost_folder={os.path.relpath(folder, ROOT)}", *more)
     return play(
         "-i",
         f"inventories/{environment}",

@@ -367,7 +367,13 @@ class InventorySource(AwxKind):
         "description": DESCRIPTION,
         "project": one("awx_project"),
         "path": Property(required=True, about="Folder or file in the project, such as `inventories/staging`."),
+        "credential": one(
+            "awx_credential",
+            required=False,
+            about="Credential that its plugins use, such as @awx_credential/aws for hosts that AWS is asked for.",
+        ),
         "overwrite": Property("bool", default=True, about="Whether hosts that it lacks are removed."),
+        "overwrite_vars": Property("bool", default=True, about="Whether variables that it lacks are removed."),
         "update_on_launch": Property("bool", default=True, about="Whether it is read before each job."),
     }
     fields = {"project": "source_project", "path": "source_path"}

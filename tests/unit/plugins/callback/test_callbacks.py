@@ -108,6 +108,8 @@ def play(tmp_path: Path):
             ANSIBLE_CALLBACKS_ENABLED="nexod.infra.summary",
             ANSIBLE_PIPELINING="true",
             NEXOD_PROGRESS_WAIT_SECONDS="1",
+            # As AWX sets it for a credential that does not name the folder.
+            NEXOD_REPORT_DIR="",
         )
         name = "deploy-plan.json" if "--check" in arguments else "deploy.json"
         report = tmp_path / ".report" / "lab" / "latest" / name

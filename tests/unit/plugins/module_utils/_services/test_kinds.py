@@ -185,6 +185,7 @@ CHANGES: list[tuple[str, str, dict[str, t.Any]]] = [
     ("awx", "awx_execution_environment/nexod", {"image": "registry.example/ee:2"}),
     ("awx", "awx_project/infra", {"branch": "develop"}),
     ("awx", "awx_inventory_source/staging", {"path": "inventories/other"}),
+    ("awx", "awx_inventory_source/staging", {"overwrite_vars": False, "credential": "@awx_credential/database"}),
     ("awx", "awx_job_template/Deploy", {"playbook": "playbooks/migrate.yml", "timeout_seconds": 600}),
     ("awx", "awx_job_template/Deploy", {"variables": {}}),
     ("awx", "awx_job_template/Deploy", {"credentials": ["@awx_credential/hosts"]}),

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import pathlib
+import re
 import typing as t
 
 import pytest
@@ -13,6 +14,7 @@ import yaml
 
 from ansible_collections.nexod.infra.plugins.module_utils._resources.declaration import declared
 from ansible_collections.nexod.infra.plugins.module_utils._services.catalogue import KINDS
+from ansible_collections.nexod.infra.plugins.plugin_utils._preflight.specs import is_secret
 from ansible_collections.nexod.infra.plugins.plugin_utils._services import awx
 
 ROOT = pathlib.Path(__file__).resolve().parents[5]
@@ -55,6 +57,57 @@ def test_a_job_whose_playbook_is_not_there(names: list[str], there: bool) -> Non
     assert ("profile" in awx.jobs(options(playbooks=names))) is there
 
 
+READ = re.compile(r"env['\"]\s*,\s*['\"]([A-Z][A-Z0-9_]*)['\"]")
+#: Not for the jobs of an environment: of the playbook that declares AWX itself, of continuous integration, and a file
+#: that a controller has.
+OF_OTHERS = {"CONTROLLER_HOST", "CONTROLLER_OAUTH_TOKEN", "GITHUB_SHA", "NEXOD_COMMIT", "NEXOD_GRAFANA_PACKAGE_PATH"}
+
+
+def variables_that_are_read() -> dict[str, bool]:
+    """Environment variables that roles and inventories read, and whether preflight takes their values for secrets."""
+    specs = {
+        name: spec
+        for path in ROOT.glob("roles/*/meta/argument_specs.yml")
+        for entry in yaml.safe_load(path.read_text())["argument_specs"].values()
+        for name, spec in (entry.get("options") or {}).items()
+    }
+    found: dict[str, bool] = {}
+
+    def look(value: t.Any, secret: bool) -> None:
+        if isinstance(value, dict):
+            for key, inner in value.items():
+                look(inner, secret or is_secret(str(key).replace("-", "_").lower(), specs.get(key, {})))
+        elif isinstance(value, list):
+            for inner in value:
+                look(inner, secret)
+        else:
+            found.update({name: secret or found.get(name, False) for name in READ.findall(str(value))})
+
+    files = [*ROOT.glob("roles/*/defaults/main.yml"), *ROOT.glob("roles/*/meta/environment.yml")]
+    for name in ("shared", "dev", "staging", "production"):
+        files += (ROOT / "inventories" / name).rglob("*.yml")
+    for path in files:
+        look(yaml.safe_load(path.read_text()), False)
+    for path in ROOT.glob("roles/*/meta/environment.yml"):
+        for credential in yaml.safe_load(path.read_text()).get("credentials", ()):
+            # AWX has a type of its own for AWS.
+            names = [name for way in credential["ways"] for name in way.get("variables", ())]
+            found |= {name: True for name in names if not name.startswith("AWS_")}
+    return found
+
+
+def test_a_credential_hands_over_all_that_an_environment_reads() -> None:
+    fields = [field for kind in DEFAULTS["credential_types"] for field in kind["fields"]]
+    handed = {field["env"]: field.get("secret", True) for field in fields}
+    read = variables_that_are_read()
+    assert set(handed) == set(read) - OF_OTHERS
+    assert {name for name, secret in read.items() if secret} - OF_OTHERS - {
+        name for name, secret in handed.items() if secret
+    } == set()
+    # No field of two, and no variable from two fields.
+    assert len({field["name"] for field in fields}) == len(handed) == len(fields)
+
+
 def test_secrets_are_environment_variables_and_files() -> None:
     fields = [{"name": "password", "env": "PGPASSWORD"}, {"name": "key", "file": "KEY_FILE", "required": True}]
     found = awx.credential_type({"name": "a", "fields": fields})
@@ -64,6 +117,15 @@ def test_secrets_are_environment_variables_and_files() -> None:
     }
     assert [field["secret"] for field in found["inputs"]["fields"]] == [True, True]
     assert found["inputs"]["required"] == ["key"]
+
+
+def test_the_hosts_of_an_inventory_are_asked_for_with_its_key_for_aws() -> None:
+    """AWX reads the inventory before the job, and without the job's credentials."""
+    credentials = [{"name": "machines", "type": "ssh"}, {"name": "aws-staging", "type": "aws"}]
+    environments = [{"name": "dev"}, {"name": "staging", "credentials": ["machines", "aws-staging"]}]
+    found = properties(options(credentials=credentials, environments=environments))
+    asked = {name: found[f"awx_inventory_source/{name}"].get("credential") for name in ("dev", "staging")}
+    assert asked == {"dev": None, "staging": "@awx_credential/aws-staging"}
 
 
 def test_without_a_channel_nobody_is_notified() -> None:
