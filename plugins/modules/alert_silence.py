@@ -28,8 +28,8 @@ options:
     description:
       - Folder on the host with the sets of files of an Alertmanager that the role P(nexod.infra.alertmanager#role) has
         installed, C(/etc/nexod/alertmanager). Their address, user, password and certificates are used in place of
-        O(url), O(user) and the options next to them, those of its current set first, then those of the set that it was last verified
-        to run with. For some seconds, an Alertmanager that is restarted is waited for.
+        O(url), O(user) and the options next to them, those of its current set first, then those of the set that it was
+        last verified to run with. For some seconds, an Alertmanager that is restarted is waited for.
       - If the folder has no current set, there is no Alertmanager on the host, and nothing to silence.
     type: path
   state:
