@@ -26,7 +26,7 @@ from ansible_collections.nexod.infra.plugins.plugin_utils._service import web
 from ansible_collections.nexod.infra.tests.fixtures.monitoring_programs import RELEASES, programs
 from ansible_collections.nexod.infra.tests.playbook import ROOT
 
-from .conftest import folder_of_postgres, free_port, program
+from .conftest import RedisServer, folder_of_postgres, free_port, program, until
 
 PASSWORD, NEXT = "c4nary-of-the-monitoring", "c4nary-after-its-rotation"
 NOTHING: dict[str, t.Any] = {f"{part}{end}": "" for part in web.PARTS for end in ("", "_file")}
@@ -396,13 +396,6 @@ def point(home: Path, link: str, made: Path) -> None:
     (home / "new").rename(home / link)
 
 
-def until(what: t.Callable[[], bool], seconds: float = 30) -> None:
-    deadline = time.monotonic() + seconds
-    while not what():
-        assert time.monotonic() < deadline, what
-        time.sleep(0.1)
-
-
 def test_a_change_of_passwords_and_certificates_notifies_nobody(tmp_path: Path, pair: Pair) -> None:
     """From none to both: an exporter first, then Alertmanager, then Prometheus. What fails later is still sent."""
     plain, given = settings(None, password=""), settings(pair)
@@ -491,3 +484,40 @@ def test_a_change_of_passwords_and_certificates_notifies_nobody(tmp_path: Path, 
             # Heard again.
             exporter.close()
             until(lambda: received == ["HostDown firing"])
+
+
+def test_keys_are_counted_in_a_job_of_their_own(tmp_path: Path, cache: RedisServer) -> None:
+    """By the exporter of each release, which does not count at its other scrapes."""
+    server = f"redis://127.0.0.1:{cache.port}"
+    (tmp_path / "passwords.json").write_text(json.dumps({server: cache.password}))
+    cache.client.mset({f"session:{number}": "" for number in range(3)} | {"cache:1": ""})
+    ports = {release: free_port() for release in RELEASES}
+    targets = [
+        {"address": f"127.0.0.1:{port}", "labels": {"instance": release}, "server": server}
+        for release, port in ports.items()
+    ]
+    often = {"interval_seconds": 1, "timeout_seconds": 1, "targets": targets}
+    counted = {"name": "redis_keys", "keys": {"job": "redis", "patterns": ["db0=session:*"]}}
+    own, folder = free_port(), tmp_path / "prometheus"
+    folder.mkdir()
+    argv = command("prometheus", "trixie", own, folder)
+    (folder / "prometheus.yml").write_text(json.dumps({"scrape_configs": [scrape_config({**often, **counted})]}))
+    with contextlib.ExitStack() as stack:
+        for release, port in ports.items():
+            (tmp_path / release).mkdir()
+            flags = [f"-redis.addr={server}", f"-redis.password-file={tmp_path}/passwords.json"]
+            exporter = [*command("redis-exporter", release, port, tmp_path / release), *flags]
+            stack.enter_context(running(exporter, tmp_path / release, f"http://127.0.0.1:{port}/", Access()))
+            page = ask(f"http://127.0.0.1:{port}/metrics", accept="*/*").body
+            assert "redis_up 1" in page
+            assert "redis_keys_count" not in page
+        stack.enter_context(running(argv, folder, f"http://127.0.0.1:{own}/-/ready", Access()))
+        until_ready(f"http://127.0.0.1:{own}", Access())
+        prometheus = Prometheus(f"http://127.0.0.1:{own}")
+        until(lambda: len(prometheus.query("redis_keys_count")) == len(RELEASES))
+        seen = {labels["instance"]: value for labels, value in prometheus.query('redis_keys_count{job="redis"}')}
+        assert seen == dict.fromkeys(RELEASES, 3.0)
+        # Nothing else of the server, and no `up` of the instance itself.
+        assert prometheus.query("redis_up") == []
+        found = {(labels["job"], labels["instance"]): value for labels, value in prometheus.query("up")}
+        assert found == {("redis_keys", f"{release}/keys"): 1.0 for release in RELEASES}
