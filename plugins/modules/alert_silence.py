@@ -16,6 +16,7 @@ description:
     that a run that was killed leaves no alert silenced for long.
   - A silence is known by O(author) and O(matchers). One that lasts long enough is left as it is, another one is made to
     last longer.
+  - An Alertmanager that is being changed itself, such as one that gets a password, is asked as O(installed) says.
   - In check mode, Alertmanager is asked, and nothing is changed.
 extends_documentation_fragment: [nexod.infra.access]
 options:
@@ -23,6 +24,14 @@ options:
     description: Base URL of Alertmanager, as seen from the host that runs the module.
     type: str
     default: http://127.0.0.1:9093
+  installed:
+    description:
+      - Folder on the host with the sets of files of an Alertmanager that the role P(nexod.infra.alertmanager#role) has
+        installed, C(/etc/nexod/alertmanager). Their address, user, password and certificates are used in place of
+        O(url), O(user) and the options next to them, those of its current set first, then those of the set that it was
+        last verified to run with. For some seconds, an Alertmanager that is restarted is waited for.
+      - If the folder has no current set, there is no Alertmanager on the host, and nothing to silence.
+    type: path
   state:
     description: Whether the alerts are to be silent.
     type: str
@@ -37,6 +46,12 @@ options:
     description: Seconds after which the silence ends by itself. From 1 to 86400.
     type: int
     default: 600
+  after_seconds:
+    description:
+      - With O(state=absent), let the silence end after this time instead of at once, if it would last longer. An alert
+        that fires until then, and no longer, is not sent. From 0 to 86400.
+    type: int
+    default: 0
   author:
     description: Who silences, as Alertmanager shows it.
     type: str
@@ -63,6 +78,13 @@ EXAMPLES = r"""
     matchers: {instance: api-1, component: [api, monitoring]}
     state: absent
   delegate_to: monitoring-1
+
+- name: Silence what cannot be scraped while passwords change, Alertmanager's own among them
+  nexod.infra.alert_silence:
+    installed: /etc/nexod/alertmanager
+    matchers: {instance: db-1, alertname: [HostDown, TargetDown]}
+    seconds: 900
+  delegate_to: monitoring-1
 """
 
 RETURN = r"""
@@ -71,11 +93,13 @@ id:
   returned: success
   type: str
 asked:
-  description: Whether Alertmanager was asked; V(false) if it did not answer and O(required=false).
+  description: >-
+    Whether Alertmanager was asked; V(false) if it did not answer and O(required=false), or if O(installed) has none.
   returned: success
   type: bool
 """
 
+import pathlib
 import time
 import typing as t
 
@@ -84,15 +108,20 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.nexod.infra.plugins.module_utils._core.edge import edge
 from ansible_collections.nexod.infra.plugins.module_utils._core.errors import InfraError
 from ansible_collections.nexod.infra.plugins.module_utils._monitoring import access
+from ansible_collections.nexod.infra.plugins.module_utils._monitoring.installed import Door, doors
 from ansible_collections.nexod.infra.plugins.module_utils._monitoring.silence import Alertmanager, Silence, faults
 
 LONGEST = 86400
+#: Seconds for which an installed Alertmanager is waited for: longer than its restart takes.
+PATIENCE = 15.0
 ARGUMENTS = {
     **access.ARGUMENTS,
     "url": {"type": "str", "default": "http://127.0.0.1:9093"},
+    "installed": {"type": "path"},
     "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
     "matchers": {"type": "dict", "required": True},
     "seconds": {"type": "int", "default": 600},
+    "after_seconds": {"type": "int", "default": 0},
     "author": {"type": "str", "default": "nexod.infra"},
     "comment": {"type": "str", "default": "A deploy changes this."},
     "required": {"type": "bool", "default": True},
@@ -104,32 +133,62 @@ def declared(given: dict[str, t.Any], now: float) -> Silence:
     rows = {name: value if isinstance(value, list) else [value] for name, value in given["matchers"].items()}
     matchers = {str(name): [str(one) for one in values if one is not None] for name, values in rows.items()}
     wrong = faults(matchers)
-    if not 1 <= given["seconds"] <= LONGEST:
-        wrong.append(f"seconds is {given['seconds']}, and must be from 1 to {LONGEST}")
+    for name, least in (("seconds", 1), ("after_seconds", 0)):
+        if not least <= given[name] <= LONGEST:
+            wrong.append(f"{name} is {given[name]}, and must be from {least} to {LONGEST}")
     if wrong:
         raise InfraError(
             "silence alerts in Alertmanager at", given["url"], "; ".join(wrong), "Correct the options of the task."
         )
-    return Silence(matchers, given["author"], given["comment"], now, now + given["seconds"])
+    seconds = given["seconds"] if given["state"] == "present" else given["after_seconds"]
+    return Silence(matchers, given["author"], given["comment"], now, now + seconds)
+
+
+def ways(given: dict[str, t.Any]) -> list[Door]:
+    """Where Alertmanager may be asked; none if there is no Alertmanager."""
+    if given["installed"]:
+        return doors(pathlib.Path(given["installed"]), given["url"])
+    return [Door(given["url"], access.access_of(given))]
+
+
+def attempt(given: dict[str, t.Any], silence: Silence, *, check: bool) -> dict[str, t.Any]:
+    """Ask in each way until one is answered, and again while what is installed may be restarting."""
+    until = time.monotonic() + (PATIENCE if given["installed"] else 0)
+    while True:
+        failed = None
+        for door in ways(given):
+            try:
+                return answer(Alertmanager(door.url, door.access), given, silence, check=check)
+            except InfraError as error:
+                failed = failed or error
+        if failed is None:
+            return {"changed": False, "id": "", "asked": False}
+        if time.monotonic() >= until:
+            raise failed
+        time.sleep(1)
+
+
+def answer(alertmanager: Alertmanager, given: dict[str, t.Any], silence: Silence, *, check: bool) -> dict[str, t.Any]:
+    if given["state"] == "present":
+        changed, number = alertmanager.keep(silence, check=check)
+    else:
+        changed, number = alertmanager.end(silence, later=bool(given["after_seconds"]), check=check), ""
+    return {"changed": changed, "id": number, "asked": True}
 
 
 def main() -> None:
     module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
-    given, check = module.params, module.check_mode
+    given = module.params
     with edge(module, "silence alerts in Alertmanager at", given["url"]):
         silence = declared(given, time.time())
-        alertmanager = Alertmanager(given["url"], access.access_of(given))
         try:
-            if given["state"] == "present":
-                changed, number = alertmanager.keep(silence, check=check)
-            else:
-                changed, number = alertmanager.end(silence, check=check), ""
+            found = attempt(given, silence, check=module.check_mode)
         except InfraError as error:
             if given["required"]:
                 raise
             module.warn(error.report()["msg"])
-            module.exit_json(changed=False, id="", asked=False)
-        module.exit_json(changed=changed, id=number, asked=True)
+            found = {"changed": False, "id": "", "asked": False}
+        module.exit_json(**found)
 
 
 if __name__ == "__main__":

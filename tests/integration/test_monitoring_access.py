@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import http.server
 import json
 import os
 import subprocess
+import threading
 import time
 import typing as t
 from pathlib import Path
@@ -18,12 +20,13 @@ from jinja2 import Environment
 from ansible_collections.nexod.infra.plugins.module_utils._core.errors import InfraError
 from ansible_collections.nexod.infra.plugins.module_utils._core.http_client import Access, Answer, ask
 from ansible_collections.nexod.infra.plugins.module_utils._monitoring.verdict import Prometheus
+from ansible_collections.nexod.infra.plugins.modules import alert_silence
 from ansible_collections.nexod.infra.plugins.plugin_utils._monitoring.scrape import scrape_config
 from ansible_collections.nexod.infra.plugins.plugin_utils._service import web
 from ansible_collections.nexod.infra.tests.fixtures.monitoring_programs import RELEASES, programs
 from ansible_collections.nexod.infra.tests.playbook import ROOT
 
-from .conftest import folder_of_postgres, free_port, program
+from .conftest import RedisServer, folder_of_postgres, free_port, program, until
 
 PASSWORD, NEXT = "c4nary-of-the-monitoring", "c4nary-after-its-rotation"
 NOTHING: dict[str, t.Any] = {f"{part}{end}": "" for part in web.PARTS for end in ("", "_file")}
@@ -355,3 +358,166 @@ def test_prometheus_scrapes_an_exporter_that_asks_for_a_certificate(tmp_path: Pa
             seen = Prometheus(f"http://127.0.0.1:{own}").query("up")
             time.sleep(0.1)
         assert {labels["job"]: value for labels, value in seen} == {"redis": 1.0, "plain": 0.0}
+
+
+@contextlib.contextmanager
+def receiver() -> t.Iterator[tuple[str, list[str]]]:
+    """The URL of a webhook, and the names of the alerts that it was sent."""
+    received: list[str] = []
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            received.extend(f"{row['labels']['alertname']} {row['status']}" for row in body["alerts"])
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, format: str, *args: t.Any) -> None:
+            """Nothing is printed."""
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}/", received
+        server.shutdown()
+
+
+def install(home: Path, link: str, given: dict[str, t.Any], url: str) -> None:
+    """A set of files of Alertmanager, as the role writes it, that `link` names from now on."""
+    made = home / "generations" / str(len(list(home.glob("generations/*"))))
+    (made / "web").mkdir(parents=True)
+    for row in web.files(given, "alertmanager on test", "prometheus", f"{home}/current/web"):
+        (made / row["path"]).write_text(row["content"])
+    (made / "address").write_text(f"{url}\n")
+    point(home, link, made)
+
+
+def point(home: Path, link: str, made: Path) -> None:
+    (home / "new").symlink_to(made)
+    (home / "new").rename(home / link)
+
+
+def test_a_change_of_passwords_and_certificates_notifies_nobody(tmp_path: Path, pair: Pair) -> None:
+    """From none to both: an exporter first, then Alertmanager, then Prometheus. What fails later is still sent."""
+    plain, given = settings(None, password=""), settings(pair)
+    folders = {name: tmp_path / name for name in ("prometheus", "alertmanager", "blackbox-exporter")}
+    ports = {name: free_port() for name in folders}
+    for folder in folders.values():
+        folder.mkdir()
+    write(tmp_path / "secrets", given)
+    argv = {name: command(name, "trixie", ports[name], folder) for name, folder in folders.items()}
+    argv["prometheus"].append("--web.enable-lifecycle")
+    protected = [f"--web.config.file={tmp_path}/secrets/{web.CONFIGURATION}"]
+    secrets = str(tmp_path / "secrets")
+    access = {"plain": Access(), "protected": Access(**web.access(given, secrets), names=False)}
+    home = tmp_path / "set"
+    address = f"127.0.0.1:{ports['alertmanager']}"
+    install(home, "current", plain, f"http://{address}")
+    point(home, "live", (home / "current").resolve())
+
+    def start(name: str, kind: str) -> contextlib.AbstractContextManager[None]:
+        url = f"{'http' if kind == 'plain' else 'https'}://127.0.0.1:{ports[name]}/metrics"
+        words = [*argv[name], *(protected if kind == "protected" else [])]
+        return running(words, folders[name], url, access[kind])
+
+    def scraping(own: dict[str, t.Any]) -> str:
+        targets = [{"targets": [f"127.0.0.1:{ports['blackbox-exporter']}"], "labels": {"instance": "db-1"}}]
+        return yaml.safe_dump(
+            {
+                "global": {"scrape_interval": "1s", "scrape_timeout": "1s", "evaluation_interval": "1s"},
+                "rule_files": ["rules.yml"],
+                "alerting": {"alertmanagers": [{**own, "static_configs": [{"targets": [address]}]}]},
+                "scrape_configs": [{**own, "job_name": "node", "static_configs": targets}],
+            }
+        )
+
+    def silenced(state: str, **more: t.Any) -> dict[str, t.Any]:
+        asked_for = {
+            **{name: option.get("default", "") for name, option in alert_silence.ARGUMENTS.items()},
+            "installed": str(home),
+            "matchers": {"instance": "db-1", "alertname": ["HostDown", "TargetDown"]},
+            "state": state,
+            **more,
+        }
+        return alert_silence.attempt(asked_for, alert_silence.declared(asked_for, time.time()), check=False)
+
+    def alerts(kind: str) -> list[str]:
+        scheme = "http" if kind == "plain" else "https"
+        answer = ask(f"{scheme}://{address}/api/v2/alerts", access=access[kind]).document
+        return [row["status"]["state"] for row in answer] if isinstance(answer, list) else []
+
+    def silences(kind: str) -> list[str]:
+        scheme = "http" if kind == "plain" else "https"
+        answer = ask(f"{scheme}://{address}/api/v2/silences", access=access[kind]).document
+        return [row["status"]["state"] for row in answer if row["status"]["state"] != "expired"]
+
+    rule = {"alert": "HostDown", "expr": "up == 0", "for": "1s"}
+    (folders["prometheus"] / "rules.yml").write_text(yaml.safe_dump({"groups": [{"name": "a", "rules": [rule]}]}))
+    (folders["prometheus"] / "prometheus.yml").write_text(scraping({}))
+    with receiver() as (webhook, received), contextlib.ExitStack() as stack:
+        route = {"receiver": "team", "group_wait": "0s", "group_interval": "1s"}
+        hook = {"name": "team", "webhook_configs": [{"url": webhook}]}
+        (folders["alertmanager"] / "alertmanager.yml").write_text(yaml.safe_dump({"route": route, "receivers": [hook]}))
+        exporter = contextlib.ExitStack()
+        exporter.enter_context(start("blackbox-exporter", "plain"))
+        with start("alertmanager", "plain"):
+            stack.enter_context(start("prometheus", "plain"))
+            assert silenced("present")["asked"] is True
+            exporter.close()
+            exporter.enter_context(start("blackbox-exporter", "protected"))
+            until(lambda: alerts("plain") == ["suppressed"])
+            # The files of Alertmanager are written, and it runs with the ones before.
+            install(home, "current", given, f"https://{address}")
+            assert silenced("present", seconds=1200) == {**silenced("present", seconds=900), "changed": True}
+        with start("alertmanager", "protected"):
+            point(home, "live", (home / "current").resolve())
+            assert (silenced("present")["asked"], silenced("present")["changed"]) == (True, False)
+            tls = {"ca_file": f"{secrets}/server.crt", "server_name": "127.0.0.1"}
+            basic = {"username": "ops", "password_file": f"{secrets}/{web.PASSWORD}"}
+            own = {"scheme": "https", "tls_config": tls, "basic_auth": basic}
+            (folders["prometheus"] / "prometheus.yml").write_text(scraping(own))
+            assert ask(f"http://127.0.0.1:{ports['prometheus']}/-/reload", method="POST").status == 200
+            assert silenced("absent", after_seconds=6)["changed"] is True
+            until(lambda: not alerts("protected"))
+            assert silences("protected") == ["active"]
+            until(lambda: silences("protected") == [])
+            assert received == []
+            # Heard again.
+            exporter.close()
+            until(lambda: received == ["HostDown firing"])
+
+
+def test_keys_are_counted_in_a_job_of_their_own(tmp_path: Path, cache: RedisServer) -> None:
+    """By the exporter of each release, which does not count at its other scrapes."""
+    server = f"redis://127.0.0.1:{cache.port}"
+    (tmp_path / "passwords.json").write_text(json.dumps({server: cache.password}))
+    cache.client.mset({f"session:{number}": "" for number in range(3)} | {"cache:1": ""})
+    ports = {release: free_port() for release in RELEASES}
+    targets = [
+        {"address": f"127.0.0.1:{port}", "labels": {"instance": release}, "server": server}
+        for release, port in ports.items()
+    ]
+    often = {"interval_seconds": 1, "timeout_seconds": 1, "targets": targets}
+    counted = {"name": "redis_keys", "keys": {"job": "redis", "patterns": ["db0=session:*"]}}
+    own, folder = free_port(), tmp_path / "prometheus"
+    folder.mkdir()
+    argv = command("prometheus", "trixie", own, folder)
+    (folder / "prometheus.yml").write_text(json.dumps({"scrape_configs": [scrape_config({**often, **counted})]}))
+    with contextlib.ExitStack() as stack:
+        for release, port in ports.items():
+            (tmp_path / release).mkdir()
+            flags = [f"-redis.addr={server}", f"-redis.password-file={tmp_path}/passwords.json"]
+            exporter = [*command("redis-exporter", release, port, tmp_path / release), *flags]
+            stack.enter_context(running(exporter, tmp_path / release, f"http://127.0.0.1:{port}/", Access()))
+            page = ask(f"http://127.0.0.1:{port}/metrics", accept="*/*").body
+            assert "redis_up 1" in page
+            assert "redis_keys_count" not in page
+        stack.enter_context(running(argv, folder, f"http://127.0.0.1:{own}/-/ready", Access()))
+        until_ready(f"http://127.0.0.1:{own}", Access())
+        prometheus = Prometheus(f"http://127.0.0.1:{own}")
+        until(lambda: len(prometheus.query("redis_keys_count")) == len(RELEASES))
+        seen = {labels["instance"]: value for labels, value in prometheus.query('redis_keys_count{job="redis"}')}
+        assert seen == dict.fromkeys(RELEASES, 3.0)
+        # Nothing else of the server, and no `up` of the instance itself.
+        assert prometheus.query("redis_up") == []
+        found = {(labels["job"], labels["instance"]): value for labels, value in prometheus.query("up")}
+        assert found == {("redis_keys", f"{release}/keys"): 1.0 for release in RELEASES}

@@ -381,7 +381,7 @@ MONITORING = (
     Fault(
         "one of two Alertmanagers gone",
         edited(PROMETHEUS, "s/^      - 127.0.0.1:9093$/&\\n      - 127.0.0.1:9/", "prometheus"),
-        (message("NotificationsFail", 405, instance="monitoring-1"),),
+        (message("NotificationsFail", 465, instance="monitoring-1"),),
         together=MINUTES,
     ),
     Fault(

@@ -98,11 +98,19 @@ class Alertmanager:
         made = self._ask("silence alerts in Alertmanager at", "silences", document=silence.document(replaced))
         return True, str(made["silenceID"]) if isinstance(made, dict) and "silenceID" in made else ""
 
-    def end(self, silence: Silence, *, check: bool = False) -> bool:
-        """End it; whether there was one."""
+    def end(self, silence: Silence, *, later: bool = False, check: bool = False) -> bool:
+        """End it, at once or `later`, when the given one ends; whether there was one that lasts longer."""
         found = self.active(silence)
+        if later:
+            found = [row for row in found if seconds_of(row["endsAt"]) > silence.ends]
         for row in [] if check else found:
-            self._ask("end a silence in Alertmanager at", f"silence/{row['id']}", method="DELETE")
+            if later:
+                # Alertmanager shortens a silence whose beginning is the same.
+                shortened = dataclasses.replace(silence, begins=seconds_of(row["startsAt"]))
+                document = shortened.document(str(row["id"]))
+                self._ask("shorten a silence in Alertmanager at", "silences", document=document)
+            else:
+                self._ask("end a silence in Alertmanager at", f"silence/{row['id']}", method="DELETE")
         return bool(found)
 
     def _ask(self, action: str, path: str, **more: t.Any) -> t.Any:

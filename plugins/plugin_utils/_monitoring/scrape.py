@@ -21,6 +21,8 @@ AWS_SINCE: t.Final[dict[str, tuple[int, int]]] = {
     "elasticache": (3, 11),
     "rds": (3, 11),
 }
+#: What follows the name of an instance where the target only counts its keys.
+OF_KEYS: t.Final = "/keys"
 #: The label by which a target is known.
 AWS_NAMES: t.Final[dict[str, str]] = {
     "ec2": "__meta_ec2_tag_Name",
@@ -118,11 +120,40 @@ def aws_faults(job: Row, version: tuple[int, int] | None) -> list[str]:
     return found
 
 
+def labels_of(target: Row) -> dict[str, str]:
+    """The labels of a target; that of the exporter's server becomes a parameter of the URL."""
+    server = {"__param_target": str(target["server"])} if target.get("server") else {}
+    return {**dict(target.get("labels") or {}), **server}
+
+
+def keys_config(keys: Row) -> Document:
+    """What makes a job one that counts keys of Redis and reads nothing else of its exporter.
+
+    Its own `up` is none of the instance: it is asked seldom, so it would be 1 for minutes after the host is gone.
+    """
+
+    def instance(regex: str, replacement: str) -> Document:
+        found = {"source_labels": ["instance"], "regex": regex, "target_label": "instance"}
+        return {**found, "replacement": replacement}
+
+    return {
+        "metrics_path": "/scrape",
+        "params": {"count-keys": [",".join(keys["patterns"])]},
+        "relabel_configs": [instance("(.+)", f"$1{OF_KEYS}")],
+        "metric_relabel_configs": [
+            {"source_labels": ["__name__"], "regex": "redis_keys_count", "action": "keep"},
+            {"target_label": "job", "replacement": keys["job"]},
+            instance(f"(.+){OF_KEYS}", "$1"),
+        ],
+    }
+
+
 def scrape_config(job: Row) -> Document:
     """One entry of `scrape_configs`.
 
-    A job with `probe` asks the blackbox exporter at `probe.exporter` to probe each target with `probe.module`; one with
-    `discovery_url` gets its targets from there, and one with `aws_sd` from AWS.
+    A job with `probe` asks the blackbox exporter at `probe.exporter` to probe each target with `probe.module`, and one
+    with `keys` asks a Redis exporter for the number of keys of `keys.patterns`. One with `discovery_url` gets its
+    targets from there, and one with `aws_sd` from AWS.
     """
     config: Document = {"job_name": job["name"]}
     optional = {
@@ -143,7 +174,7 @@ def scrape_config(job: Row) -> Document:
         config.update(aws_sd(given))
     elif job.get("targets") or not url:
         config["static_configs"] = [
-            {"targets": [target["address"]], **({"labels": dict(target["labels"])} if target.get("labels") else {})}
+            {"targets": [target["address"]], **({"labels": found} if (found := labels_of(target)) else {})}
             for target in job.get("targets") or []
         ]
     if probe := job.get("probe"):
@@ -154,4 +185,6 @@ def scrape_config(job: Row) -> Document:
             {"source_labels": ["__param_target"], "target_label": "instance"},
             {"target_label": "__address__", "replacement": probe["exporter"]},
         ]
+    if keys := job.get("keys"):
+        config.update(keys_config(keys))
     return config

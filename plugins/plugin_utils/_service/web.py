@@ -26,6 +26,10 @@ CLIENT: t.Final = "client.yml"
 PARTS: t.Final = {"tls_certificate": CERTIFICATE, "tls_key": KEY, "tls_client_ca": CLIENT_CA}
 #: Guessing one online takes longer than anything lasts; a generated one is longer.
 SHORTEST: t.Final = 12
+#: Files of a set by which others are let in, without their folders: of the Prometheus family, and of HAProxy's metrics.
+DECIDING: t.Final = frozenset(
+    (CONFIGURATION, CERTIFICATE, KEY, CLIENT_CA, PASSWORD, "metrics_users", "metrics.pem", "metrics-client-ca.pem")
+)
 _BLOCKS: t.Final = {"tls_certificate": "CERTIFICATE", "tls_key": "PRIVATE KEY", "tls_client_ca": "CERTIFICATE"}
 #: amtool and the exporters have no command that checks a web configuration, as promtool has.
 _CHECK: t.Final = """\
@@ -39,6 +43,20 @@ except OSError as error:
     sys.exit(f"Cannot use the certificate and key {sys.argv[1:]}: {error}. Give a pair in PEM that belongs together.")
 """
 _USER: t.Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@-]*")
+
+
+def is_switched(result: t.Mapping[str, t.Any]) -> bool:
+    """Whether a file set changes what its service is asked with: who asks does not know it yet.
+
+    `result` is what nexod.infra.file_set returned. What is new is asked by nobody.
+    """
+    changed = {str(path) for part in ("created", "updated", "removed") for path in result.get(part, ())}
+    if any(str(path).endswith(".service") for path in result.get("created", ())):
+        return False
+    if not changed:
+        # A run that was killed may have written them: the service has still to be restarted for something.
+        return bool(result.get("pending"))
+    return any(path.rpartition("/")[2] in DECIDING for path in changed)
 
 
 def has(settings: Settings, part: str) -> bool:

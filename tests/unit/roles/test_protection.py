@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import pathlib
+import re
 import subprocess
 import typing as t
 
 import pytest
 import yaml
 
+from ansible_collections.nexod.infra.plugins.plugin_utils._monitoring import rule_file
 from ansible_collections.nexod.infra.tests.playbook import AS_JSON, ROOT, play, tasks_of
 
 CANARY = "c4nary-of-the-monitoring"
@@ -121,3 +123,12 @@ def test_grafana_asks_its_data_source_with_what_it_reads_from_credentials(
     _everything, shown = configured("grafana", tmp_path, **dict(list(given.items())[:3]))
     for word in ("basicAuth", "tlsAuth", "secureJsonData", "datasource-"):
         assert word not in shown
+
+
+def test_what_a_target_that_cannot_be_scraped_raises_is_silenced_while_its_protection_changes() -> None:
+    """Every alert that fires on `up` being 0 of a target of ours, wherever its table is."""
+    known = yaml.safe_load((ROOT / "roles/alertmanager/vars/main.yml").read_text())["__alertmanager_scrape_alerts"]
+    alerts = [alert for alerts in rule_file.BUILT_IN.values() for alert in alerts]
+    assert known == sorted(
+        alert.name for alert in alerts if re.search(r"(?<![a-z_])up(\{[^}]*\})? == 0", alert.expression)
+    )

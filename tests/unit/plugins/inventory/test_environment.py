@@ -78,7 +78,11 @@ def test_groups_that_the_hosts_file_does_not_list_exist_and_are_empty(own: pathl
 
 def test_what_follows_from_groups_and_values(own: pathlib.Path) -> None:
     names = ("exporters_enabled", "prometheus_external_labels", "prometheus_scrape_jobs", "backend_database")
+    names += ("alertmanager_silence_host", "alertmanager_silence_instances")
     found = evaluate(own, "ops", *names, "infra_endpoints")
+    # The probes through its exporter as well.
+    silenced = (found["alertmanager_silence_host"], found["alertmanager_silence_instances"])
+    assert silenced == ("ops", ["ops", "http://192.0.2.3:8000/ready"])
     assert found["exporters_enabled"] == ["node", "blackbox"]
     assert found["prometheus_external_labels"] == {"environment": "shop"}
     jobs = {job["name"]: [target["address"] for target in job["targets"]] for job in found["prometheus_scrape_jobs"]}
@@ -291,12 +295,13 @@ def test_two_accounts_in_turn(own: pathlib.Path) -> None:
     (own / "inventory" / "group_vars" / "all.yml").write_text(VALUES + values)
     names = ["postgresql_roles", "postgresql_databases", "postgresql_retired_roles", "pgbouncer_users"]
     names += ["redis_password", "redis_previous_passwords", "redis_password_change", "backend_database"]
-    names += ["postgresql_poolers", "caches_redis"]
+    names += ["postgresql_poolers", "caches_redis", "alertmanager_silence_instances"]
     managed = ["roles", "databases", "retired_roles", "poolers"]
     seen = evaluate(own, "db", *names, *(f"database_access_{name}" for name in managed))
     # A managed server has the same accounts as one on a host of the inventory.
     assert [seen[f"database_access_{name}"] for name in managed] == [seen[f"postgresql_{name}"] for name in managed]
     assert (seen["postgresql_poolers"], seen["caches_redis"]["password"]) == ([], "fresh")
+    assert seen["alertmanager_silence_instances"] == ["db"]
     changes = {row["name"]: (row["password"], row["password_change"]) for row in seen["postgresql_roles"]}
     assert changes == {
         "app_owner": ("o", "always"),
@@ -313,6 +318,19 @@ def test_two_accounts_in_turn(own: pathlib.Path) -> None:
     cache = (seen["redis_password"], seen["redis_previous_passwords"], seen["redis_password_change"])
     assert cache == ("fresh", ["stale"], "listed")
     assert (seen["backend_database"]["user"], seen["backend_database"]["password"]) == ("app_b", "new")
+
+
+def test_keys_of_redis_are_counted_seldom(own: pathlib.Path) -> None:
+    """By the exporter of the monitoring host, which is asked about the same server as it is configured with."""
+    values = "infra_endpoints_declared: {cache: {host: 192.0.2.9, port: 6380, tls: true, db: 2}}\n"
+    (own / "inventory" / "group_vars" / "all.yml").write_text(VALUES + values)
+    seen = evaluate(own, "ops", "prometheus_scrape_jobs", "exporters_redis_count_seconds")
+    [job] = [one for one in seen["prometheus_scrape_jobs"] if one["name"] == "redis_keys"]
+    [target] = job["targets"]
+    assert (target["labels"], target["server"]) == ({"instance": "ops"}, "rediss://192.0.2.9:6380")
+    assert job["keys"] == {"job": "redis", "patterns": ["db2=session:*"]}
+    assert (int(job["interval_seconds"]), int(job["timeout_seconds"])) == (120, 60)
+    assert int(seen["exporters_redis_count_seconds"]) == 120
 
 
 def test_one_account_by_default(own: pathlib.Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import typing as t
 
 import pytest
@@ -12,6 +13,7 @@ from ansible_collections.nexod.infra.plugins.module_utils._aws.catalogue import 
 from ansible_collections.nexod.infra.plugins.module_utils._resources.declaration import declared
 from ansible_collections.nexod.infra.plugins.module_utils._resources.engine import Engine, Policy
 from ansible_collections.nexod.infra.plugins.module_utils._resources.kind import FIXED, UPDATE, Seen, Wanted
+from ansible_collections.nexod.infra.plugins.plugin_utils._aws.exporter import configuration
 from ansible_collections.nexod.infra.tests.fixtures import aws_resources
 from ansible_collections.nexod.infra.tests.fixtures.aws_resources import (
     REGION,
@@ -31,7 +33,16 @@ from ansible_collections.nexod.infra.tests.unit.plugins.module_utils._aws.every_
     empty_account,
     everything,
 )
+from ansible_collections.nexod.infra.tests.unit.plugins.plugin_utils._aws.test_environment import options
 
+#: By namespace, the kinds by whose tags the exporter for CloudWatch finds what it exports. AWS gives nodes of a cache
+#: the tags of their group. A service of ECS is no kind, and also has to have them: ecs/test_deploy.py.
+EXPORTED = {
+    "AWS/ApplicationELB": ("load_balancer", "target_group"),
+    "AWS/ECS": ("ecs_cluster",),
+    "AWS/ElastiCache": ("cache_replication_group",),
+    "AWS/RDS": ("rds_instance", "rds_replica"),
+}
 #: Properties that no row changes and changes back, and why.
 NOT_CHANGED = {
     ("listener", "certificate"): "moto has none: test_a_listener_gets_its_certificate_and_loses_it",
@@ -165,6 +176,16 @@ def test_a_tag_that_was_changed_behind_our_back(kind: str) -> None:
     _api, _wanted, seen = look(key)
     assert (seen.tags["team"], seen.tags["cost-center"]) == ("infra", "kept")
     assert bring(*rows, secrets=SECRETS)[0].changes == []
+
+
+def test_the_exporter_for_cloudwatch_finds_what_it_exports_by_the_tags_of_each_kind() -> None:
+    jobs = configuration(options(environment="staging"))["discovery"]["jobs"]
+    assert {job["type"] for job in jobs} == EXPORTED.keys()
+    for job in jobs:
+        for kind in EXPORTED[job["type"]]:
+            _api, _wanted, seen = look(leaf(kind))
+            for tag in job["searchTags"]:
+                assert re.search(tag["value"], seen.tags[tag["key"]]), (kind, seen.tags)
 
 
 #: One call behind our back for each kind that has properties which AWS changes: `$NAME` is an output.

@@ -58,6 +58,44 @@ def test_targets(hosts: list[str], hostvars: dict[str, dict[str, str]], addresse
             id="a probe",
         ),
         pytest.param(
+            {
+                "name": "redis_keys",
+                "targets": [{"address": "h:1", "labels": {"instance": "h"}, "server": "redis://h:2"}],
+                "interval_seconds": 120,
+                "timeout_seconds": 60,
+                "keys": {"patterns": ["db0=session:*", "db0=cart:*"], "job": "redis"},
+            },
+            {
+                "job_name": "redis_keys",
+                "scrape_interval": "120s",
+                "scrape_timeout": "60s",
+                "metrics_path": "/scrape",
+                "params": {"count-keys": ["db0=session:*,db0=cart:*"]},
+                "static_configs": [
+                    {"targets": ["h:1"], "labels": {"instance": "h", "__param_target": "redis://h:2"}},
+                ],
+                "relabel_configs": [
+                    {
+                        "source_labels": ["instance"],
+                        "regex": "(.+)",
+                        "target_label": "instance",
+                        "replacement": "$1/keys",
+                    },
+                ],
+                "metric_relabel_configs": [
+                    {"source_labels": ["__name__"], "regex": "redis_keys_count", "action": "keep"},
+                    {"target_label": "job", "replacement": "redis"},
+                    {
+                        "source_labels": ["instance"],
+                        "regex": "(.+)/keys",
+                        "target_label": "instance",
+                        "replacement": "$1",
+                    },
+                ],
+            },
+            id="keys of Redis",
+        ),
+        pytest.param(
             {"name": "api", "discovery_url": "http://127.0.0.1:9160/"},
             {
                 "job_name": "api",

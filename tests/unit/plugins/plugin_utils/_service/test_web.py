@@ -174,3 +174,25 @@ def test_faults(change: dict[str, t.Any], words: list[str]) -> None:
     for fault, word in zip(found, words, strict=True):
         assert word in fault
         assert CANARY not in fault
+
+
+@pytest.mark.parametrize(
+    ("change", "switched"),
+    [
+        pytest.param({}, False, id="nothing"),
+        pytest.param({"updated": ["web/web.yml"]}, True, id="a password of the Prometheus family"),
+        pytest.param({"created": ["secrets/server.crt", "secrets/server.key"]}, True, id="TLS on"),
+        pytest.param({"removed": ["secrets/web.yml"], "updated": ["exporter.service"]}, True, id="off"),
+        pytest.param({"updated": ["metrics_users", "haproxy.cfg"]}, True, id="HAProxy's metrics"),
+        pytest.param({"updated": ["access-password"]}, True, id="HAProxy's password"),
+        pytest.param({"updated": ["prometheus.yml"], "created": ["secrets/slack-webhook-url"]}, False, id="others"),
+        pytest.param({"updated": ["certificate.pem"]}, False, id="the certificate that users see"),
+        pytest.param({"created": ["exporter.service", "secrets/web.yml"]}, False, id="a service that is new"),
+        pytest.param({"pending": True}, True, id="what a killed run has left"),
+        pytest.param({"pending": True, "updated": ["rules/api.yml"]}, False, id="a change that is known"),
+    ],
+)
+def test_whether_it_is_asked_with_something_else(change: dict[str, t.Any], switched: bool) -> None:
+    result = {"created": [], "updated": [], "removed": [], "pending": bool(change), **change}
+    assert web.is_switched(result) is switched
+    assert web.is_switched({"skipped": True}) is False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import typing as t
 
 import pytest
@@ -10,7 +11,9 @@ from ansible_collections.nexod.infra.plugins.module_utils._aws.ecs.definition im
 from ansible_collections.nexod.infra.plugins.module_utils._aws.ecs.deploy import Declared, Deployer, Result
 from ansible_collections.nexod.infra.plugins.module_utils._aws.ecs.service import service_from
 from ansible_collections.nexod.infra.plugins.module_utils._core.errors import InfraError
+from ansible_collections.nexod.infra.plugins.plugin_utils._aws.exporter import configuration
 from ansible_collections.nexod.infra.tests.fixtures.ecs_stand_in import Clock, Ecs, KilledError
+from ansible_collections.nexod.infra.tests.unit.plugins.plugin_utils._aws.test_environment import options
 
 
 def declared(tag: str = "good", value: str = "1", *, name: str = "api", **more: t.Any) -> Declared:
@@ -236,6 +239,18 @@ def test_a_service_of_somebody_else_is_refused(running: Ecs) -> None:
     for state in ("present", "absent", "previous"):
         assert "production" in failure(running, declared(environment="staging"), state).cause
     assert deploy(running, declared(environment="production")).action == "none"
+
+
+def test_the_exporter_for_cloudwatch_finds_a_service_by_its_tags(ecs: Ecs) -> None:
+    [job] = [
+        one
+        for one in configuration(options(environment="staging"))["discovery"]["jobs"]
+        if "ServiceName" in one["dimensionNameRequirements"]
+    ]
+    deploy(ecs, declared(environment="staging"))
+    tags = {one["key"]: one["value"] for one in ecs.services["api"]["tags"]}
+    for tag in job["searchTags"]:
+        assert re.search(tag["value"], tags[tag["key"]])
 
 
 def test_all_faults_at_once_and_nothing_is_changed(ecs: Ecs) -> None:
