@@ -98,6 +98,12 @@ class Client:
         where = self._with_query(path, query)
         return self._once(where, lambda: self._document("GET", where, missing))
 
+    def share(self, path: str, other: str) -> None:
+        """What was read at `path` is also what `other` answers with, so that it is not asked for again."""
+        with self._lock:
+            if known := self._known.get(self._with_query(path, {})):
+                self._known.setdefault(self._with_query(other, {}), known)
+
     def rows(self, path: str, *, paged: bool = True, **query: t.Any) -> list[Json]:
         """The whole list at `path`, page by page. Raises InfraError also where there is no such list.
 

@@ -18,6 +18,8 @@ from ansible_collections.nexod.infra.plugins.module_utils._services.resource imp
 API = "/api/0"
 ORGANIZATION = API + "/organizations/{organization}"
 PROJECT = API + "/projects/{organization}/{project}"
+PROJECTS = ORGANIZATION + "/projects/"
+KEYS = ORGANIZATION + "/project-keys/"
 OWN_PROJECT = Property(required=True, about="Id or slug of the project, such as @sentry_project/api.")
 
 
@@ -26,6 +28,16 @@ class SentryKind(Resource):
     #: Seconds: nothing of these takes time, so what is not shown soon was not accepted.
     patience = 30.0
     method = "PUT"
+
+    def project_rows(self, client: Client, wanted: Wanted, collection: str) -> list[Facts]:
+        """Those of its project: the list is the organization's, and read once for all of its projects."""
+        given = str(wanted["project"])
+        # A slug never consists of digits only.
+        number = given if given.isdigit() else next((str(r["id"]) for r in self.projects(client, wanted, given)), "")
+        return [row for row in client.rows(self.path(client, collection, wanted)) if str(row.get("projectId")) == number]
+
+    def projects(self, client: Client, wanted: Wanted, slug: str) -> list[Facts]:
+        return [row for row in client.rows(self.path(client, PROJECTS, wanted)) if row.get("slug") == slug]
 
 
 class Project(SentryKind):
@@ -46,6 +58,12 @@ class Project(SentryKind):
     }
     fields = {"display_name": "name", "resolve_hours": "resolveAge"}
 
+    def find(self, client: Client, wanted: Wanted) -> Facts | None:
+        if "resolve_hours" in wanted.properties:
+            # Only the project's own document has it.
+            return super().find(client, wanted)
+        return next(iter(self.projects(client, wanted, wanted.name)), None)
+
     def create(self, api: t.Any, wanted: Wanted) -> t.Collection[str] | None:
         document = {"name": wanted.name, "slug": wanted.name, "default_rules": False}
         names = [name for name in ("display_name", "platform") if name in wanted.properties]
@@ -63,6 +81,9 @@ class ClientKey(SentryKind):
     collection, member = PROJECT + "/keys/", PROJECT + "/keys/{id}/"
     places = frozenset({"id", "project"})
     properties = {"id": ID, "project": OWN_PROJECT}
+
+    def rows(self, client: Client, wanted: Wanted) -> list[Facts]:
+        return self.project_rows(client, wanted, KEYS)
 
 
 class Ownership(SentryKind):
