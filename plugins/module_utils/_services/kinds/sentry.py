@@ -34,7 +34,9 @@ class SentryKind(Resource):
         given = str(wanted["project"])
         # A slug never consists of digits only.
         number = given if given.isdigit() else next((str(r["id"]) for r in self.projects(client, wanted, given)), "")
-        return [row for row in client.rows(self.path(client, collection, wanted)) if str(row.get("projectId")) == number]
+        return [
+            row for row in client.rows(self.path(client, collection, wanted)) if str(row.get("projectId")) == number
+        ]
 
     def projects(self, client: Client, wanted: Wanted, slug: str) -> list[Facts]:
         return [row for row in client.rows(self.path(client, PROJECTS, wanted)) if row.get("slug") == slug]

@@ -536,6 +536,26 @@ def test_wrong_tokens(
     assert faults(done) != []
 
 
+def test_the_old_key_works_until_it_is_deleted_and_the_new_one_from_then_on(
+    services: running.Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known, rows = services.clerk.tokens, ROWS["clerk"]
+    monkeypatch.setitem(TOKENS, "clerk", f"sk_test_new {clerk.TOKEN}")
+    bring(services, *rows)
+    written = len(services.clerk.writes())
+    # With a key that is refused, up to two requests are lost, as two are sent at a time.
+    for tokens, requests in (
+        (dict(known), 5),
+        ({**known, "sk_test_new": "ins_nexod"}, 3),
+        ({"sk_test_new": "ins_nexod"}, 3),
+    ):
+        services.clerk.tokens = tokens
+        done, asked = bring(services, *rows)
+        assert (faults(done), done.changes) == ([], [])
+        assert 3 <= asked["clerk"] <= requests
+    assert len(services.clerk.writes()) == written
+
+
 @pytest.mark.parametrize(
     ("row", "says"),
     [
