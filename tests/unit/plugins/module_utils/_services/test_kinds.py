@@ -557,6 +557,28 @@ def test_the_old_key_works_until_it_is_deleted_and_the_new_one_from_then_on(
 
 
 @pytest.mark.parametrize(
+    ("organization", "team", "says"),
+    [
+        ("nexus", "platform", 'find the organization "nexus": Sentry does not know it, or not to this token (HTTP 404'),
+        ("nexod", "plateform", 'find the team "plateform": Sentry does not know it, and sentry_project/'),
+    ],
+)
+def test_values_of_the_account_that_sentry_does_not_know(
+    services: running.Services, monkeypatch: pytest.MonkeyPatch, organization: str, team: str, says: str
+) -> None:
+    """One problem each in check mode, however many resources need it."""
+    monkeypatch.setitem(SCOPES, "sentry", {"organization": organization})
+    projects: list[Row] = [("sentry_project", name, {"team": team}) for name in ("api", "web")]
+    slack = ROWS["sentry"][0]
+    assert services.sentry.writes() == []
+    done, _requests = bring(services, *projects, slack, check=True)
+    with pytest.raises(InfraError) as raised:
+        reported(done)
+    assert says in str(raised.value)
+    assert len(t.cast("list[str]", raised.value.facts["problems"])) == 1
+
+
+@pytest.mark.parametrize(
     ("row", "says"),
     [
         (
