@@ -121,7 +121,7 @@ class Probe:
         document = answer.document if answer.status == 200 else None
         keys = document.get("keys") if isinstance(document, dict) else None
         usable = [key for key in keys or () if isinstance(key, dict) and key.get("kty") == "RSA" and key.get("kid")]
-        self.judge("Clerk's keys can be read", answer, passed=bool(usable))
+        self.judge(f"Clerk's keys can be read at {self.given['jwks_url']}", answer, passed=bool(usable))
 
     def secret_keys(self, declared: t.Sequence[str]) -> None:
         """The first is the one that is in use. Another one is the old one, until nothing uses it any more."""
