@@ -37,7 +37,13 @@ def environment_of(environment: t.Mapping[str, str]) -> dict[str, str]:
     }
 
 
-def play(*arguments: str | Path, cwd: Path = ROOT, program: str = "ansible-playbook", **environment: str) -> Done:
+def play(
+    *arguments: str | Path,
+    cwd: Path = ROOT,
+    program: str = "ansible-playbook",
+    timeout: float = 180,
+    **environment: str,
+) -> Done:
     """Run it, in `environment_of(environment)`."""
     return subprocess.run(
         [BINARIES / program, *arguments],
@@ -46,7 +52,7 @@ def play(*arguments: str | Path, cwd: Path = ROOT, program: str = "ansible-playb
         capture_output=True,
         text=True,
         check=False,
-        timeout=180,
+        timeout=timeout,
     )
 
 

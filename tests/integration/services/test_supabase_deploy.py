@@ -39,6 +39,8 @@ class Engineer:
 
     def __init__(self, folder: Path, service: supabase.Supabase, database: SupabaseDatabase, release: Path) -> None:
         self.folder, self.service, self.database = folder, service, database
+        #: Seconds that a run may take.
+        self.patience = 180
         self.given: dict[str, t.Any] = {
             "backend_archive": str(release),
             "infra_report_dir": str(folder / "report"),
@@ -60,7 +62,7 @@ class Engineer:
     ) -> Done:
         """Run a playbook; neither the token nor the password may be in its output, however much it says."""
         exported = {**self.exported, **(environ or {})}
-        done = play(*self.command(playbook, *flags, **given), **exported)
+        done = play(*self.command(playbook, *flags, **given), timeout=self.patience, **exported)
         quoted = urllib.parse.quote(PASSWORD, safe="")
         keys = (f"sb_publishable_{supabase.REF}", f"anon.{supabase.REF}")
         for secret in (exported["SUPABASE_ACCESS_TOKEN"], PASSWORD, json.dumps(PASSWORD)[1:-1], quoted, *keys):
@@ -312,7 +314,7 @@ def test_a_supabase_that_is_lost_limits_and_is_down(engineer: Engineer) -> None:
 @pytest.mark.parametrize("seed", range(3))
 def test_a_deploy_that_is_killed_anywhere_and_run_again(engineer: Engineer, seed: int) -> None:
     """Of a paused project, with a dump, migrations, a seed and an environment file: nothing is made twice."""
-    chance = random.Random(f"supabase {seed}")
+    chance, engineer.patience = random.Random(f"supabase {seed}"), 600
     engineer.service.state["projects"][supabase.REF]["status"] = "INACTIVE"
     users = engineer.folder / "users.sql"
     users.write_text("INSERT INTO users (email, full_name) VALUES ('one@example.com', 'One')")
