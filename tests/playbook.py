@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 import typing as t
 from pathlib import Path
 
@@ -24,23 +26,55 @@ _RESULTS = '{\n    "custom_stats"'
 Done: t.TypeAlias = "subprocess.CompletedProcess[str]"
 
 
-def play(*arguments: str | Path, cwd: Path = ROOT, program: str = "ansible-playbook", **environment: str) -> Done:
-    """Run it with the collection in this checkout, the caller's environment without Ansible's, and `environment`."""
+def environment_of(environment: t.Mapping[str, str]) -> dict[str, str]:
+    """With the collection in this checkout, the caller's environment without Ansible's, and `environment`."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(SETTINGS)}
+    return {
+        **kept,
+        "PATH": f"{BINARIES}:{os.environ['PATH']}",
+        "ANSIBLE_COLLECTIONS_PATH": str(ROOT / ".collections"),
+        **environment,
+    }
+
+
+def play(
+    *arguments: str | Path,
+    cwd: Path = ROOT,
+    program: str = "ansible-playbook",
+    timeout: float = 180,
+    **environment: str,
+) -> Done:
+    """Run it, in `environment_of(environment)`."""
     return subprocess.run(
         [BINARIES / program, *arguments],
         cwd=cwd,
-        env={
-            **kept,
-            "PATH": f"{BINARIES}:{os.environ['PATH']}",
-            "ANSIBLE_COLLECTIONS_PATH": str(ROOT / ".collections"),
-            **environment,
-        },
+        env=environment_of(environment),
         capture_output=True,
         text=True,
         check=False,
-        timeout=180,
+        timeout=timeout,
     )
+
+
+def killed_at(
+    line: str, times: int, seconds: float, *arguments: str | Path, cwd: Path = ROOT, **environment: str
+) -> tuple[bool, str]:
+    """Run a playbook, and kill it with all that it started `seconds` after the line that has `line` for that time.
+
+    Whether it came so far, and what it wrote until then.
+    """
+    argv = [BINARIES / "ansible-playbook", *arguments]
+    pipes: dict[str, t.Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+    found, lines = 0, []
+    with subprocess.Popen(argv, cwd=cwd, env=environment_of(environment), start_new_session=True, **pipes) as process:
+        for text in t.cast("t.TextIO", process.stdout):
+            lines.append(text)
+            found += line in text
+            if found == times:
+                time.sleep(seconds)
+                os.killpg(process.pid, signal.SIGKILL)
+                break
+    return found == times, "".join(lines)
 
 
 def plays_of(done: Done) -> list[dict[str, t.Any]]:

@@ -19,7 +19,8 @@ description:
     afterwards, and be gone once its deletion was sent.
   - That user has an id that begins with C(user_nexod_verify_) and an address in C(nexod.invalid). It is removed
     whatever the checks find. Only a run that is killed in between leaves it.
-  - Does not fail if a check does; acting on RV(faults) is left to the caller. Asks nothing of Clerk but its keys.
+  - Does not fail if a check does; acting on RV(faults) is left to the caller. Asks nothing of Clerk but its keys,
+    and with O(secret_keys) whether it accepts them.
   - In check mode nothing is sent, because the API may not be deployed yet.
 options:
   url:
@@ -64,6 +65,17 @@ options:
     type: list
     elements: str
     default: []
+  secret_keys:
+    description:
+      - Secret keys of the instance, secrets. Two while one replaces the other, the new one first. Clerk must accept the
+        first one, which is the one in use; RV(says) reports whether it accepts the others. Empty skips it.
+    type: list
+    elements: str
+    default: []
+  api_url:
+    description: URL of Clerk's API, for O(secret_keys).
+    type: str
+    default: https://api.clerk.com
   user_path:
     description:
       - Path at which the user of a webhook is found. C({user_id}) is replaced by the key C(user_id) of the JSON answer
@@ -137,6 +149,8 @@ ARGUMENTS = {
     "audience": {"type": "str", "default": ""},
     "webhook_path": {"type": "str", "default": "/webhooks/clerk"},
     "webhook_secrets": {"type": "list", "elements": "str", "default": [], "no_log": True},
+    "secret_keys": {"type": "list", "elements": "str", "default": [], "no_log": True},
+    "api_url": {"type": "str", "default": "https://api.clerk.com"},
     "user_path": {"type": "str", "default": "/users/{user_id}"},
 }
 
@@ -163,8 +177,9 @@ def main() -> None:
     if given["test_key"] and MISSING:
         module.fail_json(msg=missing_required_lib("cryptography"), exception=MISSING)
     with edge(module, "verify what Clerk signs at", given["url"]):
-        rows = Probe(given).run(signer(given["test_key"]) if given["test_key"] else None)
-        module.exit_json(changed=False, **verdict(rows))
+        probe = Probe(given)
+        rows = probe.run(signer(given["test_key"]) if given["test_key"] else None)
+        module.exit_json(changed=False, **verdict(rows, probe.notes))
 
 
 if __name__ == "__main__":

@@ -175,6 +175,8 @@ def main() -> None:
         outcome, services = applied(given, rows, tell, check=module.check_mode)
         for key, text in outcome.later.items():
             module.warn(f"{key}: {text}")
+        for text in filter(None, (client.refused_tokens for client in services.clients.values())):
+            module.warn(text)
         requests = {name: len(client.requests) for name, client in services.clients.items()}
         module.exit_json(**reported(outcome, requests=requests))
 

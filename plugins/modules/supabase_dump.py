@@ -14,7 +14,8 @@ author: The nexod.infra maintainers (@nexod)
 description:
   - V(present) dumps the database with C(pg_dump), unless O(path) exists, and removes the oldest dumps beyond O(keep).
     Supabase's own schemas are left out. The files are readable by their owner only.
-  - Beside each dump is its marker, which names the environment and has the dump's digest.
+  - Beside each dump is its marker, which names the environment and has the dump's digest. So that a dump of production
+    has one, too, V(present) also dumps a database that is not at Supabase; the playbook C(dump) does.
   - V(restored) replaces what the dump contains in one transaction, and grants no rights but those in the dump. A dump
     without a marker, with that of another dump, or of another environment is refused, and so is the environment
     C(production).

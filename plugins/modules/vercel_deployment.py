@@ -47,6 +47,14 @@ options:
     type: str
     choices: [production, preview]
     default: production
+  purge_tags:
+    description:
+      - Tags of the cache that are invalidated when V(promoted) or V(rolled_back) has changed what production delivers.
+      - Vercel keeps the pages of each deployment apart, so they need none. Data that the front end caches by tags is
+        shared by its deployments.
+    type: list
+    elements: str
+    default: []
   wait_seconds:
     description: How long a build or a promotion is waited for. From 0 to 7200.
     type: int
@@ -122,6 +130,7 @@ ARGUMENTS = {
     "commit": {"type": "str"},
     "branch": {"type": "str"},
     "target": {"type": "str", "choices": ["production", "preview"], "default": "production"},
+    "purge_tags": {"type": "list", "elements": "str", "default": []},
     "wait_seconds": {"type": "int", "default": 900},
     "account": {**ACCOUNTS["vercel"], "required": True},
     "_internal": {"type": "dict"},
@@ -149,6 +158,8 @@ def main() -> None:
             changed = deployments.promote(chosen) if chosen else True
         else:
             chosen, changed = deployments.roll_back()
+        if changed and given["purge_tags"] and not module.check_mode:
+            deployments.invalidate(given["purge_tags"])
         module.exit_json(changed=changed, previous=previous, deployment=facts_of(chosen))
 
 

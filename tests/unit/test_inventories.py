@@ -181,6 +181,7 @@ def test_what_is_declared_at_the_vendors(tmp_path: pathlib.Path, environment: st
         "NEXT_PUBLIC_SENTRY_DSN": "@sentry_key/web.dsn",
         "NEXT_PUBLIC_SENTRY_ENVIRONMENT": environment,
         "NEXT_PUBLIC_SENTRY_TRACES_SAMPLE_RATE": "0.1",
+        "NEXT_PUBLIC_SENTRY_PROFILES_SAMPLE_RATE": "0.01",
         "NEXT_PUBLIC_CLERK_PUBLISHABLE_KEY": "pk_1",
         "CLERK_SECRET_KEY": "clerk",
     }

@@ -18,6 +18,9 @@ import pytest
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
+from ansible_collections.nexod.infra.plugins.module_utils._core.http_client import ask
+from ansible_collections.nexod.infra.plugins.module_utils._services.clerk_probe import Probe
+
 if TYPE_CHECKING:
     from conftest import Answer, Bench, Release, Server
 
@@ -371,3 +374,56 @@ def test_without_settings_there_is_no_clerk(server: Server) -> None:
     assert me(server, token()).status == 404
     assert Sender(server).send("user.created", user()).status == 404
     assert server.ask("GET", "/ready").status == 200
+
+
+class Probed:
+    """What the collection's verification asks of an API, and the rows of its test user after each request."""
+
+    def __init__(self, server: Server, bench: Bench, **more: Any) -> None:
+        self.server, self.bench, self.rows = server, bench, list[str]()
+        self.given: dict[str, Any] = {
+            "url": f"http://127.0.0.1:{server.port}",
+            "jwks_url": "",
+            "token_path": "/me",
+            "issuer": ISSUER,
+            "origin": ORIGIN,
+            "audience": "",
+            "webhook_path": "/webhooks/clerk",
+            "webhook_secrets": [OLD_SECRET, NEW_SECRET],
+            "user_path": "/users/{user_id}",
+            "secret_keys": [],
+            **more,
+        }
+
+    def ask(self, url: str, **more: Any) -> Any:
+        answer = ask(url, **more)
+        self.rows.append(self.bench.sql("SELECT email FROM users WHERE email LIKE 'user\\_nexod\\_verify\\_%'"))
+        return answer
+
+    def failed(self, key: rsa.RSAPrivateKey | None) -> list[str]:
+        sign = None if key is None else lambda content: key.sign(content, padding.PKCS1v15(), hashes.SHA256())
+        return [row["name"] for row in Probe(self.given, self.ask).run(sign) if not row["passed"]]
+
+
+def test_the_verification_of_a_deploy_accepts_this_api(clerk_server: Server, migrated: Bench) -> None:
+    """The user of its webhook is in the database meanwhile, and not afterwards; the token is verified offline."""
+    with keys_at_a_url() as (url, _keys, _asked):
+        probed = Probed(clerk_server, migrated, jwks_url=url)
+        assert probed.failed(KEY) == []
+    assert any(row.startswith("user_nexod_verify_") and row.endswith("@nexod.invalid") for row in probed.rows)
+    assert probed.rows[-1] == ""
+
+
+def test_the_verification_of_a_deploy_names_what_this_api_refuses(clerk_server: Server, migrated: Bench) -> None:
+    probed = Probed(clerk_server, migrated, webhook_secrets=[FOREIGN_SECRET])
+    assert probed.failed(FOREIGN_KEY) == [
+        "a token of the test key is accepted",
+        "a webhook of Clerk is accepted",
+    ]
+    assert set(probed.rows) == {""}
+
+
+def test_the_verification_of_a_deploy_of_an_api_without_clerk(server: Server, migrated: Bench) -> None:
+    probed = Probed(server, migrated, webhook_secrets=[OLD_SECRET])
+    assert "a webhook of Clerk is accepted" in probed.failed(None)
+    assert set(probed.rows) == {""}

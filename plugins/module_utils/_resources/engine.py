@@ -189,6 +189,8 @@ class Engine:
             seen = self._await(one, wanted, settled=False)
         changed = differences(kind, wanted, seen) if seen else kind.settable(wanted) if kind.permanent else []
         action = "create" if not (seen or kind.permanent) else self._action(one, seen, changed)
+        if action == "create" and self.api.check:
+            kind.foresee(self.api, wanted)
         if action:
             self._note(one, action, wanted, seen, changed)
         if not self.api.check:

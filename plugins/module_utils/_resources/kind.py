@@ -139,6 +139,9 @@ class Kind:
         """The resource as it is, or None."""
         raise NotImplementedError
 
+    def foresee(self, api: t.Any, wanted: Wanted) -> None:
+        """In check mode, raise InfraError if what is needed for a creation can be known to be missing."""
+
     def create(self, api: t.Any, wanted: Wanted) -> t.Collection[str] | None:
         """Create it, and name the properties that only an update can set."""
         raise NotImplementedError

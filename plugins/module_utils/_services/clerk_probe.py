@@ -90,6 +90,8 @@ class Probe:
     def __init__(self, given: Facts, asked: Ask = ask, clock: t.Callable[[], float] = time.time) -> None:
         self.given, self.ask, self.clock = given, asked, clock
         self.rows: list[Row] = []
+        #: What is no check, but worth knowing.
+        self.notes: list[str] = []
         # One that has been removed can't come back: an API has to ignore late messages about it.
         self.user = RESERVED + secrets.token_hex(8)
         #: The API's own id of it.
@@ -98,6 +100,8 @@ class Probe:
     def run(self, sign: Sign | None) -> list[Row]:
         if self.given["jwks_url"]:
             self.keys()
+        if self.given["secret_keys"]:
+            self.secret_keys(self.given["secret_keys"])
         if self.given["token_path"]:
             self.tokens(sign)
         if self.given["webhook_secrets"]:
@@ -117,7 +121,22 @@ class Probe:
         document = answer.document if answer.status == 200 else None
         keys = document.get("keys") if isinstance(document, dict) else None
         usable = [key for key in keys or () if isinstance(key, dict) and key.get("kty") == "RSA" and key.get("kid")]
-        self.judge("Clerk's keys can be read", answer, passed=bool(usable))
+        self.judge(f"Clerk's keys can be read at {self.given['jwks_url']}", answer, passed=bool(usable))
+
+    def secret_keys(self, declared: t.Sequence[str]) -> None:
+        """The first is the one that is in use. Another one is the old one, until nothing uses it any more."""
+        where, several = f"{self.given['api_url'].rstrip('/')}/v1/instance", len(declared) > 1
+        for number, key in enumerate(declared, 1):
+            answer = self.ask(where, authorization=f"Bearer {key}", proxies=True)
+            if number == 1:
+                which = f"secret key 1 of {len(declared)}, which is the one in use" if several else "the secret key"
+                self.judge(f"Clerk accepts {which}", answer, passed=answer.status == 200)
+            elif answer.status == 200:
+                self.notes.append(f"Clerk still accepts secret key {number}")
+            elif answer.status == 401:
+                self.notes.append(f"Clerk refuses secret key {number}, so no longer declare it")
+        if several:
+            self.notes.insert(0, f"secret key 1 of {len(declared)} is in use")
 
     def at(self, path: str) -> str:
         return f"{self.given['url'].rstrip('/')}{path}"
@@ -195,9 +214,9 @@ def user_in(answer: Answer) -> t.Any:
     return document.get("user_id") if isinstance(document, dict) else None
 
 
-def verdict(rows: t.Sequence[Row]) -> Row:
+def verdict(rows: t.Sequence[Row], notes: t.Sequence[str] = ()) -> Row:
     """The outcome of all checks, with those that failed as faults."""
     faults = [f"Clerk: check failed: {row['name']} ({row['cause']})" for row in rows if not row["passed"]]
     passed = len(rows) - len(faults)
-    says = f"Clerk: {'missed' if faults else 'met'} ({passed} of {len(rows)} checks passed)"
+    says = f"Clerk: {'missed' if faults else 'met'} ({'; '.join([f'{passed} of {len(rows)} checks passed', *notes])})"
     return {"verdict": "missed" if faults else "met", "says": says, "checks": list(rows), "faults": faults}

@@ -62,7 +62,8 @@ class Client:
     """One account at one vendor. `check`: refuse every request that would change something, whoever asks for it.
 
     `query` is added to each request, such as the team; `scope` has values for paths, such as the organization. What is
-    read is read once, until something is sent or `refresh`.
+    read is read once, until something is sent or `refresh`. `token` may be several, separated by spaces, while one
+    replaces another: the first that the vendor accepts is used.
     """
 
     def __init__(
@@ -78,7 +79,8 @@ class Client:
     ) -> None:
         self.vendor, self.check, self.scope = vendor, check, dict(scope or {})
         self.requests: list[Request] = []
-        self._token, self._url, self._query = token, (url or vendor.url).rstrip("/"), dict(query or {})
+        self._tokens, self._using = token.split() or [""], 0
+        self._url, self._query = (url or vendor.url).rstrip("/"), dict(query or {})
         self._clock, self._lock, self._lanes = clock, threading.Lock(), threading.Semaphore(LANES)
         self._known: dict[str, tuple[threading.Lock, list[t.Any]]] = {}
         #: Until then (of the clock) the vendor has asked all of us to wait.
@@ -91,12 +93,28 @@ class Client:
         with self._lock:
             self._known = {}
 
+    @property
+    def refused_tokens(self) -> str:
+        """Which of several tokens the vendor has refused, in words; empty if it accepts the first one."""
+        if not self._using:
+            return ""
+        return (
+            f"{self.vendor.name} refuses the first {self._using} of {len(self._tokens)} in "
+            f"{self.vendor.token_variable}, and the next one was used. Remove what it refuses from there."
+        )
+
     # -- reading
 
     def get(self, path: str, *, missing: t.Collection[int] = (404,), **query: t.Any) -> Json:
         """The document at `path`, or None if it answers with a status of `missing`."""
         where = self._with_query(path, query)
         return self._once(where, lambda: self._document("GET", where, missing))
+
+    def share(self, path: str, other: str) -> None:
+        """What was read at `path` is also what `other` answers with, so that it is not asked for again."""
+        with self._lock:
+            if known := self._known.get(self._with_query(path, {})):
+                self._known.setdefault(self._with_query(other, {}), known)
 
     def rows(self, path: str, *, paged: bool = True, **query: t.Any) -> list[Json]:
         """The whole list at `path`, page by page. Raises InfraError also where there is no such list.
@@ -187,17 +205,22 @@ class Client:
             self._clock.sleep(left)
         if self._given_up:
             raise self._given_up
+        using = self._using
         answer = ask(
             self._url + where,
             document=document,
             method=method,
             timeout=TIMEOUT,
-            authorization=f"Bearer {self._token}",
+            authorization=f"Bearer {self._tokens[using]}",
             proxies=True,
         )
         with self._lock:
             self.requests.append(Request(method, where.partition("?")[0], answer.status))
-        return answer
+            again = unknown_token(answer) and using + 1 < len(self._tokens)
+            if again:
+                self._using = max(self._using, using + 1)
+        # Nothing was done with a token that is not known.
+        return self._attempt(method, where, document) if again else answer
 
     # -- words
 
@@ -210,12 +233,12 @@ class Client:
 
     def _refused(self, method: str, where: str, answer: Answer, asked: float | None, attempts: int) -> InfraError:
         said, status = message_of(answer), answer.status
-        # Vercel answers 403 to a token that it does not know, as to one that may not do this.
-        if status == 403 and ('"invalidToken":true' in answer.body.replace(" ", "")):
+        if unknown_token(answer):
             status = 401
         cause = f"HTTP {answer.status}" if status else f"no complete answer ({answer.reason})"
         cause += f": {said}" if status and said else ""
         cause += f", {attempts} times" if attempts > 1 else ""
+        cause += f", to each of {len(self._tokens)} tokens" if status == 401 and len(self._tokens) > 1 else ""
         advice = f"{DOWN} {UNKNOWN}" if status in BUSY and method not in SAFE else ADVICE.get(status, CORRECT)
         next_step = advice.format(
             name=self.vendor.name,
@@ -232,6 +255,11 @@ class Client:
             status=status,
             everywhere=self.vendor.name if status in EVERYWHERE or (status in BUSY and attempts == ATTEMPTS) else "",
         )
+
+
+def unknown_token(answer: Answer) -> bool:
+    """Vercel answers 403 to a token that it does not know, as to one that may not do this."""
+    return answer.status == 401 or (answer.status == 403 and '"invalidToken":true' in answer.body.replace(" ", ""))
 
 
 class Services:

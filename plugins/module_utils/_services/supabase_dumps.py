@@ -113,7 +113,10 @@ def complete(dump: pathlib.Path) -> bool:
 def write(database: Database, dump: pathlib.Path, schemas: t.Sequence[str], environment: str) -> None:
     """Dump these schemas; the file is complete, with its marker, or it is not there."""
     dump.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=".dump-", dir=dump.parent)
+    # A run that was killed has left its own.
+    for left in dump.parent.glob(f".{dump.name}-*"):
+        left.unlink(missing_ok=True)
+    handle, name = tempfile.mkstemp(prefix=f".{dump.name}-", dir=dump.parent)
     os.close(handle)
     scratch = pathlib.Path(name)
     try:

@@ -142,6 +142,24 @@ class Deployments:
             )
         return before[0], self.promote(before[0])
 
+    def invalidate(self, tags: t.Sequence[str]) -> None:
+        """Mark what production has cached with these tags as stale. Each deployment has pages of its own."""
+        try:
+            self.client.send(
+                "POST",
+                "/v1/edge-cache/invalidate-by-tags",
+                {"tags": list(tags), "target": PRODUCTION},
+                projectIdOrName=self.project,
+            )
+        except InfraError as error:
+            raise InfraError(
+                "invalidate the cache of",
+                f"the Vercel project {self.project}",
+                error.cause,
+                f"Production delivers the deployment already, so the next run does not repeat this: purge the tags "
+                f"{', '.join(tags)} at Vercel (the project, CDN, Caches).",
+            ) from error
+
     def remove_previews(self, branch: str) -> list[Facts]:
         """Remove the previews of a branch, as when its pull request is closed; never what production delivers."""
         live = self.live()

@@ -142,6 +142,7 @@ def test_the_front_end_of_a_commit_is_delivered_and_returned(stage: Stage, servi
     def delivered() -> str:
         return str(server.state["deployments"][project["live"]]["meta"]["githubCommitSha"]) if "live" in project else ""
 
+    stage.values["services_vercel_purge_tags"] = ["facts"]
     # Nothing is requested of what only exists in a stand-in's memory.
     stage.values["services_vercel_check_paths"] = []
     for commit in COMMITS:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import shutil
 import subprocess
 import sys
@@ -15,12 +16,14 @@ import pytest
 
 from ansible_collections.nexod.infra.tests.fixtures.services import supabase
 from ansible_collections.nexod.infra.tests.fixtures.services.running import Services
-from ansible_collections.nexod.infra.tests.playbook import Done, play
+from ansible_collections.nexod.infra.tests.playbook import Done, killed_at, play
 
 from ..conftest import PASSWORD, ROOT
 from ..supabase_database import SupabaseDatabase
 
 VERSION = "1.0.0"
+#: Between these a deploy is killed.
+TASKS_OF_PREFLIGHT, TASKS_OF_A_DEPLOY = 20, 60
 
 
 @pytest.fixture(scope="session")
@@ -36,6 +39,8 @@ class Engineer:
 
     def __init__(self, folder: Path, service: supabase.Supabase, database: SupabaseDatabase, release: Path) -> None:
         self.folder, self.service, self.database = folder, service, database
+        #: Seconds that a run may take.
+        self.patience = 180
         self.given: dict[str, t.Any] = {
             "backend_archive": str(release),
             "infra_report_dir": str(folder / "report"),
@@ -56,23 +61,30 @@ class Engineer:
         self, *flags: str, playbook: str = "deploy", environ: t.Mapping[str, str] | None = None, **given: t.Any
     ) -> Done:
         """Run a playbook; neither the token nor the password may be in its output, however much it says."""
-        exported = {
-            "HOME": str(self.folder),
-            "SUPABASE_ACCESS_TOKEN": supabase.TOKEN,
-            "SUPABASE_DB_PASSWORD": PASSWORD,
-            "SUPABASE_PROJECT_REF": supabase.REF,
-            **(environ or {}),
-        }
-        done = play(
-            *("-i", "inventories/dev", f"playbooks/{playbook}.yml", "-vvv", *flags),
-            *("-e", json.dumps({**self.given, **given})),
-            **exported,
-        )
+        exported = {**self.exported, **(environ or {})}
+        done = play(*self.command(playbook, *flags, **given), timeout=self.patience, **exported)
         quoted = urllib.parse.quote(PASSWORD, safe="")
         keys = (f"sb_publishable_{supabase.REF}", f"anon.{supabase.REF}")
         for secret in (exported["SUPABASE_ACCESS_TOKEN"], PASSWORD, json.dumps(PASSWORD)[1:-1], quoted, *keys):
             assert secret not in done.stdout + done.stderr
         return done
+
+    @property
+    def exported(self) -> dict[str, str]:
+        return {
+            "HOME": str(self.folder),
+            "SUPABASE_ACCESS_TOKEN": supabase.TOKEN,
+            "SUPABASE_DB_PASSWORD": PASSWORD,
+            "SUPABASE_PROJECT_REF": supabase.REF,
+        }
+
+    def command(self, playbook: str, *flags: str, **given: t.Any) -> tuple[str, ...]:
+        values = json.dumps({**self.given, **given})
+        return ("-i", "inventories/dev", f"playbooks/{playbook}.yml", "-vvv", *flags, "-e", values)
+
+    def restores(self) -> list[int]:
+        """The statuses of the restores that were asked for."""
+        return [seen.status for seen in self.service.calls("restore_project")]
 
     def tables(self) -> list[str]:
         listed = "SELECT relname FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace ORDER BY 1"
@@ -216,6 +228,111 @@ def test_a_project_is_kept_awake_and_restored_only_if_asked(engineer: Engineer) 
     assert restored.returncode == 0, restored.stdout[-6000:]
     assert "is awake" in restored.stdout
     assert project["status"] == "ACTIVE_HEALTHY"
+
+
+PRODUCTION = {
+    "infra_environment": "production",
+    "infra_provider": "hosts",
+    "infra_domain": "example.com",
+    "backend_version": VERSION,
+    "infra_database_owner_user": "postgres",
+    "infra_database_owner_password": PASSWORD,
+    "ansible_connection": "local",
+}
+
+
+def test_a_dump_of_production_has_its_marker_and_does_not_get_into_dev(engineer: Engineer) -> None:
+    engineer.database.rows("CREATE TABLE public.facts AS SELECT 7 AS id")
+    inventory, dumps = engineer.folder / "production", engineer.folder / "of production"
+    (inventory / "group_vars").mkdir(parents=True)
+    (inventory / "hosts.yml").write_text("all: {children: {migration_runner: {hosts: {runner: {}}}}}\n")
+    (inventory / "nexod.yml").write_text("plugin: nexod.infra.environment\n")
+    server = engineer.database.direct
+    where = {"host": server.host, "port": server.port, "name": "postgres", "sslmode": "disable"}
+    values = {
+        **PRODUCTION,
+        "ansible_python_interpreter": sys.executable,
+        "infra_endpoints_declared": {"database": where},
+    }
+    (inventory / "group_vars/all.yml").write_text(json.dumps(values))
+
+    def dumped(*arguments: str) -> Done:
+        done = play("-i", inventory, "playbooks/dump.yml", *arguments)
+        assert PASSWORD not in done.stdout + done.stderr
+        return done
+
+    assert "Name a folder on runner for the dumps: -e dump_folder=/var/backups/nexod" in " ".join(
+        dumped().stdout.split()
+    )
+    assert dumped("--check", "-e", json.dumps({"dump_folder": str(dumps)})).returncode == 0
+    assert not dumps.exists()
+    done = dumped("-vvv", "-e", json.dumps({"dump_folder": str(dumps)}))
+    assert done.returncode == 0, done.stdout[-6000:]
+    (dump,) = dumps.glob("production-*.dump")
+    assert json.loads(dump.with_name(f"{dump.name}.json").read_text())["environment"] == "production"
+
+    engineer.database.rows("UPDATE public.facts SET id = 8")
+    refused = engineer.run(playbook="dev_restore", restore_dump=str(dump), restore_confirmed="dev")
+    assert refused.returncode != 0
+    assert "it is a dump of production" in refused.stdout
+    assert engineer.database.rows("SELECT id FROM public.facts") == [(8,)]
+
+
+def test_a_supabase_that_is_lost_limits_and_is_down(engineer: Engineer) -> None:
+    """Through the stage infrastructure: each run ends with an error that helps, or goes on where the last one ended."""
+    project, service = engineer.service.state["projects"][supabase.REF], engineer.service
+    project["status"] = "INACTIVE"
+    service.order("restore_project", lost=True)
+    lost = engineer.run(playbook="infrastructure")
+    assert lost.returncode != 0
+    assert "Whether it was done is unknown; the next run finds out." in lost.stdout
+
+    service.order("get_project", status=429, after=1, times=2)
+    service.order("get_health", status=503, times=2)
+    done = engineer.run(playbook="infrastructure")
+    assert done.returncode == 0, done.stdout[-6000:]
+    assert (project["status"], engineer.restores()) == ("ACTIVE_HEALTHY", [200])
+    assert service.ordered[1].times == service.ordered[2].times == 0
+
+    asked = len(service.calls())
+    service.order(status=503, times=1000)
+    down = engineer.run(playbook="infrastructure")
+    assert down.returncode != 0
+    assert "HTTP 503: Failed to retrieve project, 5 times." in down.stdout
+    assert f"Check that {service.url} can be reached, and the status page of Supabase" in down.stdout
+    # Once by the stage, and never hammered.
+    assert len(service.calls()) - asked <= 10
+
+    service.ordered.clear()
+    again = engineer.run(playbook="infrastructure")
+    assert again.returncode == 0, again.stdout[-6000:]
+    assert "changed=0 " in again.stdout.partition("PLAY RECAP")[2]
+    assert engineer.restores() == [200]
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("seed", range(3))
+def test_a_deploy_that_is_killed_anywhere_and_run_again(engineer: Engineer, seed: int) -> None:
+    """Of a paused project, with a dump, migrations, a seed and an environment file: nothing is made twice."""
+    chance, engineer.patience = random.Random(f"supabase {seed}"), 600
+    engineer.service.state["projects"][supabase.REF]["status"] = "INACTIVE"
+    users = engineer.folder / "users.sql"
+    users.write_text("INSERT INTO users (email, full_name) VALUES ('one@example.com', 'One')")
+    engineer.given["provider_supabase_seeds"] = [{"file": str(users)}]
+    # After preflight, which changes nothing; a run has more tasks than the last of these.
+    task, seconds = chance.randrange(TASKS_OF_PREFLIGHT, TASKS_OF_A_DEPLOY), chance.uniform(0, 2)
+    came, said = killed_at("TASK [", task, seconds, *engineer.command("deploy"), **engineer.exported)
+    assert came, f"it has fewer than {task} tasks: {said[-3000:]}"
+
+    done = engineer.run()
+    assert done.returncode == 0, done.stdout[-6000:]
+    assert engineer.restores().count(200) == 1
+    assert engineer.database.rows("SELECT email FROM public.users") == [("one@example.com",)]
+    (version,) = engineer.database.rows("SELECT count(*) FROM public.alembic_version")[0]
+    dumps = sorted(one.name.partition(".")[2] for one in (engineer.folder / "dumps").iterdir())
+    assert (version, dumps) == (1, ["dump", "dump.json"])
+    assert [one.name for one in (engineer.folder / "private").iterdir()] == ["env"]
+    assert "changed=0 " in engineer.run().stdout.partition("PLAY RECAP")[2]
 
 
 def test_a_database_that_does_not_answer_is_an_error(engineer: Engineer) -> None:

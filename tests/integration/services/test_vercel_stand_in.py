@@ -100,7 +100,11 @@ def test_domains(services: Services, sdk: Library, project: str) -> None:
     config = sdk("domains.getDomainConfig", domain="app.nexod.ai", projectIdOrName=project)
     assert config["misconfigured"] is True
     assert config["recommendedCNAME"][0]["value"].endswith(".")
+    (alias,) = sdk("projects.getProject", idOrName=project)["alias"]
+    assert (alias["domain"], alias["target"], alias.get("configuredBy")) == ("app.nexod.ai", "PRODUCTION", None)
     services.vercel.state["dns"]["app.nexod.ai"] = {"taken": True, "txt": True}
+    (alias,) = sdk("projects.getProject", idOrName=project)["alias"]
+    assert alias["configuredBy"] == "CNAME"
     assert sdk("projects.verifyProjectDomain", idOrName=project, domain="app.nexod.ai")["verified"] is True
     again = sdk.tried("projects.addProjectDomain", idOrName=project, requestBody={"name": "app.nexod.ai"})
     assert again["status"] == 409

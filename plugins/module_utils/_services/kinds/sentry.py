@@ -18,6 +18,9 @@ from ansible_collections.nexod.infra.plugins.module_utils._services.resource imp
 API = "/api/0"
 ORGANIZATION = API + "/organizations/{organization}"
 PROJECT = API + "/projects/{organization}/{project}"
+PROJECTS = ORGANIZATION + "/projects/"
+TEAM = API + "/teams/{organization}/{team}/"
+KEYS = ORGANIZATION + "/project-keys/"
 OWN_PROJECT = Property(required=True, about="Id or slug of the project, such as @sentry_project/api.")
 
 
@@ -26,6 +29,35 @@ class SentryKind(Resource):
     #: Seconds: nothing of these takes time, so what is not shown soon was not accepted.
     patience = 30.0
     method = "PUT"
+
+    def rows(self, client: Client, wanted: Wanted) -> list[Facts]:
+        return self.listed(client, wanted, self.collection)
+
+    def listed(self, client: Client, wanted: Wanted, collection: str) -> list[Facts]:
+        try:
+            return client.rows(self.path(client, collection, wanted))
+        except InfraError as error:
+            if error.facts.get("status") != 404:
+                raise
+            # Every list of the organization fails for this reason, which is reported once.
+            raise InfraError(
+                "find",
+                f'the organization "{client.scope.get("organization")}"',
+                f"Sentry does not know it, or not to this token ({error.cause})",
+                "Set it to its slug (Sentry, Settings, General Settings), and check that the token is of that one.",
+                status=404,
+                everywhere="the organization at Sentry",
+            ) from error
+
+    def project_rows(self, client: Client, wanted: Wanted, collection: str) -> list[Facts]:
+        """Those of its project: the list is the organization's, and read once for all of its projects."""
+        given = str(wanted["project"])
+        # A slug never consists of digits only.
+        number = given if given.isdigit() else next((str(r["id"]) for r in self.projects(client, wanted, given)), "")
+        return [row for row in self.listed(client, wanted, collection) if str(row.get("projectId")) == number]
+
+    def projects(self, client: Client, wanted: Wanted, slug: str) -> list[Facts]:
+        return [row for row in self.listed(client, wanted, PROJECTS) if row.get("slug") == slug]
 
 
 class Project(SentryKind):
@@ -46,6 +78,23 @@ class Project(SentryKind):
     }
     fields = {"display_name": "name", "resolve_hours": "resolveAge"}
 
+    def find(self, client: Client, wanted: Wanted) -> Facts | None:
+        if "resolve_hours" in wanted.properties:
+            # Only the project's own document has it.
+            return super().find(client, wanted)
+        return next(iter(self.projects(client, wanted, wanted.name)), None)
+
+    def foresee(self, api: t.Any, wanted: Wanted) -> None:
+        client = self.client(api)
+        if client.get(self.path(client, TEAM, wanted)) is None:
+            raise InfraError(
+                "find",
+                f'the team "{wanted["team"]}"',
+                f"Sentry does not know it, and {self.name}/{wanted.name} is to be created in it",
+                "Set it to the slug of a team of the organization (Sentry, Settings, Teams), or create it there.",
+                everywhere=f"the team {wanted['team']} at Sentry",
+            )
+
     def create(self, api: t.Any, wanted: Wanted) -> t.Collection[str] | None:
         document = {"name": wanted.name, "slug": wanted.name, "default_rules": False}
         names = [name for name in ("display_name", "platform") if name in wanted.properties]
@@ -63,6 +112,9 @@ class ClientKey(SentryKind):
     collection, member = PROJECT + "/keys/", PROJECT + "/keys/{id}/"
     places = frozenset({"id", "project"})
     properties = {"id": ID, "project": OWN_PROJECT}
+
+    def rows(self, client: Client, wanted: Wanted) -> list[Facts]:
+        return self.project_rows(client, wanted, KEYS)
 
 
 class Ownership(SentryKind):

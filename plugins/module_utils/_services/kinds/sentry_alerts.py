@@ -48,9 +48,7 @@ class DetectorKind(SentryKind):
     outputs = ("id",)
 
     def rows(self, client: Client, wanted: Wanted) -> list[Facts]:
-        """Those of the project: the list is the organization's, and read once for all of its projects."""
-        rows = client.rows(self.path(client, DETECTORS, wanted))
-        return [row for row in rows if str(row.get("projectId")) == str(wanted["project"])]
+        return self.project_rows(client, wanted, DETECTORS)
 
 
 class Detector(DetectorKind):

@@ -28,6 +28,8 @@ from ansible_collections.nexod.infra.plugins.module_utils._services.resource imp
 )
 
 PROJECT = "/v9/projects/{project}"
+#: How DNS leads to Vercel. With dns-01 there can be a certificate, but DNS leads elsewhere.
+LEADS_HERE = ("A", "CNAME", "http")
 OWN_PROJECT = Property(required=True, about="Id or name of the project, such as @vercel_project/app.")
 TARGETS = ("production", "preview", "development")
 
@@ -88,6 +90,13 @@ class Project(VercelKind):
         client.send("POST", self.collection, document)
         return [name for name in wanted.properties if name not in self.created and name not in self.places]
 
+    def find(self, client: Client, wanted: Wanted) -> Facts | None:
+        row = super().find(client, wanted)
+        if row is not None:
+            # Its domains refer to it by its id, and find there how DNS leads to them.
+            client.share(self.path(client, self.member, wanted), f"/v9/projects/{row.get('id')}")
+        return row
+
     def document(self, wanted: Wanted, names: t.Collection[str]) -> dict[str, t.Any]:
         sent = super().document(wanted, [name for name in names if name != "protection"])
         if "protection" in names:
@@ -125,13 +134,20 @@ class Domain(VercelKind):
     def seen_row(self, client: Client, wanted: Wanted, row: Facts) -> Facts:
         return {"missing_record": self.missing_record(client, wanted, row)}
 
-    @staticmethod
-    def missing_record(client: Client, wanted: Wanted, row: Facts) -> str:
+    def leads_here(self, client: Client, wanted: Wanted) -> bool:
+        """Whether the project's document says so already, which spares a request for each domain."""
+        project = client.get(self.path(client, PROJECT, wanted)) or {}
+        rows = [one for one in project.get("alias") or () if one.get("domain") == wanted.name]
+        return any(one.get("configuredBy") in LEADS_HERE for one in rows)
+
+    def missing_record(self, client: Client, wanted: Wanted, row: Facts) -> str:
         """The DNS record to set, in words; empty if there is none to set."""
         wanting = [one for one in row.get("verification") or () if isinstance(one, t.Mapping)]
         if not row.get("verified") and wanting:
             one = wanting[0]
             return f"it waits for the DNS record {one.get('type')} {one.get('domain')} {one.get('value')}"
+        if self.leads_here(client, wanted):
+            return ""
         config = client.get(f"/v6/domains/{wanted.name}/config") or {}
         if not config.get("misconfigured"):
             return ""

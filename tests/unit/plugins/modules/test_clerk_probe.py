@@ -51,11 +51,15 @@ class Api:
         self.users: dict[str, int] = {}
         self.seen: set[str] = set()
         self.asked: list[tuple[str, str]] = []
+        self.secret_keys: set[str] = set()
 
     def answer(self, method: str, path: str, headers: t.Any, body: bytes) -> tuple[int, object]:
         self.asked.append((method, path))
         if path == "/jwks":
             return (503, "") if "no keys" in self.faults else (200, {"keys": [{"kty": "RSA", "kid": "ins_1"}]})
+        if path == "/v1/instance":
+            known = headers["Authorization"].removeprefix("Bearer ") in self.secret_keys
+            return (200, {}) if known else (401, {"errors": [{"message": "invalid"}]})
         if path == "/me":
             return (200, {}) if "any token" in self.faults or self.is_ours(headers["Authorization"]) else (401, "")
         if path.startswith("/users/"):
@@ -158,7 +162,7 @@ def options(api: Api) -> dict[str, t.Any]:
 def test_each_fault_fails_its_own_check(run_module: Run, faults: tuple[str, ...], failed: list[str]) -> None:
     with running(*faults) as api:
         result = run_module("clerk_probe", options(api))
-    found = {row["name"]: row["passed"] for row in result["checks"]}
+    found = {row["name"].partition(" at http")[0]: row["passed"] for row in result["checks"]}
     assert [name for name, passed in found.items() if not passed] == [NAMES[one] for one in failed]
     assert result["verdict"] == ("missed" if failed else "met")
     assert len(result["faults"]) == len(failed)
@@ -176,6 +180,33 @@ def test_a_signature_is_that_of_the_vendors_library() -> None:
         headers = signed(secret, "msg_p5jXN8AQM9LWM0D4loKWxJek", sent, 1614265330.9)
         assert headers["svix-signature"] == "v1,ycrBnQSdMfrPtr3c829tMkKNLs7sG4EUsl1WMhToQic="
         assert headers["svix-timestamp"] == "1614265330"
+
+
+@pytest.mark.parametrize(
+    ("declared", "accepted", "passed", "says"),
+    [
+        (["sk_new"], {"sk_new"}, True, "1 of 1 checks passed)"),
+        (["sk_new"], set(), False, "0 of 1 checks passed)"),
+        (
+            ["sk_new", "sk_old"],
+            {"sk_new", "sk_old"},
+            True,
+            "; secret key 1 of 2 is in use; Clerk still accepts secret key 2)",
+        ),
+        (["sk_new", "sk_old"], {"sk_new"}, True, "; Clerk refuses secret key 2, so no longer declare it)"),
+        (["sk_old", "sk_new"], {"sk_new"}, False, "; Clerk still accepts secret key 2)"),
+    ],
+)
+def test_the_secret_keys_of_a_rotation(
+    run_module: Run, declared: list[str], accepted: set[str], passed: bool, says: str
+) -> None:
+    with running() as api:
+        api.secret_keys = accepted
+        given = {"url": api.url, "token_path": "", "api_url": f"{api.url}/", "secret_keys": declared}
+        result = run_module("clerk_probe", given)
+    assert [row["passed"] for row in result["checks"]] == [passed]
+    assert says in result["says"]
+    assert [one for one in declared if one in json.dumps(result)] == []
 
 
 def test_only_what_is_declared(run_module: Run) -> None:

@@ -219,6 +219,42 @@ def test_how_a_list_goes_on(pages: t.Any, where: str, answer: Answer, following:
     assert pages(where, answer).following == following
 
 
+KEYLESS = Answer(401, '{"message": "unknown"}')
+
+
+@pytest.mark.parametrize(
+    ("answers", "statuses", "refused"),
+    [
+        pytest.param([GOOD], [200], "", id="the first, which is the new one"),
+        pytest.param([KEYLESS, GOOD], [401, 200], "Box refuses the first 1 of 2 in BOX_TOKEN", id="the other one"),
+        pytest.param(
+            [Answer(403, '{"error": {"invalidToken": true}}'), GOOD], [403, 200], "Box refuses", id="Vercel's"
+        ),
+        pytest.param([Answer(403, "{}")], [403], None, id="a token that may not do this"),
+        pytest.param([KEYLESS], [401, 401], None, id="neither"),
+    ],
+)
+def test_two_tokens_while_one_replaces_the_other(
+    monkeypatch: pytest.MonkeyPatch, answers: list[Answer], statuses: list[int], refused: str | None
+) -> None:
+    box, _wire, _clock = client(monkeypatch, *answers)
+    both = Client(box.vendor, "canary old", clock=Instantly(NOW))
+    if refused is None:
+        with pytest.raises(InfraError) as raised:
+            both.send("POST", "/boxes", {})
+        assert "canary" not in repr(raised.value.report())
+        assert (", to each of 2 tokens" in str(raised.value)) is (statuses[-1] == 401)
+    else:
+        both.send("POST", "/boxes", {})
+        assert both.refused_tokens.startswith(refused)
+        assert bool(both.refused_tokens) is bool(refused)
+    assert [one.status for one in both.requests] == statuses
+    if refused:
+        # The one that was refused is not tried again.
+        both.get("/boxes")
+        assert [one.status for one in both.requests] == [*statuses, 200]
+
+
 def test_a_list_that_never_ends_is_a_fault(monkeypatch: pytest.MonkeyPatch) -> None:
     box, wire, _clock = client(monkeypatch, Answer(200, "[1, 2]"))
     with pytest.raises(InfraError, match="has not ended after 200 pages"):

@@ -14,6 +14,7 @@ from ansible_collections.nexod.infra.plugins.module_utils._resources.outcome imp
 from ansible_collections.nexod.infra.plugins.module_utils._services import client
 from ansible_collections.nexod.infra.plugins.module_utils._services.accounts import services_of
 from ansible_collections.nexod.infra.plugins.module_utils._services.catalogue import KINDS
+from ansible_collections.nexod.infra.plugins.plugin_utils._services.declarations import declarations
 from ansible_collections.nexod.infra.tests.fixtures.aws_resources import Row, actions, changed
 from ansible_collections.nexod.infra.tests.fixtures.clock import Instantly
 from ansible_collections.nexod.infra.tests.fixtures.services import awx, clerk, running, sentry_core, vercel
@@ -221,9 +222,31 @@ CHANGES: list[tuple[str, str, dict[str, t.Any]]] = [
     ("vercel", "vercel_variable/KEY", {"secret": "other"}),
 ]
 #: Requests of a run without changes.
-#: Of Sentry: project, keys, owners, integrations, detectors, workflows. Of Vercel: project, variables, domains, and the
-#: DNS of each domain.
-NO_OP = {"awx": 25, "clerk": 3, "sentry": 6, "vercel": 5}
+#: Of Clerk: instance, redirect URLs, templates. Of Sentry: project, keys, owners, integrations, detectors, workflows.
+#: Of Vercel: project, variables, domains.
+NO_OP = {"awx": 20, "clerk": 3, "sentry": 6, "vercel": 3}
+#: Of what the role declares, whatever the number of projects, alerts, domains and variables: Sentry's project is in a
+#: list, as only the owners and `resolve_hours` are not.
+NO_OP_OF_ROLE = {"clerk": 3, "sentry": 5, "vercel": 3}
+OPTIONS: dict[str, t.Any] = {
+    "environment": "production",
+    "vendors": ["clerk", "sentry", "vercel"],
+    "clerk_origins": ["https://app.nexod.ai"],
+    "clerk_redirect_urls": ["https://app.nexod.ai/sso-callback"],
+    "clerk_jwt_templates": [{"name": "api", "claims": {"aud": "api"}}],
+    "sentry_team": sentry_core.TEAM,
+    "sentry_projects": [{"name": "api", "platform": "python-fastapi"}, {"name": "web", "platform": "javascript"}],
+    "sentry_error_alerts": [
+        {"metric": "api", "count": 10, "severity": "warning"},
+        {"metric": "api", "count": 100, "severity": "page"},
+    ],
+    "sentry_slack": {"integration": "Nexod", "target": "C024BE91L", "title": "#alerts"},
+    "sentry_pagerduty": {"integration": "nexod", "target": "71"},
+    "vercel_project": {"name": "app", "framework": "nextjs", "assign_domains": False},
+    "vercel_targets": ["production"],
+    "vercel_domains": [{"name": "app.nexod.ai"}, {"name": "www.nexod.ai", "redirect": "app.nexod.ai"}],
+    "vercel_variables": [{"key": "DSN", "value": "@sentry_key/web.dsn"}, {"key": "KEY", "value_from": "key"}],
+}
 TOKENS = {"awx": awx.TOKEN, "clerk": clerk.TOKEN, "sentry": sentry_core.TOKEN, "vercel": vercel.TOKEN}
 SCOPES: dict[str, dict[str, str]] = {
     "awx": {},
@@ -281,8 +304,23 @@ def test_from_nothing_and_again(services: running.Services, vendor: str) -> None
     server.rearranges = True
     again, requests = bring(services, *rows)
     assert (faults(again), again.changes, len(server.writes())) == ([], [], written)
-    assert requests[vendor] <= NO_OP[vendor]
+    assert requests[vendor] == NO_OP[vendor]
     assert "canary" not in repr((predicted, done, again))
+
+
+def test_requests_of_what_the_role_declares(services: running.Services) -> None:
+    rows = [(one["kind"], one["name"], one["properties"]) for one in declarations(OPTIONS)]
+    assert faults(bring(services, *rows)[0]) == []
+    again, requests = bring(services, *rows)
+    assert (faults(again), again.changes, requests) == ([], [], NO_OP_OF_ROLE)
+
+
+def test_a_project_of_sentry_by_its_slug(services: running.Services) -> None:
+    """As well as by its number, also for what is only found in lists of the organization."""
+    bring(services, *ROWS["sentry"], ("sentry_project", "web", {"team": sentry_core.TEAM}))
+    by_slug = [(kind, name, {**given, "project": "api"}) for kind, name, given in ROWS["sentry"] if "project" in given]
+    done, _requests = bring(services, *by_slug)
+    assert (faults(done), done.changes) == ([], [])
 
 
 @pytest.mark.parametrize(("vendor", "key", "properties"), CHANGES)
@@ -497,6 +535,48 @@ def test_wrong_tokens(
     done, _requests = bring(services, *ROWS[vendor], check=True)
     assert all(says in fault for fault in faults(done))
     assert faults(done) != []
+
+
+def test_the_old_key_works_until_it_is_deleted_and_the_new_one_from_then_on(
+    services: running.Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known, rows = services.clerk.tokens, ROWS["clerk"]
+    monkeypatch.setitem(TOKENS, "clerk", f"sk_test_new {clerk.TOKEN}")
+    bring(services, *rows)
+    written = len(services.clerk.writes())
+    # With a key that is refused, up to two requests are lost, as two are sent at a time.
+    for tokens, requests in (
+        (dict(known), 5),
+        ({**known, "sk_test_new": "ins_nexod"}, 3),
+        ({"sk_test_new": "ins_nexod"}, 3),
+    ):
+        services.clerk.tokens = tokens
+        done, asked = bring(services, *rows)
+        assert (faults(done), done.changes) == ([], [])
+        assert 3 <= asked["clerk"] <= requests
+    assert len(services.clerk.writes()) == written
+
+
+@pytest.mark.parametrize(
+    ("organization", "team", "says"),
+    [
+        ("nexus", "platform", 'find the organization "nexus": Sentry does not know it, or not to this token (HTTP 404'),
+        ("nexod", "plateform", 'find the team "plateform": Sentry does not know it, and sentry_project/'),
+    ],
+)
+def test_values_of_the_account_that_sentry_does_not_know(
+    services: running.Services, monkeypatch: pytest.MonkeyPatch, organization: str, team: str, says: str
+) -> None:
+    """One problem each in check mode, however many resources need it."""
+    monkeypatch.setitem(SCOPES, "sentry", {"organization": organization})
+    projects: list[Row] = [("sentry_project", name, {"team": team}) for name in ("api", "web")]
+    slack = ROWS["sentry"][0]
+    assert services.sentry.writes() == []
+    done, _requests = bring(services, *projects, slack, check=True)
+    with pytest.raises(InfraError) as raised:
+        reported(done)
+    assert says in str(raised.value)
+    assert len(t.cast("list[str]", raised.value.facts["problems"])) == 1
 
 
 @pytest.mark.parametrize(

@@ -66,6 +66,15 @@ def test_rolled_back_once_and_promoted_again(project: vercel.Vercel) -> None:
     assert [one.operation for one in project.writes()[-2:]] == ["roll_back", "roll_back"]
 
 
+def test_tags_of_the_cache(project: vercel.Vercel) -> None:
+    found, _told = deployments(project)
+    found.invalidate(["facts", "users"])
+    assert project.state["purged"] == [{"project": "app", "tags": ["facts", "users"]}]
+    project.order("invalidate_by_tags", status=503)
+    with pytest.raises(InfraError, match="purge the tags facts at Vercel"):
+        found.invalidate(["facts"])
+
+
 def test_a_lost_answer_is_no_second_promotion(project: vercel.Vercel) -> None:
     project.add_deployment("app", TWO)
     project.order("promote", lost=True)

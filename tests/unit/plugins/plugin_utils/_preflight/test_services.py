@@ -35,3 +35,31 @@ ERROR = {
 )
 def test_what_is_reported(found: dict[str, t.Any], problems: list[str]) -> None:
     assert [f"{one.subject} {one.cause}" for one in judge_services(found)] == problems
+
+
+@pytest.mark.parametrize(
+    ("error", "variable"),
+    [
+        ({"object": 'the organization "nexod"'}, "services_sentry_organization"),
+        (
+            {"object": "GET /api/0/organizations/nexod/projects/ of Sentry", "cause": "HTTP 403: No."},
+            "services_sentry_organization",
+        ),
+        ({"object": 'the team "platform"'}, "services_sentry_team"),
+        ({"object": "sentry_integration/slack"}, "services_sentry_slack.integration"),
+        ({"object": "sentry_integration/pagerduty"}, "services_sentry_pagerduty.integration"),
+        (
+            {
+                "object": "GET /v9/projects/app of Vercel",
+                "cause": 'HTTP 403: Not authorized: Trying to access resource under scope "team_1".',
+            },
+            "services_vercel_team",
+        ),
+        ({"object": "GET /v9/projects/app of Vercel", "cause": "HTTP 402"}, ""),
+        ({"object": "vercel_domain/a.example"}, ""),
+    ],
+)
+def test_the_variable_of_a_value_that_the_vendor_does_not_know(error: dict[str, str], variable: str) -> None:
+    (fault,) = judge_services({"error": {**ERROR, **error}})
+    named = f"Install it. The variable is {variable}." if variable else "Install it."
+    assert fault.next_step == named
