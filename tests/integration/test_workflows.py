@@ -1,8 +1,8 @@
-"""The workflows for a product, run by act: test, build, plan and comment for a pull request, and the deploy after it.
+"""The workflows for a product, run by act: test, build, plan and comment for a pull request, the deploy, the rollback.
 
 What is real: the workflow files, the tool, pip, Ansible, a PostgreSQL that the deploy migrates. What is a stand-in: the
-actions of others (tests/fixtures/workflow_actions), GitHub's API, and act in the place of GitHub's runners, without
-environments, approvals, concurrency and OIDC.
+actions of others (tests/fixtures/workflow_actions), GitHub's API, Vercel's, and act in the place of GitHub's runners,
+without environments, approvals, concurrency and OIDC.
 """
 
 from __future__ import annotations
@@ -22,6 +22,8 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.nexod.infra.tests.fixtures.github_stand_in import TOKEN, GitHubStandIn, github_stand_in
+from ansible_collections.nexod.infra.tests.fixtures.services import running, vercel
+from ansible_collections.nexod.infra.tests.fixtures.services.client import ask
 from ansible_collections.nexod.infra.tools.make_venv import pins
 
 from .conftest import PASSWORD, ROOT, Postgres, made_environment
@@ -72,8 +74,8 @@ class Product:
         )
         return done.stdout.strip()
 
-    def run(self, event: str, run: int, **facts: object) -> tuple[int, str]:
-        """The workflow delivery for an event; `facts` are what GitHub says of it."""
+    def run(self, event: str, run: int, workflow: str = "delivery", **facts: object) -> tuple[int, str]:
+        """A workflow of the product for an event; `facts` are what GitHub says of it."""
         payload = self.folder / "event.json"
         payload.write_text(json.dumps({"repository": {"full_name": "shop/shop"}, **facts}))
         secrets = {
@@ -82,6 +84,7 @@ class Product:
                 [
                     f'NEXOD_DATABASE_OWNER_PASSWORD="{PASSWORD}"',
                     *(f"NEXOD_{name}_PASSWORD=of-nothing" for name in ("DATABASE_APP", "DATABASE_MONITOR", "CACHE")),
+                    f"VERCEL_TOKEN={vercel.TOKEN}",
                 ]
             ),
         }
@@ -95,7 +98,7 @@ class Product:
         for name, commit in sorted(used()):
             stand_in = ACTIONS / name.rpartition("/")[2]
             replaced.append(f"{name}@{commit}={stand_in if stand_in.exists() else ACTIONS / 'nothing'}")
-        argv = [str(self.act), event, "--eventpath", str(payload), "-W", ".github/workflows/delivery.yml"]
+        argv = [str(self.act), event, "--eventpath", str(payload), "-W", f".github/workflows/{workflow}.yml"]
         argv += ["-P", "ubuntu-24.04=-self-hosted", "--no-cache-server", "--action-offline-mode"]
         argv += [word for row in replaced for word in ("--local-repository", row)]
         argv += [word for name in secrets for word in ("-s", name)]
@@ -222,3 +225,40 @@ def test_from_the_pull_request_to_the_deploy(product: Product, postgres: Postgre
     rc, said = product.run("push", 104, **push)
     assert rc != 0
     assert "this deploy would do something else" in said
+
+
+FRONT_END = """
+services_vendors: [vercel]
+services_vercel_url: %(url)s
+services_vercel_team: %(team)s
+services_vercel_token: "{{ lookup('ansible.builtin.env', 'VERCEL_TOKEN') }}"
+services_vercel_project: {name: shop, assign_domains: false}
+"""
+
+
+@pytest.mark.long
+@pytest.mark.timeout(1800)
+def test_a_rollback_by_hand(product: Product) -> None:
+    """What is rolled back is the front end: the product of this test has no host that an API could run on."""
+    with running.services() as services:
+        server = services.vercel
+        ask(f"{server.url}/v11/projects?teamId={vercel.TEAM}", "POST", {"name": "shop"}, vercel.TOKEN)
+        before, after = (server.add_deployment("shop", digit * 40) for digit in "12")
+        (shop,) = server.state["projects"].values()
+        shop["settings"]["autoAssignCustomDomains"] = False
+        assert server.live(shop) == after
+        values = product.folder / "repo/inventories/staging/group_vars/all.yml"
+        values.write_text(values.read_text() + FRONT_END % {"url": server.url, "team": vercel.TEAM})
+
+        rc, said = product.run("workflow_dispatch", 200, "roll_back", inputs={"environment": "staging"})
+        assert rc == 0, said
+        assert server.live(shop) == before
+        assert vercel.TOKEN not in said
+        (report,) = (product.folder / "artifacts/200/report-staging").rglob("roll_back.json")
+        assert json.loads(report.read_text())["outcome"] == "ok"
+
+        # Once more does not go further back, and an environment without an inventory is no success.
+        rc, said = product.run("workflow_dispatch", 201, "roll_back", inputs={"environment": "staging"})
+        assert (rc, server.live(shop)) == (0, before), said
+        rc, said = product.run("workflow_dispatch", 202, "roll_back", inputs={"environment": "production"})
+        assert rc != 0, said
