@@ -78,7 +78,7 @@ class ActionModule(ControllerAction):
             there = running(declared, given["changes"], now)
             than, (before, unknown) = WHAT_RUNS, cost_of_running(there, usage, prices, given["region"])
         expected = found["total"]["expected"]
-        budget = judged(given["environment"], expected, before, given["budget_usd"], given["approved_usd"], than)
+        budget = judged(given["environment"], expected, before, given["budget_usd"], given["approved_usd"], than=than)
         notes = notes_of(found, unknown, assumed=given["changes"] is not None and now is None and bool(tasks))
         return {
             **found,

@@ -28,7 +28,7 @@ def before_of(path: str) -> float | None:
 
 
 def judged(
-    environment: str, expected: float, before: float | None, budget: float, approved: float, than: str
+    environment: str, expected: float, before: float | None, budget: float, approved: float, *, than: str
 ) -> dict[str, t.Any]:
     """The change against `than`, which costs `before`; an error if it goes over the budget without approval.
 
