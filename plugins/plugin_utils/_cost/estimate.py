@@ -45,6 +45,7 @@ FREE: t.Final = frozenset(
         "internet_gateway",
         "key_pair",
         "listener",
+        "oidc_provider",
         "origin_access_control",
         "rds_parameter_group",
         "rds_subnet_group",

@@ -23,6 +23,7 @@ from ansible_collections.nexod.infra.tests.fixtures.aws_resources import (
 )
 from ansible_collections.nexod.infra.tests.fixtures.emulated_aws import emulated_aws
 
+GITHUB = "token.actions.githubusercontent.com"
 TASKS = "ecs-tasks.amazonaws.com"
 # moto has none of Amazon's own unless it loads all of them.
 MANAGED, ADMINISTRATOR = (f"arn:aws:iam::123456789012:policy/{name}" for name in ("managed", "administrator"))
@@ -36,6 +37,7 @@ ROWS: list[Row] = [
     ("iam_role", "hosts", {"service": "ec2.amazonaws.com"}),
     ("iam_role", "others", {"service": "ec2.amazonaws.com", "permissions_boundary": MANAGED}),
     ("instance_profile", "hosts", {"role": "@iam_role/hosts"}),
+    ("oidc_provider", GITHUB, {"audiences": ["sts.amazonaws.com"]}),
     ("secret", "staging/api", {"value": "api", "description": "The API"}),
     ("ecs_cluster", "staging", {}),
 ]
