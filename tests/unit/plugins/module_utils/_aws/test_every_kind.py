@@ -46,6 +46,7 @@ NOT_CHANGED = {
     ("ec2_instance", "user_data"): "of the first start",
     ("ec2_instance", "metadata_tokens"): "has one value: test_what_was_weakened_or_stopped_behind_our_back",
     ("s3_bucket", "private"): "has one value: DRIFT",
+    ("oidc_provider", "audiences"): "there is no way back: test_an_audience_is_added_and_none_is_taken_away",
 }
 #: Another value of what can't be changed in place, by resource.
 IN_PLACE_NEVER: dict[str, dict[str, t.Any]] = {
@@ -81,6 +82,7 @@ FOUND_BY = {
 }
 #: Without tags: theirs are those of what they belong to, or a comment, for which test_delivery has a test.
 TAGGED_BY_OTHERS = {
+    "oidc_provider",
     "bucket_policy",
     "scaling_policy",
     "origin_access_control",
