@@ -10,6 +10,7 @@ import pytest
 from ansible_collections.nexod.infra.plugins.module_utils._aws import facts
 from ansible_collections.nexod.infra.plugins.module_utils._aws.api import Api
 from ansible_collections.nexod.infra.plugins.module_utils._core.errors import InfraError
+from ansible_collections.nexod.infra.plugins.plugin_utils._preflight.aws import NAMES
 from ansible_collections.nexod.infra.tests.fixtures.emulated_aws import emulated_aws
 
 Run = t.Callable[..., dict[str, t.Any]]
@@ -115,3 +116,8 @@ def test_what_a_service_runs(run_module: Run) -> None:
     ecs.delete_service(cluster="nexod-staging", service="api", force=True)
     found = run_module("aws_info", wants)
     assert (found["serving"], found["tasks"]) == ([], {})
+
+
+def test_whatever_aws_refuses_to_say_has_a_name() -> None:
+    wants = {"cluster": "nexod-staging", "service": "api"}
+    assert {"regions", *facts.questions(t.cast("t.Any", None), wants)} == set(NAMES)
