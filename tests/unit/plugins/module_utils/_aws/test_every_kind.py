@@ -23,7 +23,7 @@ from ansible_collections.nexod.infra.tests.fixtures.aws_resources import (
     said,
     writes,
 )
-from ansible_collections.nexod.infra.tests.unit.plugins.module_utils._aws import test_hosts
+from ansible_collections.nexod.infra.tests.unit.plugins.module_utils._aws import test_hosts, test_identity
 from ansible_collections.nexod.infra.tests.unit.plugins.module_utils._aws.every_kind import (
     MODULES,
     SECRETS,
@@ -368,6 +368,13 @@ DRIFT: list[tuple[str, str, str, dict[str, t.Any], set[str]]] = [
         {"route_tables"},
     ),
     ("key_pair/ops", "ec2", "DeleteKeyPair", {"KeyName": "$name"}, set()),
+    (
+        f"oidc_provider/{test_identity.GITHUB}",
+        "iam",
+        "DeleteOpenIDConnectProvider",
+        {"OpenIDConnectProviderArn": "$arn"},
+        set(),
+    ),
 ]
 #: CloudFront changes a whole configuration at once, and test_delivery changes each property there and back; an address
 #: and a NAT gateway have nothing that could be changed.
