@@ -1,6 +1,8 @@
 # ruff: noqa: T201
 """The steps of the workflows of GitHub Actions (.github/workflows), so that those only say when a step runs.
 
+    delivery.py pin .github/workflows     add the workflows to a product, with the commit of this release
+    delivery.py pinned .github/workflows  fail if one of them still has no commit
     delivery.py setup                     the locked packages, in .venv beside the collection
     delivery.py release api --dest dist   find the release of this source, or build it
     delivery.py plan staging ...          make a plan, and its fingerprint
@@ -39,6 +41,7 @@ try:
 
     make_venv.link_collection()
     from ansible_collections.nexod.infra.plugins.module_utils._core.errors import InfraError
+    from ansible_collections.nexod.infra.tools import pins
     from ansible_collections.nexod.infra.tools.github import GitHub, Plan, comment_text, fingerprint
 except ModuleNotFoundError as error:
     sys.exit(f"Cannot import {error.name} from the collection. Run this program from a checkout of the collection.")
@@ -203,6 +206,22 @@ def planned(name: str, options: argparse.Namespace) -> tuple[int, Path | None]:
 # -- the commands
 
 
+def pin(options: argparse.Namespace) -> int:
+    """For whoever sets a product up, and again for each new release; it runs on their machine."""
+    if options.commit:
+        found = pins.of_commit(options.commit, options.version)
+    else:
+        found = pins.of_version(options.version) if options.version else pins.of_checkout()
+    for sentence in pins.pin(options.folder, found) or [f"{options.folder} has {found.commit[:12]} already"]:
+        print(sentence)
+    return 0
+
+
+def pinned(options: argparse.Namespace) -> int:
+    pins.refuse_placeholders(options.folder)
+    return 0
+
+
 def setup(_options: argparse.Namespace) -> int:
     argv = [sys.executable, str(ROOT / "tools" / "make_venv.py"), "requirements.txt"]
     return subprocess.run(argv, check=False).returncode
@@ -334,6 +353,11 @@ def parser() -> argparse.ArgumentParser:
             one.add_argument(name, **known[name])
         return one
 
+    pinning = command(pin)
+    pinning.add_argument("folder", type=Path, nargs="?", default=Path(".github/workflows"))
+    pinning.add_argument("--version", default="", help="a release, whose commit is asked of GitHub")
+    pinning.add_argument("--commit", default="", help="the commit itself, of 40 digits; nothing is asked then")
+    command(pinned).add_argument("folder", type=Path, nargs="?", default=Path(".github/workflows"))
     command(setup)
     building = command(release)
     building.add_argument("source", type=Path)

@@ -14,11 +14,19 @@ from ansible_collections.nexod.infra.plugins.plugin_utils._cost.budget import be
 from ansible_collections.nexod.infra.plugins.plugin_utils._cost.estimate import Declared, compared, estimate, lines_of
 from ansible_collections.nexod.infra.plugins.plugin_utils._cost.files import document_of
 from ansible_collections.nexod.infra.plugins.plugin_utils._cost.prices import Prices, prices_of
+from ansible_collections.nexod.infra.plugins.plugin_utils._cost.running import (
+    LAST_ESTIMATE,
+    WHAT_RUNS,
+    cost_of_running,
+    running,
+)
 from ansible_collections.nexod.infra.plugins.plugin_utils._cost.savings import savings
 from ansible_collections.nexod.infra.plugins.plugin_utils._cost.usage import Tasks, Usage
 
 USAGE: t.Final = {name: {"type": "float", "default": value} for name, value in Usage._field_defaults.items()}
 TASKS: t.Final = {name: {"type": "int", "required": True} for name in Tasks._fields}
+#: Without any: there is no service.
+RUNNING_TASKS: t.Final = {name: {"type": "int", "default": 0} for name in Tasks._fields}
 FIXED: t.Final = {
     "name": {"type": "str", "required": True},
     "usd": {"type": "float", "required": True},
@@ -44,6 +52,8 @@ class ActionModule(ControllerAction):
         "budget_usd": {"type": "float", "default": 0},
         "approved_usd": {"type": "float", "default": 0},
         "before": {"type": "path"},
+        "changes": {"type": "list", "elements": "dict"},
+        "running_tasks": {"type": "dict", "options": RUNNING_TASKS},
     }
 
     def act(self, _variables: dict[str, t.Any]) -> dict[str, t.Any]:
@@ -53,29 +63,45 @@ class ActionModule(ControllerAction):
         amounts = ("vercel_seats", "max_age_days", "budget_usd", "approved_usd")
         check_ranges(given, dict.fromkeys(amounts, (0, None)))
         tasks = Tasks(**given["tasks"]) if given["tasks"] else None
-        check_ranges(tasks._asdict() if tasks else {}, dict.fromkeys(Tasks._fields, (0, None)))
+        now = None if given["running_tasks"] is None else Tasks(**given["running_tasks"])
+        for one in (tasks, now):
+            check_ranges(one._asdict() if one else {}, dict.fromkeys(Tasks._fields, (0, None)))
         for row in given["fixed"]:
             check_ranges(row, {"usd": (0, None)})
         plans = {vendor: plan for vendor, plan in given["plans"].items() if plan}
         declared = Declared(given["resources"], tasks, plans, given["vercel_seats"], given["fixed"])
         prices = read_prices(given["prices"], given["max_age_days"])
         found = estimate(declared, usage, prices, given["region"])
-        budget = judged(
-            given["environment"],
-            found["total"]["expected"],
-            before_of(given["before"] or ""),
-            given["budget_usd"],
-            given["approved_usd"],
-        )
+        if given["changes"] is None:
+            than, before, unknown = LAST_ESTIMATE, before_of(given["before"] or ""), ""
+        else:
+            there = running(declared, given["changes"], now)
+            than, (before, unknown) = WHAT_RUNS, cost_of_running(there, usage, prices, given["region"])
+        expected = found["total"]["expected"]
+        budget = judged(given["environment"], expected, before, given["budget_usd"], given["approved_usd"], than=than)
+        notes = notes_of(found, unknown, assumed=given["changes"] is not None and now is None and bool(tasks))
         return {
             **found,
             **budget,
+            "before_usd": before,
+            "compared_with": than,
+            "notes": notes,
             "environment": given["environment"],
             "budget_usd": given["budget_usd"],
             "comparison": compared(found["rows"], given["stated"]),
             "savings": savings(declared, usage, prices),
-            "lines": lines_of(given["environment"], found, budget["difference_usd"]),
+            "lines": [*lines_of(given["environment"], found, budget["difference_usd"], than), *notes],
         }
+
+
+def notes_of(found: t.Mapping[str, t.Any], unknown: str, *, assumed: bool) -> list[str]:
+    """What has to be known to read the sum."""
+    unverified = found["unverified"]
+    return [
+        *([f"what runs can't be priced: {unknown}"] if unknown else []),
+        *(["the tasks that run are not known, and taken as declared"] if assumed else []),
+        *([f"{len(unverified)} of its {found['prices']} prices are not verified"] if unverified else []),
+    ]
 
 
 def read_prices(path: str, max_age_days: int) -> Prices:

@@ -106,6 +106,12 @@ serving:
   returned: if O(cluster) and O(service) are given and the account can use the region
   type: list
   elements: str
+tasks:
+  description: How many tasks O(service) runs (C(least), and C(most) where it is scaled), and their C(cpu) and
+    C(memory_mb); empty if it does not exist.
+  returned: if O(cluster) and O(service) are given and the account can use the region
+  type: dict
+  sample: {"least": 2, "most": 10, "cpu": 2048, "memory_mb": 4096}
 refused:
   description: What AWS did not answer, with C(about), C(cause) and C(next_step).
   returned: success

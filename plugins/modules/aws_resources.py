@@ -24,9 +24,10 @@ description:
   - Kinds so far - C(vpc), C(subnet), C(security_group), C(internet_gateway), C(elastic_ip), C(nat_gateway),
     C(route_table), C(gateway_endpoint), C(load_balancer), C(target_group), C(listener), C(rds_subnet_group),
     C(rds_parameter_group), C(rds_instance), C(rds_replica), C(cache_subnet_group), C(cache_replication_group),
-    C(s3_bucket), C(log_group), C(ecr_repository), C(sns_topic), C(alarm), C(iam_role), C(instance_profile), C(secret),
-    C(ecs_cluster), C(scaling_target), C(scaling_policy), C(origin_access_control), C(cache_policy),
-    C(response_headers_policy), C(cloudfront_distribution), C(bucket_policy), C(ec2_instance) and C(key_pair).
+    C(s3_bucket), C(log_group), C(ecr_repository), C(sns_topic), C(alarm), C(iam_role), C(instance_profile),
+    C(oidc_provider), C(secret), C(ecs_cluster), C(scaling_target), C(scaling_policy), C(origin_access_control),
+    C(cache_policy), C(response_headers_policy), C(cloudfront_distribution), C(bucket_policy), C(ec2_instance) and
+    C(key_pair).
     Their properties and outputs are described in docs/aws_resources.md.
 extends_documentation_fragment: [nexod.infra.internal, nexod.infra.aws_account, nexod.infra.declared_resources]
 options:

@@ -15,7 +15,8 @@ description:
     value and maximum in US dollars, with the computation and the source of each price.
   - Prices come from a dated file. A resource without a price, a plan that the file does not know, and a file that is
     too old are errors - what is unknown is not free.
-  - Fails if the estimate is over the budget, and higher than the last one, unless that much is approved.
+  - Fails if the estimate is over the budget, and higher than what runs or the last estimate, unless that much is
+    approved.
   - Runs on the controller, calls nothing, and changes nothing; check mode is the same.
 options:
   environment:
@@ -176,6 +177,35 @@ options:
   before:
     description: File of the last estimate, from which RV(difference_usd) is computed. It need not exist.
     type: path
+  changes:
+    description:
+      - RV(nexod.infra.aws_resources#module:changes) of the same resources in check mode. The estimate is then compared
+        with what runs instead of O(before), even if that is an empty list. What runs and is no longer declared is not
+        known.
+    type: list
+    elements: dict
+  running_tasks:
+    description:
+      - With O(changes), the API's service of ECS as it runs. Empty if there is none; without the option it is taken as
+        declared.
+    type: dict
+    suboptions:
+      least:
+        description: As in O(tasks).
+        type: int
+        default: 0
+      most:
+        description: As in O(tasks).
+        type: int
+        default: 0
+      cpu:
+        description: As in O(tasks).
+        type: int
+        default: 0
+      memory_mb:
+        description: As in O(tasks).
+        type: int
+        default: 0
 """
 
 EXAMPLES = r"""
@@ -201,10 +231,25 @@ total:
   type: dict
   sample: {"min": 120.5, "expected": 180.25, "max": 260.0}
 difference_usd:
-  description: US dollars a month against the last estimate; none if there is no last one.
+  description: US dollars a month against what runs or the last estimate; none if that is not known.
   returned: always, if there are prices
   type: float
   sample: 175.75
+before_usd:
+  description: What RV(difference_usd) is computed from; none if that is not known.
+  returned: success
+  type: float
+notes:
+  description: What has to be known to read the sum - why the cost of what runs is not known, what was assumed of it,
+    how many prices no page confirms.
+  returned: success
+  type: list
+  elements: str
+  sample: [4 of its 20 prices are not verified]
+compared_with:
+  description: V(what runs) or V(the last estimate).
+  returned: success
+  type: str
 over_budget:
   description: Whether the expected value is over the budget.
   returned: success
@@ -224,6 +269,10 @@ lines:
   returned: success
   type: list
   elements: str
+prices:
+  description: Number of different prices in the rows.
+  returned: success
+  type: int
 unverified:
   description: The prices that no page confirms, which make the estimate wider.
   returned: success

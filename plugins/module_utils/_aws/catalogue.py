@@ -42,6 +42,7 @@ KINDS: dict[str, Kind] = {
         cache.ReplicationGroup(),
         identity.Role(),
         identity.InstanceProfile(),
+        identity.OidcProvider(),
         identity.Secret(),
         containers.Cluster(),
         containers.ScalingTarget(),

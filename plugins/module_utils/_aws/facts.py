@@ -84,14 +84,40 @@ def image(api: Api, reference: str) -> str:
     return "no" if known else "no repository yet"
 
 
-def serving(api: Api, cluster: str, service: str) -> list[str]:
-    """The images of the task definition that a service of ECS runs; none where there is no such service."""
+def service_of(api: Api, cluster: str, service: str) -> Facts | None:
+    """A service of ECS, if it exists."""
     found = api.call("ecs", "DescribeServices", ("ClusterNotFoundException",), cluster=cluster, services=[service])
     rows = [row for row in (found or {}).get("services") or () if row.get("status") == "ACTIVE"]
-    if not rows:
-        return []
-    definition = api.call("ecs", "DescribeTaskDefinition", taskDefinition=rows[0]["taskDefinition"])
-    return [str(one["image"]) for one in definition["taskDefinition"]["containerDefinitions"]]
+    return rows[0] if rows else None
+
+
+def definition_of(api: Api, service: Facts) -> Facts:
+    found = api.call("ecs", "DescribeTaskDefinition", taskDefinition=service["taskDefinition"])
+    return t.cast("Facts", found["taskDefinition"])
+
+
+def serving(api: Api, cluster: str, service: str) -> list[str]:
+    """The images of the task definition that a service of ECS runs; none where there is no such service."""
+    found = service_of(api, cluster, service)
+    return [str(one["image"]) for one in definition_of(api, found)["containerDefinitions"]] if found else []
+
+
+def tasks(api: Api, cluster: str, service: str) -> dict[str, int]:
+    """How many tasks a service of ECS runs, and how large each is; empty where there is no such service."""
+    found = service_of(api, cluster, service)
+    if found is None:
+        return {}
+    definition = definition_of(api, found)
+    scaled = {"ServiceNamespace": "ecs", "ScalableDimension": "ecs:service:DesiredCount"}
+    named = {"ResourceIds": [f"service/{cluster}/{service}"], **scaled}
+    targets = api.call("application-autoscaling", "DescribeScalableTargets", **named)["ScalableTargets"]
+    return {
+        "least": int(targets[0]["MinCapacity"] if targets else found["desiredCount"]),
+        "most": int(targets[0]["MaxCapacity"]) if targets else 0,
+        # Of tasks on instances of EC2 nobody need say it, and they cost nothing themselves.
+        "cpu": int(definition.get("cpu") or 0),
+        "memory_mb": int(definition.get("memory") or 0),
+    }
 
 
 def questions(api: Api, wants: Facts) -> dict[str, t.Callable[[], t.Any]]:
@@ -105,7 +131,10 @@ def questions(api: Api, wants: Facts) -> dict[str, t.Callable[[], t.Any]]:
         "instance": lambda: instance(api, str(wants.get("instance"))),
         "image": lambda: image(api, reference),
         **(
-            {"serving": lambda: serving(api, str(wants["cluster"]), str(wants["service"]))}
+            {
+                "serving": lambda: serving(api, str(wants["cluster"]), str(wants["service"])),
+                "tasks": lambda: tasks(api, str(wants["cluster"]), str(wants["service"])),
+            }
             if wants.get("cluster") and wants.get("service")
             else {}
         ),

@@ -42,14 +42,19 @@ BOUNDED: Conditions = {
 }
 #: The policies of AWS that a role may be given.
 ATTACHED = ("arn:aws:iam::aws:policy/AmazonSSMManagedInstanceCore",)
-PARTS = ("read", "read_service", "sessions", "network", "data", "service", "storage", "delivery", "hosts", "aws_ssm")
+PARTS = (
+    *("read", "read_service", "sessions", "network", "data", "service", "storage", "delivery", "hosts", "aws_ssm"),
+    "cost",
+)
 #: Only needed where the inventory says so.
 OPTIONAL = ("aws_ssm",)
+#: For whoever looks prices and bills up, which neither a deploy nor a plan does.
+APART = ("cost",)
 
 
 @dataclasses.dataclass(frozen=True)
 class Grant:
-    """A statement. `part` is its file: a deploy needs all but `aws_ssm`, which is for the connection of that name.
+    """A statement. `part` is its file: a deploy needs all but `aws_ssm`, for the connection of that name, and `cost`.
 
     A plan needs those that begin with `read`, and `sessions`, by which hosts are reached.
     """
@@ -114,6 +119,8 @@ DATABASES = arns("rds", *named("db:"), f"pg:{PREFIX}-*", f"subgrp:{PREFIX}")
 CACHES = arns("elasticache", f"replicationgroup:{PREFIX}", f"subnetgroup:{PREFIX}")
 SECRETS = arns("secretsmanager", f"secret:{PREFIX}-*")
 ROLES, PROFILES = (arns("iam", f"{kind}/{PREFIX}-*", region="") for kind in ("role", "instance-profile"))
+#: The one that workflows of GitHub are trusted by, which the environments of an account share.
+PROVIDERS = arns("iam", "oidc-provider/token.actions.githubusercontent.com", region="")
 BUCKETS = (f"arn:aws:s3:::{PREFIX}-*",)
 #: Static files, and not what users have uploaded. The record of what is published lies beside them.
 STATIC, STATIC_RECORD = (f"arn:aws:s3:::{PREFIX}-static/*",), (f"arn:aws:s3:::{PREFIX}-static/.nexod/*",)
@@ -248,6 +255,7 @@ READ = (
         ROLES,
     ),
     Grant("read_service", "ReadInstanceProfiles", of("iam", "GetInstanceProfile"), PROFILES),
+    Grant("read_service", "ReadIdentityProvider", of("iam", "GetOpenIDConnectProvider"), PROVIDERS),
     Grant("read_service", "ReadSecrets", of("secretsmanager", "DescribeSecret", "GetSecretValue"), SECRETS),
     Grant(
         "read_service",
@@ -446,6 +454,13 @@ SERVICE = (
             "ModifyTargetGroupAttributes",
         ),
         TARGET_GROUPS,
+    ),
+    # Not given another certificate: whoever could do that could sign tokens for every role that trusts it.
+    Grant(
+        "service",
+        "AddIdentityProvider",
+        of("iam", "AddClientIDToOpenIDConnectProvider", "CreateOpenIDConnectProvider"),
+        PROVIDERS,
     ),
     Grant("service", "CheckAddressesOfLoadBalancers", of("ec2", "DescribeAccountAttributes"), conditions=IN_REGION),
     Grant(
@@ -691,6 +706,12 @@ AWS_SSM = (
         SESSION_FILES,
     ),
 )
+COST = (
+    # AWS accepts nothing narrower for either.
+    Grant("cost", "LookPricesUp", of("pricing", "GetProducts")),
+    Grant("cost", "ReadBill", of("ce", "GetCostAndUsage")),
+    Grant("cost", "ReadAccount", of("sts", "GetCallerIdentity")),
+)
 GRANTS: tuple[Grant, ...] = (
     *READ,
     *SESSIONS,
@@ -701,6 +722,7 @@ GRANTS: tuple[Grant, ...] = (
     *DELIVERY,
     *HOSTS,
     *AWS_SSM,
+    *COST,
 )
 
 

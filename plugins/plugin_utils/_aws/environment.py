@@ -14,7 +14,7 @@ from ansible_collections.nexod.infra.plugins.plugin_utils._aws.delivery import d
 from ansible_collections.nexod.infra.plugins.plugin_utils._aws.hosts import hosts
 from ansible_collections.nexod.infra.plugins.plugin_utils._aws.network import network, security_groups
 from ansible_collections.nexod.infra.plugins.plugin_utils._aws.rows import Options, Row
-from ansible_collections.nexod.infra.plugins.plugin_utils._aws.service import entry_point, service, storage
+from ansible_collections.nexod.infra.plugins.plugin_utils._aws.service import entry_point, service, storage, trusted
 
 
 def declaration(options: Options) -> list[Row]:
@@ -26,6 +26,7 @@ def declaration(options: Options) -> list[Row]:
         *cache(options),
         *entry_point(options),
         *service(options),
+        *trusted(options),
         *storage(options),
         *delivery(options),
         *hosts(options),

@@ -90,6 +90,15 @@ def task_role(name: str, statements: list[Row]) -> Row:
     return row("iam_role", name, service="ecs-tasks.amazonaws.com", policies=policies("tasks", statements))
 
 
+#: Who signs the tokens of workflows, and whom they are for; so in the policies that the playbook aws_policies writes.
+GITHUB, AUDIENCE = "token.actions.githubusercontent.com", "sts.amazonaws.com"
+
+
+def trusted(options: Options) -> list[Row]:
+    """The provider that the trust policies of the roles for GitHub Actions name."""
+    return [row("oidc_provider", GITHUB, audiences=[AUDIENCE])] if options["github_repository"] else []
+
+
 def storage(options: Options) -> list[Row]:
     """Uploads, images, and the log of the tasks."""
     name = options["prefix"]

@@ -27,16 +27,18 @@ def before_of(path: str) -> float | None:
         raise InfraError("read the last estimate", f'"{path}"', f"it is damaged ({error})", fix) from error
 
 
-def judged(environment: str, expected: float, before: float | None, budget: float, approved: float) -> dict[str, t.Any]:
-    """The change against the last estimate; an error if it raises the estimate over the budget without approval.
+def judged(
+    environment: str, expected: float, before: float | None, budget: float, approved: float, *, than: str
+) -> dict[str, t.Any]:
+    """The change against `than`, which costs `before`; an error if it goes over the budget without approval.
 
-    An estimate that was over the budget already and does not rise is no reason to refuse a deploy.
+    What was over the budget already and does not rise is no reason to refuse a deploy.
     """
     difference = None if before is None else round(expected - before, 2)
     raised = before is None or round(expected, 2) > round(before, 2)
     over = budget > 0 and expected > budget
     if over and raised and expected > approved:
-        change = "" if difference is None else f", {difference:+,.2f} against the last estimate"
+        change = "" if difference is None else f", {difference:+,.2f} against {than}"
         amount = int(expected) + 1
         raise InfraError(
             "go on with",

@@ -45,6 +45,7 @@ FREE: t.Final = frozenset(
         "internet_gateway",
         "key_pair",
         "listener",
+        "oidc_provider",
         "origin_access_control",
         "rds_parameter_group",
         "rds_subnet_group",
@@ -332,11 +333,13 @@ def estimate(declared: Declared, usage: Usage, prices: Prices, region: str) -> d
             "nothing in it has a price",
             "Its hosts are the inventory's own: name what they cost in cost_fixed.",
         )
-    unverified = sorted({part["sku"] for row in rows for part in row["parts"] if not part["verified"]})
+    skus = {part["sku"]: part["verified"] for row in rows for part in row["parts"]}
+    unverified = sorted(sku for sku, verified in skus.items() if not verified)
     return {
         "rows": rows,
         "total": total.rounded(),
         "dated": prices.dated.isoformat(),
+        "prices": len(skus),
         "unverified": unverified,
         "not_priced": list(NOT_PRICED),
     }
@@ -362,11 +365,13 @@ def compared(rows: t.Sequence[t.Mapping[str, t.Any]], stated: t.Mapping[str, flo
     return found
 
 
-def lines_of(environment: str, found: t.Mapping[str, t.Any], difference: float | None) -> list[str]:
+def lines_of(
+    environment: str, found: t.Mapping[str, t.Any], difference: float | None, than: str = "the last estimate"
+) -> list[str]:
     """The estimate as a person reads it at the end of a run."""
     total = found["total"]
     sums = f"about {total['expected']:,.2f} US$ a month, from {total['min']:,.2f} to {total['max']:,.2f}"
-    change = "" if difference is None else f", {difference:+,.2f} against the last estimate"
+    change = "" if difference is None else f", {difference:+,.2f} against {than}"
     return [
         f"{environment}: {sums}{change}",
         *(f"{row['usd']['expected']:>10,.2f}  {row['name']}" for row in found["rows"]),

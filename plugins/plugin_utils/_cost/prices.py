@@ -39,9 +39,12 @@ class Discount(t.NamedTuple):
 class Prices:
     """The contents of a file of prices."""
 
-    def __init__(self, path: str, document: t.Mapping[str, t.Any], dated: datetime.date) -> None:
+    def __init__(
+        self, path: str, document: t.Mapping[str, t.Any], dated: datetime.date, oldest: datetime.date | None = None
+    ) -> None:
         self.path = path
         self.dated = dated
+        self._oldest = oldest or datetime.date.min
         self.region = str(document.get("region") or "")
         self._sources: dict[str, str] = dict(document.get("sources") or {})
         self._prices: dict[str, t.Any] = dict(document.get("prices") or {})
@@ -53,6 +56,7 @@ class Prices:
     def of(self, sku: str) -> Price:
         """The price, or an error that names what the file lacks."""
         row = self._row(self._prices, sku, "price")
+        self._refuse_old(row, sku)
         usd = self._number(row.get("usd"), f"the price of {sku}")
         return Price(sku, usd, str(row.get("unit") or ""), self._source(row, sku), row.get("verified") is True)
 
@@ -66,6 +70,16 @@ class Prices:
             return row
         fix = f"Add it to the file with its source, or correct the option of the inventory that asks for {name}."
         raise InfraError(ACTION, f'"{self.path}"', f"it has no {kind} {name}, and what is unknown is not free", fix)
+
+    def _refuse_old(self, row: t.Mapping[str, t.Any], sku: str) -> None:
+        """A price may have a day of its own, which says more than that of the file."""
+        if "dated" not in row:
+            return
+        dated = day_of(row["dated"])
+        if dated is None or dated < self._oldest:
+            cause = f"{sku} is dated {row['dated']}, and prices are good from {self._oldest} on"
+            fix = "Look it up again, and set its `dated` to the day, or remove that if the day of the file is its own."
+            raise InfraError(ACTION, f'"{self.path}"', cause, fix)
 
     def _number(self, value: t.Any, what: str, most: float = math.inf) -> float:
         good = isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value <= most
@@ -81,17 +95,22 @@ class Prices:
         return self._sources[source]
 
 
+def day_of(value: t.Any) -> datetime.date | None:
+    """A day as YAML reads it, or as a text; None for anything else, and for a time."""
+    if isinstance(value, str):
+        try:
+            return datetime.date.fromisoformat(value)
+        except ValueError:
+            return None
+    return value if isinstance(value, datetime.date) and not isinstance(value, datetime.datetime) else None
+
+
 def prices_of(path: str, document: t.Any, today: datetime.date, max_age_days: int) -> Prices:
     """The prices in `document`, read from `path`. Old ones are refused: an estimate of last year is none."""
     if not isinstance(document, dict):
         raise InfraError(ACTION, f'"{path}"', "it holds no mapping", "Write it as docs/cost.md describes.")
-    dated = document.get("dated")
-    if isinstance(dated, str):
-        try:
-            dated = datetime.date.fromisoformat(dated)
-        except ValueError:
-            dated = None
-    if not isinstance(dated, datetime.date) or isinstance(dated, datetime.datetime):
+    dated = day_of(document.get("dated"))
+    if dated is None:
         cause = f"its date is {document.get('dated')!r}"
         raise InfraError(ACTION, f'"{path}"', cause, "Set `dated` to the day on which they were looked up: 2026-11-27.")
     age = (today - dated).days
@@ -100,4 +119,4 @@ def prices_of(path: str, document: t.Any, today: datetime.date, max_age_days: in
     if age > max_age_days:
         cause = f"it is dated {dated}, {age} days ago, and prices are good for {max_age_days} days"
         raise InfraError(ACTION, f'"{path}"', cause, REFRESH)
-    return Prices(path, document, dated)
+    return Prices(path, document, dated, today - datetime.timedelta(days=max_age_days))

@@ -21,6 +21,8 @@ NAMES = {
     "engine_versions": "whether RDS offers the version of PostgreSQL",
     "instance": "the storage of the database",
     "image": "whether the image exists",
+    "serving": "which images the service runs",
+    "tasks": "how many tasks the service runs",
 }
 #: Suggestions in a message.
 SHOWN = 8

@@ -381,7 +381,9 @@ def lines_of(changes: t.Sequence[Change]) -> list[str]:
     return lines
 
 
-def markdown_of(title: str, changes: t.Sequence[Change], failures: t.Sequence[str] = (), failed: bool = False) -> str:
+def markdown_of(
+    title: str, changes: t.Sequence[Change], failures: t.Sequence[str] = (), failed: bool = False, cost: str = ""
+) -> str:
     """The list as Markdown, for a pull request. A plan that `failed` lists the least that would change."""
     counts = ", ".join(f"{sum(c.action == action for c in changes)} to {action}" for action in ACTIONS)
     incomplete = f"**The plan failed: this list is incomplete.** At least {counts}"
@@ -389,6 +391,7 @@ def markdown_of(title: str, changes: t.Sequence[Change], failures: t.Sequence[st
     complete = counts if changes else "Nothing to change."
     lines = [f"## {title}", "", (incomplete if changes else unknown) if failed else complete, ""]
     lines += [f"- **failed:** {text}" for text in failures] + ([""] if failures else [])
+    lines += [f"**Cost:** {cost}", ""] if cost else []
     for stage, hosts in grouped(changes).items():
         number = sum(len(objects) for rows in hosts.values() for _action, _kind, objects in rows)
         lines += ["<details open>", f"<summary><b>{stage or 'no stage'}</b> ({number})</summary>", ""]

@@ -18,7 +18,7 @@ from pathlib import Path
 from ansible_collections.nexod.infra.plugins.plugin_utils._report.changes import from_rows, markdown_of
 from ansible_collections.nexod.infra.plugins.plugin_utils._report.history import Profile, Row, history_page, row_of
 from ansible_collections.nexod.infra.plugins.plugin_utils._report.html import page
-from ansible_collections.nexod.infra.plugins.plugin_utils._report.report import is_incomplete_plan
+from ansible_collections.nexod.infra.plugins.plugin_utils._report.report import cost_text, is_incomplete_plan
 
 Facts = t.Mapping[str, t.Any]
 
@@ -62,7 +62,8 @@ def as_markdown(report: Facts) -> str:
     version = report["version"]["after"]
     title = f"Plan: {Path(report['playbook']).stem} {report['environment']}{f' to {version}' if version else ''}"
     faults = [f"{row['stage']} on {row['host']}: {row['message']}" for row in report["failures"]]
-    return markdown_of(title, from_rows(report["changes"]), faults, failed=is_incomplete_plan(report))
+    cost = "; ".join(text for text in cost_text(report) if text)
+    return markdown_of(title, from_rows(report["changes"]), faults, failed=is_incomplete_plan(report), cost=cost)
 
 
 def as_json(value: object) -> str:

@@ -29,6 +29,7 @@ from ansible_collections.nexod.infra.plugins.plugin_utils._report.parts import (
 )
 from ansible_collections.nexod.infra.plugins.plugin_utils._report.report import (
     UNKNOWN,
+    cost_text,
     duration,
     headline,
     is_incomplete_plan,
@@ -209,6 +210,7 @@ def _facts(report: Facts) -> Child:
             f"{met} of {count(len(rows), 'target')} met" if rows else "",
         ),
         _fact(mode, _changed_hosts(report, len(changed), len(hosts))),
+        _fact("Cost", *cost_text(report), kind="long"),
     ]
     shown = [card for card in cards if card]
     return el("dl", {"class": "facts"}, shown) if shown else None

@@ -168,6 +168,7 @@ def build(run: Run, facts: Facts) -> dict[str, t.Any]:
             "warmed": list(facts.get("cache_warmed") or []),
         },
         "verdict": facts.get("verdict"),
+        "cost": dict(facts.get("cost") or {}),
         "urls": dict(facts.get("urls") or {}),
         "stand_ins": sentences(facts.get("stand_ins")),
         "stages": [
@@ -223,6 +224,26 @@ def _verdict(verdict: Facts | None) -> list[str]:
         *[str(row["says"]) for row in verdict.get("rows", ()) if "says" in row],
         *[str(line) for line in (identity.get("says"), issues.get("says"), verdict.get("unrecorded")) if line],
     ]
+
+
+def cost_text(report: Facts) -> tuple[str, str]:
+    """What the environment would cost a month, and what there is to say of it; both empty if nobody has asked.
+
+    ``377.49 US$ a month, +74.69``, ``from 360.00 to 452.10; what runs costs 302.80; ...``
+    """
+    cost = report.get("cost") or {}
+    if cost.get("unknown"):
+        return "not known", str(cost["unknown"])
+    total = cost.get("total")
+    if not isinstance(total, dict):
+        return "", ""
+    before, difference, than = (cost.get(name) for name in ("before_usd", "difference_usd", "compared_with"))
+    notes = [f"from {total['min']:,.2f} to {total['max']:,.2f}"]
+    if difference is not None:
+        notes.append(f"{than} costs {before:,.2f}" if than == "what runs" else f"{than} was {before:,.2f}")
+    notes += [str(note) for note in cost.get("notes") or () if note]
+    text = f"{total['expected']:,.2f} US$ a month"
+    return text if difference is None else f"{text}, {difference:+,.2f}", "; ".join(notes)
 
 
 def verdict_word(verdict: Facts) -> str:
@@ -282,6 +303,7 @@ def _facts(report: Facts) -> list[tuple[str, list[str]]]:
         # A plan deploys nothing that could be measured.
         ("verdict", [] if report["check_mode"] else _verdict(report["verdict"])),
         ("to change" if report["check_mode"] else "changed", [_changed(report)]),
+        ("cost", list(cost_text(report))),
         ("stages", stages),
         ("stand-ins", [str(sentence) for sentence in report["stand_ins"]]),
         ("links", [f"{name:<16}{url}" for name, url in sorted(report["urls"].items())]),

@@ -129,6 +129,13 @@ def test_everything_is_predicted_and_nothing_is_changed(aws: tuple[str, Requests
     ]
     assert {("create", one) for one in expected} <= planned
     assert {one["stage"] for one in found["changes"]} == {"infrastructure", "backend"}
+    # Nothing runs yet, so all that it would cost is the difference.
+    cost = found["cost"]
+    assert (cost["compared_with"], cost["before_usd"]) == ("what runs", 0.0)
+    assert cost["difference_usd"] == cost["total"]["expected"] > 200
+    shown = f"{cost['difference_usd']:,.2f} US$ a month, +{cost['difference_usd']:,.2f}"
+    assert f"**Cost:** {shown}; from " in report.with_suffix(".md").read_text()
+    assert shown in report.with_suffix(".html").read_text()
     said = " ".join(done.stdout.split())
     assert "would be created or started: grafana-1, monitoring-1, pooler-1, runner-1" in said
     # What refers to something that does not exist yet.

@@ -14,6 +14,7 @@ import pytest
 import yaml
 
 from ansible_collections.nexod.infra.plugins.module_utils._aws.grants import PARTS, policy
+from ansible_collections.nexod.infra.plugins.plugin_utils._aws.service import trusted
 from ansible_collections.nexod.infra.tests.fixtures.emulated_aws import emulated_aws
 from ansible_collections.nexod.infra.tests.playbook import AS_JSON, ROOT, play, tasks_of
 
@@ -83,6 +84,8 @@ def test_only_workflows_of_the_environment_may_assume_its_roles(
 ) -> None:
     """The policies are those that moto takes; who gets in is decided by IAM, which no emulator does."""
     written(tmp_path, {**GIVEN, "provider_aws_github_repository": repository})
+    ((kind, name, declared),) = [tuple(row.values()) for row in trusted({"github_repository": repository})]
+    assert (kind, name) == ("oidc_provider", ISSUER)
     with emulated_aws(monkeypatch):
         iam = boto3.client("iam", "eu-west-1")
         made = iam.create_open_id_connect_provider(Url=f"https://{ISSUER}", ClientIDList=["sts.amazonaws.com"])
@@ -92,6 +95,8 @@ def test_only_workflows_of_the_environment_may_assume_its_roles(
             (one,) = role["AssumeRolePolicyDocument"]["Statement"]
             assert (one["Effect"], one["Action"]) == ("Allow", "sts:AssumeRoleWithWebIdentity")
             assert one["Principal"] == {"Federated": made["OpenIDConnectProviderArn"]}
+            # What the environment declares is the provider that the policies name, for the audience that they want.
+            assert declared["audiences"] == [one["Condition"]["StringEquals"][f"{ISSUER}:aud"]]
             assert one["Condition"] == {
                 "StringEquals": {
                     f"{ISSUER}:aud": "sts.amazonaws.com",

@@ -12,8 +12,11 @@ import pathlib
 import typing as t
 
 import pytest
+from moto.server import ThreadedMotoServer
 
+from ansible_collections.nexod.infra.tests.fixtures.emulated_aws import emulated_aws
 from ansible_collections.nexod.infra.tests.playbook import AS_JSON, ROOT, play, said_by, tasks_of
+from ansible_collections.nexod.infra.tests.unit.playbooks.test_aws_plan import GIVEN
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +29,9 @@ def prices(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
     return path
 
 
-def run(environment: str, prices: pathlib.Path, folder: pathlib.Path, playbook: str, *more: str) -> t.Any:
+def run(
+    environment: str, prices: pathlib.Path, folder: pathlib.Path, playbook: str, *more: str, **variables: str
+) -> t.Any:
     # A relative path begins where the playbook is called, and not where it is.
     given = ("-e", f"cost_prices_file={prices}", "-e", f"cost_folder={os.path.relpath(folder, ROOT)}", *more)
     return play(
@@ -34,8 +39,7 @@ def run(environment: str, prices: pathlib.Path, folder: pathlib.Path, playbook: 
         f"inventories/{environment}",
         f"playbooks/{playbook}.yml",
         *given,
-        **AS_JSON,
-        AWS_EC2_METADATA_DISABLED="true",
+        **{**AS_JSON, "AWS_EC2_METADATA_DISABLED": "true", **variables},
     )
 
 
@@ -86,12 +90,35 @@ def test_what_is_refused(arguments: list[str], named: str, prices: pathlib.Path,
     assert not (tmp_path / "new").exists()
 
 
-@pytest.mark.parametrize("mode", [[], ["--check"]])
-def test_a_deploy_over_the_budget_stops_before_the_lock(
-    mode: list[str], prices: pathlib.Path, tmp_path: pathlib.Path
-) -> None:
-    done = run("staging", prices, tmp_path, "stages/infrastructure", "-e", "cost_budget_usd=100", *mode)
+@pytest.fixture
+def account(monkeypatch: pytest.MonkeyPatch) -> t.Iterator[str]:
+    """An empty account on the emulator moto."""
+    with emulated_aws(monkeypatch):
+        server = ThreadedMotoServer("127.0.0.1", port=0, verbose=False)
+        server.start()
+        yield "http://{}:{}".format(*server.get_host_and_port())
+        server.stop()
+
+
+def test_a_deploy_over_the_budget_stops_before_the_lock(prices: pathlib.Path, tmp_path: pathlib.Path) -> None:
+    """Without credentials, it is compared with the last estimate."""
+    (tmp_path / "cost.json").write_text('{"total": {"expected": 90}}')
+    done = run("staging", prices, tmp_path, "stages/infrastructure", "-e", "cost_budget_usd=100")
     assert done.returncode == 2
     refused = results(done)["estimate | Compute what it costs a month"]
-    assert "the budget is 100.00" in refused["msg"]
+    assert "against the last estimate, and the budget is 100.00" in refused["msg"]
     assert refused["expected_usd"] == ESTIMATES["staging"][1]
+
+
+def test_a_plan_over_the_budget_is_refused_by_what_runs(
+    account: str, prices: pathlib.Path, tmp_path: pathlib.Path
+) -> None:
+    # The last estimate is higher, and says nothing of what runs.
+    (tmp_path / "cost.json").write_text('{"total": {"expected": 900}}')
+    given = ("-e", "cost_budget_usd=100", "-e", json.dumps({"provider_aws_cdn": False}), "--check")
+    done = run("staging", prices, tmp_path, "stages/infrastructure", *given, **GIVEN, AWS_ENDPOINT_URL=account)
+    assert done.returncode == 2
+    assert "estimate | Compute what it costs a month" in results(done), said_by(done)
+    refused = results(done)["estimate | Compute what it costs a month"]
+    assert "against what runs, and the budget is 100.00" in refused["msg"], refused
+    assert refused["difference_usd"] == refused["expected_usd"] > 200

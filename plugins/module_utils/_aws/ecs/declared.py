@@ -51,6 +51,9 @@ def check_task(given: Options) -> None:
         return
     check_ranges(definition, TASK_RANGES)
     for container in definition["containers"]:
+        if not container["image"]:
+            fix = "Name the image; in an environment, name the version to deploy (backend_version)."
+            raise InfraError("use the option", '"image"', f"it is empty for the container {container['name']}", fix)
         check_ranges(container, CONTAINER_RANGES)
         check_ranges(container.get("health_check") or {}, HEALTH_RANGES)
         for port in container["ports"]:

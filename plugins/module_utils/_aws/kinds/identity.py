@@ -188,6 +188,56 @@ class InstanceProfile(AwsKind):
             api.call("iam", "RemoveRoleFromInstanceProfile", InstanceProfileName=wanted.name, RoleName=role)
 
 
+def without_scheme(url: t.Any) -> str:
+    """An issuer without its scheme, as AWS shows it and as ARNs have it."""
+    return str(url).removeprefix("https://").rstrip("/")
+
+
+class OidcProvider(AwsKind):
+    """An issuer of tokens that roles can trust, such as GitHub Actions. An account has one of each.
+
+    All environments of an account share it, so it is nobody's own: it gets no tags, what others have added stays, and
+    state absent leaves it.
+    """
+
+    name, title = "oidc_provider", "identity provider of OpenID Connect"
+    tagged = False
+    outputs = ("id", "arn")
+    properties = {
+        "audiences": Property(
+            "list",
+            required=True,
+            same=lambda wanted, seen: set(wanted) <= set(seen or ()),
+            about="Whom its tokens may be for, such as sts.amazonaws.com; others that it has are kept.",
+        ),
+    }
+
+    def faults(self, given: Facts) -> list[str]:
+        return [] if given["audiences"] else ["audiences is empty, so no token would be accepted"]
+
+    def read(self, api: Api, wanted: Wanted) -> Seen | None:
+        arn = self._arn(api, wanted)
+        found = api.call("iam", "GetOpenIDConnectProvider", ("NoSuchEntity",), OpenIDConnectProviderArn=arn)
+        return Seen({"audiences": sorted(found["ClientIDList"])}, {"id": wanted.name, "arn": arn}) if found else None
+
+    def create(self, api: Api, wanted: Wanted) -> None:
+        # Without a thumbprint: AWS takes that of the issuer's certificate, and needs none of issuers that it knows.
+        issuer = f"https://{without_scheme(wanted.name)}"
+        api.call("iam", "CreateOpenIDConnectProvider", Url=issuer, ClientIDList=list(wanted["audiences"]))
+
+    def update(self, api: Api, wanted: Wanted, seen: Seen, changed: t.Collection[str]) -> None:
+        for audience in sorted(set(wanted["audiences"]) - set(seen.properties["audiences"])):
+            named = {"OpenIDConnectProviderArn": seen.outputs["arn"]}
+            api.call("iam", "AddClientIDToOpenIDConnectProvider", ClientID=audience, **named)
+
+    def stays(self, wanted: Wanted) -> bool:
+        return True
+
+    @staticmethod
+    def _arn(api: Api, wanted: Wanted) -> str:
+        return f"arn:aws:iam::{api.account}:oidc-provider/{without_scheme(wanted.name)}"
+
+
 class Secret(AwsKind):
     """A secret in Secrets Manager. A removed one can be restored for some days, which a later run does."""
 

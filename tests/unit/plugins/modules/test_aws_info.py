@@ -10,6 +10,7 @@ import pytest
 from ansible_collections.nexod.infra.plugins.module_utils._aws import facts
 from ansible_collections.nexod.infra.plugins.module_utils._aws.api import Api
 from ansible_collections.nexod.infra.plugins.module_utils._core.errors import InfraError
+from ansible_collections.nexod.infra.plugins.plugin_utils._preflight.aws import NAMES
 from ansible_collections.nexod.infra.tests.fixtures.emulated_aws import emulated_aws
 
 Run = t.Callable[..., dict[str, t.Any]]
@@ -102,8 +103,21 @@ def test_what_a_service_runs(run_module: Run) -> None:
     ecs.create_cluster(clusterName="nexod-staging")
     assert run_module("aws_info", wants)["serving"] == []
     container = {"name": "api", "image": "registry.example/api:1.4.0", "memory": 512}
-    ecs.register_task_definition(family="api", containerDefinitions=[container])
-    ecs.create_service(cluster="nexod-staging", serviceName="api", taskDefinition="api", desiredCount=1)
-    assert run_module("aws_info", wants)["serving"] == ["registry.example/api:1.4.0"]
+    ecs.register_task_definition(family="api", containerDefinitions=[container], cpu="1024", memory="2048")
+    ecs.create_service(cluster="nexod-staging", serviceName="api", taskDefinition="api", desiredCount=3)
+    found = run_module("aws_info", wants)
+    assert found["serving"] == ["registry.example/api:1.4.0"]
+    assert found["tasks"] == {"least": 3, "most": 0, "cpu": 1024, "memory_mb": 2048}
+    scaled = {"ServiceNamespace": "ecs", "ScalableDimension": "ecs:service:DesiredCount"}
+    boto3.client("application-autoscaling", REGION).register_scalable_target(
+        **scaled, ResourceId="service/nexod-staging/api", MinCapacity=2, MaxCapacity=10
+    )
+    assert run_module("aws_info", wants)["tasks"] == {"least": 2, "most": 10, "cpu": 1024, "memory_mb": 2048}
     ecs.delete_service(cluster="nexod-staging", service="api", force=True)
-    assert run_module("aws_info", wants)["serving"] == []
+    found = run_module("aws_info", wants)
+    assert (found["serving"], found["tasks"]) == ([], {})
+
+
+def test_whatever_aws_refuses_to_say_has_a_name() -> None:
+    wants = {"cluster": "nexod-staging", "service": "api"}
+    assert {"regions", *facts.questions(t.cast("t.Any", None), wants)} == set(NAMES)

@@ -100,6 +100,7 @@ def test_removed(run_module: Run) -> None:
             {"task_definition": task_definition(containers=[{"name": "a", "image": "i", "ports": [70000]}])},
             "ports",
         ),
+        ("ecs_deploy", {"task_definition": task_definition("")}, "name the version to deploy (backend_version)"),
         ("ecs_deploy", {"task_definition": None}, "task_definition"),
         ("ecs_run_task", {"wait_seconds": 0}, "wait_seconds"),
         ("ecs_run_task", {"definition": "api"}, "mutually exclusive"),

@@ -25,7 +25,7 @@ from ansible_collections.nexod.infra.tests.fixtures.aws_resources import (
     said,
     writes,
 )
-from ansible_collections.nexod.infra.tests.unit.plugins.module_utils._aws import test_hosts
+from ansible_collections.nexod.infra.tests.unit.plugins.module_utils._aws import test_hosts, test_identity
 from ansible_collections.nexod.infra.tests.unit.plugins.module_utils._aws.every_kind import (
     MODULES,
     SECRETS,
@@ -57,6 +57,7 @@ NOT_CHANGED = {
     ("ec2_instance", "user_data"): "of the first start",
     ("ec2_instance", "metadata_tokens"): "has one value: test_what_was_weakened_or_stopped_behind_our_back",
     ("s3_bucket", "private"): "has one value: DRIFT",
+    ("oidc_provider", "audiences"): "there is no way back: test_an_audience_is_added_and_none_is_taken_away",
 }
 #: Another value of what can't be changed in place, by resource.
 IN_PLACE_NEVER: dict[str, dict[str, t.Any]] = {
@@ -92,6 +93,7 @@ FOUND_BY = {
 }
 #: Without tags: theirs are those of what they belong to, or a comment, for which test_delivery has a test.
 TAGGED_BY_OTHERS = {
+    "oidc_provider",
     "bucket_policy",
     "scaling_policy",
     "origin_access_control",
@@ -387,6 +389,13 @@ DRIFT: list[tuple[str, str, str, dict[str, t.Any], set[str]]] = [
         {"route_tables"},
     ),
     ("key_pair/ops", "ec2", "DeleteKeyPair", {"KeyName": "$name"}, set()),
+    (
+        f"oidc_provider/{test_identity.GITHUB}",
+        "iam",
+        "DeleteOpenIDConnectProvider",
+        {"OpenIDConnectProviderArn": "$arn"},
+        set(),
+    ),
 ]
 #: CloudFront changes a whole configuration at once, and test_delivery changes each property there and back; an address
 #: and a NAT gateway have nothing that could be changed.

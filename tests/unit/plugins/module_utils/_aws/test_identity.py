@@ -7,6 +7,8 @@ import typing as t
 
 import boto3
 import pytest
+from botocore.client import BaseClient
+from moto.iam.models import iam_backends
 
 from ansible_collections.nexod.infra.plugins.module_utils._aws.kinds.identity import same_document
 from ansible_collections.nexod.infra.plugins.module_utils._core.errors import InfraError
@@ -23,6 +25,7 @@ from ansible_collections.nexod.infra.tests.fixtures.aws_resources import (
 )
 from ansible_collections.nexod.infra.tests.fixtures.emulated_aws import emulated_aws
 
+GITHUB = "token.actions.githubusercontent.com"
 TASKS = "ecs-tasks.amazonaws.com"
 # moto has none of Amazon's own unless it loads all of them.
 MANAGED, ADMINISTRATOR = (f"arn:aws:iam::123456789012:policy/{name}" for name in ("managed", "administrator"))
@@ -36,6 +39,7 @@ ROWS: list[Row] = [
     ("iam_role", "hosts", {"service": "ec2.amazonaws.com"}),
     ("iam_role", "others", {"service": "ec2.amazonaws.com", "permissions_boundary": MANAGED}),
     ("instance_profile", "hosts", {"role": "@iam_role/hosts"}),
+    ("oidc_provider", GITHUB, {"audiences": ["sts.amazonaws.com"]}),
     ("secret", "staging/api", {"value": "api", "description": "The API"}),
     ("ecs_cluster", "staging", {}),
 ]
@@ -114,6 +118,42 @@ def test_a_right_that_was_granted_behind_our_back_is_taken_away() -> None:
     assert actions(done) == [("iam_role/tasks", "update")]
     assert set(done.changes[0].after) == {"managed_policies", "service"}
     assert bring(*rows)[0].changes == []
+
+
+def test_an_audience_is_added_and_none_is_taken_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The environments of an account share the provider, so what another one has added stays.
+
+    moto can't add one: this stands in for it.
+    """
+    send = BaseClient._make_api_call
+
+    def add(client: t.Any, operation: str, given: dict[str, t.Any]) -> t.Any:
+        if operation != "AddClientIDToOpenIDConnectProvider":
+            return send(client, operation, given)
+        providers = iam_backends["123456789012"]["aws"].open_id_providers
+        providers[given["OpenIDConnectProviderArn"]].client_id_list.append(given["ClientID"])
+        return {}
+
+    monkeypatch.setattr(BaseClient, "_make_api_call", add)
+    rows = needed(ROWS, f"oidc_provider/{GITHUB}")
+    arn = f"arn:aws:iam::123456789012:oidc-provider/{GITHUB}"
+    made, _api = bring(*rows)
+    assert made.outputs[f"oidc_provider/{GITHUB}"]["arn"] == arn
+    more = changed(rows, f"oidc_provider/{GITHUB}", audiences=["shop"])
+    predicted, api = bring(*more, check=True)
+    assert (actions(predicted), writes(api)) == ([(f"oidc_provider/{GITHUB}", "update")], [])
+    assert actions(bring(*more)[0]) == actions(predicted)
+    for again in (rows, more):
+        assert bring(*again)[0].changes == []
+    found = boto3.client("iam", REGION).get_open_id_connect_provider(OpenIDConnectProviderArn=arn)
+    assert sorted(found["ClientIDList"]) == ["shop", "sts.amazonaws.com"]
+    assert bring(*rows, gone=True)[0].changes == []
+    assert boto3.client("iam", REGION).list_open_id_connect_providers()["OpenIDConnectProviderList"] == [{"Arn": arn}]
+
+
+def test_a_provider_without_an_audience_is_refused() -> None:
+    with pytest.raises(InfraError, match="audiences is empty"):
+        bring(("oidc_provider", GITHUB, {"audiences": []}))
 
 
 def boundary(role: str) -> str | None:

@@ -33,19 +33,20 @@ def test_the_budget(
     expected: float, before: float | None, budget: float, approved: float, difference: float | None, refused: bool
 ) -> None:
     if not refused:
-        found = judged("production", expected, before, budget, approved)
+        found = judged("production", expected, before, budget, approved, than="what runs")
         assert found == {"difference_usd": difference, "over_budget": 0 < budget < expected}
         return
     with pytest.raises(InfraError, match=r"cost_approved_usd=502") as failed:
-        judged("production", expected, before, budget, approved)
+        judged("production", expected, before, budget, approved, than="what runs")
+    assert ("against what runs" in failed.value.cause) == (before is not None)
     assert failed.value.facts == {"difference_usd": difference, "expected_usd": float(expected)}
 
 
 def test_what_is_approved_is_enough() -> None:
     with pytest.raises(InfraError) as failed:
-        judged("production", 501.5, None, 500, 0)
+        judged("production", 501.5, None, 500, 0, than="what runs")
     approved = float(failed.value.next_step.rpartition("=")[2])
-    assert judged("production", 501.5, None, 500, approved)["over_budget"]
+    assert judged("production", 501.5, None, 500, approved, than="what runs")["over_budget"]
 
 
 def test_there_is_no_last_estimate(tmp_path: pathlib.Path) -> None:

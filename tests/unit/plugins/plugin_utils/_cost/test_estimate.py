@@ -231,6 +231,32 @@ def test_ninety_days_are_good() -> None:
     assert prices(90).dated == DATED
 
 
+@pytest.mark.parametrize(
+    ("dated", "days", "good"),
+    [
+        (DATED, 90, True),
+        ((DATED - datetime.timedelta(days=1)).isoformat(), 89, True),
+        # The file is good, and the price is not.
+        (DATED - datetime.timedelta(days=1), 90, False),
+        ("soon", 0, False),
+        (None, 0, False),
+    ],
+)
+def test_a_price_with_a_day_of_its_own(dated: t.Any, days: int, good: bool) -> None:
+    row = {"usd": 1, "unit": "hour", "source": "aws_rds", "verified": True}
+    found = prices(days, prices={"alb/hour": {**row, "dated": dated}, "alb/lcu": row})
+    assert found.of("alb/lcu").usd == 1
+    if good:
+        assert found.of("alb/hour").usd == 1
+    else:
+        with pytest.raises(InfraError, match=f"alb/hour is dated {dated}, and prices are good from"):
+            found.of("alb/hour")
+
+
+def test_every_price_of_the_collection_says_whether_a_page_confirms_it() -> None:
+    assert {type(row.get("verified")) for row in DOCUMENT["prices"].values()} == {bool}
+
+
 @pytest.mark.parametrize("usd", [None, -1, "cheap", True, float("nan"), float("inf")])
 def test_a_price_that_is_none_fails(usd: t.Any) -> None:
     row = {"usd": usd, "unit": "hour", "source": "aws_rds", "verified": True}

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import dataclasses
 import typing as t
+from html import unescape
 
 import pytest
 
 from ansible_collections.nexod.infra.plugins.plugin_utils._report.changes import Change
+from ansible_collections.nexod.infra.plugins.plugin_utils._report.files import as_markdown
+from ansible_collections.nexod.infra.plugins.plugin_utils._report.html import page
 from ansible_collections.nexod.infra.plugins.plugin_utils._report.report import (
     Failure,
     Run,
     Stage,
     build,
+    cost_text,
     duration,
     error_text,
     final_failures,
@@ -133,6 +137,49 @@ def test_a_run_without_what_stages_tell_still_reports() -> None:
     assert report["changed_hosts"] == ["api-1"]
     assert report["stages"][0] == {"name": "preflight", "seconds": 3.0, "changed": 0, "begun": 0.0, "failed": False}
     assert report["hosts"]["db-1"]["rescued"] == 0
+
+
+COST = {
+    "total": {"min": 300, "expected": 1377.49, "max": 1452.1},
+    "before_usd": 1302.8,
+    "difference_usd": 74.69,
+    "compared_with": "what runs",
+    "notes": ["4 of its 20 prices are not verified"],
+}
+
+
+@pytest.mark.parametrize(
+    ("cost", "text", "note"),
+    [
+        pytest.param(None, "", "", id="nobody has asked"),
+        pytest.param({"unknown": "too old"}, "not known", "too old", id="no prices"),
+        pytest.param(
+            COST,
+            "1,377.49 US$ a month, +74.69",
+            "from 300.00 to 1,452.10; what runs costs 1,302.80; 4 of its 20 prices are not verified",
+            id="against what runs",
+        ),
+        pytest.param(
+            {**COST, "compared_with": "the last estimate", "notes": []},
+            "1,377.49 US$ a month, +74.69",
+            "from 300.00 to 1,452.10; the last estimate was 1,302.80",
+            id="against the last estimate",
+        ),
+        pytest.param(
+            {**COST, "before_usd": None, "difference_usd": None, "notes": ["what runs can't be priced: no price x"]},
+            "1,377.49 US$ a month",
+            "from 300.00 to 1,452.10; what runs can't be priced: no price x",
+            id="what runs has no price",
+        ),
+    ],
+)
+def test_the_cost(cost: t.Any, text: str, note: str) -> None:
+    report = build(a_run(check_mode=True), {"cost": cost})
+    assert cost_text(report) == (text, note)
+    lines = "\n".join(render(report))
+    assert (f"  cost       {text}\n             {note}" in lines) == bool(text)
+    assert (text in page(report)) and (note in unescape(page(report)))
+    assert (f"**Cost:** {text}; {note}" in as_markdown(report)) == bool(text)
 
 
 TOLD = {
