@@ -102,7 +102,7 @@ def edge(migrated: t.Any, old: t.Any, tmp_path: Path) -> t.Iterator[Edge]:
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     with contextlib.ExitStack() as stack:
         running: dict[str, subprocess.Popen[bytes]] = {}
-        web = subprocess.Popen(files, cwd=ROOT / "examples" / "frontend", **quiet)
+        web = subprocess.Popen(files, cwd=ROOT / "examples" / "static_site", **quiet)
         stack.callback(web.wait)
         stack.callback(web.kill)
         haproxy = subprocess.Popen(["haproxy", "-db", "-f", configuration], env=environment, **quiet)
