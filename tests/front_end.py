@@ -23,8 +23,8 @@ SOURCE = ROOT / "examples" / "frontend"
 CACHE = ROOT / ".cache" / "front_end"
 BUILDS = CACHE / "builds"
 OLD_STATE = ROOT / "tests" / "fixtures" / "front_end" / "state_1.ts"
-# What npm and Next.js make in the folder of the source.
-MADE = {"node_modules", ".next", "out", "next-env.d.ts"}
+# In the folder of the source, what npm and Next.js make, and what no build depends on.
+LEFT_OUT = {"node_modules", ".next", "out", "next-env.d.ts", ".gitignore", "README.md"}
 # A current and an old front end, of two branches.
 KEPT_BUILDS = 4
 
@@ -39,7 +39,7 @@ def node() -> Path:
 
 def source() -> dict[str, bytes]:
     """The current front end: path, content."""
-    files = (path for path in sorted(SOURCE.rglob("*")) if path.relative_to(SOURCE).parts[0] not in MADE)
+    files = (path for path in sorted(SOURCE.rglob("*")) if path.relative_to(SOURCE).parts[0] not in LEFT_OUT)
     return {str(path.relative_to(SOURCE)): path.read_bytes() for path in files if path.is_file()}
 
 
