@@ -292,9 +292,26 @@ def app() -> Count:
     return pytest("app", "examples/api/tests")
 
 
+def counted_by_node(said: str, rc: int) -> Count:
+    """The counts in the last lines of Node.js's test runner, and each front end that was built."""
+    numbers = {word: int(number) for word, number in re.findall(r"^\S (pass|fail|skipped) (\d+)$", said, re.M)}
+    built = len(re.findall(r"^\w+ front end: /", said, re.M))
+    names = [named("front_end", name) for name in dict.fromkeys(re.findall(r"^✖ (.+?) \([\d.]+ms\)$", said, re.M))]
+    count = Count(numbers.get("pass", 0) + built, numbers.get("fail", 0), numbers.get("skipped", 0), names)
+    if rc and not count.failed:
+        count.failed, count.names = 1, [named("front_end", (said.strip().splitlines() or [f"rc {rc}"])[-1])]
+    return count
+
+
+def front_end() -> Count:
+    """npm ci, npm test and npm run build. The builds are for the step browser."""
+    rc, said = call([BIN / "python", "tests/front_end.py"], "front_end")
+    return counted_by_node(said, rc)
+
+
 def browser() -> Count:
-    """The page of a run in Chromium; screenshots are kept in .cache/tests/screenshots."""
-    install(BROWSER)
+    """Pages in Chromium: that of a run, whose screenshots are kept in .cache/tests/screenshots, and the front end."""
+    install({**SERVERS, **BROWSER})
     return pytest("browser", "-n", "2", "tests/browser")
 
 
@@ -344,6 +361,7 @@ STEPS: dict[str, Callable[[], Count]] = {
     "unit": unit,
     "integration": integration,
     "app": app,
+    "front_end": front_end,
     "browser": browser,
     "molecule": molecule,
     "lab": lab,
@@ -354,7 +372,7 @@ STEPS: dict[str, Callable[[], Count]] = {
 # servers, and the lab's hosts for each other and for alerts, so what needs only a processor runs beside the lab, behind
 # it. Molecule uses all cores itself.
 LANES: list[list[list[str]]] = [
-    [["app"], ["integration", "browser"]],
+    [["app", "front_end"], ["integration", "browser"]],
     [["molecule"]],
     [["lab"], ["lint", "sanity", "unit", "archive"]],
     [["lab_aws"]],

@@ -144,6 +144,14 @@ options:
       - Not required on an empty database and for empty tables, where nothing can be read yet.
     type: bool
     default: false
+  contract_not_before:
+    description:
+      - Unix time before which such revisions are refused even with O(allow_contract=true). For a while after a release,
+        pages of the front end before it are still open in browsers.
+      - V(0) is no such time. At least 0.
+    type: int
+    default: 0
+    version_added: "1.1.0"
   rebuild_invalid_indexes:
     description: Whether to rebuild invalid indexes, with C(REINDEX INDEX CONCURRENTLY). They are reported in any case.
     type: bool
@@ -441,6 +449,7 @@ ARGUMENTS = {
     "room_mb": {"type": "int"},
     "lint_waivers": {"type": "list", "elements": "dict", "options": WAIVER, "default": []},
     "allow_contract": {"type": "bool", "default": False},
+    "contract_not_before": {"type": "int", "default": 0},
     "rebuild_invalid_indexes": {"type": "bool", "default": False},
     "check_drift": {"type": "bool", "default": False},
     "metrics_file": {"type": "path"},

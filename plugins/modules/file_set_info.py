@@ -46,7 +46,9 @@ EXAMPLES = r"""
 
 RETURN = r"""
 links:
-  description: Generation, its digest and the file's content, by link (current, previous, live, returned).
+  description:
+    - Generation, its digest, the file's content, and the Unix time since when the link points to it, by link (current,
+      previous, live, returned).
   returned: with O(name)
   type: dict
   sample:
@@ -54,6 +56,7 @@ links:
       generation: 0002-5f1c9a7be210
       digest: 5f1c9a7be210
       content: "1.1.0"
+      since: 1795780800
 sets:
   description: Names of the sets that match.
   returned: with O(matching)
@@ -81,10 +84,14 @@ ARGUMENTS: dict[str, dict[str, t.Any]] = {
 ALTERNATIVES: list[tuple[str, ...]] = [("name", "matching")]
 
 
-def read(files: FileSet, path: str) -> dict[str, dict[str, str]]:
+def read(files: FileSet, path: str) -> dict[str, dict[str, t.Any]]:
     """What each link of the set names, without the links that name nothing."""
     found = {link: files.generation(link) for link in LINKS}
-    return {link: facts(files.home / "generations" / name, path) for link, name in found.items() if name}
+    return {
+        link: {**facts(files.home / "generations" / name, path), "since": int((files.home / link).lstat().st_mtime)}
+        for link, name in found.items()
+        if name
+    }
 
 
 def facts(generation: pathlib.Path, path: str) -> dict[str, str]:

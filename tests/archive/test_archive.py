@@ -68,7 +68,8 @@ def test_it_holds_nothing_of_the_checkout_or_this_machine(members: dict[str, byt
 
 def test_it_holds_examples_but_not_the_application(members: dict[str, bytes]) -> None:
     assert "examples/execution-environment.yml" in members
-    assert [name for name in members if name.startswith(("examples/api", "examples/frontend"))] == []
+    product = ("examples/api", "examples/frontend", "examples/static_site")
+    assert [name for name in members if name.startswith(product)] == []
 
 
 def test_what_a_checkout_generates_is_left_out_before_it_is_there() -> None:

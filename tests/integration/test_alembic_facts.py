@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import statistics
 import subprocess
 import threading
@@ -370,7 +371,13 @@ def test_a_contract_waits_for_consent(project: Project) -> None:
             project.upgrade(check=check)
     assert "allow_contract" in str(caught.value)
     assert project.recorded() == ["0001"]
-    assert project.upgrade(allow_contract=True).after == ("0002",)
+    later = int(time.time()) + 300
+    for check in (True, False):
+        with pytest.raises(InfraError, match="pages that were open before the last release") as caught:
+            project.upgrade(check=check, allow_contract=True, contract_not_before=later)
+    assert re.search(r"Run again in (300|2\d\d) s", str(caught.value))
+    assert project.recorded() == ["0001"]
+    assert project.upgrade(allow_contract=True, contract_not_before=later - 301).after == ("0002",)
 
 
 # Each error its own words and its next step.

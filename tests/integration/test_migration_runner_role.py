@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 import typing as t
 
 import pytest
@@ -17,8 +18,11 @@ LOCAL = {"ansible_connection": "local", "ansible_python_interpreter": "{{ ansibl
 ENVIRONMENT = ROOT / "roles/migration_runner/meta/environment.yml"
 
 
-def upgrade(project: Project, running: t.Sequence[str], **variables: t.Any) -> Done:
-    """Upgrade to release 1.0.0; `running`: which version each instance of the API runs, as the stage has read it."""
+def upgrade(project: Project, running: t.Sequence[str], live_since: t.Sequence[int] = (), **variables: t.Any) -> Done:
+    """Upgrade to release 1.0.0, with what the stage has read.
+
+    `running`: which version each instance of the API runs. `live_since`: of the first instance, and of the front end.
+    """
     server = project.postgres
     wired = yaml.safe_load(ENVIRONMENT.read_text())["variables"]
     given = {
@@ -34,13 +38,19 @@ def upgrade(project: Project, running: t.Sequence[str], **variables: t.Any) -> D
             "password": server.password,
         },
         "migration_runner_lint": "off",
+        "migration_runner_live_since": wired["migration_runner_live_since"],
         "migration_runner_running_version": wired["migration_runner_running_version"],
         "migration_runner_service": False,
         "migration_runner_version": "1.0.0",
         **variables,
     }
+    hosts: dict[str, dict[str, t.Any]]
     hosts = {f"api-{number}": {"backend_running_version": one} for number, one in enumerate(running, start=1)}
-    inventory = {"all": {"hosts": {"localhost": LOCAL}, "children": {"api": {"hosts": hosts}}}}
+    children: dict[str, t.Any] = {"api": {"hosts": hosts}}
+    if live_since:
+        hosts["api-1"]["backend_live_since"] = live_since[0]
+        children["edge"] = {"hosts": {"edge-1": {"frontend_live_since": live_since[1]}}}
+    inventory = {"all": {"hosts": {"localhost": LOCAL}, "children": children}}
     (project.folder / "hosts.json").write_text(json.dumps(inventory))
     role = {"name": "nexod.infra.migration_runner", "tasks_from": "upgrade.yml"}
     written = {
@@ -74,6 +84,27 @@ def test_only_the_release_that_runs_may_find_the_schema_ahead(
     assert (done.returncode == 0) is passes, done.stdout
     assert ("Nothing is run" if passes else "a newer release has migrated it") in done.stdout + done.stderr
     assert project.recorded() == ["0002"]
+
+
+@pytest.mark.parametrize(
+    ("api", "front_end", "passes"),
+    [
+        pytest.param(-1000, -200, False, id="the front end is too young"),
+        pytest.param(-200, -1000, False, id="the API is too young"),
+        pytest.param(-1000, -301, True, id="both are old enough"),
+    ],
+)
+def test_a_contract_waits_until_the_pages_before_are_no_longer_in_use(
+    project: Project, api: int, front_end: int, passes: bool
+) -> None:
+    project.revise(FIRST, "    op.drop_column('things', 'name')\n\ncontract = True")
+    project.upgrade(revision="0001")
+    project.rows("INSERT INTO things VALUES (1, 'Jane')")
+    now = int(time.time())
+    done = upgrade(project, ["1.0.0"], (now + api, now + front_end), migration_runner_allow_contract=True)
+    assert (done.returncode == 0) is passes, done.stdout
+    assert passes or "Run again in" in done.stdout + done.stderr
+    assert project.recorded() == ["0002" if passes else "0001"]
 
 
 CONFIG_ENV = """

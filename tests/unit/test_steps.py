@@ -53,6 +53,31 @@ def test_a_failed_test_is_named_with_its_reason(said: str, names: list[str], fai
     assert all(name.startswith(start) for name, start in zip(found.names, names, strict=True))
 
 
+@pytest.mark.parametrize(
+    ("said", "rc", "expected"),
+    [
+        (
+            "✔ a (1.0ms)\nℹ tests 3\nℹ pass 2\nℹ fail 0\nℹ skipped 1\ncurrent front end: /a\nbefore front end: /b\n",
+            0,
+            steps.Count(4, 0, 1),
+        ),
+        (
+            "✖ b c (2.5ms)\nℹ pass 1\nℹ fail 1\nℹ skipped 0\n✖ failing tests:\n✖ b c (2.5ms)\n",
+            1,
+            steps.Count(1, 1, 0, ["front_end: b c"]),
+        ),
+        (
+            "ℹ pass 1\nℹ fail 0\nℹ skipped 0\nFailed to type check.\nnpm run build: rc 1\n",
+            1,
+            steps.Count(1, 1, 0, ["front_end: npm run build: rc 1"]),
+        ),
+        ("", 1, steps.Count(0, 1, 0, ["front_end: rc 1"])),
+    ],
+)
+def test_the_front_end_is_counted_by_tests_and_builds(said: str, rc: int, expected: steps.Count) -> None:
+    assert steps.counted_by_node(said, rc) == expected
+
+
 def test_a_long_reason_is_cut() -> None:
     assert len(steps.named("molecule pgbouncer", "x" * 5000)) == steps.REASON
 

@@ -225,6 +225,11 @@ MESSAGES: dict[str, t.Callable[[Facts, Situation], tuple[str, str]]] = {
         f"{listed(event.get('revisions'))} removes what older code reads",
         "Once no running release reads it any more, set `allow_contract: true` (for the command: --allow-contract).",
     ),
+    "contract_early": lambda event, _here: (
+        f"{listed(event.get('revisions'))} removes what older code reads, and pages that were open before the last "
+        "release may still read it",
+        f"Run again in {event.get('seconds')} s.",
+    ),
     "empty_downgrade": lambda event, _here: (
         f"the downgrade of {listed(event.get('revisions'))} is empty or not implemented: Alembic would record a "
         "downgrade that did not happen",

@@ -6,6 +6,8 @@
 from __future__ import annotations
 
 import dataclasses
+import math
+import time
 import typing as t
 
 from . import audit, indexes, rehearsal
@@ -218,7 +220,7 @@ def refuse_elsewhere(work: Work) -> None:
 
 
 def refuse_contract(session: Session, plan: t.Mapping[str, t.Any]) -> None:
-    """Refuse to remove what older code reads, unless it is allowed or nothing can be read there yet."""
+    """Refuse to remove what older code reads, unless it is allowed by now or nothing can be read there yet."""
     if not plan["heads"]:
         return
     refused = []
@@ -232,6 +234,9 @@ def refuse_contract(session: Session, plan: t.Mapping[str, t.Any]) -> None:
         session.events.emit("contract", revisions=refused)
         if not session.request.allow_contract:
             raise Fault("contract", revisions=refused)
+        left = math.ceil(session.request.contract_not_before - time.time())
+        if left > 0:
+            raise Fault("contract_early", revisions=refused, seconds=left)
 
 
 def require_recorded(final: t.Mapping[str, t.Any]) -> None:

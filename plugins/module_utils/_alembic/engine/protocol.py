@@ -50,6 +50,7 @@ class Request:
     audit_who: str | None = None
     audit_job: str | None = None
     allow_contract: bool = False
+    contract_not_before: int = 0  # Unix time
     allow_empty: list[str] = dataclasses.field(default_factory=list)
     check_drift: bool = False
     ignored_schemas: list[str] = dataclasses.field(default_factory=list)

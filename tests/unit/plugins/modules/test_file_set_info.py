@@ -28,6 +28,10 @@ def test_links_and_the_content_of_one_file(run_module: Run, tmp_path: pathlib.Pa
         "live": "1.1.0",
         "previous": "1.0.0",
     }
+    # That nothing has changed is no new beginning.
+    os.utime(tmp_path / "a" / "live", (1000, 1000), follow_symlinks=False)
+    files.mark_live()
+    assert run_module("file_set_info", asked)["links"]["live"]["since"] == 1000
     assert links["current"]["generation"] == f"0002-{links['current']['digest']}"
     (tmp_path / "a" / "previous" / "version").unlink()
     assert "No such file" in run_module("file_set_info", asked)["error"]["cause"]
