@@ -22,6 +22,8 @@ import typing as t
 SECONDS = 10.0
 #: How often the program tries to resume a process that does not answer, once a second.
 ATTEMPTS = 300
+#: How long a command waits for logins at the server that have begun, and between two looks at them.
+LOGIN_SECONDS, LOOK_SECONDS = 5.0, 0.02
 #: Types of PostgreSQL that are numbers: int8, int2, int4.
 NUMBERS = (20, 21, 23)
 
@@ -210,6 +212,24 @@ def values(body: bytes, columns: list[tuple[str, int]]) -> t.Iterator[tuple[str,
         text = body[at : at + length].decode(errors="replace")
         yield name, int(text) if kind in NUMBERS and text.lstrip("-").isdigit() else text
         at += length
+
+
+def logging_in(pools: t.Iterable[Row], database: str = "") -> bool:
+    """Whether PgBouncer is logging in at the server for one of a database's pools, or for any."""
+    return any(row.get("sv_login") for row in pools if database in ("", row.get("database")))
+
+
+def await_logins(console: Console, database: str = "") -> None:
+    """Wait until no login at the server is under way.
+
+    PAUSE and RECONNECT close those as well, and so does a reload that replaces the connections to the server: before
+    1.24 each one, unless server_tls_sslmode is disable. PgBouncer counts that as a login that has failed: it does not
+    log in again for server_login_retry, and meanwhile refuses the clients of a pool that has no connections, as all of
+    them are closed after their transactions.
+    """
+    ends = time.monotonic() + LOGIN_SECONDS
+    while logging_in(console.ask("SHOW POOLS"), database) and time.monotonic() < ends:
+        time.sleep(LOOK_SECONDS)
 
 
 def resume(folder: str, port: int, names: t.Collection[str]) -> list[str]:

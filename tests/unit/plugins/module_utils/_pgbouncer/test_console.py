@@ -56,6 +56,21 @@ def test_every_socket_of_the_port_is_a_process(tmp_path: Path) -> None:
         one.close()
 
 
+@pytest.mark.parametrize(
+    ("pools", "database", "found"),
+    [
+        ([], "a", False),
+        ([{"database": "a", "sv_login": 0}], "a", False),
+        ([{"database": "a", "sv_login": 1}], "a", True),
+        ([{"database": "b", "sv_login": 1}], "a", False),
+        ([{"database": "b", "sv_login": 1}], "", True),
+        ([{"database": "a"}], "", False),
+    ],
+)
+def test_logins_that_are_under_way(pools: list[console.Row], database: str, found: bool) -> None:
+    assert console.logging_in(pools, database) is found
+
+
 def test_the_program_of_the_timer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "list.json"
     assert console.main(str(path)) == 0  # resumed by somebody else
