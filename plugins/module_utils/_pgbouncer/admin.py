@@ -18,8 +18,8 @@ from ansible_collections.nexod.infra.plugins.module_utils._pgbouncer.console imp
     Console,
     RefusedError,
     Row,
-    await_logins,
     sockets,
+    without_logins,
 )
 from ansible_collections.nexod.infra.plugins.module_utils._pgbouncer.plan import (
     UNKNOWN,
@@ -219,9 +219,9 @@ def send(
     for step in steps:
         with explained(asked.action, asked.object, step.socket, known):
             console = opened.enter_context(Console(step.socket))
-            if step.verb in CUTTING:
-                await_logins(console, step.database)
-            console.send(*step.commands)
+            quiet = without_logins(step.socket, step.database) if step.verb in CUTTING else contextlib.nullcontext()
+            with quiet:
+                console.send(*step.commands)
             consoles.append(console)
     for step, console in zip(steps, consoles, strict=True):
         waits = step.verb in ("PAUSE", "WAIT_CLOSE")

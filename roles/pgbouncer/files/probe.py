@@ -53,7 +53,7 @@ import typing as t
 # console.py is beside this file: plugins/module_utils/_pgbouncer/console.py of the collection. Its compiled form would
 # be a stray file of the set.
 sys.dont_write_bytecode = True
-from console import Console, RefusedError, await_logins  # noqa: E402 after what it needs
+from console import Console, RefusedError, without_logins  # noqa: E402 after what it needs
 from login import Login, accepts  # noqa: E402 beside this file, as console.py
 
 ACCOUNT = "postgres"
@@ -519,8 +519,7 @@ def retired_connections(folder: pathlib.Path, process: str) -> list[str]:
     place = (files.settings["unix_socket_dir"], files.settings["listen_port"])
     stale = [row for row in ask(*place, "SHOW SERVERS")[0] if row["user"] not in known]
     for name in sorted({row["database"] for row in stale}):
-        with Console(f"{place[0]}/.s.PGSQL.{place[1]}") as console:
-            await_logins(console, name)
+        with without_logins(f"{place[0]}/.s.PGSQL.{place[1]}", name) as console:
             console.ask(f'RECONNECT "{name}"')
     return [f"account {name} still has server connections" for name in sorted({row["user"] for row in stale})]
 
@@ -773,8 +772,7 @@ def stop(pid: int, folder: pathlib.Path, process: str, drain: float, seconds: fl
 def read_again(pid: int, folder: pathlib.Path, process: str) -> None:
     """Let a process read its files again, at a moment when it is not logging in at a server."""
     try:
-        with console_of(pid, folder, process) as console:
-            await_logins(console)
+        with console_of(pid, folder, process) as found, without_logins(found.path) as console:
             # Unlike a signal, it reports from 1.26 on what it could not read.
             console.ask("RELOAD")
     except OSError as error:
