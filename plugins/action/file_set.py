@@ -126,7 +126,8 @@ class ActionModule(ActionBase):  # type: ignore[misc]
                 "read the mode of", f'"{path}"', f'"{mode}" is not octal', 'Write it as text, such as "0640".'
             ) from error
         link = row["link"]
-        return Entry(path, content, mode, row["owner"], row["group"], row["on_change"], link, bool(row["secret"]))
+        further = (row["on_change"], link, bool(row["secret"]), bool(row["keep_previous"]))
+        return Entry(path, content, mode, row["owner"], row["group"], *further)
 
     def _needle(self, folder: str, name: str) -> str:
         try:

@@ -43,6 +43,14 @@ options:
     description: "Further labels of each target, such as C({role: replica})."
     type: dict
     default: {}
+  processes:
+    description:
+      - How many processes each host has, or the name of a variable that holds the number; 1 without that variable.
+      - Of several, each is a target of its own with the label C(process). The first is on O(port), the others on the
+        ports after it.
+    type: raw
+    default: 1
+    version_added: "1.1.0"
 """
 
 EXAMPLES = r"""
@@ -67,10 +75,12 @@ def monitoring_targets(
     port: int | str | t.Mapping[str, t.Any],
     default: int | str | None = None,
     labels: t.Mapping[str, str] | None = None,
+    *,
+    processes: int | str = 1,
 ) -> list[dict[str, t.Any]]:
     """A target for each host, or a filter's error."""
     try:
-        return _monitoring.targets(value, hostvars, port, default, labels)
+        return _monitoring.targets(value, hostvars, port, default, labels, processes=processes)
     except ValueError as error:
         raise AnsibleFilterError(str(error)) from error
 

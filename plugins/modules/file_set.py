@@ -87,6 +87,13 @@ options:
         description: Never show the content in a diff; the mode must keep others out.
         type: bool
         default: false
+      keep_previous:
+        description:
+          - V(false) if the set before must not be kept where this file was another one or missing, as that set has
+            secrets that are to leave the host. It is removed once M(nexod.infra.live_service) has proven the current
+            one; then O(state=previous) has nothing to return to.
+        type: bool
+        default: true
   check:
     description:
       - Commands, each a list of words, that must succeed on the staged set before the switch.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import contextlib
 import os
 import pwd
@@ -16,10 +17,13 @@ from pathlib import Path
 import psycopg2
 import pytest
 
+from ansible_collections.nexod.infra.plugins.module_utils._pgbouncer.console import Console
 from ansible_collections.nexod.infra.plugins.module_utils._pgbouncer.limits import server_limits
 from ansible_collections.nexod.infra.tests.fixtures import pgbouncer_set
+from ansible_collections.nexod.infra.tests.fixtures.pgbouncer_probe import load_probe
+from ansible_collections.nexod.infra.tests.fixtures.pgbouncer_programs import pgbouncer
 
-from .conftest import Postgres, folder_of_postgres, free_port, program, running_postgres, until
+from .conftest import Postgres, folder_of_postgres, free_port, running_postgres, until
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can be another account")
 
@@ -27,8 +31,9 @@ as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can be another
 class Pooler:
     """A process of PgBouncer with the files that the role would write."""
 
-    def __init__(self, folder: Path, **options: t.Any) -> None:
+    def __init__(self, folder: Path, version: str = "1.18", **options: t.Any) -> None:
         self.home, self.folder, self.port = folder / "current", folder, free_port()
+        self.program = pgbouncer(version)
         self.home.mkdir()
         self.process: subprocess.Popen[bytes] | None = None
         self.write(**options)
@@ -47,7 +52,7 @@ class Pooler:
         account = pwd.getpwnam("postgres")
         with (self.folder / "log").open("ab") as log:
             self.process = subprocess.Popen(
-                [program("pgbouncer", "pgbouncer"), str(self.home / "process-1.ini")],
+                [*self.program, str(self.home / "process-1.ini")],
                 stdout=log,
                 stderr=log,
                 cwd="/",
@@ -68,6 +73,14 @@ class Pooler:
         with contextlib.closing(self.connect(database, user, password)) as connection, connection.cursor() as cursor:
             cursor.execute(sql)
             return cursor.fetchone()[0]
+
+    def reload(self) -> None:
+        """As the unit does."""
+        assert self.process is not None
+        load_probe().read_again(self.process.pid, self.home, "1")
+
+    def console(self) -> Console:
+        return Console(f"{self.folder}/1/.s.PGSQL.{self.port}")
 
     def stop(self) -> None:
         if self.process:
@@ -193,6 +206,61 @@ def test_a_server_that_restarts_without_a_pause(started: t.Callable[..., Pooler]
     first = min(ended for _begun, ended, error in load.results if not error and ended > down)
     assert first - back < 2.5
     assert not [error for _begun, ended, error in load.results if error and ended > back + 2.5]
+
+
+def answer(client: t.Any, sql: str = "SELECT 1") -> t.Any:
+    with client.cursor() as cursor:
+        cursor.execute(sql)
+        return cursor.fetchone()[0] if cursor.description else None
+
+
+@as_root
+@pytest.mark.parametrize(
+    ("version", "change"),
+    [
+        # Before 1.24, a reload replaces the connections to a server that may use TLS, whatever has changed.
+        pytest.param("1.18", {"query_wait_seconds": 31}, id="1.18"),
+        pytest.param("1.24", {"settings": {"server_tls_ciphers": "HIGH"}}, id="1.24", marks=pytest.mark.long),
+        pytest.param("1.26", {"settings": {"server_tls_ciphers": "HIGH"}}, id="1.26", marks=pytest.mark.long),
+    ],
+)
+def test_a_reload_cuts_no_login_at_the_server(
+    postgres: Postgres, started: t.Callable[..., Pooler], version: str, change: dict[str, t.Any]
+) -> None:
+    """PgBouncer would count it as a failed one, and refuse clients until one has succeeded."""
+    given: dict[str, t.Any] = {
+        "databases": [{"name": "app", "host": postgres.host, "port": postgres.port, "dbname": "postgres"}],
+        "users": [{"name": "owner", "password": postgres.password}],
+        "login_retry_seconds": 20,
+    }
+    pooler = started(version=version, **given)
+    with contextlib.ExitStack() as opened:
+        console = opened.enter_context(pooler.console())
+        server = opened.enter_context(contextlib.closing(postgres.connect()))
+        executor = opened.enter_context(concurrent.futures.ThreadPoolExecutor())
+        clients = [pooler.connect("app", "owner", postgres.password) for _client in range(2)]
+        for client in clients:
+            opened.callback(client.close)
+            assert answer(client) == 1
+
+        def counted(*columns: str) -> int:
+            pools = [row for row in console.ask("SHOW POOLS") if row["database"] == "app"]
+            return sum(int(row[column] or 0) for row in pools for column in columns)
+
+        answer(server, "ALTER SYSTEM SET pre_auth_delay = 2")
+        answer(server, "SELECT pg_reload_conf()")
+        try:
+            console.ask("RECONNECT app")
+            until(lambda: not counted("sv_idle", "sv_active", "sv_used"))
+            first = executor.submit(answer, clients[0])
+            until(lambda: counted("sv_login"))
+            assert pooler.write(**given, **change) == "reload"
+            pooler.reload()
+            # No connection is left or is replaced, and this one does not wait for login_retry_seconds.
+            assert answer(clients[1]) == first.result() == 1
+        finally:
+            answer(server, "ALTER SYSTEM RESET pre_auth_delay")
+            answer(server, "SELECT pg_reload_conf()")
 
 
 #: As in docs/passwords.md.

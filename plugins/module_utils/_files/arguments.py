@@ -19,6 +19,7 @@ FILE: dict[str, dict[str, t.Any]] = {
     "link": {"type": "str"},
     "on_change": {"type": "str", "choices": ["none", "reload", "restart"], "default": "restart"},
     "secret": {"type": "bool", "default": False},
+    "keep_previous": {"type": "bool", "default": True},
 }
 
 OPTIONS: dict[str, dict[str, t.Any]] = {

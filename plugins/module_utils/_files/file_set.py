@@ -65,7 +65,10 @@ class Attributes:
 
 @dataclasses.dataclass(frozen=True)
 class Entry:
-    """One desired file: where (`path`, below the set), its `content`, and what the service must do when it changes."""
+    """One desired file: where (`path`, below the set), its `content`, and what the service must do when it changes.
+
+    `keep_previous` False: where another set has this file otherwise or not at all, that set goes when this one is live.
+    """
 
     path: str
     content: bytes
@@ -75,6 +78,7 @@ class Entry:
     on_change: str
     link: str | None
     secret: bool
+    keep_previous: bool = True
 
     @property
     def attributes(self) -> Attributes:
@@ -82,7 +86,8 @@ class Entry:
 
     def row(self) -> dict[str, t.Any]:
         """This file in the manifest."""
-        return {**dataclasses.asdict(self.attributes), "on_change": self.on_change, "secret": self.secret}
+        row = {**dataclasses.asdict(self.attributes), "on_change": self.on_change, "secret": self.secret}
+        return row if self.keep_previous else {**row, "keep_previous": False}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -263,7 +268,8 @@ class FileSet:
                 content = (base / path).read_bytes()
             except OSError as error:
                 raise self._no_return(f"{base / path} can't be read: {error.strerror}") from error
-            found.append(Entry(path, content, **{key: row[key] for key in ROW}))
+            known = {key: row[key] for key in ROW}
+            found.append(Entry(path, content, **known, keep_previous=row["keep_previous"]))
         return found
 
     def stray_links(self) -> list[str]:
@@ -312,7 +318,11 @@ class FileSet:
     def _manifest(self, generation: str) -> dict[str, dict[str, t.Any]]:
         try:
             text = (self.home / "generations" / f"{generation}.json").read_text(encoding="utf-8")
-            return {path: {key: row[key] for key in ROW} for path, row in json.loads(text).items()}
+            return {
+                path: {key: row[key] for key in ROW}
+                | {"sha256": row.get("sha256"), "keep_previous": row.get("keep_previous", True)}
+                for path, row in json.loads(text).items()
+            }
         except (FileNotFoundError, ValueError, TypeError, KeyError, AttributeError):
             # A generation without its manifest was damaged by hand: every file counts as unknown, so it is replaced.
             return {}
@@ -406,13 +416,27 @@ class FileSet:
         """Record that the service was proven to run the current set; True if that was not recorded before."""
         with self.locked():
             current, live = self.generation("current"), self.generation("live")
-            if current is None or current == live:
+            if current is None:
                 return False
-            if live is not None and self.generation("returned") is None:
+            news = current != live
+            if news and live is not None and self.generation("returned") is None:
                 self._link("previous", live)
-            self._link("live", current)
-            self._sweep()
-            return True
+            if news:
+                self._link("live", current)
+            dropped = [link for link in ("previous", "returned") if self._superseded(self.generation(link), current)]
+            for link in dropped:
+                self._unlink(link)
+            if news or dropped:
+                self._sweep()
+            return news
+
+    def _superseded(self, generation: str | None, current: str) -> bool:
+        """Whether a generation must not be kept beside the current one: see `Entry.keep_previous`."""
+        if generation in (None, current):
+            return False
+        have = self._manifest(str(generation))
+        alone = {path: row["sha256"] for path, row in self._manifest(current).items() if not row["keep_previous"]}
+        return any(have.get(path, {}).get("sha256") != sha256 for path, sha256 in alone.items())
 
     def remove_stray_links(self) -> None:
         """Finish what a killed run left: see `stray_links`."""

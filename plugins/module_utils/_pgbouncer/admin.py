@@ -19,6 +19,7 @@ from ansible_collections.nexod.infra.plugins.module_utils._pgbouncer.console imp
     RefusedError,
     Row,
     sockets,
+    without_logins,
 )
 from ansible_collections.nexod.infra.plugins.module_utils._pgbouncer.plan import (
     UNKNOWN,
@@ -26,7 +27,6 @@ from ansible_collections.nexod.infra.plugins.module_utils._pgbouncer.plan import
     Step,
     flags,
     holders,
-    logging_in,
     missing,
     plan,
     selected,
@@ -34,8 +34,8 @@ from ansible_collections.nexod.infra.plugins.module_utils._pgbouncer.plan import
 )
 from ansible_collections.nexod.infra.plugins.module_utils._pgbouncer.timer import Timer
 
-#: How long a command waits for logins at the server that have begun, and between two looks at them.
-LOGIN_SECONDS, LOOK_SECONDS = 5.0, 0.02
+#: Commands that close logins at the server that are under way.
+CUTTING = ("PAUSE", "RECONNECT", "RELOAD")
 #: What SHOW answers with what is no data: sockets with passwords for the next process, and text.
 NOT_DATA = {"fds": "it hands over open connections with their passwords", "help": "it is text"}
 NEXT_STEPS = (
@@ -219,9 +219,9 @@ def send(
     for step in steps:
         with explained(asked.action, asked.object, step.socket, known):
             console = opened.enter_context(Console(step.socket))
-            if step.verb in ("PAUSE", "RECONNECT"):
-                await_logins(console, step.database)
-            console.send(*step.commands)
+            quiet = without_logins(step.socket, step.database) if step.verb in CUTTING else contextlib.nullcontext()
+            with quiet:
+                console.send(*step.commands)
             consoles.append(console)
     for step, console in zip(steps, consoles, strict=True):
         waits = step.verb in ("PAUSE", "WAIT_CLOSE")
@@ -237,17 +237,6 @@ def send(
                 # The timer was faster.
                 if step.verb != "RESUME" or "not paused" not in str(error):
                     raise
-
-
-def await_logins(console: Console, database: str) -> None:
-    """Wait until no login at the server is under way.
-
-    PAUSE and RECONNECT close those as well. PgBouncer counts that as a login that has failed: it does not log in again
-    for server_login_retry, and meanwhile refuses the clients of a pool that has no connections, as after a pause.
-    """
-    ends = time.monotonic() + LOGIN_SECONDS
-    while logging_in(console.ask("SHOW POOLS"), database) and time.monotonic() < ends:
-        time.sleep(LOOK_SECONDS)
 
 
 def still_used(asked: Asked, step: Step, processes: t.Sequence[Process]) -> InfraError:

@@ -9,9 +9,11 @@ timer.py), and the role's probe imports it. So it imports nothing but the standa
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import pathlib
+import signal
 import socket
 import stat
 import struct
@@ -22,6 +24,10 @@ import typing as t
 SECONDS = 10.0
 #: How often the program tries to resume a process that does not answer, once a second.
 ATTEMPTS = 300
+#: How long a command waits for logins at the server that have begun, and between two looks at them.
+LOGIN_SECONDS, LOOK_SECONDS = 5.0, 0.02
+#: What limits the connections to servers where a database, a pool or an account has no limit of its own.
+LIMITS = ("default_pool_size", "max_db_connections", "max_user_connections")
 #: Types of PostgreSQL that are numbers: int8, int2, int4.
 NUMBERS = (20, 21, 23)
 
@@ -210,6 +216,45 @@ def values(body: bytes, columns: list[tuple[str, int]]) -> t.Iterator[tuple[str,
         text = body[at : at + length].decode(errors="replace")
         yield name, int(text) if kind in NUMBERS and text.lstrip("-").isdigit() else text
         at += length
+
+
+def logging_in(pools: t.Iterable[Row], database: str = "") -> bool:
+    """Whether PgBouncer is logging in at the server for one of a database's pools, or for any."""
+    return any(row.get("sv_login") for row in pools if database in ("", row.get("database")))
+
+
+@contextlib.contextmanager
+def without_logins(path: str, database: str = "") -> t.Iterator[Console]:
+    """A console of a process that does not log in at the server meanwhile; what takes longer to begin with is cut.
+
+    PAUSE and RECONNECT close logins that are under way, and so does a reload that replaces the connections to the
+    server: before 1.24 each one, unless server_tls_sslmode is disable. PgBouncer counts that as a login that has
+    failed: it does not log in again for server_login_retry, and meanwhile refuses the clients of a pool that has no
+    connections, as all of them are closed after their transactions.
+
+    A look is not enough, as the next login may begin right after it. So every limit is one connection meanwhile. What
+    has a limit of its own has others that SET does change, unless a database, its pools and its account all have one.
+    """
+    # Nothing but SIGKILL is to leave the limits as they are here.
+    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGHUP, signal.SIGINT, signal.SIGTERM))
+    try:
+        with Console(path) as console:
+            before = {row["key"]: row["value"] for row in console.ask("SHOW CONFIG") if row["key"] in LIMITS}
+            try:
+                for name in LIMITS:
+                    console.ask(f"SET {name} = '1'")
+                ends = time.monotonic() + LOGIN_SECONDS
+                while logging_in(console.ask("SHOW POOLS"), database) and time.monotonic() < ends:
+                    time.sleep(LOOK_SECONDS)
+                yield console
+            finally:
+                now = {row["key"]: row["value"] for row in console.ask("SHOW CONFIG") if row["key"] in LIMITS}
+                # A reload has restored them, or set others.
+                if {*now.values()} == {"1"}:
+                    for name, value in before.items():
+                        console.ask(f"SET {name} = '{value}'")
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
 
 
 def resume(folder: str, port: int, names: t.Collection[str]) -> list[str]:

@@ -125,11 +125,6 @@ def unpaused(processes: t.Iterable[Process], names: t.Iterable[str]) -> list[str
     return [f"{name} at {one.socket}" for one in processes for name in names if not one.flag(name, "paused")]
 
 
-def logging_in(pools: t.Iterable[Row], database: str) -> bool:
-    """Whether PgBouncer is logging in at the server for one of a database's pools."""
-    return any(row.get("sv_login") for row in pools if row.get("database") == database)
-
-
 def holders(clients: t.Iterable[Row], servers: t.Iterable[Row], names: t.Container[str]) -> list[str]:
     """The clients that have a server connection, and which process of PostgreSQL that is."""
     pids = {row.get("ptr"): row.get("remote_pid") for row in servers}

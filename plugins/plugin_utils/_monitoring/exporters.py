@@ -46,11 +46,11 @@ def faults(settings: Settings, found: t.Mapping[str, t.Any]) -> list[str]:
     for name in enabled:
         own, option = known[name], f"exporters_{name}_port"
         problems += address_fault(f"exporters_{name}_listen_address", own["listen_address"])
-        if int(own["port"]) in holders:
-            problems.append(
-                f"{option} and {holders[int(own['port'])]} are both {own['port']}; give each exporter its own port"
-            )
-        holders.setdefault(int(own["port"]), option)
+        # Of several processes, each has the port after that of the one before.
+        for port in range(int(own["port"]), int(own["port"]) + int(own.get("processes", 1))):
+            if port in holders:
+                problems.append(f"{option} and {holders[port]} are both {port}; give each exporter its own port")
+            holders.setdefault(port, option if port == int(own["port"]) else f"a further port of {option}")
         if own.get("needs_password") and not own["password"]:
             problems.append(f"exporters_{name}_password is empty; set it, or remove {name} from exporters_enabled")
         if own.get("needs_configuration") and not own["configuration"]:

@@ -57,14 +57,23 @@ def targets(
     port: int | str | Row,
     default: int | str | None = None,
     labels: t.Mapping[str, str] | None = None,
+    *,
+    processes: int | str = 1,
 ) -> list[Document]:
-    """A scrape target for each host: its address and port, known by the host's name in the inventory, with `labels`."""
+    """A scrape target for each host: its address and port, known by the host's name in the inventory, with `labels`.
+
+    Of a host with several `processes`, a number or the name of a variable, one for each, on ports that follow.
+    """
     found = []
     for host in hosts:
         address = str(hostvars[host].get("ansible_host") or host)
         shown = f"[{address}]" if ":" in address and not address.startswith("[") else address
         number_of_port = port_of(host, hostvars[host], port, default)
-        found.append({"address": f"{shown}:{number_of_port}", "labels": {"instance": host, **(labels or {})}})
+        named = isinstance(processes, str) and not processes.isdigit()
+        count = int(hostvars[host].get(str(processes), 1) if named else processes)
+        for process in range(count):
+            own = {"instance": host, **({"process": str(process + 1)} if count > 1 else {}), **(labels or {})}
+            found.append({"address": f"{shown}:{number_of_port + process}", "labels": own})
     return found
 
 

@@ -7,8 +7,9 @@ The exporter ends at once if nothing answers at PgBouncer's address, or if its a
 installed before PgBouncer. Its unit retries: until PgBouncer runs, or until it has the exporter's new account or
 password. Whether it has is verified at the end of a deploy.
 
-Usage: prove_pgbouncer.py URL HOST PORT [USER PASSWORD_FILE USERLIST [ACCESS]]. ACCESS is how the exporter is asked, as
-`access` of nexod.infra.live_service, in JSON. Exits with 0, or prints what is wrong.
+Usage: prove_pgbouncer.py URL HOST PORT [USER PASSWORD_FILE USERLIST [ACCESS]]. A HOST that begins with / is the folder
+of a Unix socket. ACCESS is how the exporter is asked, as `access` of nexod.infra.live_service, in JSON. Exits with 0,
+or prints what is wrong.
 """
 
 from __future__ import annotations
@@ -25,6 +26,20 @@ import ssl
 import sys
 import typing as t
 import urllib.request
+
+
+def answers(host: str, port: int) -> bool:
+    """Whether PgBouncer takes connections."""
+    try:
+        if host.startswith("/"):
+            with socket.socket(socket.AF_UNIX) as connection:
+                connection.settimeout(5)
+                connection.connect(f"{host}/.s.PGSQL.{port}")
+        else:
+            socket.create_connection((host, port), timeout=5).close()
+    except OSError:
+        return False
+    return True
 
 
 def ahead(user: str, password_file: str, userlist: str) -> bool:
@@ -72,9 +87,7 @@ def page_of(url: str, access: t.Mapping[str, str]) -> str:
 def main() -> int:
     """Wiring."""
     url, host, port = sys.argv[1], sys.argv[2], int(sys.argv[3])
-    try:
-        socket.create_connection((host, port), timeout=5).close()
-    except OSError:
+    if not answers(host, port):
         return 0
     if len(sys.argv) > 4 and ahead(*sys.argv[4:7]):
         return 0

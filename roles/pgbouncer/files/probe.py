@@ -11,6 +11,8 @@
     probe.py login FOLDER PROCESS logs in through each of its pools and sends a query
     probe.py retired FOLDER PROCESS
                                   closes its server connections of accounts that FOLDER no longer lists
+    probe.py reload FOLDER PROCESS PID
+                                  lets a running one read its files again
     probe.py stop FOLDER PROCESS PID DRAIN SECONDS
                                   ends a running one: as long as another one takes its new clients, it serves those that
                                   it has for DRAIN seconds; then transactions have SECONDS to end
@@ -51,7 +53,7 @@ import typing as t
 # console.py is beside this file: plugins/module_utils/_pgbouncer/console.py of the collection. Its compiled form would
 # be a stray file of the set.
 sys.dont_write_bytecode = True
-from console import Console, RefusedError  # noqa: E402 after what it needs
+from console import Console, RefusedError, without_logins  # noqa: E402 after what it needs
 from login import Login, accepts  # noqa: E402 beside this file, as console.py
 
 ACCOUNT = "postgres"
@@ -516,8 +518,9 @@ def retired_connections(folder: pathlib.Path, process: str) -> list[str]:
     known = {*read_accounts(folder), *(line["user"] for line in files.databases.values() if "user" in line)}
     place = (files.settings["unix_socket_dir"], files.settings["listen_port"])
     stale = [row for row in ask(*place, "SHOW SERVERS")[0] if row["user"] not in known]
-    if stale:
-        ask(*place, *(f'RECONNECT "{name}"' for name in sorted({row["database"] for row in stale})))
+    for name in sorted({row["database"] for row in stale}):
+        with without_logins(f"{place[0]}/.s.PGSQL.{place[1]}", name) as console:
+            console.ask(f'RECONNECT "{name}"')
     return [f"account {name} still has server connections" for name in sorted({row["user"] for row in stale})]
 
 
@@ -766,6 +769,17 @@ def stop(pid: int, folder: pathlib.Path, process: str, drain: float, seconds: fl
             os.kill(pid, signal.SIGINT)
 
 
+def read_again(pid: int, folder: pathlib.Path, process: str) -> None:
+    """Let a process read its files again, at a moment when it is not logging in at a server."""
+    try:
+        with console_of(pid, folder, process) as found, without_logins(found.path) as console:
+            # Unlike a signal, it reports from 1.26 on what it could not read.
+            console.ask("RELOAD")
+    except OSError as error:
+        say(f"The console was not asked, so the process gets a signal: {error}")
+        os.kill(pid, signal.SIGHUP)
+
+
 def judged(mode: str, folder: pathlib.Path, first: str, changeable: t.Sequence[str]) -> list[str]:
     """Everything that is wrong; `first` is where the files will be, or the number of the process."""
     if mode == "staged":
@@ -792,6 +806,9 @@ def main(mode: str, subject: str, first: str, *rest: str) -> int:
             pid, drain, seconds = rest
             if pid:
                 stop(int(pid), pathlib.Path(subject), first, float(drain), float(seconds))
+            return 0
+        if mode == "reload":
+            read_again(int(rest[0]), pathlib.Path(subject), first)
             return 0
         found = judged(mode, pathlib.Path(subject), first, rest)
     except NotInstalledError as error:

@@ -47,7 +47,7 @@ ALERTS = (
         name="ExporterBlind",
         expression=(
             'up{job=~"postgres|redis|pgbouncer"} == 1\n'
-            'unless on (job, instance) {__name__=~"pg_up|redis_up|pgbouncer_up"}\n'
+            'unless on (job, instance, process) {__name__=~"pg_up|redis_up|pgbouncer_up"}\n'
             # Of a host, whose other metrics are there.
             'or node_scrape_collector_success{job="node", collector="systemd"} == 0'
         ),
@@ -65,6 +65,15 @@ ALERTS = (
                 {series("up", BLIND): "1x20"},
                 {series("up", BLIND): "1x20", series("redis_up", BLIND): "0x20"},
                 BLIND,
+            ),
+            Case(
+                "one of two processes",
+                {
+                    **{series("up", {**BLIND, "process": number}): "1x20" for number in "12"},
+                    series("redis_up", {**BLIND, "process": "1"}): "1x20",
+                },
+                "20m",
+                ({**BLIND, "process": "2"},),
             ),
             Case("reads no units", {series("node_scrape_collector_success", UNITS): "0x20"}, "15m", (UNITS,)),
             Case("reads units", {series("node_scrape_collector_success", UNITS): "1x20"}, "15m"),

@@ -8,6 +8,7 @@ from __future__ import annotations
 from ansible_collections.nexod.infra.plugins.plugin_utils._monitoring.alerts.alert import (
     CAUSE,
     Alert,
+    Case,
     cases,
     down,
     down_cases,
@@ -16,6 +17,8 @@ from ansible_collections.nexod.infra.plugins.plugin_utils._monitoring.alerts.ale
 
 ON = {"job": "pgbouncer", "instance": "pooler-1"}
 POOL = {"instance": "pooler-1", "database": "app"}
+#: Of a host with several processes, each has an exporter, whose target has the label `process`.
+FIRST, SECOND = {**POOL, "user": "app", "process": "1"}, {**POOL, "user": "app", "process": "2"}
 CONSOLE = "On {{ $labels.instance }}: sudo -u postgres psql -h /run/pgbouncer/1 -p 6432 -U pgbouncer -c "
 WAIT = "pgbouncer_pools_client_maxwait_seconds"
 
@@ -53,7 +56,7 @@ ALERTS = (
         name="PoolNearLimit",
         expression=(
             "sum by (instance, database) (pgbouncer_pools_server_active_connections)\n"
-            ">= 0.9 * max by (instance, database)"
+            ">= 0.9 * sum by (instance, database)"
             ' (label_replace(pgbouncer_databases_pool_size, "database", "$1", "name", "(.+)"))'
         ),
         component="pooler",
@@ -77,13 +80,29 @@ ALERTS = (
                 ): "20x20",
             },
             POOL,
+        )
+        + tuple(
+            Case(
+                f"all processes use {used} of 20",
+                {
+                    series("pgbouncer_pools_server_active_connections", FIRST): f"{used - 9}x20",
+                    series("pgbouncer_pools_server_active_connections", SECOND): "9x20",
+                    series("pgbouncer_databases_pool_size", {**ON, "name": "app", "process": "1"}): "10x20",
+                    series("pgbouncer_databases_pool_size", {**ON, "name": "app", "process": "2"}): "10x20",
+                },
+                "20m",
+                (POOL,) if used >= 18 else (),
+            )
+            for used in (12, 18)
         ),
     ),
     Alert(
         name="PoolerClientsNearLimit",
         expression=(
-            "sum by (instance) (pgbouncer_pools_client_active_connections + pgbouncer_pools_client_waiting_connections)"
-            " > 0.8 * max by (instance) (pgbouncer_config_max_client_connections)"
+            "sum by (instance, process)"
+            " (pgbouncer_pools_client_active_connections + pgbouncer_pools_client_waiting_connections)"
+            # Which each process has.
+            " > 0.8 * max by (instance, process) (pgbouncer_config_max_client_connections)"
         ),
         component="pooler",
         wait="5m",
@@ -103,6 +122,22 @@ ALERTS = (
                 series("pgbouncer_config_max_client_connections", ON): "100x20",
             },
             {"instance": "pooler-1"},
+        )
+        + tuple(
+            Case(
+                f"of two processes, one has {clients} of 100",
+                {
+                    series("pgbouncer_pools_client_active_connections", FIRST): "60x20",
+                    series("pgbouncer_pools_client_waiting_connections", FIRST): "0x20",
+                    series("pgbouncer_pools_client_active_connections", SECOND): f"{clients}x20",
+                    series("pgbouncer_pools_client_waiting_connections", SECOND): "0x20",
+                    series("pgbouncer_config_max_client_connections", {**ON, "process": "1"}): "100x20",
+                    series("pgbouncer_config_max_client_connections", {**ON, "process": "2"}): "100x20",
+                },
+                "20m",
+                ({"instance": "pooler-1", "process": "2"},) if clients > 80 else (),
+            )
+            for clients in (70, 90)
         ),
     ),
 )

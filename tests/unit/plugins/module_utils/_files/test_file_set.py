@@ -202,6 +202,47 @@ def deployed(files: fs.FileSet, *contents: str) -> None:
         files.mark_live()
 
 
+#: A file that says that the set has no passwords, as none before it has.
+SAFE = entry("safe", "yes", keep_previous=False)
+
+
+@pytest.mark.parametrize(
+    ("sets", "kept"),
+    [
+        pytest.param([[], [SAFE]], "", id="a set with passwords goes"),
+        pytest.param([[SAFE], [SAFE]], "1", id="one without stays"),
+        pytest.param([[SAFE], []], "1", id="one without stays behind one with"),
+        pytest.param([[entry("safe", "almost")], [SAFE]], "", id="one with others goes"),
+        pytest.param([[], [SAFE], [SAFE]], "2", id="what comes after it stays"),
+        pytest.param([[], [entry("safe", "yes")]], "1", id="usually all stay"),
+    ],
+)
+def test_a_set_with_secrets_that_are_to_leave_the_host(
+    files: fs.FileSet, sets: list[list[fs.Entry]], kept: str
+) -> None:
+    for number, further in enumerate(sets, 1):
+        files.apply([entry("f", str(number)), *further], [])
+        files.mark_live()
+    assert (read(files, "f", "previous") if files.generation("previous") else "") == kept
+    assert len([p for p in (files.home / "generations").iterdir() if p.is_dir()]) == 1 + bool(kept)
+    if not kept:
+        with pytest.raises(InfraError, match="no set was live before"):
+            files.previous()
+
+
+def test_a_set_with_secrets_stays_until_the_next_is_proven_and_goes_if_it_fails(files: fs.FileSet) -> None:
+    files.apply([entry("f", "secret")], [])
+    files.mark_live()
+    files.apply([entry("f", "1"), SAFE], [])
+    assert read(files, "f", "live") == "secret", "what a service that fails is returned to"
+    files.mark_live()
+    files.apply([entry("f", "secret")], [])
+    files.point_to("live")
+    assert read(files, "f", "returned") == "secret"
+    assert files.mark_live() is False
+    assert [p.name for p in (files.home / "generations").iterdir() if p.is_dir()] == [files.generation("live")]
+
+
 def test_after_a_failed_trial_all_is_as_it_was(files: fs.FileSet) -> None:
     deployed(files, "1", "2")
     files.apply([entry("f", "bad")], [])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import signal
 import socket
 import struct
 import sys
@@ -54,6 +55,81 @@ def test_every_socket_of_the_port_is_a_process(tmp_path: Path) -> None:
     assert console.sockets(str(tmp_path / "gone"), 6432) == []
     for one in opened:
         one.close()
+
+
+@pytest.mark.parametrize(
+    ("pools", "database", "found"),
+    [
+        ([], "a", False),
+        ([{"database": "a", "sv_login": 0}], "a", False),
+        ([{"database": "a", "sv_login": 1}], "a", True),
+        ([{"database": "b", "sv_login": 1}], "a", False),
+        ([{"database": "b", "sv_login": 1}], "", True),
+        ([{"database": "a"}], "", False),
+    ],
+)
+def test_logins_that_are_under_way(pools: list[console.Row], database: str, found: bool) -> None:
+    assert console.logging_in(pools, database) is found
+
+
+class Recorded:
+    """A console that keeps what it is asked, and a PgBouncer that logs in for some looks."""
+
+    def __init__(self, logins: int = 0) -> None:
+        self.settings = {"default_pool_size": "20", "max_db_connections": "0", "max_user_connections": "7"}
+        self.logins = logins
+        self.asked: list[str] = []
+
+    def __call__(self, _path: str) -> Recorded:
+        return self
+
+    def __enter__(self) -> Recorded:
+        return self
+
+    def __exit__(self, *_error: object) -> None: ...
+
+    def ask(self, command: str) -> list[console.Row]:
+        self.asked.append(command)
+        if command == "SHOW CONFIG":
+            return [{"key": key, "value": value} for key, value in {**self.settings, "verbose": "0"}.items()]
+        if command == "SHOW POOLS":
+            self.logins -= 1
+            return [{"database": "app", "sv_login": int(self.logins >= 0)}]
+        if command.startswith("SET "):
+            name, _equals, value = command.removeprefix("SET ").partition(" = ")
+            self.settings[name] = value.strip("'")
+        return []
+
+
+LIMITED = {"default_pool_size": "1", "max_db_connections": "1", "max_user_connections": "1"}
+
+
+@pytest.mark.parametrize("logins", [0, 3, 10**9])
+def test_no_login_begins_meanwhile(logins: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    recorded = Recorded(logins)
+    before = dict(recorded.settings)
+    monkeypatch.setattr(console, "Console", recorded)
+    monkeypatch.setattr(console, "LOGIN_SECONDS", 0.2)
+    with console.without_logins("path", "app"):
+        assert recorded.settings == LIMITED and recorded.asked.count("SHOW POOLS") >= min(logins + 1, 3)
+        assert recorded.logins < 0 or logins > 10
+        blocked = signal.pthread_sigmask(signal.SIG_BLOCK, ())
+        assert {signal.SIGTERM, signal.SIGHUP} <= blocked
+    assert recorded.settings == before
+    assert signal.SIGTERM not in signal.pthread_sigmask(signal.SIG_BLOCK, ())
+
+
+def test_the_limits_of_a_reload_stay_and_those_before_return_after_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    recorded = Recorded()
+    before, after = dict(recorded.settings), {**recorded.settings, "default_pool_size": "30"}
+    monkeypatch.setattr(console, "Console", recorded)
+    with console.without_logins("path"):
+        recorded.settings = dict(after)
+    assert recorded.settings == after
+    recorded.settings = dict(before)
+    with pytest.raises(console.RefusedError), console.without_logins("path"):
+        raise console.RefusedError
+    assert recorded.settings == before
 
 
 def test_the_program_of_the_timer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,6 @@ from ansible_collections.nexod.infra.plugins.module_utils._pgbouncer.plan import
     diff_of,
     flags,
     holders,
-    logging_in,
     missing,
     plan,
     selected,
@@ -105,17 +104,3 @@ def test_holders_have_a_server_connection_of_the_database() -> None:
         "app@10.0.0.1:5000 in app (api, process 47 of PostgreSQL)",
         "b@10.0.0.1:5000 in app",
     ]
-
-
-@pytest.mark.parametrize(
-    ("pools", "found"),
-    [
-        ([], False),
-        ([{"database": "a", "sv_login": 0}], False),
-        ([{"database": "a", "sv_login": 1}], True),
-        ([{"database": "b", "sv_login": 1}], False),
-        ([{"database": "a"}], False),
-    ],
-)
-def test_logins_that_are_under_way(pools: list[dict[str, str | int | None]], found: bool) -> None:
-    assert logging_in(pools, "a") is found

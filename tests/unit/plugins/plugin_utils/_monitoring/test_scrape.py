@@ -193,6 +193,27 @@ def test_targets_have_further_labels() -> None:
 
 
 @pytest.mark.parametrize(
+    ("variables", "processes", "expected"),
+    [
+        pytest.param({}, "pooled", [("p:9127", {})], id="without the variable, one"),
+        pytest.param({"pooled": "1"}, "pooled", [("p:9127", {})], id="one"),
+        pytest.param(
+            {"pooled": "3"},
+            "pooled",
+            [(f"p:{9126 + n}", {"process": str(n)}) for n in (1, 2, 3)],
+            id="each of several, on the ports after it",
+        ),
+        pytest.param({}, 2, [("p:9127", {"process": "1"}), ("p:9128", {"process": "2"})], id="a number"),
+    ],
+)
+def test_each_process_is_a_target(
+    variables: dict[str, str], processes: int | str, expected: list[tuple[str, dict[str, str]]]
+) -> None:
+    found = monitoring.targets(["p"], {"p": variables}, 9127, processes=processes)
+    assert found == [{"address": place, "labels": {"instance": "p", **labels}} for place, labels in expected]
+
+
+@pytest.mark.parametrize(
     ("given", "version", "words"),
     [
         ({"role": "ec2"}, (2, 42), []),
