@@ -29,23 +29,28 @@ NO_HOSTS = (
     "the inventory has no grafana-1, monitoring-1, pooler-1, runner-1, which staging declares. Nothing was changed."
 )
 NO_PROJECT = "Cannot use the Supabase project: provider_supabase_project is empty"
-DIST = f"migration_runner_archive is {ROOT}/dist/api-1.0.0.tar, which does not exist."
+#: A release that was never built here.
+UNBUILT = {"backend_version": "0.0.9"}
+DIST = f"migration_runner_archive is {ROOT}/dist/api-0.0.9.tar, which does not exist."
+#: What the stage infrastructure would say before; these only read what it has made.
+NO_PASSWORD = "auth_token names cache, and secrets has no such entry"
 Row: t.TypeAlias = tuple[str, str, tuple[str, ...], dict[str, t.Any], str]
 #: Environment, playbook, options and variables; then with which words an environment that has nothing yet ends it,
 #: before the first change. Without any, it succeeds. Playbooks of a single stage do what `pooler` does.
 ENDS: list[Row] = [
-    ("staging", "deploy", ("--check",), {}, DIST),
-    ("dev", "deploy", ("--check",), {}, DIST),
+    ("staging", "deploy", ("--check",), UNBUILT, DIST),
+    ("dev", "deploy", ("--check",), UNBUILT, DIST),
     ("staging", "roll_back", (), {}, NO_HOSTS),
     ("staging", "flush_cache", (), {"caches_layers": ["l1"]}, NO_HOSTS),
 ]
 MORE: list[Row] = [
-    ("staging", "preflight", (), {}, DIST),
+    ("staging", "preflight", (), UNBUILT, DIST),
     ("staging", "migrate", (), {}, NO_HOSTS),
     ("staging", "migrate", ("--check",), {}, NO_HOSTS),
     ("staging", "pooler", (), {}, NO_HOSTS),
-    ("staging", "verify", (), {}, "auth_token names cache, and secrets has no such entry"),
-    ("staging", "profile", (), {}, "Cannot profile the API of staging: the group api has no hosts"),
+    ("staging", "dump", (), {"dump_folder": "/srv"}, "the group migration_runner has no hosts"),
+    ("staging", "verify", (), {}, NO_PASSWORD),
+    ("staging", "profile", (), {}, NO_PASSWORD),
     ("staging", "cost_prices", (), {}, "Cannot call pricing:GetProducts: there are no AWS credentials"),
     ("staging", "aws_policies", (), {"provider_aws_account": "123456789012"}, ""),
     ("staging", "aws_destroy", (), {}, "Cannot remove the environment staging: its name was not given"),

@@ -261,7 +261,7 @@ def test_a_dump_of_production_has_its_marker_and_does_not_get_into_dev(engineer:
         assert PASSWORD not in done.stdout + done.stderr
         return done
 
-    assert "Name a folder on runner for the dumps: -e dump_folder=/var/backups/nexod" in " ".join(
+    assert "Name a folder on the migration runner for the dumps: -e dump_folder=/var/backups/nexod" in " ".join(
         dumped().stdout.split()
     )
     assert dumped("--check", "-e", json.dumps({"dump_folder": str(dumps)})).returncode == 0
