@@ -126,7 +126,7 @@ def test_nobody_reads_or_steers_the_monitoring_without_its_password(lab) -> None
     assert {urls[url] for url in inside} == {"blackbox", "api_ready", "frontend"}
     asked = {url: job for url, job in urls.items() if url not in inside and job not in ("api", "grafana")}
     exporters = {url for url, job in asked.items() if job not in ("prometheus", "alertmanager")}
-    # A node exporter on each host, three of PostgreSQL, one each of PgBouncer and HAProxy; that of Redis, its keys apart.
+    # A node exporter on each host, three of PostgreSQL, one each of PgBouncer and HAProxy; of Redis also its keys.
     assert len(exporters) == len(HOSTS) + 7
     assert len(asked) == len(exporters) + 2
 
