@@ -154,6 +154,11 @@ def test_the_front_end_of_a_commit_is_delivered_and_returned(stage: Stage, servi
         assert changed_hosts(stage.run("front_end.yml")) == 1
         assert delivered() == commit
         assert changed_hosts(stage.run("front_end.yml")) == 0
+    # Another environment, whose front end is a preview of the same project.
+    stage.values["services_vercel_targets"] = ["preview"]
+    assert changed_hosts(stage.run("roll_back.yml")) == 0
+    assert delivered() == COMMITS[1]
+    stage.values["services_vercel_targets"] = ["production"]
     assert changed_hosts(stage.run("roll_back.yml")) == 1
     assert delivered() == COMMITS[0]
     assert changed_hosts(stage.run("roll_back.yml")) == 0
