@@ -21,6 +21,7 @@ description:
     has been run in a namespace of processes of its own.
 requirements:
   - boto3 on the host that runs the module, and Python 3.11; usually this is the controller
+extends_documentation_fragment: [nexod.infra.aws_account]
 options:
   cluster:
     description: Name of the cluster.
@@ -53,12 +54,6 @@ options:
     description: Whether py-spy reads the process without pausing it.
     type: bool
     default: true
-  profile:
-    description: Profile of the AWS configuration. By default, boto3 finds the credentials.
-    type: str
-  endpoint_url:
-    description: URL of the API, if it is not Amazon's.
-    type: str
 seealso:
   - module: nexod.infra.profile_process
   - module: nexod.infra.ecs_deploy

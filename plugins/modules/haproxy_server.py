@@ -72,7 +72,7 @@ EXAMPLES = r"""
     state: drain
     timeout: 35
 
-- name: Take api-1 out, for ten minutes at most
+- name: Drain api-1 for ten minutes at most
   nexod.infra.haproxy_server:
     backend: api
     name: api-1

@@ -22,6 +22,7 @@ import tempfile
 import time
 import typing as t
 from pathlib import Path
+from unittest import mock
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "tests" / "load"), str(ROOT / ".collections")]
@@ -133,8 +134,11 @@ def main() -> int:
     print(f"{os.cpu_count()} cores, load average {began[0]:.1f}, {given.rate:g} requests a second", flush=True)
     release = app.installed("1.1.0")
     reports = []
-    with tempfile.TemporaryDirectory() as folder, app.running_postgres() as postgres:
-        profiler.LOCK = f"{folder}/profile.lock"  # type: ignore[misc]
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        mock.patch.object(profiler, "LOCK", f"{folder}/profile.lock"),
+        app.running_postgres() as postgres,
+    ):
         (home := Path(folder, "credentials")).mkdir()
         with app.running_redis(Path(folder)) as redis:
             bench = app.made_bench(postgres, redis, home)

@@ -31,7 +31,7 @@ for (const [text, expected] of SHARES) {
   test(`a share of ${JSON.stringify(text)}`, () => assert.equal(share(text, 0.1), expected));
 }
 
-test("without keys, nobody is reported to; Sentry's shares are 0.1 and 0.01", () => {
+test("without keys, nothing is reported; Sentry's shares are 0.1 and 0.01", () => {
   assert.deepEqual([settings.sentryDsn, settings.clerkPublishableKey], ["", ""]);
   assert.deepEqual(options({ ...settings, sentryDsn: "https://k@s/1", release: "1.1.0" }), {
     dsn: "https://k@s/1",

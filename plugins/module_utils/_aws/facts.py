@@ -114,7 +114,7 @@ def tasks(api: Api, cluster: str, service: str) -> dict[str, int]:
     return {
         "least": int(targets[0]["MinCapacity"] if targets else found["desiredCount"]),
         "most": int(targets[0]["MaxCapacity"]) if targets else 0,
-        # Of tasks on instances of EC2 nobody need say it, and they cost nothing themselves.
+        # Tasks on instances of EC2 may have no size, and cost nothing themselves.
         "cpu": int(definition.get("cpu") or 0),
         "memory_mb": int(definition.get("memory") or 0),
     }

@@ -196,8 +196,8 @@ def without_scheme(url: t.Any) -> str:
 class OidcProvider(AwsKind):
     """An issuer of tokens that roles can trust, such as GitHub Actions. An account has one of each.
 
-    All environments of an account share it, so it is nobody's own: it gets no tags, what others have added stays, and
-    state absent leaves it.
+    All environments of an account share it, so it belongs to none of them: it gets no tags, what others have added
+    stays, and state absent leaves it.
     """
 
     name, title = "oidc_provider", "identity provider of OpenID Connect"

@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import socketserver
 import threading
-import typing as t
 from pathlib import Path
 
 import pytest
@@ -20,40 +19,28 @@ from ansible_collections.nexod.infra.plugins.module_utils._core.errors import In
 from ansible_collections.nexod.infra.plugins.module_utils._core.processes import Result
 
 
-@pytest.fixture
-def calls(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
-    made: list[list[str]] = []
-
-    def run(argv: t.Sequence[str]) -> Result:
-        made.append([*argv])
-        return Result(0, "", "")
-
-    monkeypatch.setattr(transient, "run", run)
-    return made
-
-
-def test_armed_twice_and_disarmed(calls: list[list[str]], tmp_path: Path) -> None:
+def test_armed_twice_and_disarmed(systemd_calls: list[list[str]], tmp_path: Path) -> None:
     timer = Timer("/run/haproxy/admin.sock", "api/api-1", str(tmp_path / "run"))
-    assert not timer.armed() and not timer.disarm() and not calls
+    assert not timer.armed() and not timer.disarm() and not systemd_calls
     timer.arm(30)
-    (start,) = calls
+    (start,) = systemd_calls
     first = timer.unit()
     assert {"--on-active=30s", f"--unit={first}"} < {*start}
     assert start[-3:] == ["-I", timer.program, timer.order]
     assert Path(timer.program).read_text().rstrip().endswith("raise SystemExit(main(sys.argv[1]))")
     timer.arm(60)
     # The old one ends only after the new one has been started.
-    assert [call[:2] for call in calls] == [
+    assert [call[:2] for call in systemd_calls] == [
         ["systemd-run", "--quiet"],
         ["systemd-run", "--quiet"],
         ["systemctl", "stop"],
         ["systemctl", "reset-failed"],
     ]
-    assert calls[2][2:] == [f"{first}.timer", f"{first}.service"]
+    assert systemd_calls[2][2:] == [f"{first}.timer", f"{first}.service"]
     assert timer.armed() and timer.unit() != first
-    calls.clear()
+    systemd_calls.clear()
     assert timer.disarm()
-    assert calls[0] == ["systemctl", "stop", f"{timer.name}-*.timer", f"{timer.name}-*.service"]
+    assert systemd_calls[0] == ["systemctl", "stop", f"{timer.name}-*.timer", f"{timer.name}-*.service"]
     assert list((tmp_path / "run").iterdir()) == []
 
 
@@ -64,13 +51,13 @@ def test_each_server_has_a_timer_of_its_own() -> None:
 
 @pytest.mark.parametrize("before", [False, True])
 def test_a_timer_that_does_not_start_changes_nothing(
-    calls: list[list[str]], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, before: bool
+    systemd_calls: list[list[str]], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, before: bool
 ) -> None:
     timer = Timer("/s", "api/api-1", str(tmp_path))
     if before:
         timer.arm(30)
     unit = timer.unit()
-    calls.clear()
+    systemd_calls.clear()
     monkeypatch.setattr(transient, "run", lambda _argv: Result(1, "", "Failed to connect to bus"))
     with pytest.raises(InfraError, match="Failed to connect to bus"):
         timer.arm(30)
