@@ -20,7 +20,7 @@ WHAT_RUNS, LAST_ESTIMATE = "what runs", "the last estimate"
 def running(declared: Declared, changes: t.Iterable[Facts], tasks: Tasks | None) -> Declared:
     """What runs before a deploy. `changes`: of M(aws_resources) in check mode, which has compared with AWS.
 
-    `tasks`: the size of the API's service; None if nobody has asked, and it is taken as declared.
+    `tasks`: the size of the API's service; None if it is not known, and taken as declared.
     """
     by_key = {str(one["key"]): one for one in changes}
     rows = [_before(row, by_key.get(f"{row['kind']}/{row['name']}")) for row in declared.resources]
@@ -39,7 +39,7 @@ def _before(row: Declaration, change: Facts | None) -> Declaration | None:
 
 
 def cost_of_running(declared: Declared, usage: Usage, prices: Prices, region: str) -> tuple[float | None, str]:
-    """The expected dollars of what runs, or None and the reason why nobody can say."""
+    """The expected dollars of what runs, or None and the reason why they are not known."""
     if not (declared.resources or declared.fixed or any(declared.plans.values())):
         return 0.0, ""
     try:
