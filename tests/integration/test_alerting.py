@@ -277,6 +277,29 @@ def test_what_an_outage_leaves_behind_stays_muted_after_it(running: Alertmanager
     }
 
 
+@pytest.mark.parametrize(
+    ("cause", "after", "muted"),
+    [
+        pytest.param(
+            "ServerDown", {"alertname": "TargetDown", "job": "api", "instance": "api-1"}, True, id="an instance"
+        ),
+        pytest.param("ServerDown", {"alertname": "TargetDown", "job": "redis", "instance": "c-1"}, False, id="another"),
+        pytest.param("TargetDown", {"alertname": "ProbeFailed", "instance": "https://e/"}, False, id="a page"),
+        pytest.param("ReplicaDown", {"alertname": "ReplicaDisconnected", "instance": "db-1"}, True, id="a replica"),
+    ],
+)
+def test_what_ends_after_its_cause_stays_muted(
+    running: Alertmanager, cause: str, after: dict[str, str], muted: bool
+) -> None:
+    """Each target is scraped at a time of its own, so that either of two alerts may end first."""
+    chosen = {alert.name: alert for alert in ALERTS}
+    recent = {**labels_of(chosen["RecentCause"], "recent"), "cause": cause}
+    name = after["alertname"]
+    found = running.states([recent, {**labels_of(chosen[name], ""), **after}])
+    assert found["RecentCause"][0] == "active"
+    assert (found[name][0] == "suppressed") is muted
+
+
 def test_what_a_deploy_changes_is_silent_meanwhile(running: Alertmanager) -> None:
     """Made, made to last longer, ended; each a second time without a change, and in check mode with none."""
     client = silence.Alertmanager(running.url.removesuffix("/api/v2"))

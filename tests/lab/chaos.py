@@ -225,7 +225,7 @@ def calm() -> bool | str:
     # A replica that has been cut off notices it after a minute. Only one that follows can be seen to no longer follow.
     if (following := len(query("pg_replication_slots_active == 1"))) < REPLICAS:
         return f"{following} of {REPLICAS} replicas follow"
-    waiting = query('ALERTS{alertname!~"Watchdog|RecentOutage"}')
+    waiting = query('ALERTS{alertname!~"Watchdog|RecentOutage|RecentCause"}')
     young = query("count_over_time(up[1m]) < 3")
     if unwell or waiting or young or len(query("up == 1")) < 20:
         return f"{[*unwell, *waiting]}, {len(young)} targets are young"

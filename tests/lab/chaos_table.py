@@ -466,6 +466,7 @@ NOT_MADE = {
     "NoAlertmanager": "there is no Alertmanager to send it",
     "NotificationsDropped": "it fires while Alertmanager is gone, which would send it",
     "RecentOutage": "it is sent to no receiver; that it mutes is seen where alerts end after an outage",
+    "RecentCause": "it is sent to no receiver; that it mutes is seen where faults are repaired",
     "Watchdog": "it always fires; that it ends is seen where `watchdog_ends` is set",
 }
 #: Those of `make test`, five faults: of the most telling, those that are over soon.

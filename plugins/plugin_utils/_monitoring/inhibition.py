@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 import typing as t
 
 Document = dict[str, t.Any]
@@ -31,7 +32,8 @@ PAGE, WARNING, OUTAGE = 'severity="page"', 'severity="warning"', 'outage="true"'
 OUTAGES: t.Final = [OUTAGE, 'severity=~"page|mute"']
 #: Jobs whose exporters report the state of another server.
 SERVERS: t.Final = "postgres|redis|pgbouncer"
-#: Alerts of one component of which the first says more: source, target, labels that both have.
+#: Alerts of one component of which the first says more: source, target, labels that both have. What is muted may end
+#: some seconds later than what mutes it, and would be sent then: for a source that is named, RecentCause mutes on.
 PAIRS: t.Final[tuple[tuple[list[str], list[str], list[str]], ...]] = (
     # Whoever is paged for a metric does not need the warning about the same metric too.
     ([PAGE, 'metric!=""'], [WARNING, 'metric!=""'], ["metric"]),
@@ -94,4 +96,18 @@ def inhibit_rules(components: t.Collection[str]) -> list[Document]:
         found.append(
             rule(own, [f'component="{cause}"', 'outage!="true"'], [] if cause == "api" else ["instance"]),
         )
-    return found + [rule(*pair) for pair in PAIRS]
+    for source, target, equal in PAIRS:
+        found.append(rule(source, target, equal))
+        if names := named(source):
+            found.append(rule([f'cause=~"{"|".join(names)}"', *source[1:]], target, equal))
+    return found
+
+
+def named(matchers: t.Sequence[str]) -> list[str]:
+    """The alerts that the matchers of a source name, which they do first."""
+    name, _operator, value = re.split("(=~?)", matchers[0], maxsplit=1)
+    return value.strip('"').split("|") if name == "alertname" else []
+
+
+#: Those for which RecentCause stands after their end, by its label `cause`.
+NAMED: t.Final = sorted({name for source, _target, _equal in PAIRS for name in named(source)})

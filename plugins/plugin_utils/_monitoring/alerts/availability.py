@@ -30,18 +30,12 @@ ALERTS = (
         component="monitoring",
         # What it follows from is reported first.
         wait="90s",
-        # What follows from it, as probes do from their exporter, is scraped again a little later.
-        keep="2m",
         summary="{{ $labels.job }} on {{ $labels.instance }} cannot be scraped",
         impact="Nothing is known of it: no alert that needs its metrics can fire.",
         # Asking the target itself may need a password.
         look=("The error of the target on the page /targets of Prometheus",),
         fix=("Start its service: systemctl status and journalctl -u of the unit on {{ $labels.instance }}.",),
-        cases=(
-            *gone_cases("up", TARGET),
-            Case("is scraped again", {series("up", TARGET): "1x5 0x5 1x20"}, "13m", (TARGET,)),
-            Case("is scraped for minutes", {series("up", TARGET): "1x5 0x5 1x20"}, "16m"),
-        ),
+        cases=gone_cases("up", TARGET),
     ),
     Alert(
         name="ExporterBlind",
