@@ -20,6 +20,9 @@ from ansible_collections.nexod.infra.plugins.plugin_utils._monitoring.alerts.lat
 
 FAILED, ALL = "metric:requests_failed:increase5m", "metric:requests:increase5m"
 COMPONENTS: t.Final = {"api": "api", "edge": "edge"}
+#: Minutes until a number or a part of failures is reported: longer than a cause needs, as a dead database is one page,
+#: not one more for its errors. The entry point passes on what the API answers, and may be scraped before it.
+WAIT, FOLLOWS = 1, {"edge": 2}
 IMPACT: t.Final = {
     "api": "The API answers these requests with a status from 500 on: users see errors.",
     "edge": "The entry point answers these requests with a status from 500 on, or passes such an answer on.",
@@ -67,8 +70,7 @@ def error_alert(row: Row, source: Row, minimum: int, whole: bool = True) -> Aler
         expression=expression,
         component=COMPONENTS.get(metric, "api"),
         severity=severity,
-        # Longer than a cause needs: a dead database is one page, not one more for its errors.
-        wait="1m",
+        wait=f"{FOLLOWS.get(metric, WAIT)}m",
         keep="2m",
         labels={"errors": "count" if ratio is None else "ratio"},
         summary=summary,
@@ -102,17 +104,17 @@ def series_of(source: Row) -> tuple[str, str, str]:
 def count_cases(metric: str, source: Row, limit: int, whole: bool) -> t.Iterator[Case]:
     """Failures at the limit and above it; if `whole`, also in new series and over a reset."""
     bad, _good, target = series_of(source)
-    fired = ({"metric": metric},)
+    fired, wait = ({"metric": metric},), FOLLOWS.get(metric, WAIT)
     scraped = {target: "1x30"}
     # 10 in four of five minutes extrapolate to more, but are 10.
     yield Case("exactly the limit", {bad: f"0x6 {limit}x20", **scraped}, "8m")
-    yield Case("one more", {bad: f"0x6 {limit + 1}x20", **scraped}, "8m", fired, before="5m")
+    yield Case("one more", {bad: f"0x6 {limit + 1}x20", **scraped}, f"{7 + wait}m", fired, before=f"{6 + wait}m")
     if not whole:
         return
-    yield Case("a series that is born", {bad: f"_x6 {limit * 2}x20", **scraped}, "8m", fired)
+    yield Case("a series that is born", {bad: f"_x6 {limit * 2}x20", **scraped}, f"{7 + wait}m", fired)
     yield Case("a series that Prometheus has never seen", {bad: f"{limit * 2}x20", **scraped}, "4m")
     yield Case("its target was away", {bad: f"{limit * 9}x2 _x14 {limit * 9}x9", target: "1x2 0x14 1x9"}, "20m")
-    yield Case("reset", {bad: f"0x5 {limit} {limit * 2} 0 {limit} {limit * 2}x20", **scraped}, "9m", fired)
+    yield Case("reset", {bad: f"0x5 {limit} {limit * 2} 0 {limit} {limit * 2}x20", **scraped}, f"{8 + wait}m", fired)
     yield Case("over", {bad: f"0x5 {limit * 3}x20", **scraped}, "20m")
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import pytest
 
 from ansible_collections.nexod.infra.plugins.plugin_utils._monitoring import inhibition, rule_file
+from ansible_collections.nexod.infra.plugins.plugin_utils._monitoring.alerts import errors
 
 ALERTS = [alert for alerts in rule_file.BUILT_IN.values() for alert in alerts]
 
@@ -69,6 +70,16 @@ def test_a_cause_fires_before_the_pages_that_follow_from_it() -> None:
             symptom = not alert.outage or alert.name == "NoServerLeft"
             late += [(cause.name, alert.name)] if symptom and seconds(alert.wait) <= seconds(cause.wait) else []
     assert late == []
+
+
+def test_errors_at_the_entry_point_are_reported_after_those_of_the_api() -> None:
+    """It passes them on, and may count more than a limit some seconds before the API is scraped."""
+    source = {"counter": "c", "failed": 'status=~"5.."'}
+    api, edge = (
+        errors.error_alert({"metric": metric, "count": 100, "severity": "page"}, source, 0)
+        for metric in ("api", "edge")
+    )
+    assert seconds(edge.wait) >= seconds(api.wait) + 60
 
 
 def seconds(wait: str) -> int:
