@@ -22,6 +22,8 @@ DEFAULTS = {
     name.removeprefix("awx_"): value
     for name, value in yaml.safe_load((ROOT / "roles/awx/defaults/main.yml").read_text()).items()
 }
+# As Ansible does with what refers to another option.
+DEFAULTS["credential_types"][0]["name"] = DEFAULTS["environment_type_name"]
 PLAYBOOKS = [path.name for path in (ROOT / "playbooks").glob("*.yml")]
 GIVEN = {**DEFAULTS, "url": "https://awx.example.com", "token": "t", "project_repository": "https://git.example.com/a"}
 
