@@ -52,6 +52,13 @@ def test_a_release_waits_for_tests_and_an_approval() -> None:
     assert found["awx_workflow_node/release-approval"]["approval_seconds"] == 86400
 
 
+def test_going_over_the_budget_can_be_approved() -> None:
+    found = properties(options())
+    for key in ("awx_job_template/plan-production", "awx_job_template/deploy-production", "awx_workflow/release"):
+        (question,) = [one for one in found[key]["survey"] if one["variable"] == "cost_approved_usd"]
+        assert question["required"] is False
+
+
 @pytest.mark.parametrize(
     ("names", "there"), [(PLAYBOOKS, "profile.yml" in PLAYBOOKS), (["profile.yml"], True), ([], False)]
 )
