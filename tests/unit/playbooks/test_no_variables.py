@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the nexod.infra maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Every playbook without the variables that it needs: what is missing is named, and Ansible's own words are not shown."""
+"""Every playbook without the variables that it needs: an error names what is missing, in no words of Ansible's own."""
 
 from __future__ import annotations
 

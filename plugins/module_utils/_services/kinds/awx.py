@@ -233,8 +233,8 @@ class CredentialType(AwxKind):
             f"{self.name}/{wanted.name}",
             f"AWX does not allow that while credentials use it ({listed(users)}); what differs is "
             + differing_fields(wanted["inputs"], seen.properties["inputs"]),
-            "Declare the fields as a credential type of another name, and let these credentials use that. They are then "
-            "created once more beside the old ones, and jobs get the new ones. Nothing was done to it.",
+            "Declare the fields as a credential type of another name, and let these credentials use that. They are "
+            "then created once more beside the old ones, and jobs get the new ones. Nothing was done to it.",
         )
 
     def foresee_removal(self, api: t.Any, wanted: Wanted, seen: Seen) -> None:
@@ -272,7 +272,7 @@ def differing_fields(wanted: Facts, seen: t.Any) -> str:
 
 
 class Credential(AwxKind):
-    """A credential of an organization. It is found by its name and its type: AWX may have one of that name for each type."""
+    """A credential of an organization, found by its name and its type: each type may have one of that name."""
 
     name, title = "awx_credential", "credential"
     within = ("organization", "credential_type")

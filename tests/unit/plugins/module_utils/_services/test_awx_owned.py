@@ -240,7 +240,8 @@ def test_a_type_that_a_credential_of_somebody_else_uses_is_not_removed(services:
     apply(services, [*BASE, *MORE])
     server = services.awx
     (kind,) = [row for row in server.rows("credential_types") if row["name"] == "ours"]
-    server.added("credentials", {"name": "theirs", "credential_type": kind["id"], "inputs": {}, "description": "by hand"})
+    theirs = {"name": "theirs", "credential_type": kind["id"], "inputs": {}, "description": "by hand"}
+    server.added("credentials", theirs)
     changes, (fault,) = apply(services, [*BASE, *MORE], state="absent", check=check)
     assert changes == []
     assert "Cannot remove awx_credential_type/ours: AWX does not allow that while credentials use it (theirs" in fault
