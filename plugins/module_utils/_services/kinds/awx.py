@@ -33,6 +33,8 @@ OLDEST, OLDEST_CONTROLLER = (24, 0), (4, 5)
 #: Statuses of a project or a source whose update has not ended.
 UNDER_WAY = ("new", "pending", "waiting", "running")
 FAILED = ("failed", "error", "canceled", "missing")
+#: AWX's answer to the removal of what has a running job.
+IN_USE = 409
 
 
 def same_id(wanted: t.Any, seen: t.Any) -> bool:
@@ -126,6 +128,19 @@ class AwxKind(Resource):
     def find(self, client: Client, wanted: Wanted) -> Facts | None:
         accept(client)
         return super().find(client, wanted)
+
+    def delete(self, api: t.Any, wanted: Wanted, seen: Seen) -> None:
+        try:
+            super().delete(api, wanted, seen)
+        except InfraError as error:
+            if error.facts.get("status") != IN_USE:
+                raise
+            raise InfraError(
+                "remove",
+                f"{self.name}/{wanted.name}",
+                error.cause,
+                "Wait until its jobs have ended, or cancel them in AWX, then run again.",
+            ) from error
 
     def waiting(self, row: Facts) -> str:
         return f"its update is {row['status']}" if row.get("status") in UNDER_WAY else ""

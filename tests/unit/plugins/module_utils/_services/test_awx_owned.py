@@ -246,3 +246,14 @@ def test_a_type_that_a_credential_of_somebody_else_uses_is_not_removed(services:
     assert changes == []
     assert "Cannot remove awx_credential_type/ours: AWX does not allow that while credentials use it (theirs" in fault
     assert len(server.rows("teams")) == 1
+
+
+def test_a_template_with_a_running_job_is_not_removed(services: running.Services) -> None:
+    apply(services, [*BASE, *MORE])
+    server = services.awx
+    (template,) = server.rows("job_templates")
+    server.start("jobs", template)["status"] = "running"
+    _changes, faults = apply(services, [*BASE, *MORE], state="absent")
+    (fault,) = [one for one in faults if "awx_job_template/deploy" in one]
+    assert fault.startswith("Cannot remove awx_job_template/deploy: HTTP 409: Resource is being used by running jobs")
+    assert "Wait until its jobs have ended" in fault
