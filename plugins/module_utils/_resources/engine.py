@@ -191,6 +191,8 @@ class Engine:
         action = "create" if not (seen or kind.permanent) else self._action(one, seen, changed)
         if action == "create" and self.api.check:
             kind.foresee(self.api, wanted)
+        if action == "update" and seen:
+            kind.foresee_update(self.api, wanted, seen, changed)
         if action:
             self._note(one, action, wanted, seen, changed)
         if not self.api.check:
@@ -270,6 +272,7 @@ class Engine:
             return
         if kind.holds_data and one.key not in self.policy.lose:
             raise self._keeps(one, "remove")
+        kind.foresee_removal(self.api, wanted, seen)
         self._note(one, "delete", wanted, seen, list(seen.properties))
         if self.api.check:
             return

@@ -142,6 +142,12 @@ class Kind:
     def foresee(self, api: t.Any, wanted: Wanted) -> None:
         """In check mode, raise InfraError if what is needed for a creation can be known to be missing."""
 
+    def foresee_update(self, api: t.Any, wanted: Wanted, seen: Seen, changed: t.Collection[str]) -> None:
+        """Raise InfraError if it can be known that an update of these properties would be refused."""
+
+    def foresee_removal(self, api: t.Any, wanted: Wanted, seen: Seen) -> None:
+        """The same of a removal. In check mode, what else the run would remove before still exists."""
+
     def create(self, api: t.Any, wanted: Wanted) -> t.Collection[str] | None:
         """Create it, and name the properties that only an update can set."""
         raise NotImplementedError

@@ -92,7 +92,12 @@ def owned(client: Client, organization: str) -> t.Iterator[Row]:
         for row in client.rows(kind.collection, organization=found[0]):
             if is_ours(row, mark):
                 ours[name][str(row["id"])] = row["name"]
-                yield name, row["id"], {"name": row["name"], "organization": found[0]}, ""
+                place = {"name": row["name"], "organization": found[0]}
+                if name != "awx_credential":
+                    yield name, row["id"], place, ""
+                    continue
+                of = ((row.get("summary_fields") or {}).get("credential_type") or {}).get("name") or ""
+                yield name, row["id"], {**place, "credential_type": str(row["credential_type"])}, str(of)
     for row in client.rows(f"{API}/schedules/", unified_job_template__organization=found[0]):
         if is_ours(row, mark):
             template = (row.get("summary_fields") or {}).get("unified_job_template") or {}

@@ -26,6 +26,13 @@ PLAN = {
     "type": "textarea",
     "required": False,
 }
+COST = {
+    "variable": "cost_approved_usd",
+    "question": "Approved cost in US$ a month",
+    "description": "Estimate up to which going over the budget (cost_budget_usd) is approved. Empty: it is not.",
+    "type": "float",
+    "required": False,
+}
 LAYERS = {
     "variable": "caches_layers",
     "question": "Layers to flush",
@@ -50,8 +57,8 @@ class Job:
 
 #: Jobs that the collection has a playbook for.
 BUILT_IN: dict[str, Job] = {
-    "deploy": Job("deploy.yml", "Deploys a version", approval=True, survey=(VERSION, PLAN)),
-    "plan": Job("deploy.yml", "Lists what a deploy would change", check=True, survey=(VERSION,)),
+    "deploy": Job("deploy.yml", "Deploys a version", approval=True, survey=(VERSION, PLAN, COST)),
+    "plan": Job("deploy.yml", "Lists what a deploy would change", check=True, survey=(VERSION, COST)),
     "roll-back": Job("roll_back.yml", "Returns the API to the previous version"),
     "migrate": Job("migrate.yml", "Migrates the database schema", approval=True),
     "migration-check": Job(
@@ -289,7 +296,7 @@ def workflows(options: Options) -> t.Iterator[Row]:
             **owner(options),
             **notified(options, "notify_on_failure", "notify_on_approval"),
             description=described(options, workflow.get("description", "")),
-            survey=[dict(one) for one in workflow.get("survey") or [VERSION]],
+            survey=[dict(one) for one in workflow.get("survey") or [VERSION, COST]],
         )
         after = before(nodes)
         failures = {node["name"]: node.get("after_failure") or [] for node in nodes}

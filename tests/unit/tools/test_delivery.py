@@ -110,6 +110,24 @@ def test_a_deploy_gets_the_release_the_commit_and_the_approved_plan(ran: list[t.
     }
 
 
+@pytest.mark.parametrize(("given", "value"), [("2100", 2100), (" 2100.50 ", 2100.5), ("", None), (" ", None)])
+@pytest.mark.parametrize("command", ["plan", "deploy"])
+def test_an_approved_cost(ran: list[t.Any], tmp_path: Path, command: str, given: str, value: float | None) -> None:
+    archive(tmp_path / "dist")
+    delivery.main([command, "staging", "--cost-approved", given])
+    assert ran[0]["values"].get("cost_approved_usd") == value
+
+
+@pytest.mark.parametrize("given", ["-1", "2,100", "2100 US$", "nan"])
+def test_what_approves_no_cost(
+    ran: list[t.Any], tmp_path: Path, capsys: pytest.CaptureFixture[str], given: str
+) -> None:
+    archive(tmp_path / "dist")
+    assert delivery.main(["deploy", "staging", f"--cost-approved={given}"]) == 1
+    assert "it is not a number of US dollars" in capsys.readouterr().err
+    assert ran == []
+
+
 def test_without_a_fingerprint_no_plan_is_required(ran: list[t.Any], tmp_path: Path) -> None:
     archive(tmp_path / "dist")
     assert delivery.main(["deploy", "staging"]) == 0

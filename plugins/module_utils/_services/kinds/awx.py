@@ -33,6 +33,8 @@ OLDEST, OLDEST_CONTROLLER = (24, 0), (4, 5)
 #: Statuses of a project or a source whose update has not ended.
 UNDER_WAY = ("new", "pending", "waiting", "running")
 FAILED = ("failed", "error", "canceled", "missing")
+#: AWX's answer to the removal of what has a running job.
+IN_USE = 409
 
 
 def same_id(wanted: t.Any, seen: t.Any) -> bool:
@@ -127,6 +129,19 @@ class AwxKind(Resource):
         accept(client)
         return super().find(client, wanted)
 
+    def delete(self, api: t.Any, wanted: Wanted, seen: Seen) -> None:
+        try:
+            super().delete(api, wanted, seen)
+        except InfraError as error:
+            if error.facts.get("status") != IN_USE:
+                raise
+            raise InfraError(
+                "remove",
+                f"{self.name}/{wanted.name}",
+                error.cause,
+                "Wait until its jobs have ended, or cancel them in AWX, then run again.",
+            ) from error
+
     def waiting(self, row: Facts) -> str:
         return f"its update is {row['status']}" if row.get("status") in UNDER_WAY else ""
 
@@ -194,7 +209,8 @@ class ManagedCredentialType(AwxKind):
 class CredentialType(AwxKind):
     """A credential type of our own: its fields, and the environment variables and files that jobs get them as.
 
-    AWX refuses a change of the fields while a credential uses it.
+    AWX refuses a change of the fields, and a removal, while a credential uses it. Such a change is refused before
+    anything is sent: declare the fields as a type of another name, and let the credentials use that.
     """
 
     name, title = "awx_credential_type", "credential type"
@@ -221,11 +237,60 @@ class CredentialType(AwxKind):
             else []
         )
 
+    def users(self, client: Client, seen: Seen) -> list[Facts]:
+        return client.rows(f"{self.collection}{seen.outputs['id']}/credentials/")
+
+    def foresee_update(self, api: t.Any, wanted: Wanted, seen: Seen, changed: t.Collection[str]) -> None:
+        if "inputs" not in changed or not (users := self.users(self.client(api), seen)):
+            return
+        raise InfraError(
+            "change the fields of",
+            f"{self.name}/{wanted.name}",
+            f"AWX does not allow that while credentials use it ({listed(users)}); what differs is "
+            + differing_fields(wanted["inputs"], seen.properties["inputs"]),
+            "Declare the fields as a credential type of another name, and let these credentials use that. They are "
+            "then created once more beside the old ones, and jobs get the new ones. Nothing was done to it.",
+        )
+
+    def foresee_removal(self, api: t.Any, wanted: Wanted, seen: Seen) -> None:
+        client = self.client(api)
+        users = self.users(client, seen)
+        if client.check:
+            # Those that we have made would be removed before.
+            users = [row for row in users if not str(row.get("description") or "").startswith(MARK)]
+        if users:
+            raise InfraError(
+                "remove",
+                f"{self.name}/{wanted.name}",
+                f"AWX does not allow that while credentials use it ({listed(users)})",
+                "Remove these credentials in AWX, or go on declaring the type. Nothing was done to it.",
+            )
+
+
+def listed(rows: t.Iterable[Facts]) -> str:
+    """Objects with their ids: several organizations may have one of the same name."""
+    return ", ".join(f"{row['name']} with the id {row['id']}" for row in rows)
+
+
+def differing_fields(wanted: Facts, seen: t.Any) -> str:
+    """What differs between the fields of two credential types, in words."""
+    new, old = ({row["id"]: row for row in (each or {}).get("fields") or ()} for each in (wanted, seen))
+    both = [name for name in new if name in old]
+    changed = [name for name in both if not declared_part(new[name], old[name])]
+    parts = {
+        "new": [name for name in new if name not in old],
+        "gone": [name for name in old if name not in new],
+        "changed": changed,
+    }
+    found = "; ".join(f"{word}: {', '.join(names)}" for word, names in parts.items() if names)
+    return found or "their order, or which are required"
+
 
 class Credential(AwxKind):
-    """A credential of an organization."""
+    """A credential of an organization, found by its name and its type: each type may have one of that name."""
 
     name, title = "awx_credential", "credential"
+    within = ("organization", "credential_type")
     collection, member = f"{API}/credentials/", f"{API}/credentials/{{id}}/"
     properties = {
         "organization": ORGANIZATION,

@@ -177,3 +177,83 @@ def test_a_user_that_is_not_there(services: running.Services) -> None:
     (fault,) = apply(services, [*BASE, ("awx_user", "nobody", {})])[1]
     assert "AWX has no user of this name" in fault
     assert services.awx.writes() == []
+
+
+KEY, USER = FIELDS["inputs"]["fields"][0], {"id": "user", "label": "User"}
+
+
+def with_fields(name: str, *fields: dict[str, t.Any]) -> list[Row]:
+    """The declaration with a credential type of this name, which the credential uses."""
+    (_kind, _ours, fixed), (kind, credential, given), *rest = MORE
+    changed = ("awx_credential_type", name, {**fixed, "inputs": {"fields": list(fields)}})
+    return [*BASE, changed, (kind, credential, {**given, "credential_type": f"@awx_credential_type/{name}"}), *rest]
+
+
+@pytest.mark.parametrize("check", [True, False])
+@pytest.mark.parametrize(
+    ("fields", "says"),
+    [
+        ([KEY, USER], "what differs is new: user."),
+        ([{**KEY, "label": "Token"}, USER], "what differs is new: user; changed: key."),
+    ],
+)
+def test_fields_of_a_type_that_is_in_use(
+    services: running.Services, fields: list[dict[str, t.Any]], says: str, check: bool
+) -> None:
+    apply(services, [*BASE, *MORE])
+    written = len(services.awx.writes())
+    # Without a rehearsal, too.
+    changes, (fault,) = apply(services, with_fields("ours", *fields), check=check, rehearse=check)
+    assert changes == []
+    assert fault.startswith("Cannot change the fields of awx_credential_type/ours: AWX does not allow that while")
+    assert "(ours with the id " in fault
+    assert says in fault
+    assert "as a credential type of another name" in fault
+    assert len(services.awx.writes()) == written
+
+
+def test_fields_that_change_in_a_type_of_another_name(services: running.Services) -> None:
+    """What the error proposes: the credential is created once more, and the job gets that instead."""
+    server = services.awx
+    of_job = [*MORE[:9], ("awx_job_template", "deploy", {**OF, **TEMPLATE, "credentials": ["@awx_credential/ours"]})]
+    apply(services, [*BASE, *of_job])
+    rows = [*with_fields("ours-2", KEY, USER)[: len(BASE) + 9], of_job[-1]]
+    predicted = apply(services, rows, prune=True, check=True)
+    done = apply(services, rows, prune=True)
+    assert (sorted(done[0]), done[1]) == (sorted(predicted[0]), [])
+    assert sorted(done[0]) == [
+        "create awx_credential/ours",
+        "create awx_credential_type/ours-2",
+        "delete awx_credential/ours of ours",
+        "delete awx_credential_type/ours",
+        "update awx_job_template/deploy",
+    ]
+    (credential,) = server.rows("credentials")
+    assert server.one("credential_types", credential["credential_type"])["name"] == "ours-2"
+    (template,) = server.rows("job_templates")
+    assert template["_sets"]["credentials"] == [credential["id"]]
+    assert apply(services, rows, prune=True) == ([], [])
+
+
+@pytest.mark.parametrize("check", [True, False])
+def test_a_type_that_a_credential_of_somebody_else_uses_is_not_removed(services: running.Services, check: bool) -> None:
+    apply(services, [*BASE, *MORE])
+    server = services.awx
+    (kind,) = [row for row in server.rows("credential_types") if row["name"] == "ours"]
+    theirs = {"name": "theirs", "credential_type": kind["id"], "inputs": {}, "description": "by hand"}
+    server.added("credentials", theirs)
+    changes, (fault,) = apply(services, [*BASE, *MORE], state="absent", check=check)
+    assert changes == []
+    assert "Cannot remove awx_credential_type/ours: AWX does not allow that while credentials use it (theirs" in fault
+    assert len(server.rows("teams")) == 1
+
+
+def test_a_template_with_a_running_job_is_not_removed(services: running.Services) -> None:
+    apply(services, [*BASE, *MORE])
+    server = services.awx
+    (template,) = server.rows("job_templates")
+    server.start("jobs", template)["status"] = "running"
+    _changes, faults = apply(services, [*BASE, *MORE], state="absent")
+    (fault,) = [one for one in faults if "awx_job_template/deploy" in one]
+    assert fault.startswith("Cannot remove awx_job_template/deploy: HTTP 409: Resource is being used by running jobs")
+    assert "Wait until its jobs have ended" in fault

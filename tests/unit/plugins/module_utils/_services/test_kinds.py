@@ -224,7 +224,7 @@ CHANGES: list[tuple[str, str, dict[str, t.Any]]] = [
 #: Requests of a run without changes.
 #: Of Clerk: instance, redirect URLs, templates. Of Sentry: project, keys, owners, integrations, detectors, workflows.
 #: Of Vercel: project, variables, domains.
-NO_OP = {"awx": 20, "clerk": 3, "sentry": 6, "vercel": 3}
+NO_OP = {"awx": 21, "clerk": 3, "sentry": 6, "vercel": 3}
 #: Of what the role declares, whatever the number of projects, alerts, domains and variables: Sentry's project is in a
 #: list, as only the owners and `resolve_hours` are not.
 NO_OP_OF_ROLE = {"clerk": 3, "sentry": 5, "vercel": 3}

@@ -84,7 +84,7 @@ TABLE = [
     ("ECS tasks", asked(one("ecs_cluster"), tasks=PRODUCTION_TASKS), (144.16, 144.16, 720.8)),
     ("ECS tasks", asked(one("ecs_cluster"), tasks=Tasks(1, 0, 2048, 4096)), (72.08, 72.08, 72.08)),
     # 16.43 and two public addresses.
-    ("Load balancer", asked(one("load_balancer", subnets=["a", "b"])), (22.08, 23.73, 25.37)),
+    ("Load balancer", asked(one("load_balancer", subnets=["a", "b"])), (23.73, 23.73, 23.73)),
     # The stated 350 is the primary alone: 328.50 and 23.00.
     ("RDS primary", asked(database()), (316.35, 351.5, 487.85)),
     ("RDS primary", asked(database(multi_az=False, instance_class="db.t4g.medium")), (58.95, 58.95, 104.95)),
@@ -98,11 +98,11 @@ TABLE = [
     ("Prometheus", asked(host("monitoring", "t3.small", 50)), (17.27, 19.18, 21.1)),
     ("Grafana", asked(host("grafana", "t3.micro", 20)), (9.03, 9.19, 9.35)),
     ("Other hosts", asked(host("pooler", "t3.small", 20, public_address=True)), (18.76, 20.43, 22.11)),
-    ("CloudWatch", asked(one("log_group"), *[one("alarm")] * 20), (1.8, 2.0, 2.2)),
+    ("CloudWatch", asked(one("log_group"), *[one("alarm")] * 20), (2.0, 2.0, 2.0)),
     # The second one is the password that RDS generates.
-    ("Secrets, images, traffic between zones", asked(one("secret"), database(password="")), (0.72, 0.8, 0.88)),
-    ("Vercel", asked(plans={"vercel": "pro"}, vercel_seats=2), (36.0, 40.0, 44.0)),
-    ("Sentry", asked(plans={"sentry": "team"}), (23.4, 26.0, 28.6)),
+    ("Secrets, images, traffic between zones", asked(one("secret"), database(password="")), (0.8, 0.8, 0.8)),
+    ("Vercel", asked(plans={"vercel": "pro"}, vercel_seats=2), (40.0, 40.0, 40.0)),
+    ("Sentry", asked(plans={"sentry": "team"}), (26.0, 26.0, 26.0)),
     ("Supabase", asked(plans={"supabase": "free"}), (0.0, 0.0, 0.0)),
     ("rack", asked(fixed=[{"name": "rack", "usd": 99}]), (99.0, 99.0, 99.0)),
 ]

@@ -22,6 +22,8 @@ DEFAULTS = {
     name.removeprefix("awx_"): value
     for name, value in yaml.safe_load((ROOT / "roles/awx/defaults/main.yml").read_text()).items()
 }
+# As Ansible does with what refers to another option.
+DEFAULTS["credential_types"][0]["name"] = DEFAULTS["environment_type_name"]
 PLAYBOOKS = [path.name for path in (ROOT / "playbooks").glob("*.yml")]
 GIVEN = {**DEFAULTS, "url": "https://awx.example.com", "token": "t", "project_repository": "https://git.example.com/a"}
 
@@ -48,6 +50,13 @@ def test_a_release_waits_for_tests_and_an_approval() -> None:
     assert found["awx_workflow_node/release-plan"]["template"] == "@awx_job_template/plan-production"
     assert found["awx_job_template/plan-production"]["job_type"] == "check"
     assert found["awx_workflow_node/release-approval"]["approval_seconds"] == 86400
+
+
+def test_going_over_the_budget_can_be_approved() -> None:
+    found = properties(options())
+    for key in ("awx_job_template/plan-production", "awx_job_template/deploy-production", "awx_workflow/release"):
+        (question,) = [one for one in found[key]["survey"] if one["variable"] == "cost_approved_usd"]
+        assert question["required"] is False
 
 
 @pytest.mark.parametrize(
