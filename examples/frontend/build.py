@@ -162,7 +162,9 @@ def main() -> int:
     try:
         publish(build(source(), settings), output)
     except subprocess.CalledProcessError as error:
-        sys.stderr.write(f"Cannot build the front end: {' '.join(map(str, error.cmd[1:]))} ended with {error.returncode}.\n")
+        sys.stderr.write(
+            f"Cannot build the front end: {' '.join(map(str, error.cmd[1:]))} ended with {error.returncode}.\n"
+        )
         return 1
     sys.stdout.write(f"{output}\n")
     return 0

@@ -47,8 +47,8 @@ options:
     default: public, max-age=3600, stale-while-revalidate=86400
   page_cache_control:
     description:
-      - Header C(Cache-Control) of pages, which are the files that end in C(.html), C(.htm) and C(.txt). The last is where
-        Next.js keeps the content of a page for a navigation within the browser.
+      - Header C(Cache-Control) of pages, which are the files that end in C(.html), C(.htm) and C(.txt). The last is
+        where Next.js keeps the content of a page for a navigation within the browser.
       - With V(no-cache), browsers and CloudFront ask for a page each time, and get it only if it has changed. A page
         that is kept longer is one of an earlier release.
     type: str
@@ -133,7 +133,13 @@ import datetime
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 
 from ansible_collections.nexod.infra.plugins.module_utils._aws.api import MISSING, Api
-from ansible_collections.nexod.infra.plugins.module_utils._aws.site import Caching, diff_of, plan, read_folder, result_of
+from ansible_collections.nexod.infra.plugins.module_utils._aws.site import (
+    Caching,
+    diff_of,
+    plan,
+    read_folder,
+    result_of,
+)
 from ansible_collections.nexod.infra.plugins.module_utils._aws.site_bucket import Bucket, Cdn, publish
 from ansible_collections.nexod.infra.plugins.module_utils._core.edge import edge
 from ansible_collections.nexod.infra.plugins.module_utils._core.lines import told_lines
