@@ -5,12 +5,17 @@ VERSION ?=
 # Looked up before .venv is added to PATH, because it creates .venv.
 PYTHON := $(shell command -v $(or $(PYTHON),python3))
 ARGS ?=
+# The front end of the labs: static (examples/static_site), or next (examples/frontend, built with Node.js).
+FRONTEND ?= static
 
 SHELL := /bin/bash -o pipefail
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help deploy plan roll-back destroy distclean test test-faults test-image bench bench-aws bench-cache bench-deploy bench-migrate bench-monitoring bench-pgbouncer bench-profiling readmes lab_up venv prerequisites
+.PHONY: help deploy plan roll-back destroy distclean test test-faults test-image bench bench-aws bench-cache bench-deploy bench-migrate bench-monitoring bench-pgbouncer bench-profiling readmes lab_up front_end venv prerequisites
 
+ifeq ($(filter static next,$(FRONTEND)),)
+$(error FRONTEND=$(FRONTEND): it is one of static next)
+endif
 ifneq ($(wildcard inventories/$(ENV)/hosts.yml),inventories/$(ENV)/hosts.yml)
 $(error No inventory inventories/$(ENV): ENV is one of $(filter-out shared,$(notdir $(wildcard inventories/*))))
 endif
@@ -26,14 +31,14 @@ KEYS := $(if $(filter lab_aws,$(ENV)),env -u AWS_PROFILE -u AWS_SESSION_TOKEN AW
 INSIDE := $(ROOTLESS) $(KEYS)
 PLAYBOOK := $(INSIDE) $(BIN)/ansible-playbook -i inventories/$(ENV)
 LAB := $(INSIDE) $(BIN)/ansible-playbook -i inventories/$(or $(LAB_ENV),lab)
-DEPLOY = $(PLAYBOOK) playbooks/deploy.yml $(if $(VERSION),-e backend_version=$(VERSION)) $(ARGS)
+DEPLOY = $(PLAYBOOK) playbooks/deploy.yml $(if $(VERSION),-e backend_version=$(VERSION)) $(if $(filter next,$(FRONTEND)),-e frontend_source=$(CURDIR)/dist/frontend) $(ARGS)
 # Tools are also found by name: ansible calls ansible-galaxy, molecule calls ansible-config.
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 REQUIREMENTS = $(if $(LAB_ENV),requirements-lab.txt,requirements.txt)
 
 help: ## list the targets
-	@echo "make TARGET [ENV=lab|lab_aws|dev|staging|production] [VERSION=1.0.0] [ARGS='--tags x']"
+	@echo "make TARGET [ENV=lab|lab_aws|dev|staging|production] [VERSION=1.0.0] [FRONTEND=static|next] [ARGS='--tags x']"
 	@sed -n 's/^\([a-z_-]*\):.*## /  \1\t/p' $(MAKEFILE_LIST) | expand -t 16
 
 deploy: ready ## deploy VERSION to ENV (default: the lab, which is created if necessary)
@@ -122,7 +127,7 @@ readmes: venv ## write the READMEs of the roles and the contents of the main one
 
 .PHONY: ready
 ifneq ($(LAB_ENV),)
-ready: lab_up
+ready: lab_up $(if $(filter next,$(FRONTEND)),front_end)
 else ifeq ($(ENV),dev)
 # The example's release; a product's own is built by playbooks/build_release.yml.
 ready: prerequisites venv
@@ -134,6 +139,10 @@ endif
 lab_up: prerequisites venv ## boot the lab's hosts
 	@$(BIN)/python examples/api/build.py $(or $(VERSION),$(INVENTORY_VERSION)) -o dist/
 	@$(LAB) playbooks/lab_up.yml $(if $(VERSION),-e backend_version=$(VERSION))
+
+front_end:
+	@$(PYTHON) tools/make_venv.py requirements-frontend.txt
+	@$(BIN)/python examples/frontend/build.py -o dist/frontend
 
 prerequisites:
 	@$(PYTHON) tools/prerequisites.py $(if $(LAB_ENV),--lab --install)

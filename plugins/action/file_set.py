@@ -24,6 +24,8 @@ from ansible_collections.nexod.infra.plugins.plugin_utils._roles.options import 
 from ansible_collections.nexod.infra.plugins.plugin_utils._survey.kept import KEPT, host_of
 from ansible_collections.nexod.infra.plugins.plugin_utils._survey.proven import unchanged_set
 
+#: What the module gets as it is given.
+ON_HOST = ("name", "root", "state", "check", "secrets", "keep_files", "keep_days", "plan")
 #: By whether a file is secret, and whether it is executable.
 DEFAULT_MODES = {(False, False): "0644", (False, True): "0755", (True, False): "0600", (True, True): "0700"}
 
@@ -76,7 +78,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
             self._execute_module(
                 module_name="nexod.infra.file_set",
                 module_args={
-                    **{option: arguments[option] for option in ("name", "root", "state", "check", "secrets", "plan")},
+                    **{option: arguments[option] for option in ON_HOST},
                     **rendered,
                 },
                 task_vars=variables,

@@ -106,6 +106,12 @@ serving:
   returned: if O(cluster) and O(service) are given and the account can use the region
   type: list
   elements: str
+serving_since:
+  description: Unix time since when O(service) runs its release alone. It is now while a deployment runs, not before the
+    last time that the service was scaled, and 0 if the service does not exist.
+  returned: if O(cluster) and O(service) are given and the account can use the region
+  type: int
+  sample: 1795780800
 tasks:
   description: How many tasks O(service) runs (C(least), and C(most) where it is scaled), and their C(cpu) and
     C(memory_mb); empty if it does not exist.

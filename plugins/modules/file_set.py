@@ -110,6 +110,20 @@ options:
       - Environment variables for every command of O(check), such as a password that must not appear in its arguments.
     type: dict
     default: {}
+  keep_files:
+    description:
+      - Patterns of files that outlast their set, such as V(public/_next/static/*), for clients that have read the set
+        before and ask for its files later. An asterisk stands for slashes too.
+      - They are kept in C(ROOT/NAME/kept) below their paths, where the service must look for them after its own set.
+    type: list
+    elements: str
+    default: []
+  keep_days:
+    description:
+      - Days that files of O(keep_files) are kept after the last set that had them. V(0) keeps none. At least 0.
+      - They are removed with a later change of the set, not by a run without changes.
+    type: int
+    default: 30
   plan:
     description:
       - Only compare. The task reports no change and no diff; RV(pending) says whether there is something to do.
@@ -218,10 +232,12 @@ import typing as t
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.nexod.infra.plugins.module_utils._core.edge import edge
+from ansible_collections.nexod.infra.plugins.module_utils._core.ranges import check_ranges
 from ansible_collections.nexod.infra.plugins.module_utils._files.arguments import HOST_OPTIONS, HOST_REQUIRED_IF
 from ansible_collections.nexod.infra.plugins.module_utils._files.file_set import (
     Entry,
     FileSet,
+    Keep,
     digest,
     links_as_diff,
     plan,
@@ -259,7 +275,8 @@ def apply(module: AnsibleModule) -> dict[str, t.Any]:
     elif options["state"] == "absent" and changed:
         files.remove()
     elif steps.changed and options["state"] == "present":
-        files.apply(wanted, options["check"], secrets_of(options))
+        keep = Keep(tuple(options["keep_files"]), options["keep_days"])
+        files.apply(wanted, options["check"], secrets_of(options), keep)
     elif steps.changed:
         files.point_to("previous")
     elif strays:
@@ -286,6 +303,7 @@ def main() -> None:
     name, home = f'"{module.params["name"]}"', f"{module.params['root']}/{module.params['name']}"
     words = {"present": "install the file set", "previous": "return the file set", "absent": "remove the file set"}
     with edge(module, words[module.params["state"]], name, home):
+        check_ranges(module.params, {"keep_days": (0, None)})
         module.exit_json(**apply(module))
 
 

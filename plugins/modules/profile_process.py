@@ -86,6 +86,30 @@ options:
     type: str
     choices: [lldb, gdb]
     default: lldb
+  metrics_url:
+    description:
+      - URL of the application's metrics in Prometheus's format, from which O(counted) is read before and after the
+        profile. With several workers, they are those of the worker that answers, or of all if it adds them up.
+    type: str
+  counted:
+    description:
+      - Counters of the application whose growth is reported, as py-spy samples and counts no calls. Those after the
+        first are also reported for each of the first.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      name:
+        description: What is counted, in the plural, such as V(requests).
+        type: str
+        required: true
+      metric:
+        description: Name of the series, such as V(http_request_duration_seconds_count). All of this name are added up.
+        type: str
+        required: true
+      except:
+        description: Regular expression. Series whose labels match it are left out.
+        type: str
   shown:
     description: Number of functions in each of the lists that are returned. From 1 to 50.
     type: int
@@ -184,6 +208,11 @@ shares:
   returned: for O(tool=record) and O(tool=top), not in check mode
   type: dict
   sample: {GIL: 31.5, database: 22.1, cache: 3.0, JSON: 8.4, validation: 2.2, metrics and error reports: 1.1}
+calls:
+  description: By how much each of O(counted) grew. One that was not there or was started anew is missing.
+  returned: for O(tool=record) and O(tool=top), not in check mode
+  type: dict
+  sample: {requests: 1200, database queries: 3744}
 threads:
   description: Each thread with its C(name), C(stack), and whether it is C(active) and C(owns_gil).
   returned: for O(tool=dump), not in check mode
@@ -209,6 +238,11 @@ from ansible_collections.nexod.infra.plugins.module_utils._core.edge import edge
 from ansible_collections.nexod.infra.plugins.module_utils._profiling.plan import Asked
 from ansible_collections.nexod.infra.plugins.module_utils._profiling.profiler import profile
 
+COUNTER = {
+    "name": {"type": "str", "required": True},
+    "metric": {"type": "str", "required": True},
+    "except": {"type": "str"},
+}
 ARGUMENTS: dict[str, dict[str, t.Any]] = {
     "tool": {"type": "str", "choices": ["record", "top", "dump", "memory"], "default": "record"},
     "unit": {"type": "str"},
@@ -226,6 +260,8 @@ ARGUMENTS: dict[str, dict[str, t.Any]] = {
     "profilers": {"type": "path", "default": "/opt/profilers/current"},
     "dest": {"type": "path", "default": "/var/lib/nexod-profiles"},
     "owner": {"type": "str", "default": ""},
+    "metrics_url": {"type": "str"},
+    "counted": {"type": "list", "elements": "dict", "default": [], "options": COUNTER},
 }
 
 

@@ -42,9 +42,17 @@ options:
     type: path
     required: true
   cache_control:
-    description: Header C(Cache-Control) of the files.
+    description: Header C(Cache-Control) of files that are neither pages nor O(immutable).
     type: str
     default: public, max-age=3600, stale-while-revalidate=86400
+  page_cache_control:
+    description:
+      - Header C(Cache-Control) of pages, which are the files that end in C(.html), C(.htm) and C(.txt). The last is
+        where Next.js keeps the content of a page for a navigation within the browser.
+      - With V(no-cache), browsers and CloudFront ask for a page each time, and get it only if it has changed. A page
+        that is kept longer is one of an earlier release.
+    type: str
+    default: no-cache
   immutable:
     description:
       - Patterns of the files whose name changes with their content, such as V(_next/static/*) of Next.js or V(assets/*)
@@ -125,7 +133,13 @@ import datetime
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 
 from ansible_collections.nexod.infra.plugins.module_utils._aws.api import MISSING, Api
-from ansible_collections.nexod.infra.plugins.module_utils._aws.site import diff_of, plan, read_folder, result_of
+from ansible_collections.nexod.infra.plugins.module_utils._aws.site import (
+    Caching,
+    diff_of,
+    plan,
+    read_folder,
+    result_of,
+)
 from ansible_collections.nexod.infra.plugins.module_utils._aws.site_bucket import Bucket, Cdn, publish
 from ansible_collections.nexod.infra.plugins.module_utils._core.edge import edge
 from ansible_collections.nexod.infra.plugins.module_utils._core.lines import told_lines
@@ -136,6 +150,7 @@ ARGUMENTS = {
     "folder": {"type": "str", "default": "public"},
     "source": {"type": "path", "required": True},
     "cache_control": {"type": "str", "default": "public, max-age=3600, stale-while-revalidate=86400"},
+    "page_cache_control": {"type": "str", "default": "no-cache"},
     "immutable": {"type": "list", "elements": "str", "default": []},
     "keep_days": {"type": "int", "default": 30},
     "distribution_id": {"type": "str"},
@@ -159,7 +174,9 @@ def main() -> None:
         check_ranges(given, RANGES)
         connection = {name: given[name] for name in ("profile", "endpoint_url")}
         api = Api(given["region"], check=module.check_mode, **connection)
-        files = read_folder(given["source"], given["cache_control"], given["immutable"])
+        files = read_folder(
+            given["source"], Caching(given["page_cache_control"], given["cache_control"], tuple(given["immutable"]))
+        )
         bucket = Bucket(api, given["bucket"], given["folder"].strip("/"))
         stored, record = bucket.stored(), bucket.record()
         now = datetime.datetime.now(datetime.UTC)

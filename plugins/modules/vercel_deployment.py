@@ -32,15 +32,17 @@ options:
       - V(promoted) lets production deliver it as well.
       - V(rolled_back) returns production to the deployment that it delivered before. If the last change was a rollback
         already, nothing is changed.
+      - V(delivered) returns the deployment that production delivers, or that the domains of O(branch) deliver, and
+        changes nothing.
       - V(absent) removes the previews of O(branch).
     type: str
-    choices: [ready, promoted, rolled_back, absent]
+    choices: [ready, promoted, rolled_back, delivered, absent]
     default: ready
   commit:
     description: The whole SHA of the commit. Required with V(ready) and V(promoted).
     type: str
   branch:
-    description: The branch whose previews are removed. Required with V(absent).
+    description: The branch whose previews are removed, or whose newest one is returned. Required with V(absent).
     type: str
   target:
     description: Which deployment of the commit is meant. Only those of production can be promoted.
@@ -102,9 +104,16 @@ EXAMPLES = r"""
 RETURN = r"""
 deployment:
   description: The deployment that is meant, with C(id), C(url), C(commit), C(branch), C(state), C(created)
-    (milliseconds since 1970) and C(inspector_url). Empty if check mode would wait for it.
+    (milliseconds since 1970) and C(inspector_url). Empty if check mode would wait for it, and with O(state=delivered)
+    before the first one.
   returned: unless O(state=absent)
   type: dict
+since:
+  description: Unix time since when production delivers RV(deployment), or the domains of O(branch) do; 0 before the
+    first one.
+  returned: with O(state=delivered)
+  type: int
+  sample: 1795780800
 previous:
   description: Id of the deployment that production delivered before; empty if there was none.
   returned: with O(state=promoted) and O(state=rolled_back)
@@ -126,7 +135,11 @@ from ansible_collections.nexod.infra.plugins.module_utils._services.vercel_deplo
 
 ARGUMENTS = {
     "project": {"type": "str", "required": True},
-    "state": {"type": "str", "choices": ["ready", "promoted", "rolled_back", "absent"], "default": "ready"},
+    "state": {
+        "type": "str",
+        "choices": ["ready", "promoted", "rolled_back", "delivered", "absent"],
+        "default": "ready",
+    },
     "commit": {"type": "str"},
     "branch": {"type": "str"},
     "target": {"type": "str", "choices": ["production", "preview"], "default": "production"},
@@ -149,6 +162,9 @@ def main() -> None:
         if given["state"] == "absent":
             removed = deployments.remove_previews(given["branch"])
             module.exit_json(changed=bool(removed), removed=[facts_of(row) for row in removed])
+        if given["state"] == "delivered":
+            found, since = deployments.delivered(given["branch"])
+            module.exit_json(changed=False, deployment=facts_of(found), since=since)
         if given["state"] == "ready":
             module.exit_json(changed=False, deployment=facts_of(deployments.ready(given["commit"], given["target"])))
         previous = deployments.live()

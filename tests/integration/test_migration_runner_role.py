@@ -18,10 +18,12 @@ LOCAL = {"ansible_connection": "local", "ansible_python_interpreter": "{{ ansibl
 ENVIRONMENT = ROOT / "roles/migration_runner/meta/environment.yml"
 
 
-def upgrade(project: Project, running: t.Sequence[str], live_since: t.Sequence[int] = (), **variables: t.Any) -> Done:
+def upgrade(
+    project: Project, running: t.Sequence[str], live_since: t.Mapping[str, int] | None = None, **variables: t.Any
+) -> Done:
     """Upgrade to release 1.0.0, with what the stage has read.
 
-    `running`: which version each instance of the API runs. `live_since`: of the first instance, and of the front end.
+    `running`: which version each instance of the API runs. `live_since`: of what is named so.
     """
     server = project.postgres
     wired = yaml.safe_load(ENVIRONMENT.read_text())["variables"]
@@ -38,6 +40,7 @@ def upgrade(project: Project, running: t.Sequence[str], live_since: t.Sequence[i
             "password": server.password,
         },
         "migration_runner_lint": "off",
+        "__migration_runner_controller": wired["__migration_runner_controller"],
         "migration_runner_live_since": wired["migration_runner_live_since"],
         "migration_runner_running_version": wired["migration_runner_running_version"],
         "migration_runner_service": False,
@@ -47,10 +50,13 @@ def upgrade(project: Project, running: t.Sequence[str], live_since: t.Sequence[i
     hosts: dict[str, dict[str, t.Any]]
     hosts = {f"api-{number}": {"backend_running_version": one} for number, one in enumerate(running, start=1)}
     children: dict[str, t.Any] = {"api": {"hosts": hosts}}
-    if live_since:
-        hosts["api-1"]["backend_live_since"] = live_since[0]
-        children["edge"] = {"hosts": {"edge-1": {"frontend_live_since": live_since[1]}}}
-    inventory = {"all": {"hosts": {"localhost": LOCAL}, "children": children}}
+    since = dict(live_since or {})
+    if since:
+        hosts["api-1"]["backend_live_since"] = since["API"]
+        children["edge"] = {"hosts": {"edge-1": {"frontend_live_since": since["files"]}}}
+    read = {"services_front_end_live_since": since.get("Vercel", 0)} if "Vercel" in since else {}
+    read |= {"preflight_aws": {"serving_since": since["ECS"]}} if "ECS" in since else {}
+    inventory = {"all": {"hosts": {"localhost": {**LOCAL, **read}}, "children": children}}
     (project.folder / "hosts.json").write_text(json.dumps(inventory))
     role = {"name": "nexod.infra.migration_runner", "tasks_from": "upgrade.yml"}
     written = {
@@ -87,21 +93,24 @@ def test_only_the_release_that_runs_may_find_the_schema_ahead(
 
 
 @pytest.mark.parametrize(
-    ("api", "front_end", "passes"),
+    ("young", "passes"),
     [
-        pytest.param(-1000, -200, False, id="the front end is too young"),
-        pytest.param(-200, -1000, False, id="the API is too young"),
-        pytest.param(-1000, -301, True, id="both are old enough"),
+        pytest.param({"files": -200}, False, id="the front end is too young"),
+        pytest.param({"API": -200}, False, id="the API is too young"),
+        pytest.param({"Vercel": -200}, False, id="the front end at Vercel is too young"),
+        pytest.param({"ECS": -200}, False, id="the service of ECS is too young"),
+        pytest.param({"files": -301, "Vercel": -301, "ECS": -301}, True, id="all are old enough"),
     ],
 )
 def test_a_contract_waits_until_the_pages_before_are_no_longer_in_use(
-    project: Project, api: int, front_end: int, passes: bool
+    project: Project, young: dict[str, int], passes: bool
 ) -> None:
     project.revise(FIRST, "    op.drop_column('things', 'name')\n\ncontract = True")
     project.upgrade(revision="0001")
     project.rows("INSERT INTO things VALUES (1, 'Jane')")
     now = int(time.time())
-    done = upgrade(project, ["1.0.0"], (now + api, now + front_end), migration_runner_allow_contract=True)
+    since = {name: now + seconds for name, seconds in {"API": -1000, "files": -1000, **young}.items()}
+    done = upgrade(project, ["1.0.0"], since, migration_runner_allow_contract=True)
     assert (done.returncode == 0) is passes, done.stdout
     assert passes or "Run again in" in done.stdout + done.stderr
     assert project.recorded() == ["0002" if passes else "0001"]

@@ -92,7 +92,7 @@ def test_the_stage_publishes_what_changed_and_no_more(aws: str, tmp_path: pathli
     assert predicted["changed"]
     assert made["diff"] == predicted["diff"]
     assert stage.objects() == [".nexod/public.json", "public/_next/static/a.js", "public/index.html"]
-    for path, header in (("index.html", "stale-while-revalidate=86400"), ("_next/static/a.js", "immutable")):
+    for path, header in (("index.html", "no-cache"), ("_next/static/a.js", "immutable")):
         url = stage.s3.generate_presigned_url("get_object", {"Bucket": BUCKET, "Key": f"public/{path}"})
         with urllib.request.urlopen(url) as served:
             assert served.read() == (stage.site / path).read_bytes()

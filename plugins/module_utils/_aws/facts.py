@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import concurrent.futures
+import time
 import typing as t
 
 from ansible_collections.nexod.infra.plugins.module_utils._aws.api import Api
@@ -102,6 +103,18 @@ def serving(api: Api, cluster: str, service: str) -> list[str]:
     return [str(one["image"]) for one in definition_of(api, found)["containerDefinitions"]] if found else []
 
 
+def serving_since(api: Api, cluster: str, service: str) -> int:
+    """Since when a service of ECS serves its release alone, in Unix time; 0 where there is no such service.
+
+    While a deployment runs, it is now. Scaling the service moves the time too, so it may be too late, never too early.
+    """
+    found = service_of(api, cluster, service)
+    rows = (found or {}).get("deployments") or ()
+    if len(rows) != 1 or rows[0].get("rolloutState", "COMPLETED") != "COMPLETED":
+        return int(time.time()) if found else 0
+    return int((rows[0].get("updatedAt") or rows[0]["createdAt"]).timestamp())
+
+
 def tasks(api: Api, cluster: str, service: str) -> dict[str, int]:
     """How many tasks a service of ECS runs, and how large each is; empty where there is no such service."""
     found = service_of(api, cluster, service)
@@ -133,6 +146,7 @@ def questions(api: Api, wants: Facts) -> dict[str, t.Callable[[], t.Any]]:
         **(
             {
                 "serving": lambda: serving(api, str(wants["cluster"]), str(wants["service"])),
+                "serving_since": lambda: serving_since(api, str(wants["cluster"]), str(wants["service"])),
                 "tasks": lambda: tasks(api, str(wants["cluster"]), str(wants["service"])),
             }
             if wants.get("cluster") and wants.get("service")

@@ -18,6 +18,8 @@ from ansible_collections.nexod.infra.plugins.module_utils._core.errors import In
 #: For files whose name changes with their content.
 IMMUTABLE = "public, max-age=31536000, immutable"
 INDEX = "index.html"
+#: Pages, and what Next.js keeps of a page for a navigation in the browser. Both name files of one release.
+PAGES = (".html", ".htm", ".txt")
 #: What browsers must know; the tables of Python and of the system differ from one controller to the next.
 TYPES = {
     ".avif": "image/avif",
@@ -135,7 +137,21 @@ def checksum(path: str) -> str:
     return found.hexdigest()
 
 
-def read_folder(folder: str, cache_control: str, immutable: t.Sequence[str]) -> list[File]:
+@dataclasses.dataclass(frozen=True)
+class Caching:
+    """The headers Cache-Control: `pages`, `others`, and the patterns of the files whose name changes with them."""
+
+    pages: str
+    others: str
+    immutable: tuple[str, ...] = ()
+
+    def header(self, name: str) -> str:
+        if is_immutable(name, self.immutable):
+            return IMMUTABLE
+        return self.pages if name.lower().endswith(PAGES) else self.others
+
+
+def read_folder(folder: str, caching: Caching) -> list[File]:
     """All files below a folder."""
     if not os.path.isdir(folder):
         raise refused(folder, "there is no such folder", "Build the front end first, or correct source.")
@@ -151,8 +167,7 @@ def read_folder(folder: str, cache_control: str, immutable: t.Sequence[str]) -> 
                 raise refused(
                     folder, f"{shown} can't be the path of a URL", "Rename it, in UTF-8 and without asterisk."
                 )
-            header = IMMUTABLE if is_immutable(name, immutable) else cache_control
-            found.append(File(name, path, checksum(path), content_type(name), header))
+            found.append(File(name, path, checksum(path), content_type(name), caching.header(name)))
     if not found:
         raise refused(folder, "it contains no file", "Build the front end first, or correct source.")
     return sorted(found, key=lambda file: file.name)

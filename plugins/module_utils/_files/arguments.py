@@ -29,6 +29,8 @@ OPTIONS: dict[str, dict[str, t.Any]] = {
     "files": {"type": "list", "elements": "dict", "options": FILE},
     "check": {"type": "list", "elements": "list", "default": []},
     "secrets": {"type": "dict", "default": {}, "no_log": True},
+    "keep_files": {"type": "list", "elements": "str", "default": []},
+    "keep_days": {"type": "int", "default": 30},
     "plan": {"type": "bool", "default": False},
 }
 #: For the action plugin. Without files, "present" would mean a set without any.

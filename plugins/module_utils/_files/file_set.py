@@ -21,6 +21,7 @@ import contextlib
 import dataclasses
 import errno
 import fcntl
+import fnmatch
 import grp
 import gzip
 import hashlib
@@ -32,6 +33,7 @@ import re
 import shutil
 import stat
 import tempfile
+import time
 import typing as t
 
 from ansible_collections.nexod.infra.plugins.module_utils._core.errors import InfraError
@@ -50,6 +52,7 @@ NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 LARGEST_DIFF = 100_000
 #: Lines of a new or removed file that a plan shows; of a longer one it shows the size.
 LONGEST_WHOLE = 300
+DAY = 24 * 3600
 
 
 @dataclasses.dataclass(frozen=True)
@@ -100,6 +103,20 @@ class Found:
 
 
 Tree = t.Mapping[str, Found]
+
+
+@dataclasses.dataclass(frozen=True)
+class Keep:
+    """Files that outlast their sets: patterns of their paths, and for how many days after the last set that had them.
+
+    They lie in ``kept`` beside the generations, where what comes and goes with a set is not concerned by them.
+    """
+
+    patterns: tuple[str, ...] = ()
+    days: int = 0
+
+    def names(self, path: str) -> bool:
+        return any(fnmatch.fnmatchcase(path, pattern) for pattern in self.patterns)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -370,6 +387,7 @@ class FileSet:
         wanted: t.Sequence[Entry],
         checks: t.Sequence[t.Sequence[str]],
         environment: t.Mapping[str, str] | None = None,
+        keep: Keep | None = None,
     ) -> None:
         """Stage, check and swap to `wanted`; a set that its product refuses leaves no trace."""
         with self.locked():
@@ -386,6 +404,8 @@ class FileSet:
             except BaseException:
                 shutil.rmtree(staged, ignore_errors=True)
                 raise
+            # Before the swap: whoever has read the set before asks for its files at any time.
+            self._keep([self.generation("current"), name], keep or Keep())
             self._unlink("returned")
             self._swap(name)
             self._sweep()
@@ -466,6 +486,24 @@ class FileSet:
             _replace_link(str(self.home / "current" / path), link)
         for link in self.stray_links():
             self._remove_link(link)
+
+    def _keep(self, generations: t.Iterable[str | None], keep: Keep) -> None:
+        """Keep the files that `keep` names of these generations from now on, and remove those whose time is over."""
+        base, now = self.home / "kept", time.time()
+        for generation in generations if keep.days else ():
+            folder = self.home / "generations" / str(generation)
+            for path in sorted(folder.rglob("*")) if generation else ():
+                relative = path.relative_to(folder)
+                if path.is_file() and not path.is_symlink() and keep.names(relative.as_posix()):
+                    _link_file(path, base, relative)
+                    os.utime(base / relative, (now, now))
+        # Folders after what is in them.
+        for path in sorted(base.rglob("*"), reverse=True):
+            if path.is_dir() and not path.is_symlink():
+                with contextlib.suppress(OSError):
+                    path.rmdir()
+            elif not keep.names(path.relative_to(base).as_posix()) or path.lstat().st_mtime <= now - keep.days * DAY:
+                path.unlink()
 
     def _remove_link(self, link: str) -> None:
         """Remove a link into the set; what it had displaced takes its place in one rename, on one file system."""
@@ -615,6 +653,23 @@ def _replace_link(target: str, link: str) -> None:
         os.unlink(scratch)
     os.symlink(target, scratch)
     os.replace(scratch, link)
+
+
+def _link_file(source: pathlib.Path, base: pathlib.Path, relative: pathlib.Path) -> None:
+    """A second name for a file, below `base`, in the place of whatever has that name."""
+    for folder in [base / parent for parent in reversed(relative.parents)]:
+        if folder.is_symlink() or folder.is_file():
+            folder.unlink()
+        folder.mkdir(exist_ok=True, mode=0o755)
+    target = base / relative
+    if target.is_dir() and not target.is_symlink():
+        shutil.rmtree(target)
+    scratch = target.with_name(f"{target.name}.nexod-new")
+    scratch.unlink(missing_ok=True)
+    os.link(source, scratch)
+    os.replace(scratch, target)
+    # Where both were names of one file already, the kernel has done nothing.
+    scratch.unlink(missing_ok=True)
 
 
 def _readlink(path: str) -> str | None:

@@ -51,6 +51,8 @@ class Asked:
     profilers: str
     dest: str
     owner: str
+    metrics_url: str | None = None
+    counted: t.Sequence[t.Mapping[str, t.Any]] = ()
 
     @property
     def writes(self) -> bool:

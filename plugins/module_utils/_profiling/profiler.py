@@ -9,6 +9,7 @@ import concurrent.futures
 import contextlib
 import datetime
 import fcntl
+import http
 import json
 import os
 import pathlib
@@ -21,8 +22,9 @@ import time
 import typing as t
 
 from ansible_collections.nexod.infra.plugins.module_utils._core.errors import InfraError
+from ansible_collections.nexod.infra.plugins.module_utils._core.http_client import ask
 from ansible_collections.nexod.infra.plugins.module_utils._core.processes import Result, run
-from ansible_collections.nexod.infra.plugins.module_utils._profiling import flame_graph, plan, stacks, target
+from ansible_collections.nexod.infra.plugins.module_utils._profiling import calls, flame_graph, plan, stacks, target
 
 LOCK: t.Final = "/run/nexod/profile.lock"
 NAME: t.Final = re.compile(r"\.?profile-[0-9TZ]+")
@@ -162,9 +164,12 @@ def sampled(
         if not asked.gil:
             commands.append(plan.record(asked, process.pid, files[1], gil=True))
         limit = asked.seconds + PATIENCE
+        before, unread = metrics_of(asked)
         with meter.during() as used, concurrent.futures.ThreadPoolExecutor(2) as pool:
             running = [pool.submit(run, argv, timeout=limit, keep_open=[handle]) for argv in commands]
             done = [one.result() for one in running]
+        after, also = metrics_of(asked)
+        unread = unread or also
         if done[0].rc != 0 or not os.path.exists(files[0]):
             raise failure(done[0], process, what)
         if not target.same(process):
@@ -175,7 +180,7 @@ def sampled(
         if not asked.gil and done[1].rc == 0 and os.path.exists(files[1]):
             held = stacks.from_speedscope(pathlib.Path(files[1]).read_text(encoding="utf-8")).samples
             gil = min(stacks.share(held, asked.seconds * asked.rate), 100.0)
-    rows = stacks.functions(profile)
+    rows, grown = stacks.functions(profile), {} if unread else calls.counted(asked.counted, before, after)
     facts: dict[str, t.Any] = {
         "samples": profile.samples,
         "unread_samples": plan.counts(done[0].output)["errors"],
@@ -183,14 +188,25 @@ def sampled(
         "overhead": used,
         "top_own": [row for row in rows[: asked.shown] if row["own"]],
         "top_total": stacks.by_total(rows)[: asked.shown],
+        "calls": grown,
         "shares": {**({"GIL": gil} if gil is not None else {}), **stacks.kinds(profile)},
         "summary": [
             *stacks.words(profile, seconds=asked.seconds, rate=asked.rate, gil=gil),
+            *calls.words(grown, asked.seconds),
+            *([f"Calls were not counted: {asked.metrics_url} could not be read ({unread})."] if unread else []),
             *(["py-spy could not keep its rate. Lower `rate`."] if plan.is_behind(done[0].output) else []),
             *said_of(used),
         ],
     }
     return profile, facts, text
+
+
+def metrics_of(asked: plan.Asked) -> tuple[str, str]:
+    """The application's metrics, or why they could not be read: a profile is worth having without them."""
+    if not asked.metrics_url or not asked.counted:
+        return "", ""
+    answer = ask(asked.metrics_url, timeout=5, accept="text/plain")
+    return (answer.body, "") if answer.status == http.HTTPStatus.OK else ("", answer.reason or f"HTTP {answer.status}")
 
 
 def said_of(used: t.Mapping[str, float | None]) -> list[str]:

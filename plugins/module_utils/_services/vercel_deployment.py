@@ -39,6 +39,12 @@ def facts_of(row: Facts | None) -> dict[str, t.Any]:
     }
 
 
+def latest(row: Facts) -> int:
+    """The latest of the times of a deployment, in Unix time. `aliasAssigned` may also be true."""
+    shown = (row.get(name) for name in ("movedAt", "aliasAssigned", "readyAt", "ready", "createdAt", "created"))
+    return max((one for one in shown if isinstance(one, int) and not isinstance(one, bool)), default=0) // 1000
+
+
 class Deployments:
     """Those of one project. `seconds`: how long a build or a promotion is waited for."""
 
@@ -61,6 +67,22 @@ class Deployments:
     def live(self) -> str:
         """The id of the deployment that production delivers; empty before the first."""
         return str(dig(self.settings(), "targets.production.id") or "")
+
+    def delivered(self, branch: str | None = None) -> tuple[Facts, int]:
+        """The deployment that production or the domain of a branch delivers, and since when; nothing before the first.
+
+        Of the times that Vercel shows of it, the latest: one that was built long ago may have been promoted just now.
+        """
+        if branch:
+            rows = [row for row in self.of(branch=branch, target="preview") if row.get("readyState") == READY]
+            return (rows[0], latest(rows[0])) if rows else ({}, 0)
+        settings = self.settings()
+        target: Facts = dig(settings, f"targets.{PRODUCTION}") or {}
+        if not target.get("id"):
+            return {}, 0
+        asked: Facts = settings.get("lastAliasRequest") or {}
+        moved = asked.get("requestedAt") if asked.get("toDeploymentId") == target["id"] else None
+        return target, latest({**target, "movedAt": moved})
 
     def of(self, **query: t.Any) -> list[Facts]:
         """The project's deployments, the newest first."""

@@ -22,6 +22,7 @@ NAMES = {
     "instance": "the storage of the database",
     "image": "whether the image exists",
     "serving": "which images the service runs",
+    "serving_since": "since when the service runs its release",
     "tasks": "how many tasks the service runs",
 }
 #: Suggestions in a message.

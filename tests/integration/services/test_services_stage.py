@@ -34,7 +34,9 @@ INVENTORY = {
     ],
     "services_secrets": {"secret": "canary of a variable"},
 }
-HOSTS = "all: {children: {database_primary: {hosts: {db: {ansible_host: 192.0.2.1}}}}}\n"
+HOSTS = (
+    "all: {children: {database_primary: {hosts: {db: {ansible_host: 192.0.2.1}}}, migration_runner: {hosts: {db: }}}}\n"
+)
 TOKENS = {"SENTRY_AUTH_TOKEN": sentry_core.TOKEN, "CLERK_SECRET_KEY": clerk.TOKEN, "VERCEL_TOKEN": vercel.TOKEN}
 COMMITS = ("1" * 40, "2" * 40)
 
@@ -70,6 +72,10 @@ class Stage:
             if "Vercel" in one["name"]
         ]
         previews = yaml.safe_load((ROOT / "playbooks/remove_previews.yml").read_text())[-1]
+        migrate = yaml.safe_load((ROOT / "playbooks/stages/migrate.yml").read_text())
+        (live,) = [one for one in migrate if "Vercel" in one.get("name", "")]
+        shown = {"ansible.builtin.debug": {"msg": "since {{ services_front_end_live_since | default('unread') }}"}}
+        (folder / "live.yml").write_text(yaml.safe_dump([{**live, "tasks": [*live["tasks"], shown]}]))
         (folder / "previews.yml").write_text(yaml.safe_dump([previews]))
         for name, one in zip(("front_end.yml", "roll_back.yml"), plays, strict=True):
             (folder / name).write_text(yaml.safe_dump([one]))
@@ -154,6 +160,9 @@ def test_the_front_end_of_a_commit_is_delivered_and_returned(stage: Stage, servi
         assert changed_hosts(stage.run("front_end.yml")) == 1
         assert delivered() == commit
         assert changed_hosts(stage.run("front_end.yml")) == 0
+    since = f"since {project['lastAliasRequest']['requestedAt'] // 1000}"
+    for arguments, said in (((), "since unread"), (("-e", "migration_runner_allow_contract=true", "--check"), since)):
+        assert said in stage.run("live.yml", *arguments).stdout
     # Another environment, whose front end is a preview of the same project.
     stage.values["services_vercel_targets"] = ["preview"]
     assert changed_hosts(stage.run("roll_back.yml")) == 0

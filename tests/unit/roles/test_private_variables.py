@@ -13,8 +13,8 @@ import pytest
 from ansible_collections.nexod.infra.tests.playbook import ROOT
 
 ROLES = sorted(path for path in (ROOT / "roles").iterdir() if path.is_dir())
-#: Not of Grafana, whose begin with a dollar sign.
-NAME = re.compile(r"(?<![$\w])__[a-z]\w*\b")
+#: Not of Grafana, whose begin with a dollar sign, and no path.
+NAME = re.compile(r"(?<![$\w/])__[a-z]\w*\b")
 DEFINED = (
     re.compile(r"^[\s{-]*(__[a-z]\w*) *:", re.M),
     re.compile(r"\b(?:register|loop_var|index_var): *(__[a-z]\w*)"),

@@ -93,7 +93,8 @@ def test_present_needs_files(action: Action, files: list[t.Any] | None) -> None:
 @pytest.mark.parametrize("state", ["previous", "absent"])
 def test_other_states_need_no_files(action: Action, state: str) -> None:
     _result, calls = action("file_set", {"name": "a", "state": state})
-    assert calls == [{"name": "a", "root": "/etc/nexod", "state": state, "check": [], "secrets": {}, "plan": False}]
+    defaults = {"check": [], "secrets": {}, "keep_files": [], "keep_days": 30, "plan": False}
+    assert calls == [{"name": "a", "root": "/etc/nexod", "state": state, **defaults}]
 
 
 def play(tmp_path: pathlib.Path, *extra: str, inventory: str = "localhost ansible_connection=local\n") -> pathlib.Path:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime
+import time
 import typing as t
 
 import boto3
@@ -101,12 +103,14 @@ def test_what_a_service_runs(run_module: Run) -> None:
     wants = {**ASKED, "cluster": "nexod-staging", "service": "api"}
     assert run_module("aws_info", wants)["serving"] == []
     ecs.create_cluster(clusterName="nexod-staging")
-    assert run_module("aws_info", wants)["serving"] == []
+    before = run_module("aws_info", wants)
+    assert (before["serving"], before["serving_since"]) == ([], 0)
     container = {"name": "api", "image": "registry.example/api:1.4.0", "memory": 512}
     ecs.register_task_definition(family="api", containerDefinitions=[container], cpu="1024", memory="2048")
     ecs.create_service(cluster="nexod-staging", serviceName="api", taskDefinition="api", desiredCount=3)
     found = run_module("aws_info", wants)
     assert found["serving"] == ["registry.example/api:1.4.0"]
+    assert found["serving_since"] == pytest.approx(time.time(), abs=60)
     assert found["tasks"] == {"least": 3, "most": 0, "cpu": 1024, "memory_mb": 2048}
     scaled = {"ServiceNamespace": "ecs", "ScalableDimension": "ecs:service:DesiredCount"}
     boto3.client("application-autoscaling", REGION).register_scalable_target(
@@ -116,6 +120,31 @@ def test_what_a_service_runs(run_module: Run) -> None:
     ecs.delete_service(cluster="nexod-staging", service="api", force=True)
     found = run_module("aws_info", wants)
     assert (found["serving"], found["tasks"]) == ([], {})
+
+
+@pytest.mark.parametrize(
+    ("deployments", "since"),
+    [
+        pytest.param([{"updatedAt": 200, "createdAt": 100, "rolloutState": "COMPLETED"}], 200, id="completed"),
+        pytest.param([{"createdAt": 100}], 100, id="of another deployment controller"),
+        pytest.param([{"updatedAt": 200, "createdAt": 100, "rolloutState": "IN_PROGRESS"}], 1000, id="rolled out now"),
+        pytest.param([{"createdAt": 900, "rolloutState": "COMPLETED"}, {"createdAt": 100}], 1000, id="two serve"),
+    ],
+)
+def test_since_when_a_service_runs_its_release(
+    deployments: list[dict[str, t.Any]], since: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at = {"createdAt", "updatedAt"}
+    rows = [
+        {
+            name: datetime.datetime.fromtimestamp(value, datetime.UTC) if name in at else value
+            for name, value in one.items()
+        }
+        for one in deployments
+    ]
+    monkeypatch.setattr(facts, "service_of", lambda *_: {"deployments": rows})
+    monkeypatch.setattr(facts.time, "time", lambda: 1000.0)
+    assert facts.serving_since(t.cast("t.Any", None), "nexod-staging", "api") == since
 
 
 def test_whatever_aws_refuses_to_say_has_a_name() -> None:

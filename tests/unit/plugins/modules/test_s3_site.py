@@ -137,7 +137,10 @@ def test_from_an_empty_bucket_to_served_files(publish: Run, aws: Aws) -> None:
 @pytest.mark.parametrize(
     ("name", "content_type", "cache_control"),
     [
-        ("index.html", "text/html; charset=utf-8", CACHED),
+        ("index.html", "text/html; charset=utf-8", "no-cache"),
+        ("about/index.html", "text/html; charset=utf-8", "no-cache"),
+        # As Next.js keeps the content of a page.
+        ("robots.txt", "text/plain; charset=utf-8", "no-cache"),
         ("_next/static/app-1f.js", "text/javascript; charset=utf-8", IMMUTABLE),
         ("logo.svg", "image/svg+xml", CACHED),
     ],
@@ -176,9 +179,11 @@ def test_the_first_page_is_delivered_by_two_paths(publish: Run, aws: Aws, site: 
 
 def test_another_header_is_a_change(publish: Run, aws: Aws) -> None:
     publish()
-    changed = publish(cache_control="no-cache")
-    assert changed["updated"] == sorted(set(FILES) - {"_next/static/app-1f.js"})
-    assert publish(cache_control="no-cache")["changed"] is False
+    changed = publish(cache_control="no-store")
+    assert changed["updated"] == ["logo.svg"]
+    assert publish(cache_control="no-store")["changed"] is False
+    given = {"cache_control": "no-store", "page_cache_control": "public, max-age=60"}
+    assert publish(**given)["updated"] == sorted(set(FILES) - {"_next/static/app-1f.js", "logo.svg"})
 
 
 def test_what_a_page_may_still_load_is_kept_for_a_while(publish: Run, aws: Aws, site: pathlib.Path) -> None:
@@ -342,6 +347,6 @@ def test_from_an_empty_account_to_published_files(
         asked = f"{place['OriginPath']}/{distribution['config']['DefaultRootObject']}".lstrip("/")
         served = s3.get_object(Bucket=place["DomainName"].partition(".s3.")[0], Key=asked)
         assert served["Body"].read().decode() == FILES["index.html"]
-        assert (served["CacheControl"], served["ContentType"]) == (CACHED, "text/html; charset=utf-8")
+        assert (served["CacheControl"], served["ContentType"]) == ("no-cache", "text/html; charset=utf-8")
         assert run_module("s3_site", given)["changed"] is False
         assert aws_resources.bring(*declared)[0].changes == []

@@ -7,6 +7,7 @@ import os
 import pathlib
 import subprocess
 import sys
+import time
 import typing as t
 
 import pytest
@@ -112,6 +113,41 @@ def test_swap_keeps_the_live_set_and_sweeps_the_rest(files: fs.FileSet) -> None:
         files.mark_live()
     assert (read(files, "f"), read(files, "f", "live"), read(files, "f", "previous")) == ("4", "4", "3")
     assert len([p for p in (files.home / "generations").iterdir() if p.is_dir()]) == 2
+
+
+KEEP = fs.Keep(("public/static/*",), 2)
+
+
+def test_files_that_outlast_their_set(files: fs.FileSet) -> None:
+    kept = files.home / "kept"
+
+    def release(number: int, keep: fs.Keep = KEEP, **more: t.Any) -> set[str]:
+        page, script = entry("public/index.html", str(number)), entry(f"public/static/a/{number}.js", str(number))
+        files.apply([page, script, *more.values()], [], {}, keep)
+        files.mark_live()
+        return {path.relative_to(kept).as_posix() for path in kept.rglob("*") if path.is_file()}
+
+    def aged(path: str, days: float) -> None:
+        os.utime(kept / path, (0, time.time() - days * fs.DAY))
+
+    assert release(1) == {"public/static/a/1.js"}
+    assert release(2) == {f"public/static/a/{number}.js" for number in (1, 2)}
+    assert (kept / "public/static/a/1.js").read_text() == "1"
+    # What the current set has is as new as the set's end, however old it is.
+    aged("public/static/a/1.js", 1.9)
+    aged("public/static/a/2.js", 9)
+    assert release(3) == {f"public/static/a/{number}.js" for number in (1, 2, 3)}
+    aged("public/static/a/1.js", 2.1)
+    assert release(4) == {f"public/static/a/{number}.js" for number in (2, 3, 4)}
+    # A set that is returned to removes nothing.
+    files.point_to("previous")
+    assert (kept / "public/static/a/4.js").exists()
+    # One name of a file becomes a folder, and one of a folder a file.
+    odd = release(5, one=entry("public/static/a/4.js/x"), two=entry("public/static/b"))
+    assert {"public/static/a/4.js/x", "public/static/b"} <= odd
+    assert "public/static/b/x" in release(6, one=entry("public/static/b/x"))
+    assert release(7, fs.Keep(("public/static/*",), 0)) == release(8, fs.Keep()) == set()
+    assert list(kept.rglob("*")) == []
 
 
 def test_a_refused_set_leaves_the_running_one_and_no_trace(files: fs.FileSet) -> None:

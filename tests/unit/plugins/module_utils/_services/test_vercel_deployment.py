@@ -8,7 +8,11 @@ import pytest
 
 from ansible_collections.nexod.infra.plugins.module_utils._core.errors import InfraError
 from ansible_collections.nexod.infra.plugins.module_utils._services.accounts import client_of
-from ansible_collections.nexod.infra.plugins.module_utils._services.vercel_deployment import Deployments, facts_of
+from ansible_collections.nexod.infra.plugins.module_utils._services.vercel_deployment import (
+    Deployments,
+    facts_of,
+    latest,
+)
 from ansible_collections.nexod.infra.tests.fixtures.clock import Instantly
 from ansible_collections.nexod.infra.tests.fixtures.services import running, vercel
 
@@ -64,6 +68,41 @@ def test_rolled_back_once_and_promoted_again(project: vercel.Vercel) -> None:
     assert deployments(project)[0].roll_back()[1] is False
     assert found.promote(t.cast("t.Any", found.ready(THREE, "production"))) is True
     assert [one.operation for one in project.writes()[-2:]] == ["roll_back", "roll_back"]
+
+
+def test_since_when_a_front_end_is_delivered(project: vercel.Vercel) -> None:
+    found, _told = deployments(project)
+    first, since = found.delivered()
+    assert (facts_of(first)["commit"], since) == (ONE, first["createdAt"] // 1000)
+    project.add_deployment("app", TWO)
+    found.promote(t.cast("t.Any", found.ready(TWO, "production")))
+    for commit in (TWO, ONE):
+        # Built before, delivered now.
+        (row,) = (each for each in project.state["projects"].values() if each["name"] == "app")
+        row["lastAliasRequest"]["requestedAt"] += 500_000
+        delivered, since = deployments(project)[0].delivered()
+        assert (facts_of(delivered)["commit"], since) == (commit, row["lastAliasRequest"]["requestedAt"] // 1000)
+        assert since > latest(delivered)
+        if commit == TWO:
+            deployments(project)[0].roll_back()
+    assert deployments(project)[0].delivered("develop") == ({}, 0)
+    project.add_deployment("app", THREE, branch="develop")
+    project.add_deployment("app", TWO, branch="develop", readyState="BUILDING")
+    preview, since = deployments(project)[0].delivered("develop")
+    assert (facts_of(preview)["commit"], since) == (THREE, preview["created"] // 1000)
+
+
+@pytest.mark.parametrize(
+    ("row", "since"),
+    [
+        ({"createdAt": 1000, "readyAt": 9000, "aliasAssigned": True}, 9),
+        ({"created": 1000, "ready": 2000, "aliasAssigned": 7500}, 7),
+        ({"created": 1000, "aliasAssigned": False, "movedAt": None}, 1),
+        ({}, 0),
+    ],
+)
+def test_the_latest_of_its_times(row: dict[str, t.Any], since: int) -> None:
+    assert latest(row) == since
 
 
 def test_tags_of_the_cache(project: vercel.Vercel) -> None:
