@@ -49,6 +49,12 @@ options:
     description: Account at Clerk. Required for resources of Clerk.
     type: dict
     suboptions:
+      issuer:
+        description:
+          - Frontend API URL of the instance, whose session tokens an API accepts. If it is set, its keys are read there
+            and must be those of the instance that the secret key belongs to. The secret key is not sent there.
+          - With it, O(resources) may be empty.
+        type: str
       token:
         description: Secret key of the instance.
         type: str

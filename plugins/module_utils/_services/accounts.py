@@ -19,7 +19,7 @@ ACCOUNTS: dict[str, t.Any] = {
         "type": "dict",
         "options": {**TOKEN, "url": {"type": "str", "required": True}, "organization": {"type": "str"}},
     },
-    "clerk": {"type": "dict", "options": TOKEN},
+    "clerk": {"type": "dict", "options": {**TOKEN, "issuer": {"type": "str"}}},
     "sentry": {"type": "dict", "options": {**TOKEN, "organization": {"type": "str", "required": True}}},
     "vercel": {"type": "dict", "options": {**TOKEN, "team": {"type": "str"}}},
 }
