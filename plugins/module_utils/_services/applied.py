@@ -39,7 +39,7 @@ def applied(given: Given, rows: t.Sequence[Declared], tell: Tell, *, check: bool
 
 def with_issuer(given: Given, services: Services, outcome: Outcome) -> Outcome:
     """With a fault if the issuer of Clerk's tokens, where one is given, is not that of the instance."""
-    issuer = str((given["clerk"] or {}).get("issuer") or "")
+    issuer = str((given.get("clerk") or {}).get("issuer") or "")
     if not issuer:
         return outcome
     try:

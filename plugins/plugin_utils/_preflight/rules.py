@@ -31,8 +31,10 @@ from ansible_collections.nexod.infra.plugins.plugin_utils._preflight.inputs impo
     Fault,
     HostInputs,
     Inputs,
+    mentions,
     missing_next_step,
 )
+from ansible_collections.nexod.infra.plugins.plugin_utils._preflight.specs import is_missing
 from ansible_collections.nexod.infra.plugins.plugin_utils._preflight.tables import CONTROLLER_FILES, NEEDED_SECRETS
 from ansible_collections.nexod.infra.plugins.plugin_utils._service import firewall
 from ansible_collections.nexod.infra.plugins.plugin_utils._service.bcrypt import LONGEST
@@ -503,6 +505,15 @@ def values_at_vendors(inputs: Inputs) -> list[Fault]:
             target = raw.get("target") if isinstance(raw, dict) else None
             next_step = f"{missing_next_step(target, f'{name}.target')} To notify nobody there, set {name} to {{}}."
             found.append(Fault(f"{name}.target", "is empty", next_step))
+    secrets, raws = inputs.value(CONTROLLER, "services_secrets"), _raw(inputs, "services_secrets")
+    rows = inputs.value(CONTROLLER, "services_vercel_variables") if "vercel" in _vendors(inputs) else ()
+    used = {row.get("value_from") for row in rows if isinstance(row, dict)} if isinstance(rows, list) else set()
+    for entry, one in secrets.items() if isinstance(secrets, dict) else ():
+        raw = raws.get(entry) if isinstance(raws, dict) else None
+        # A token that is empty is reported by itself.
+        if entry in used and is_missing(one) and not mentions(raw) & _TOKENS:
+            name = f"services_secrets.{entry}"
+            found.append(Fault(name, "is empty", missing_next_step(raw, name)))
     name, rows = "infra_clerk_webhook_secrets", inputs.value(CONTROLLER, "infra_clerk_webhook_secrets")
     if inputs.value(CONTROLLER, "infra_clerk_issuer") and not rows and (CONTROLLER, name) not in inputs.faulty:
         next_step = f"{missing_next_step(_raw(inputs, name), name)} {WITHOUT.format(vendor='clerk')}"
@@ -510,6 +521,7 @@ def values_at_vendors(inputs: Inputs) -> list[Fault]:
     return found
 
 
+_TOKENS: t.Final = {name for _declared, needed in ACCOUNTS.values() for name in needed if name.endswith("_token")}
 #: A Frontend API URL: its host alone. Where tokens are verified by keys that came without TLS, anybody can sign in.
 _ISSUER: t.Final = re.compile(r"https://[^/?#\s@]+|http://(?:localhost|127(?:\.\d{1,3}){3}|\[::1\])(?::\d+)?")
 _PUBLISHABLE_KEY: t.Final = re.compile(r"pk_(?:live|test)_([A-Za-z0-9+/_-]+)=*")

@@ -26,6 +26,9 @@ WHOLE = {"ca": "-----BEGIN", "certificate": "-----BEGIN", "key": "-----BEGIN"}
 GROUPS = {"api": ["api-1", "api-2"], "monitoring": ["monitoring-1"]}
 
 
+VARIABLES = [{"key": name.upper(), "value_from": name} for name in "ab"] + [{"key": "C", "value": "c"}]
+
+
 def inputs(**values: t.Any) -> Inputs:
     """Of one environment with the same values on all hosts."""
     hosts = [CONTROLLER, "api-1", "api-2", "monitoring-1"]
@@ -78,6 +81,9 @@ def test_a_vendor_that_can_t_be_asked(given: dict[str, t.Any], lacks: dict[str, 
         ({"services_sentry_slack": {}, "services_sentry_pagerduty": {"integration": "x", "target": "1"}}, []),
         ({"services_sentry_slack": {"integration": "x", "target": ""}}, ["services_sentry_slack.target"]),
         ({"services_sentry_slack": {"integration": "x", "target": ""}, "services_vendors": ["clerk"]}, []),
+        ({"services_secrets": {"a": "", "b": "x"}, "services_vercel_variables": VARIABLES}, ["services_secrets.a"]),
+        ({"services_secrets": {"c": ""}, "services_vercel_variables": VARIABLES}, []),
+        ({"services_secrets": {"a": ""}, "services_vercel_variables": VARIABLES, "services_vendors": ["sentry"]}, []),
         ({"infra_clerk_issuer": "", "infra_clerk_webhook_secrets": []}, []),
         ({"infra_clerk_issuer": "https://c", "infra_clerk_webhook_secrets": []}, ["infra_clerk_webhook_secrets"]),
         ({"infra_clerk_issuer": "https://c", "infra_clerk_webhook_secrets": ["whsec_canary"]}, []),
