@@ -269,7 +269,7 @@ def test_a_dump_of_production_has_its_marker_and_does_not_get_into_dev(engineer:
     done = dumped("-vvv", "-e", json.dumps({"dump_folder": str(dumps)}))
     assert done.returncode == 0, done.stdout[-6000:]
     (dump,) = dumps.glob("production-*.dump")
-    assert json.loads(dump.with_name(f"{dump.name}.json").read_text())["environment"] == "production"
+    assert b'{"environment": "production", ' in dump.read_bytes()[-200:]
 
     engineer.database.rows("UPDATE public.facts SET id = 8")
     refused = engineer.run(playbook="dev_restore", restore_dump=str(dump), restore_confirmed="dev")
@@ -329,8 +329,8 @@ def test_a_deploy_that_is_killed_anywhere_and_run_again(engineer: Engineer, seed
     assert engineer.restores().count(200) == 1
     assert engineer.database.rows("SELECT email FROM public.users") == [("one@example.com",)]
     (version,) = engineer.database.rows("SELECT count(*) FROM public.alembic_version")[0]
-    dumps = sorted(one.name.partition(".")[2] for one in (engineer.folder / "dumps").iterdir())
-    assert (version, dumps) == (1, ["dump", "dump.json"])
+    dumps = [one.name.partition(".")[2] for one in (engineer.folder / "dumps").iterdir()]
+    assert (version, dumps) == (1, ["dump"])
     assert [one.name for one in (engineer.folder / "private").iterdir()] == ["env"]
     assert "changed=0 " in engineer.run().stdout.partition("PLAY RECAP")[2]
 
