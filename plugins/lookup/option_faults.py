@@ -20,7 +20,15 @@ options:
     description: The directory of the role.
     type: list
     elements: path
-    required: true
+  needs:
+    description:
+      - Variables that must not be made of an empty secret. The secrets that the provider of the environment needs are
+        checked, wherever these variables read them from.
+      - For roles and playbooks that would write or send an empty password without a preflight before them. The fix that
+        is reported names the variable of the environment to export.
+    type: list
+    elements: str
+    version_added: "1.1.0"
 """
 
 EXAMPLES = r"""
@@ -30,6 +38,13 @@ EXAMPLES = r"""
     fail_msg: "Cannot configure the service: {{ faults | join('; ') }}."
   vars:
     faults: "{{ query('nexod.infra.option_faults', role_path) }}"
+
+- name: Refuse an empty password
+  ansible.builtin.assert:
+    that: faults | length == 0
+    fail_msg: "Cannot dump the database: {{ faults | join('; ') }}."
+  vars:
+    faults: "{{ query('nexod.infra.option_faults', needs=['infra_database_owner_password']) }}"
 """
 
 RETURN = r"""
@@ -43,21 +58,20 @@ import typing as t
 
 from ansible.plugins.lookup import LookupBase
 
-from ansible_collections.nexod.infra.plugins.plugin_utils._preflight.own import own_faults
+from ansible_collections.nexod.infra.plugins.plugin_utils._preflight.own import empty_secrets, own_faults
 from ansible_collections.nexod.infra.plugins.plugin_utils._roles.options import specification_of
 
 
 class LookupModule(LookupBase):  # type: ignore[misc]
     """Hands the variables to the pure function."""
 
-    def run(self, terms: list[str], variables: dict[str, t.Any] | None = None, **_options: t.Any) -> list[str]:
+    def run(self, terms: list[str], variables: dict[str, t.Any] | None = None, **options: t.Any) -> list[str]:
         known = variables or {}
-        return [
-            fault
-            for path in terms
-            for fault in own_faults(
-                specification_of(str(path)),
-                known.__contains__,
-                lambda name: self._templar.template(known[name]),
-            )
+
+        def value_of(name: str) -> object:
+            return self._templar.template(known[name])
+
+        faults = [
+            fault for path in terms for fault in own_faults(specification_of(str(path)), known.__contains__, value_of)
         ]
+        return faults + empty_secrets(options.get("needs") or (), known, value_of)

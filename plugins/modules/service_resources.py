@@ -49,6 +49,12 @@ options:
     description: Account at Clerk. Required for resources of Clerk.
     type: dict
     suboptions:
+      issuer:
+        description:
+          - Frontend API URL of the instance, whose session tokens an API accepts. If it is set, its keys are read there
+            and must be those of the instance that the secret key belongs to. The secret key is not sent there.
+          - With it, O(resources) may be empty.
+        type: str
       token:
         description: Secret key of the instance.
         type: str
@@ -153,7 +159,7 @@ from ansible_collections.nexod.infra.plugins.module_utils._core.edge import edge
 from ansible_collections.nexod.infra.plugins.module_utils._core.lines import told_lines
 from ansible_collections.nexod.infra.plugins.module_utils._resources.declaration import DECLARED, declared
 from ansible_collections.nexod.infra.plugins.module_utils._resources.outcome import reported
-from ansible_collections.nexod.infra.plugins.module_utils._services.accounts import ACCOUNTS
+from ansible_collections.nexod.infra.plugins.module_utils._services.accounts import ACCOUNTS, refuse_empty_tokens
 from ansible_collections.nexod.infra.plugins.module_utils._services.applied import applied
 from ansible_collections.nexod.infra.plugins.module_utils._services.catalogue import KINDS
 
@@ -171,6 +177,7 @@ def main() -> None:
     given = module.params
     path = (given["_internal"] or {}).get("progress_file")
     with edge(module, "manage the resources of", given["environment"]), told_lines(path) as tell:
+        refuse_empty_tokens(given, given["resources"])
         rows = declared(given["resources"], KINDS, given["secrets"])
         outcome, services = applied(given, rows, tell, check=module.check_mode)
         for key, text in outcome.later.items():

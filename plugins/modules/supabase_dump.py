@@ -14,11 +14,12 @@ author: The nexod.infra maintainers (@nexod)
 description:
   - V(present) dumps the database with C(pg_dump), unless O(path) exists, and removes the oldest dumps beyond O(keep).
     Supabase's own schemas are left out. The files are readable by their owner only.
-  - Beside each dump is its marker, which names the environment and has the dump's digest. So that a dump of production
-    has one, too, V(present) also dumps a database that is not at Supabase; the playbook C(dump) does.
+  - Each dump ends with its marker, which names the environment and has the digest of what is before it. It is in the
+    same file, which C(pg_restore) reads as any other. So that a dump of production has one, too, V(present) also dumps
+    a database that is not at Supabase; the playbook C(dump) does.
   - V(restored) replaces what the dump contains in one transaction, and grants no rights but those in the dump. A dump
-    without a marker, with that of another dump, or of another environment is refused, and so is the environment
-    C(production).
+    without a marker, one that was changed since, and one of another environment is refused, by its marker or by that
+    of the database in it, and so is the environment C(production).
   - Uses the programs C(psql), C(pg_dump) and C(pg_restore) of this host. They are checked before anything is changed.
   - Run against a PostgreSQL 15 that is laid out as Supabase's, never against the live service.
 extends_documentation_fragment: [nexod.infra.managed_database]
@@ -114,6 +115,7 @@ def main() -> None:
         if given["state"] == "restored":
             refuse_unusable(["psql", "pg_restore"], given["database_version"])
             dumps.check_marker(path, given["environment"])
+            dumps.check_database(database, path, given["environment"])
             if not module.check_mode:
                 dumps.restore(database, path, psql.ask(dumps.DEFAULTS, given["database"]))
         else:

@@ -33,7 +33,7 @@ NO_PROJECT = "Cannot use the Supabase project: provider_supabase_project is empt
 UNBUILT = {"backend_version": "0.0.9"}
 DIST = f"migration_runner_archive is {ROOT}/dist/api-0.0.9.tar, which does not exist."
 #: What the stage infrastructure would say before; these only read what it has made.
-NO_PASSWORD = "auth_token names cache, and secrets has no such entry"
+NO_PASSWORD = "infra_cache_password is empty; export NEXOD_CACHE_PASSWORD, or set infra_cache_password in a vault."
 Row: t.TypeAlias = tuple[str, str, tuple[str, ...], dict[str, t.Any], str]
 #: Environment, playbook, options and variables; then with which words an environment that has nothing yet ends it,
 #: before the first change. Without any, it succeeds. Playbooks of a single stage do what `pooler` does.

@@ -19,7 +19,7 @@ ACCOUNTS: dict[str, t.Any] = {
         "type": "dict",
         "options": {**TOKEN, "url": {"type": "str", "required": True}, "organization": {"type": "str"}},
     },
-    "clerk": {"type": "dict", "options": TOKEN},
+    "clerk": {"type": "dict", "options": {**TOKEN, "issuer": {"type": "str"}}},
     "sentry": {"type": "dict", "options": {**TOKEN, "organization": {"type": "str", "required": True}}},
     "vercel": {"type": "dict", "options": {**TOKEN, "team": {"type": "str"}}},
 }
@@ -29,12 +29,20 @@ def client_of(name: str, account: t.Mapping[str, t.Any], *, check: bool) -> Clie
     """The client of one account, given as in `ACCOUNTS`."""
     vendor = VENDORS[name]
     if not str(account["token"]).strip():
-        raise InfraError("use", vendor.name, f"{vendor.token_variable} is empty", f"Create one: {vendor.token_page}.")
+        next_step = f"Export {vendor.token_variable}. A new token: {vendor.token_page}."
+        raise InfraError("use", vendor.name, f"{vendor.token_variable} is empty", next_step)
     if "organization" in account and not str(account["organization"]).strip():
         raise InfraError("use", vendor.name, "the organization is empty", "Set it to the organization's slug.")
     query = {"teamId": account["team"]} if account.get("team") else {}
     scope = {"organization": account["organization"]} if account.get("organization") else {}
     return Client(vendor, account["token"], url=account.get("url"), query=query, scope=scope, check=check)
+
+
+def refuse_empty_tokens(given: t.Mapping[str, t.Any], rows: t.Iterable[t.Mapping[str, t.Any]]) -> None:
+    """Raise InfraError if a vendor of the declarations has no token, of which secrets may be made."""
+    for name in sorted({str(row["kind"]).partition("_")[0] for row in rows} & ACCOUNTS.keys()):
+        if given.get(name):
+            client_of(name, given[name], check=True)
 
 
 def services_of(given: t.Mapping[str, t.Any], rows: t.Iterable[Declared], *, check: bool) -> Services:

@@ -8,10 +8,12 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
+from ansible_collections.nexod.infra.plugins.module_utils._core.errors import InfraError
 from ansible_collections.nexod.infra.plugins.module_utils._resources.declaration import Declared
 from ansible_collections.nexod.infra.plugins.module_utils._resources.engine import Engine, Outcome, Policy, Tell
 from ansible_collections.nexod.infra.plugins.module_utils._services.accounts import services_of
 from ansible_collections.nexod.infra.plugins.module_utils._services.awx_owned import may_change, undeclared
+from ansible_collections.nexod.infra.plugins.module_utils._services.clerk_issuer import refuse_another
 from ansible_collections.nexod.infra.plugins.module_utils._services.client import Services
 
 Given = t.Mapping[str, t.Any]
@@ -20,7 +22,7 @@ Given = t.Mapping[str, t.Any]
 def applied(given: Given, rows: t.Sequence[Declared], tell: Tell, *, check: bool) -> tuple[Outcome, Services]:
     """The outcome, and the clients by which it came about. `given`: the options of the module."""
     services = services_of(given, rows, check=check or given["rehearse"])
-    outcome = once(given, rows, services, tell)
+    outcome = with_issuer(given, services, once(given, rows, services, tell))
     if given["rehearse"]:
         organization = organization_of(given)
         refusal = may_change(services["awx"], organization, outcome.changes) if organization else None
@@ -33,6 +35,18 @@ def applied(given: Given, rows: t.Sequence[Declared], tell: Tell, *, check: bool
             services = services_of(given, rows, check=False)
             outcome = once(given, rows, services, tell)
     return outcome, services
+
+
+def with_issuer(given: Given, services: Services, outcome: Outcome) -> Outcome:
+    """With a fault if the issuer of Clerk's tokens, where one is given, is not that of the instance."""
+    issuer = str((given.get("clerk") or {}).get("issuer") or "")
+    if not issuer:
+        return outcome
+    try:
+        refuse_another(issuer, services.clients.get("clerk"))
+    except InfraError as error:
+        return dataclasses.replace(outcome, faults=[*outcome.faults, ("issuer of Clerk's tokens", error)])
+    return outcome
 
 
 def organization_of(given: Given) -> str:

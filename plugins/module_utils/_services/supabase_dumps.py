@@ -3,8 +3,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Dumps of what is ours in a Supabase project's database: one a day, a few of them, and only into dev again.
 
-Beside each dump is its marker, which names the environment that it was made of, and the dump by its digest. A dump
-without one, such as one that was made by hand of production, is never restored.
+Each dump ends with its marker, which names the environment that it was made of and has the digest of what is before
+it: in the same file, so that neither is copied, renamed or restored without the other. `pg_restore` finds what it reads
+by the offsets in the file's table of contents, and never reads what follows. A dump without a marker, such as one that
+was made by hand of production, is never restored, whatever its name is.
 """
 
 from __future__ import annotations
@@ -14,17 +16,27 @@ import hashlib
 import json
 import os
 import pathlib
+import re
 import tempfile
 import typing as t
 
 from ansible_collections.nexod.infra.plugins.module_utils._core.errors import InfraError
 from ansible_collections.nexod.infra.plugins.module_utils._core.processes import Result, run
 from ansible_collections.nexod.infra.plugins.module_utils._postgresql.client import Server, identifier, literal
-from ansible_collections.nexod.infra.plugins.module_utils._services.supabase_seeds import TABLE
+from ansible_collections.nexod.infra.plugins.module_utils._services.supabase_seeds import (
+    MARKED,
+    SCHEMA,
+    TABLE,
+    environment_of,
+)
 
 TIMEOUT = 1800
 #: What of a dump is left out when it is restored: it belongs to Supabase, or exists in every project.
 LEFT_OUT = (" SCHEMA - public ", " - SCHEMA public ", " DEFAULT ACL ", " EXTENSION - ", " EVENT TRIGGER ")
+#: What a marker begins with, and the most bytes at the end of a file that one may have.
+BEGIN, MOST = b"\n-- nexod.infra: ", 4096
+#: In SQL of pg_dump: the comment by which a deploy has marked the database itself.
+COMMENT = re.compile(rf"^COMMENT ON SCHEMA {SCHEMA} IS '({re.escape(MARKED)}.*)';$", re.MULTILINE)
 OURS = """
 SELECT coalesce(json_agg(nspname ORDER BY nspname), '[]') FROM pg_namespace
 WHERE nspname !~ '^pg_' AND nspname <> 'information_schema' AND nspname NOT IN ({own});
@@ -45,15 +57,23 @@ def query(own_schemas: t.Iterable[str]) -> str:
     return OURS.format(own=", ".join(map(literal, own_schemas)) or "NULL")
 
 
-def marker_of(dump: pathlib.Path) -> pathlib.Path:
-    return dump.with_name(dump.name + ".json")
+def marker_of(dump: pathlib.Path) -> tuple[str, int]:
+    """The text of the marker that the file ends with, empty if there is none, and the size of what is before it."""
+    size = dump.stat().st_size
+    with dump.open("rb") as file:
+        file.seek(max(0, size - MOST))
+        end = file.read()
+    before, begin, text = end.rpartition(BEGIN)
+    return (text.decode(errors="replace"), size - len(end) + len(before)) if begin else ("", size)
 
 
-def digest(path: pathlib.Path) -> str:
+def digest(path: pathlib.Path, size: int) -> str:
+    """Of the first `size` bytes."""
     found = hashlib.sha256()
     with path.open("rb") as file:
-        while block := file.read(1 << 20):
+        while block := file.read(min(1 << 20, size)):
             found.update(block)
+            size -= len(block)
     return found.hexdigest()
 
 
@@ -71,18 +91,19 @@ def check_marker(dump: pathlib.Path, environment: str) -> dict[str, t.Any]:
 
     if environment == "production":
         refuse("nothing is restored into production this way")
-    try:
-        found = json.loads(marker_of(dump).read_text(encoding="utf-8"))
-    except FileNotFoundError:
+    text, size = marker_of(dump)
+    if not text:
         refuse("it has no marker, so it is not known of which environment it is")
+    try:
+        found = json.loads(text)
     except ValueError:
         refuse("its marker can't be read, so it is not known of which environment it is")
     if not isinstance(found, dict) or not found.get("environment"):
         refuse("its marker names no environment")
     if found["environment"] != environment:
         refuse(f"it is a dump of {found['environment']}")
-    if found.get("sha256") != digest(dump):
-        refuse("its marker is that of another dump")
+    if found.get("sha256") != digest(dump, size):
+        refuse("it has been changed since it was made, or its marker is that of another dump")
     return t.cast("dict[str, t.Any]", found)
 
 
@@ -107,7 +128,7 @@ class Database:
 
 
 def complete(dump: pathlib.Path) -> bool:
-    return dump.exists() and marker_of(dump).exists()
+    return dump.exists() and bool(marker_of(dump)[0])
 
 
 def write(database: Database, dump: pathlib.Path, schemas: t.Sequence[str], environment: str) -> None:
@@ -130,9 +151,10 @@ def write(database: Database, dump: pathlib.Path, schemas: t.Sequence[str], envi
                 "Fix the error that is reported (pg_dump must not be older than the server), then run again. Nothing "
                 "was migrated.",
             )
-        marker = {"environment": environment, "sha256": digest(scratch), "schemas": list(schemas)}
-        marker_of(dump).write_text(json.dumps(marker) + "\n", encoding="utf-8")
-        marker_of(dump).chmod(0o600)
+        size = scratch.stat().st_size
+        marker = {"environment": environment, "sha256": digest(scratch, size)}
+        with scratch.open("ab") as file:
+            file.write(BEGIN + json.dumps(marker).encode() + b"\n")
         scratch.replace(dump)
     finally:
         scratch.unlink(missing_ok=True)
@@ -146,8 +168,29 @@ def surplus(dump: pathlib.Path, keep: int) -> list[pathlib.Path]:
 
 def remove(dumps: t.Iterable[pathlib.Path]) -> None:
     for dump in dumps:
-        marker_of(dump).unlink(missing_ok=True)
         dump.unlink(missing_ok=True)
+
+
+def check_database(database: Database, dump: pathlib.Path, environment: str) -> None:
+    """Raise InfraError if the database that was dumped is marked as another environment's, whatever the dump's says."""
+    listing = database.run("pg_restore", "--list", str(dump))
+    lines = [line for line in listing.stdout.splitlines() if f" COMMENT - SCHEMA {SCHEMA} " in line]
+    if listing.rc or not lines:
+        # What can't be listed can't be restored either, which says why.
+        return
+    with tempfile.TemporaryDirectory(prefix="dump-") as folder:
+        parts = pathlib.Path(folder) / "parts"
+        parts.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+        done = database.run("pg_restore", f"--use-list={parts}", "--file=-", str(dump))
+    named = COMMENT.search(done.stdout)
+    found = environment_of(named[1].replace("''", "'")) if named else ""
+    if found and found != environment:
+        raise InfraError(
+            "restore",
+            f"the dump {dump}",
+            f"the database that it was made of is that of {found}",
+            f"Choose one that a deploy of {environment} has made.",
+        )
 
 
 def restored_parts(listing: str) -> str:

@@ -11,9 +11,21 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.nexod.infra.plugins.plugin_utils._preflight.formats import check_of
-from ansible_collections.nexod.infra.plugins.plugin_utils._preflight.inputs import Fault, scrub, secrets_in
+from ansible_collections.nexod.infra.plugins.plugin_utils._preflight.inputs import (
+    Fault,
+    missing_next_step,
+    reached_from,
+    scrub,
+    secrets_in,
+)
 from ansible_collections.nexod.infra.plugins.plugin_utils._preflight.limits import limits_of
-from ansible_collections.nexod.infra.plugins.plugin_utils._preflight.specs import Options, is_secret, misfits
+from ansible_collections.nexod.infra.plugins.plugin_utils._preflight.specs import (
+    Options,
+    is_missing,
+    is_secret,
+    misfits,
+)
+from ansible_collections.nexod.infra.plugins.plugin_utils._preflight.tables import NEEDED_SECRETS
 from ansible_collections.nexod.infra.plugins.plugin_utils._roles.options import as_specified
 
 Spec = t.Mapping[str, t.Any]
@@ -43,6 +55,30 @@ def own_faults(options: Options, is_given: t.Callable[[str], bool], value_of: t.
                 Fault(name + fault.where, fault.cause, fault.next_step) for fault in misfits(value, known, option=name)
             ]
     return [_sentence(fault) for fault in scrub(found, _secrets(options, is_given, value_of) if found else ())]
+
+
+def empty_secrets(
+    names: t.Iterable[str], raw: t.Mapping[str, object], value_of: t.Callable[[str], object]
+) -> list[str]:
+    """A sentence for each secret that the provider needs, that an option of `names` is made of, and that is empty.
+
+    `raw`: the unevaluated variables. Where preflight has run, there is none.
+    """
+    needed = NEEDED_SECRETS.get(str(value_of("infra_provider")), ()) if "infra_provider" in raw else ()
+    empty = {name for name in needed if name in raw and is_missing(value_of(name))}
+    if not empty:
+        return []
+    # Of the environment only: what Ansible adds has the variables of all hosts in it.
+    own = {name: value for name, value in raw.items() if name not in _OF_ANSIBLE}
+    reached = {name for option in names if option in own for name in reached_from(option, own)}
+    return [
+        _sentence(Fault(name, "is empty", missing_next_step(raw[name], name)))
+        for name in needed
+        if name in empty & reached
+    ]
+
+
+_OF_ANSIBLE: t.Final = frozenset({"ansible_facts", "groups", "hostvars", "vars"})
 
 
 def _secrets(options: Options, is_given: t.Callable[[str], bool], value_of: t.Callable[[str], object]) -> set[str]:

@@ -9,6 +9,7 @@ missing or invalid: those are reported elsewhere.
 
 from __future__ import annotations
 
+import base64
 import collections
 import ipaddress
 import itertools
@@ -30,8 +31,10 @@ from ansible_collections.nexod.infra.plugins.plugin_utils._preflight.inputs impo
     Fault,
     HostInputs,
     Inputs,
+    mentions,
     missing_next_step,
 )
+from ansible_collections.nexod.infra.plugins.plugin_utils._preflight.specs import is_missing
 from ansible_collections.nexod.infra.plugins.plugin_utils._preflight.tables import CONTROLLER_FILES, NEEDED_SECRETS
 from ansible_collections.nexod.infra.plugins.plugin_utils._service import firewall
 from ansible_collections.nexod.infra.plugins.plugin_utils._service.bcrypt import LONGEST
@@ -502,11 +505,62 @@ def values_at_vendors(inputs: Inputs) -> list[Fault]:
             target = raw.get("target") if isinstance(raw, dict) else None
             next_step = f"{missing_next_step(target, f'{name}.target')} To notify nobody there, set {name} to {{}}."
             found.append(Fault(f"{name}.target", "is empty", next_step))
+    secrets, raws = inputs.value(CONTROLLER, "services_secrets"), _raw(inputs, "services_secrets")
+    rows = inputs.value(CONTROLLER, "services_vercel_variables") if "vercel" in _vendors(inputs) else ()
+    used = {row.get("value_from") for row in rows if isinstance(row, dict)} if isinstance(rows, list) else set()
+    for entry, one in secrets.items() if isinstance(secrets, dict) else ():
+        raw = raws.get(entry) if isinstance(raws, dict) else None
+        # A token that is empty is reported by itself.
+        if entry in used and is_missing(one) and not mentions(raw) & _TOKENS:
+            name = f"services_secrets.{entry}"
+            found.append(Fault(name, "is empty", missing_next_step(raw, name)))
     name, rows = "infra_clerk_webhook_secrets", inputs.value(CONTROLLER, "infra_clerk_webhook_secrets")
     if inputs.value(CONTROLLER, "infra_clerk_issuer") and not rows and (CONTROLLER, name) not in inputs.faulty:
         next_step = f"{missing_next_step(_raw(inputs, name), name)} {WITHOUT.format(vendor='clerk')}"
         found.append(Fault(name, "is empty, and infra_clerk_issuer is set", next_step))
     return found
+
+
+_TOKENS: t.Final = {name for _declared, needed in ACCOUNTS.values() for name in needed if name.endswith("_token")}
+#: A Frontend API URL: its host alone. Where tokens are verified by keys that came without TLS, anybody can sign in.
+_ISSUER: t.Final = re.compile(r"https://[^/?#\s@]+|http://(?:localhost|127(?:\.\d{1,3}){3}|\[::1\])(?::\d+)?")
+_PUBLISHABLE_KEY: t.Final = re.compile(r"pk_(?:live|test)_([A-Za-z0-9+/_-]+)=*")
+
+
+def issuer_of_clerk(inputs: Inputs) -> list[Fault]:
+    """Without the issuer, the API would accept no token of Clerk, or verify none, and `verify` would not notice."""
+    name, issuer = "infra_clerk_issuer", inputs.value(CONTROLLER, "infra_clerk_issuer")
+    if not isinstance(issuer, str):
+        return []
+    is_it = "Set it to the Frontend API URL of the instance (Clerk's dashboard, API keys)"
+    if not issuer:
+        declared = next((one for one in ACCOUNTS["clerk"][0] if inputs.value(CONTROLLER, one)), "")
+        # The tokens of a stand-in are none that an API could verify.
+        if not declared or "clerk" not in _vendors(inputs) or inputs.value(CONTROLLER, "services_clerk_url"):
+            return []
+        return [Fault(name, f"is empty, and {declared} is declared", f"{is_it}. {WITHOUT.format(vendor='clerk')}")]
+    if not _ISSUER.fullmatch(issuer):
+        cause = f"is {issuer!r}, which is not https:// and a host alone, without a slash at its end"
+        return [Fault(name, cause, f"{is_it}.")]
+    rows = inputs.value(CONTROLLER, "services_vercel_variables")
+    for row in rows if isinstance(rows, list) and "clerk" in _vendors(inputs) else ():
+        host = host_of_key(row.get("value")) if isinstance(row, t.Mapping) else ""
+        if host and host != issuer.partition("://")[2]:
+            cause = f"is {issuer}, and the publishable key in {row.get('key')} is of https://{host}"
+            return [Fault(name, cause, f"{is_it}, or correct the key: both are of one instance.")]
+    return []
+
+
+def host_of_key(value: object) -> str:
+    """The host of the Frontend API that a publishable key of Clerk names; empty if it is none."""
+    found = _PUBLISHABLE_KEY.fullmatch(value) if isinstance(value, str) else None
+    if not found:
+        return ""
+    try:
+        text = base64.urlsafe_b64decode(found[1] + "=" * (-len(found[1]) % 4)).decode("ascii")
+    except ValueError:
+        return ""
+    return text.removesuffix("$") if text.endswith("$") else ""
 
 
 def sentry_project_is_declared(inputs: Inputs) -> list[Fault]:
@@ -737,6 +791,7 @@ RULES: t.Final[tuple[t.Callable[[Inputs], list[Fault]], ...]] = (
     monitoring_access,
     accounts_at_vendors,
     values_at_vendors,
+    issuer_of_clerk,
     sentry_project_is_declared,
     values_of_firewall,
     values_of_rds,

@@ -20,6 +20,7 @@ VARIABLES: t.Final = (
     (re.compile(r"sentry_integration/slack "), "services_sentry_slack.integration"),
     (re.compile(r"sentry_integration/pagerduty "), "services_sentry_pagerduty.integration"),
     (re.compile(r" of Vercel .*under scope"), "services_vercel_team"),
+    (re.compile(r"^the issuer of Clerk's tokens "), "infra_clerk_issuer"),
 )
 
 

@@ -47,7 +47,8 @@ class Stage:
     def __init__(self, services: running.Services, folder: pathlib.Path) -> None:
         self.folder, self.services = folder, services
         urls = {f"services_{name}_url": services.started(name).url for name in ("clerk", "sentry", "vercel")}
-        self.values: dict[str, t.Any] = {**INVENTORY, **urls}
+        # The stand-in is both, Clerk's Backend API and the instance's Frontend API.
+        self.values: dict[str, t.Any] = {**INVENTORY, **urls, "infra_clerk_issuer": urls["services_clerk_url"]}
         inventory = folder / "inventory"
         (inventory / "group_vars").mkdir(parents=True)
         (inventory / "hosts.yml").write_text(HOSTS)
@@ -197,6 +198,8 @@ def test_previews_of_a_closed_pull_request(stage: Stage, services: running.Servi
             {},
             "Sentry has 0 integrations of slack named 'Nobody', and needs one (there is 'Nexod')",
         ),
+        ({"infra_clerk_issuer": "http://127.0.0.1:9"}, {}, "Clerk's keys can't be read at http://127.0.0.1:9/.well-"),
+        ({}, {"CLERK_SECRET_KEY": clerk.TOKEN_OF_ANOTHER}, "are not those of the secret key's instance (ins_another)"),
     ],
 )
 def test_what_preflight_reports_before_anything_is_changed(

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from ansible_collections.nexod.infra.plugins.module_utils._services import supabase_dumps, supabase_seeds
+
 from ..playbook import run_task
 from ..supabase_database import SupabaseDatabase
 
@@ -60,7 +62,7 @@ def test_one_a_day_and_restored_with_its_rights(dumps: Dumps) -> None:
     assert not dumps.path().parent.exists()
     assert dumps.run()["changed"] is True
     modes = {one.name: one.stat().st_mode & 0o777 for one in dumps.path().parent.iterdir()}
-    assert modes == {"dev-20261127.dump": 0o600, "dev-20261127.dump.json": 0o600}
+    assert modes == {"dev-20261127.dump": 0o600}
     assert dumps.run()["changed"] is False
 
     rows = dumps.database.rows
@@ -87,29 +89,56 @@ def test_their_number_is_bounded(dumps: Dumps) -> None:
     assert dumps.run("--check", day=26, keep=2)["removed"] == [str(dumps.path(24))]
     assert dumps.run(day=26, keep=2)["removed"] == [str(dumps.path(24))]
     assert sorted(one.name for one in dumps.path().parent.glob("*.dump")) == ["dev-20261125.dump", "dev-20261126.dump"]
-    assert len(list(dumps.path().parent.iterdir())) == 4
+    assert len(list(dumps.path().parent.iterdir())) == 2
 
 
 def test_what_is_never_restored(dumps: Dumps) -> None:
     dumps.run()
-    marker = dumps.path().with_name("dev-20261127.dump.json")
-    good = json.loads(marker.read_text())
+    whole = dumps.path().read_bytes()
+    content, begin, text = whole.rpartition(supabase_dumps.BEGIN)
+    good = json.loads(text)
     dumps.database.rows("INSERT INTO public.facts VALUES (2)")
-    refusals = {
-        "it is a dump of production": json.dumps({**good, "environment": "production"}),
-        "its marker is that of another dump": json.dumps({**good, "sha256": "0" * 64}),
-        "its marker names no environment": "{}",
-        "its marker can't be read": "production",
-    }
-    for says, text in refusals.items():
-        marker.write_text(text)
-        assert says in dumps.run(state="restored")["msg"]
-    marker.unlink()
-    assert "it has no marker" in dumps.run(state="restored")["msg"]
-    marker.write_text(json.dumps({**good, "environment": "production"}))
+
+    def marked(marker: str, before: bytes = content) -> bytes:
+        return before + begin + marker.encode() + b"\n"
+
+    changed = "it has been changed since it was made"
+    refusals = [
+        ("it is a dump of production", marked(json.dumps({**good, "environment": "production"}))),
+        (changed, marked(json.dumps({**good, "sha256": "0" * 64}))),
+        (changed, marked(json.dumps(good), content[:-1])),
+        (changed, marked(json.dumps(good), whole)),
+        ("its marker names no environment", marked("{}")),
+        ("its marker can't be read", marked("production")),
+        ("its marker can't be read", whole + b"more"),
+        ("it has no marker", content),
+        ("it has no marker", b""),
+    ]
+    for says, data in refusals:
+        dumps.path().write_bytes(data)
+        assert says in dumps.run("--check", state="restored")["msg"]
+    assert says in dumps.run(state="restored")["msg"]
+    dumps.path().write_bytes(whole)
     found = dumps.run(state="restored", environment="production")
     assert "nothing is restored into production" in found["msg"]
     assert dumps.database.rows("SELECT count(*) FROM public.facts") == [(2,)]
+    # It is found under any name, and restored.
+    dumps.path().rename(dumps.path(26))
+    assert "failed" not in dumps.run(state="restored", day=26)
+    assert dumps.database.rows("SELECT count(*) FROM public.facts") == [(1,)]
+
+
+def test_a_dump_of_a_database_that_is_marked_as_another_s(dumps: Dumps) -> None:
+    """Whoever makes it says that it is dev's; the database knows better."""
+    for sql in supabase_seeds.marking("it's production"):
+        dumps.database.rows(sql)
+    dumps.run()
+    said = dumps.run("--check", state="restored")["msg"]
+    assert "the database that it was made of is that of it's production" in said
+    dumps.database.rows("COMMENT ON SCHEMA nexod_infra IS 'Environment of nexod.infra: dev'")
+    dumps.path().unlink()
+    dumps.run()
+    assert "failed" not in dumps.run("--check", state="restored")
 
 
 def test_programs_that_are_older_than_the_server(dumps: Dumps) -> None:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import base64
 import typing as t
 
 import pytest
@@ -13,6 +14,7 @@ from ansible_collections.nexod.infra.plugins.plugin_utils._preflight.inputs impo
 from ansible_collections.nexod.infra.plugins.plugin_utils._preflight.rules import (
     RULES,
     accounts_at_vendors,
+    issuer_of_clerk,
     monitoring_access,
     secrets_are_one_line,
     sentry_project_is_declared,
@@ -24,6 +26,9 @@ WHOLE = {"ca": "-----BEGIN", "certificate": "-----BEGIN", "key": "-----BEGIN"}
 GROUPS = {"api": ["api-1", "api-2"], "monitoring": ["monitoring-1"]}
 
 
+VARIABLES = [{"key": name.upper(), "value_from": name} for name in "ab"] + [{"key": "C", "value": "c"}]
+
+
 def inputs(**values: t.Any) -> Inputs:
     """Of one environment with the same values on all hosts."""
     hosts = [CONTROLLER, "api-1", "api-2", "monitoring-1"]
@@ -31,7 +36,13 @@ def inputs(**values: t.Any) -> Inputs:
 
 
 def test_the_rules_run() -> None:
-    assert {accounts_at_vendors, monitoring_access, sentry_project_is_declared, values_of_firewall} <= set(RULES)
+    assert {
+        accounts_at_vendors,
+        issuer_of_clerk,
+        monitoring_access,
+        sentry_project_is_declared,
+        values_of_firewall,
+    } <= set(RULES)
 
 
 @pytest.mark.parametrize(
@@ -70,6 +81,9 @@ def test_a_vendor_that_can_t_be_asked(given: dict[str, t.Any], lacks: dict[str, 
         ({"services_sentry_slack": {}, "services_sentry_pagerduty": {"integration": "x", "target": "1"}}, []),
         ({"services_sentry_slack": {"integration": "x", "target": ""}}, ["services_sentry_slack.target"]),
         ({"services_sentry_slack": {"integration": "x", "target": ""}, "services_vendors": ["clerk"]}, []),
+        ({"services_secrets": {"a": "", "b": "x"}, "services_vercel_variables": VARIABLES}, ["services_secrets.a"]),
+        ({"services_secrets": {"c": ""}, "services_vercel_variables": VARIABLES}, []),
+        ({"services_secrets": {"a": ""}, "services_vercel_variables": VARIABLES, "services_vendors": ["sentry"]}, []),
         ({"infra_clerk_issuer": "", "infra_clerk_webhook_secrets": []}, []),
         ({"infra_clerk_issuer": "https://c", "infra_clerk_webhook_secrets": []}, ["infra_clerk_webhook_secrets"]),
         ({"infra_clerk_issuer": "https://c", "infra_clerk_webhook_secrets": ["whsec_canary"]}, []),
@@ -79,6 +93,44 @@ def test_parts_of_declarations_that_are_empty(given: dict[str, t.Any], lacks: li
     found = values_at_vendors(inputs(**given))
     assert [fault.subject for fault in found] == lacks
     assert "canary" not in str(found)
+
+
+def publishable(host: str, end: str = "$") -> list[dict[str, str]]:
+    value = "pk_live_" + base64.b64encode(f"{host}{end}".encode()).decode()
+    return [{"key": "OTHER", "value": "x"}, {"key": "NEXT_PUBLIC_CLERK_PUBLISHABLE_KEY", "value": value}]
+
+
+@pytest.mark.parametrize(
+    ("issuer", "given", "cause"),
+    [
+        (None, {"services_clerk_origins": ["https://a"]}, ""),
+        ("", {}, ""),
+        ("", {"services_clerk_origins": ["https://a"]}, "is empty, and services_clerk_origins is declared"),
+        ("", {"services_clerk_origins": ["https://a"], "services_vendors": ["sentry"]}, ""),
+        ("", {"services_clerk_origins": ["https://a"], "services_clerk_url": "http://127.0.0.1:5560"}, ""),
+        ("https://clerk.example.com", {}, ""),
+        ("https://able-otter-1.clerk.accounts.dev", {}, ""),
+        ("http://127.0.0.1:5560", {}, ""),
+        ("https://clerk.example.com/", {}, "is 'https://clerk.example.com/', which is not https:// and a host alone"),
+        ("https://clerk.example.com/v1", {}, "which is not https:// and a host alone"),
+        ("clerk.example.com", {}, "which is not https:// and a host alone"),
+        ("http://clerk.example.com", {}, "which is not https:// and a host alone"),
+        ("http://127.0.0.1.example.com", {}, "which is not https:// and a host alone"),
+        ("https://clerk.a", {"services_vercel_variables": publishable("clerk.a")}, ""),
+        # A key that has been cut off is no key; what it would be of is unknown.
+        ("https://clerk.a", {"services_vercel_variables": publishable("clerk.b", end="")}, ""),
+        (
+            "https://clerk.a",
+            {"services_vercel_variables": publishable("clerk.b")},
+            "is https://clerk.a, and the publishable key in NEXT_PUBLIC_CLERK_PUBLISHABLE_KEY is of https://clerk.b",
+        ),
+        ("https://clerk.a", {"services_vercel_variables": publishable("clerk.b"), "services_vendors": ["vercel"]}, ""),
+    ],
+)
+def test_an_issuer_that_is_missing_or_can_t_be_clerk_s(issuer: t.Any, given: dict[str, t.Any], cause: str) -> None:
+    found = issuer_of_clerk(inputs(infra_clerk_issuer=issuer, **given))
+    assert [fault.subject for fault in found] == ["infra_clerk_issuer"] * bool(cause)
+    assert all(cause in fault.cause and "Frontend API URL" in fault.next_step for fault in found)
 
 
 @pytest.mark.parametrize(

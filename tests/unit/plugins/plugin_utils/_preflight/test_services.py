@@ -57,6 +57,7 @@ def test_what_is_reported(found: dict[str, t.Any], problems: list[str]) -> None:
         ),
         ({"object": "GET /v9/projects/app of Vercel", "cause": "HTTP 402"}, ""),
         ({"object": "vercel_domain/a.example"}, ""),
+        ({"object": "the issuer of Clerk's tokens https://clerk.example.com"}, "infra_clerk_issuer"),
     ],
 )
 def test_the_variable_of_a_value_that_the_vendor_does_not_know(error: dict[str, str], variable: str) -> None:
