@@ -31,8 +31,10 @@ as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can be another
 class Pooler:
     """A process of PgBouncer with the files that the role would write."""
 
-    def __init__(self, folder: Path, version: str = "1.18", **options: t.Any) -> None:
-        self.home, self.folder, self.port = folder / "current", folder, free_port()
+    def __init__(
+        self, folder: Path, version: str = "1.18", address: str = "127.0.0.1", port: int = 0, **options: t.Any
+    ) -> None:
+        self.home, self.folder, self.address, self.port = folder / "current", folder, address, port or free_port()
         self.program = pgbouncer(version)
         self.home.mkdir()
         self.process: subprocess.Popen[bytes] | None = None
@@ -41,7 +43,7 @@ class Pooler:
     def write(self, **options: t.Any) -> str:
         """Write the files; whether the change needs a restart or a reload."""
         account = pwd.getpwnam("postgres")
-        place = {"port": self.port, "listen_addresses": ["127.0.0.1"], "socket_dir": str(self.folder)}
+        place = {"port": self.port, "listen_addresses": [self.address], "socket_dir": str(self.folder)}
         action = pgbouncer_set.write(self.home, **place, **options)
         (self.folder / "1").mkdir(exist_ok=True)
         for path in (self.folder, *self.folder.rglob("*")):
@@ -81,6 +83,39 @@ class Pooler:
 
     def console(self) -> Console:
         return Console(f"{self.folder}/1/.s.PGSQL.{self.port}")
+
+    def end(self, drain: int, others: t.Sequence[str] = ()) -> None:
+        """As the unit does, under the account that PgBouncer runs as."""
+        assert self.process is not None
+        for path in pgbouncer_set.PROGRAMS:
+            shutil.copy(path, self.home)
+        (self.home / "other-hosts").write_text("\n".join(others))
+        process = self.process
+        # Whoever has started it has to notice that it has ended.
+        threading.Thread(target=process.wait).start()
+        argv = [
+            "/usr/bin/python3",
+            str(self.home / "probe.py"),
+            "stop",
+            str(self.home),
+            "1",
+            str(process.pid),
+            str(drain),
+            "10",
+        ]
+        account = pwd.getpwnam("postgres")
+        done = subprocess.run(
+            argv,
+            cwd="/",
+            user=account.pw_uid,
+            group=account.pw_gid,
+            extra_groups=[],
+            capture_output=True,
+            check=False,
+            text=True,
+        )
+        assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+        process.wait(10)
 
     def stop(self) -> None:
         if self.process:

@@ -150,11 +150,13 @@ class Load:
 
 
 @contextlib.contextmanager
-def clients(folder: Path, port: int, password: str, count: int, *further: str) -> t.Iterator[Load]:
+def clients(
+    folder: Path, port: int, password: str, count: int, *further: str, hosts: str = "127.0.0.1"
+) -> t.Iterator[Load]:
     script, output = folder / f"{count}.sql", folder / f"{count}.log"
     script.write_text("SELECT 1;\n")
     argv = [program("pgbench", "postgresql-15"), "-n", "-f", str(script), "-c", str(count), "-T", "900", "-P", "1"]
-    argv += [*further, "-h", "127.0.0.1", "-p", str(port), "-U", "owner", "app"]
+    argv += [*further, "-h", hosts, "-p", str(port), "-U", "owner", "app"]
     with output.open("wb") as log:
         environment = {**os.environ, "PGPASSWORD": password}
         process = subprocess.Popen(argv, stdout=log, stderr=log, env=environment)

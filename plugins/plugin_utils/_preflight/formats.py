@@ -159,6 +159,7 @@ BY_NAME: t.Final[dict[str, Check]] = {
     "pgbouncer_databases.dbname": database_name,
     "pgbouncer_databases.user": database_name,
     "pgbouncer_users.name": database_name,
+    "pgbouncer_other_hosts": address,
     "migration_runner_database.host": address_or_directory,
     "migration_runner_database.name": database_name,
     "migration_runner_database.user": database_name,

@@ -23,6 +23,10 @@ from ansible_collections.nexod.infra.plugins.plugin_utils._preflight.tables impo
 )
 
 
+#: Of one option. The role pgbouncer has no more processes.
+MOST_PORTS: t.Final = 64
+
+
 class WantedPort(t.TypedDict):
     """A port that one of our services will listen on, on a host."""
 
@@ -56,9 +60,13 @@ def wanted_ports(inputs: Inputs, host: HostInputs) -> list[WantedPort]:
                 chosen = inputs.value(host.name, port.enabled[0])
                 if not isinstance(chosen, list) or port.enabled[1] not in chosen:
                     continue
-            found.append(
-                {"port": number, "role": role, "option": port.option, "units": _units(inputs, host, port.units)}
-            )
+            count = (inputs.number(host.name, port.count) or 1) if port.count else 1
+            units = _units(inputs, host, port.units)
+            found += [
+                {"port": number + place, "role": role, "option": port.option, "units": units}
+                # What is no number of processes is reported as such.
+                for place in range(min(count, MOST_PORTS))
+            ]
     return found
 
 
@@ -73,12 +81,12 @@ def check_port_numbers(inputs: Inputs) -> list[Fault]:
     for host in inputs.hosts.values():
         taken: dict[int, WantedPort] = {}
         for want in wanted_ports(inputs, host):
+            number = inputs.number(host.name, want["option"])
+            cause = f"is {number}" if want["port"] == number else f"is {number} and takes {want['port']} as well"
             if not 0 < want["port"] < 65536:
-                found.append(
-                    Fault(want["option"], f"is {want['port']}", "Choose a port from 1 to 65535.", (host.name,))
-                )
+                found.append(Fault(want["option"], cause, "Choose a port from 1 to 65535.", (host.name,)))
             elif (first := taken.setdefault(want["port"], want)) is not want:
-                cause = f"is {want['port']}, the same port as {first['option']} on this host"
+                cause += f", the same port as {first['option']} on this host"
                 found.append(Fault(want["option"], cause, "Change one of the two ports.", (host.name,)))
     return found
 

@@ -14,8 +14,9 @@
     probe.py reload FOLDER PROCESS PID
                                   lets a running one read its files again
     probe.py stop FOLDER PROCESS PID DRAIN SECONDS
-                                  ends a running one: as long as another one takes its new clients, it serves those that
-                                  it has for DRAIN seconds; then transactions have SECONDS to end
+                                  ends a running one: as long as another one takes its new clients, here or on one of
+                                  the hosts that FOLDER lists, it serves those that it has for DRAIN seconds; then
+                                  transactions have SECONDS to end
 
 `staged` logs in through each pool of the throwaway PgBouncer as well, before anything is changed. Passwords are in the
 environment variable NEXOD_PGBOUNCER_LOGINS, as JSON: {ACCOUNT: {"password": ..., "databases": [...]}}.
@@ -30,6 +31,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import functools
 import hashlib
 import hmac
 import ipaddress
@@ -54,6 +56,7 @@ import typing as t
 # be a stray file of the set.
 sys.dont_write_bytecode = True
 from console import Console, RefusedError, without_logins  # noqa: E402 after what it needs
+from detour import detour  # noqa: E402 beside this file, as console.py
 from login import Login, accepts  # noqa: E402 beside this file, as console.py
 
 ACCOUNT = "postgres"
@@ -134,7 +137,13 @@ DEAF = "it does not listen on"
 # The state of a TCP connection in /proc/net/tcp.
 LISTEN = "0A"
 # Between two looks at a process that ends, and at the clients that it still has.
-PAUSE, LOOK = 0.1, 0.5
+PAUSE, LOOK, LOGIN_LOOK = 0.1, 0.5, 0.02
+# How long new clients may be kept waiting while those before them log in.
+BLOCKED_SECONDS = 1.0
+# The file with the addresses of other hosts.
+OTHER_HOSTS = "other-hosts"
+# From it on, a process can close its port and serve the clients that it has.
+CLOSES_FIRST = (1, 23, 0)
 
 Row = dict[str, str]
 
@@ -538,11 +547,17 @@ def dotted(version: tuple[int, ...]) -> str:
     return ".".join(map(str, version))
 
 
-def warn_of_version(version: tuple[int, ...]) -> None:
+def warn_of_version(version: tuple[int, ...], others: t.Collection[str]) -> None:
     if version and version < VERSION_FLOOR:
         say(
             f"warning: PgBouncer {dotted(version)} is below {dotted(VERSION_FLOOR)}, the first without CVE-2026-6664"
             " to CVE-2026-6667"
+        )
+    if version and version < CLOSES_FIRST and others:
+        say(
+            f"warning: PgBouncer {dotted(version)} can't close its port while it serves clients: when this host stops,"
+            f" they are disconnected after their transactions, {BLOCKED_SECONDS:g} s later at most. From"
+            f" {dotted(CLOSES_FIRST)} on, they have pgbouncer_drain_seconds to connect to another host"
         )
 
 
@@ -746,24 +761,59 @@ def ended(pid: int, seconds: float) -> bool:
     return False
 
 
+def taken_over(config: Row, others: t.Iterable[str]) -> bool:
+    """Whether new clients are accepted elsewhere: by another process of this host, or on another host."""
+    port = int(config["listen_port"])
+    return others_listen(config) or any(not accepts(other, port, SERVER_SECONDS) for other in others)
+
+
+def other_hosts(folder: pathlib.Path) -> list[str]:
+    """Addresses of other hosts whose PgBouncer takes new clients."""
+    with contextlib.suppress(FileNotFoundError):
+        return (folder / OTHER_HOSTS).read_text(encoding="utf-8").split()
+    return []
+
+
+def nobody_logs_in(console: Console) -> bool:
+    return not any(row["list"] == "login_clients" and row["items"] for row in console.ask("SHOW LISTS"))
+
+
+def only_consoles(console: Console) -> bool:
+    """Whether all clients have gone. SHOW CLIENTS leaves out those that are logging in."""
+    return nobody_logs_in(console) and all(row["database"] == "pgbouncer" for row in console.ask("SHOW CLIENTS"))
+
+
+def has_client(console: Console, port: int) -> bool:
+    """Whether the process has the connection from that port of this host."""
+    return any(row["type"] == "C" and row["port"] == port for row in console.ask("SHOW SOCKETS"))
+
+
+def wait(console: Console, seconds: float, done: t.Callable[[Console], bool], pause: float = PAUSE) -> None:
+    end = time.monotonic() + seconds
+    while time.monotonic() < end and not done(console):
+        time.sleep(pause)
+
+
 def stop(pid: int, folder: pathlib.Path, process: str, drain: float, seconds: float) -> None:
     """End a process without ending what its clients do, as far as its version can."""
     with console_of(pid, folder, process) as console:
         config = {row["key"]: row["value"] for row in as_text(console.ask("SHOW CONFIG"))}
-        try:
-            console.ask("SHUTDOWN WAIT_FOR_CLIENTS")
-        except RefusedError:
-            # Before 1.23. It ends once no transaction runs, and SIGTERM ends it at once.
-            os.kill(pid, signal.SIGINT)
-            if not ended(pid, seconds):
-                os.kill(pid, signal.SIGTERM)
-            return
-        end = time.monotonic() + drain
-        while time.monotonic() < end and others_listen(config):
-            if all(row["database"] == "pgbouncer" for row in console.ask("SHOW CLIENTS")):
-                break
-            # Each look is a connection in the log of the other process.
-            time.sleep(LOOK)
+        with detour(config["listen_addr"], int(config["listen_port"]), functools.partial(has_client, console)) as way:
+            # Those that were on their way.
+            time.sleep(PAUSE)
+            wait(console, LOGIN_SECONDS if way.others else BLOCKED_SECONDS, nobody_logs_in, LOGIN_LOOK)
+            try:
+                console.ask("SHUTDOWN WAIT_FOR_CLIENTS")
+            except RefusedError:
+                # Before 1.23. It ends once no transaction runs, and SIGTERM ends it at once.
+                wait(console, drain if way.others else min(drain, BLOCKED_SECONDS), only_consoles)
+                os.kill(pid, signal.SIGINT)
+                if not ended(pid, seconds):
+                    os.kill(pid, signal.SIGTERM)
+                return
+        others = other_hosts(folder)
+        # Each look is a connection in the log of the other process.
+        wait(console, drain, lambda console: not taken_over(config, others) or only_consoles(console), LOOK)
         console.ask("SHUTDOWN WAIT_FOR_SERVERS")
         if not ended(pid, seconds):
             os.kill(pid, signal.SIGINT)
@@ -784,7 +834,7 @@ def judged(mode: str, folder: pathlib.Path, first: str, changeable: t.Sequence[s
     """Everything that is wrong; `first` is where the files will be, or the number of the process."""
     if mode == "staged":
         found = staged(folder, first) + accounts_in_use(folder, pathlib.Path(first), changeable)
-        warn_of_version(installed_version())
+        warn_of_version(installed_version(), other_hosts(folder))
         return found
     if mode == "login":
         return logins_through(folder, first)

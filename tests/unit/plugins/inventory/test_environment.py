@@ -320,6 +320,30 @@ def test_two_accounts_in_turn(own: pathlib.Path) -> None:
     assert (seen["backend_database"]["user"], seen["backend_database"]["password"]) == ("app_b", "new")
 
 
+@pytest.mark.parametrize(
+    ("poolers", "declared", "others", "hosts"),
+    [
+        pytest.param({"ops": "192.0.2.2"}, "", [], "192.0.2.2", id="one"),
+        pytest.param({"ops": "192.0.2.2", "far": ""}, "", ["far"], "192.0.2.2,far", id="two, one known by its name"),
+        pytest.param({"ops": "192.0.2.2", "far": ""}, "192.0.2.99", ["far"], "192.0.2.99", id="two behind a balancer"),
+    ],
+)
+def test_each_pooler_knows_the_others_and_the_api_all(
+    own: pathlib.Path, poolers: dict[str, str], declared: str, others: list[str], hosts: str
+) -> None:
+    lines = "".join(
+        f"    {name}: {{{f'ansible_host: {address}' if address else ''}}}\n" for name, address in poolers.items()
+    )
+    (own / "inventory" / "poolers.yml").write_text(f"pooler:\n  hosts:\n{lines}")
+    pooler = f"pooler: {{host: {declared or '192.0.2.2'}, port: 6432, name: app}}"
+    given = (
+        f"infra_database_app_password: p\ninfra_endpoints: {{{pooler}, database: {{}}, replicas: [], cache: null}}\n"
+    )
+    (own / "inventory" / "group_vars" / "all.yml").write_text(VALUES + given)
+    seen = evaluate(own, "ops", "pgbouncer_other_hosts", "backend_database")
+    assert (seen["pgbouncer_other_hosts"], seen["backend_database"]["hosts"]) == (others, hosts)
+
+
 def test_keys_of_redis_are_counted_seldom(own: pathlib.Path) -> None:
     """By the exporter of the monitoring host, which is asked about the same server as it is configured with."""
     values = "infra_endpoints_declared: {cache: {host: 192.0.2.9, port: 6380, tls: true, db: 2}}\n"

@@ -214,6 +214,8 @@ def inputs_of(**values: object) -> Inputs:
             "exporters_enabled": {"default": []},
             "exporters_node_port": {"default": 9100},
             "exporters_redis_port": {"default": 9121},
+            "exporters_pgbouncer_port": {"default": 9127},
+            "exporters_pgbouncer_processes": {"default": 1},
         },
     }
     host = HostInputs("m", frozenset({"monitoring"}), {}, lambda name: None)
@@ -226,6 +228,17 @@ def inputs_of(**values: object) -> Inputs:
         pytest.param({}, [9093, 9090], id="defaults"),
         pytest.param({"prometheus_port": "19090"}, [9093, 19090], id="given"),
         pytest.param({"exporters_enabled": ["redis"]}, [9093, 9121, 9090], id="an exporter that runs here"),
+        pytest.param({"exporters_enabled": ["pgbouncer"]}, [9093, 9127, 9090], id="of one process"),
+        pytest.param(
+            {"exporters_enabled": ["pgbouncer"], "exporters_pgbouncer_processes": 3},
+            [9093, 9127, 9128, 9129, 9090],
+            id="of each process",
+        ),
+        pytest.param(
+            {"exporters_enabled": ["pgbouncer"], "exporters_pgbouncer_processes": "two"},
+            [9093, 9127, 9090],
+            id="no number, which is reported elsewhere",
+        ),
         pytest.param({"prometheus_state": "absent"}, [9093], id="a role that is removed wants none"),
     ],
 )
@@ -243,6 +256,18 @@ def test_wanted_ports(values: dict[str, object], ports: list[int]) -> None:
             {"prometheus_port": 9093},
             ["prometheus_port is 9093, the same port as alertmanager_port on this host"],
             id="two roles, one port",
+        ),
+        pytest.param(
+            {"exporters_enabled": ["pgbouncer"], "exporters_pgbouncer_processes": 2, "prometheus_port": 9128},
+            ["prometheus_port is 9128, the same port as exporters_pgbouncer_port on this host"],
+            id="the exporter of another process",
+        ),
+        pytest.param(
+            {"exporters_enabled": ["pgbouncer"], "exporters_pgbouncer_processes": 2, "exporters_pgbouncer_port": 9092},
+            [
+                "exporters_pgbouncer_port is 9092 and takes 9093 as well, the same port as alertmanager_port on this host"
+            ],
+            id="a port after the first",
         ),
     ],
 )
