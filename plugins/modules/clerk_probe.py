@@ -22,6 +22,8 @@ description:
   - Does not fail if a check does; acting on RV(faults) is left to the caller. Asks nothing of Clerk but its keys,
     and with O(secret_keys) whether it accepts them.
   - In check mode nothing is sent, because the API may not be deployed yet.
+  - Built to Clerk's published interface. Its webhooks are accepted by Svix's own library, and tokens like its own by
+    C(clerk-backend-api); never run against the live service.
 options:
   url:
     description: Base URL of the API.

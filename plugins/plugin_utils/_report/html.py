@@ -395,8 +395,16 @@ def _changes(report: Facts) -> Child:
 
 
 def _stand_ins(report: Facts) -> Child:
-    rows = [el("li", None, sentence) for sentence in report.get("stand_ins") or ()]
-    return section("Stand-ins", el("ul", {"class": "plain"}, rows)) if rows else None
+    return _sentences("Stand-ins", report.get("stand_ins"))
+
+
+def _never_run(report: Facts) -> Child:
+    return _sentences("Never run live", report.get("never_run"))
+
+
+def _sentences(title: str, found: t.Any) -> Child:
+    rows = [el("li", None, sentence) for sentence in found or ()]
+    return section(title, el("ul", {"class": "plain"}, rows)) if rows else None
 
 
 def _links(report: Facts) -> Child:
@@ -422,7 +430,7 @@ def page(report: Facts) -> str:
     middle: tuple[t.Callable[[Facts], Child], ...] = (_changes, _migrations, time_line)
     if not known["check_mode"]:
         middle = (_verdict, latency, _migrations, time_line, _changes)
-    parts = (_head, _errors, _facts, *middle, _stand_ins, _links)
+    parts = (_head, _errors, _facts, *middle, _stand_ins, _never_run, _links)
     foot = [f"{report.get('playbook') or 'run'}", f", ended {moment(finished)}" if finished else ""]
     written = el(
         "footer",

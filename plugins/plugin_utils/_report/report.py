@@ -171,6 +171,7 @@ def build(run: Run, facts: Facts) -> dict[str, t.Any]:
         "cost": dict(facts.get("cost") or {}),
         "urls": dict(facts.get("urls") or {}),
         "stand_ins": sentences(facts.get("stand_ins")),
+        "never_run": sentences(facts.get("never_run")),
         "stages": [
             {
                 **dataclasses.asdict(stage),
@@ -306,6 +307,7 @@ def _facts(report: Facts) -> list[tuple[str, list[str]]]:
         ("cost", list(cost_text(report))),
         ("stages", stages),
         ("stand-ins", [str(sentence) for sentence in report["stand_ins"]]),
+        ("never live", [str(sentence) for sentence in report["never_run"]]),
         ("links", [f"{name:<16}{url}" for name, url in sorted(report["urls"].items())]),
     ]
     return [(label, kept) for label, lines in rows if (kept := [line for line in lines if line])]

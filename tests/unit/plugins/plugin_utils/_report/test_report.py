@@ -194,6 +194,7 @@ TOLD = {
     "verdict": {"verdict": "met", "rows": [{"says": "API p50 met"}]},
     "urls": {"api": "http://edge"},
     "stand_ins": ["db-1 stands for RDS."],
+    "never_run": {"supabase": "Supabase: never against the live service."},
 }
 
 
@@ -214,6 +215,7 @@ TOLD = {
                 "  stages     preflight              3.0 s",
                 "             backend            1 min 9 s",
                 "  stand-ins  db-1 stands for RDS.",
+                "  never live Supabase: never against the live service.",
                 "  links      api             http://edge",
             ],
             id="everything told",
