@@ -70,7 +70,7 @@ test-faults: ## run all fault tests on the labs (takes hours; `make test` runs a
 	@$(INSIDE) env NEXOD_TEST_EXAMPLES=2000 $(BIN)/pytest -v -s tests/lab/faults tests/lab_aws/faults \
 		tests/integration/test_alembic_facts.py tests/integration/test_alembic_trees.py \
 		tests/integration/test_alembic_matrix.py tests/integration/test_pgbouncer_settings.py \
-		tests/integration/test_pgbouncer_servers.py tests/unit/plugins/module_utils/_aws/test_killed.py \
+		tests/integration/test_pgbouncer_servers.py tests/integration/test_pgbouncer_stop.py tests/unit/plugins/module_utils/_aws/test_killed.py \
 		tests/unit/plugins/module_utils/_cache tests/integration/test_workflows.py \
 		tests/integration/test_as_awx.py tests/archive/test_execution_environment.py \
 		tests/archive/test_own_hosts.py $(ARGS)

@@ -152,7 +152,7 @@ def known_names() -> set[str]:
 def test_preflight_speaks_of_options_that_are() -> None:
     named = {port.option for ports in ROLE_PORTS.values() for port in ports}
     named |= {port.enabled[0] for ports in ROLE_PORTS.values() for port in ports if port.enabled}
-    named |= {port.count for ports in ROLE_PORTS.values() for port in ports if port.count}
+    named |= {port.number for ports in ROLE_PORTS.values() for port in ports if port.number}
     named |= set(CONTROLLER_FILES)
     assert sorted(named - known_names()) == []
 

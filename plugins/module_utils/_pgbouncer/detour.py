@@ -49,10 +49,10 @@ def addresses(listen_addr: str, port: int) -> list[Address]:
     """Families and addresses that PgBouncer listens on for its setting of that name."""
     found: list[Address] = []
     for name in (part.strip() for part in listen_addr.split(",")):
-        if name:
-            rows = socket.getaddrinfo(
-                None if name == "*" else name, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-            )
+        # A name that no longer resolves is no reason not to end.
+        with contextlib.suppress(socket.gaierror):
+            host = None if name == "*" else name
+            rows = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE) if name else []
             found += [(int(row[0]), str(row[4][0])) for row in rows]
     return list(dict.fromkeys(found))
 

@@ -22,7 +22,6 @@ from ansible_collections.nexod.infra.plugins.plugin_utils._preflight.tables impo
     SUPPORTED_RELEASES,
 )
 
-
 #: Of one option. The role pgbouncer has no more processes.
 MOST_PORTS: t.Final = 64
 
@@ -60,7 +59,7 @@ def wanted_ports(inputs: Inputs, host: HostInputs) -> list[WantedPort]:
                 chosen = inputs.value(host.name, port.enabled[0])
                 if not isinstance(chosen, list) or port.enabled[1] not in chosen:
                     continue
-            count = (inputs.number(host.name, port.count) or 1) if port.count else 1
+            count = (inputs.number(host.name, port.number) or 1) if port.number else 1
             units = _units(inputs, host, port.units)
             found += [
                 {"port": number + place, "role": role, "option": port.option, "units": units}
@@ -82,7 +81,7 @@ def check_port_numbers(inputs: Inputs) -> list[Fault]:
         taken: dict[int, WantedPort] = {}
         for want in wanted_ports(inputs, host):
             number = inputs.number(host.name, want["option"])
-            cause = f"is {number}" if want["port"] == number else f"is {number} and takes {want['port']} as well"
+            cause = f"is {number}" if want["port"] == number else f"is {number} and takes {want['port']} too"
             if not 0 < want["port"] < 65536:
                 found.append(Fault(want["option"], cause, "Choose a port from 1 to 65535.", (host.name,)))
             elif (first := taken.setdefault(want["port"], want)) is not want:

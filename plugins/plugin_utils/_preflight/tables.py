@@ -70,21 +70,19 @@ FOUND_AT: t.Final[dict[str, str]] = {
 class Port(t.NamedTuple):
     """A port that a role listens on: the option that sets it, the units that may hold it, and whether it is used.
 
-    `enabled` is a list option and the member without which the port is not used. `count` is the option with the number
+    `enabled` is a list option and the member without which the port is not used. `number` is the option with the number
     of ports, of which the others come after the first.
     """
 
     option: str
     units: tuple[str, ...]
     enabled: tuple[str, str] | None = None
-    count: str = ""
+    number: str = ""
 
 
 def _port(row: t.Mapping[str, t.Any]) -> Port:
     enabled = row.get("enabled")
-    return Port(
-        row["option"], tuple(row["units"]), (enabled[0], enabled[1]) if enabled else None, row.get("count", "")
-    )
+    return Port(row["option"], tuple(row["units"]), (enabled[0], enabled[1]) if enabled else None, row.get("count", ""))
 
 
 # What each role listens on.

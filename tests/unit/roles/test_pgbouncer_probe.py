@@ -160,6 +160,38 @@ def test_whether_others_take_new_clients(probe: t.Any) -> None:
     assert not probe.others_listen({"listen_addr": "127.0.0.1", "listen_port": port})
 
 
+def test_whether_another_host_takes_new_clients(probe: t.Any, tmp_path: pathlib.Path) -> None:
+    assert probe.other_hosts(tmp_path) == [], "a set from before the file was there"
+    (tmp_path / "other-hosts").write_text("\n")
+    assert probe.other_hosts(tmp_path) == []
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        # This host's PgBouncer had another address.
+        config = {"listen_addr": "127.0.0.3", "listen_port": str(server.getsockname()[1])}
+        (tmp_path / "other-hosts").write_text("127.0.0.2\n127.0.0.1\n")
+        assert probe.taken_over(config, probe.other_hosts(tmp_path))
+        assert not probe.taken_over(config, ["127.0.0.2"])
+        assert not probe.taken_over(config, [])
+
+
+@pytest.mark.parametrize(
+    ("version", "others", "words"),
+    [
+        ((1, 26, 1), ["192.0.2.2"], []),
+        ((1, 24, 1), ["192.0.2.2"], ["is below 1.25.2"]),
+        ((1, 18, 0), [], ["is below 1.25.2"]),
+        ((1, 18, 0), ["192.0.2.2"], ["is below 1.25.2", "can't close its port while it serves clients"]),
+        ((), ["192.0.2.2"], []),
+    ],
+)
+def test_what_the_version_can_not(
+    probe: t.Any, capsys: pytest.CaptureFixture[str], version: tuple[int, ...], others: list[str], words: list[str]
+) -> None:
+    probe.warn_of_version(version, others)
+    said = capsys.readouterr().out.splitlines()
+    assert len(said) == len(words)
+    assert all(line.startswith("warning: ") and part in line for line, part in zip(said, words, strict=True))
+
+
 def made_certificate(folder: pathlib.Path, name: str) -> pathlib.Path:
     words = f"req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN={name}"
     files = ["-keyout", str(folder / f"{name}.key"), "-out", str(folder / f"{name}.crt")]

@@ -340,7 +340,8 @@ def test_each_pooler_knows_the_others_and_the_api_all(
         f"infra_database_app_password: p\ninfra_endpoints: {{{pooler}, database: {{}}, replicas: [], cache: null}}\n"
     )
     (own / "inventory" / "group_vars" / "all.yml").write_text(VALUES + given)
-    seen = evaluate(own, "ops", "pgbouncer_other_hosts", "backend_database")
+    seen = evaluate(own, "ops", "pgbouncer_other_hosts", "backend_database", "pgbouncer_max_server_connections")
+    assert int(seen["pgbouncer_max_server_connections"]) == 100 // len(poolers)
     assert (seen["pgbouncer_other_hosts"], seen["backend_database"]["hosts"]) == (others, hosts)
 
 

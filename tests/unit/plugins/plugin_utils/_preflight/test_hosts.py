@@ -264,9 +264,7 @@ def test_wanted_ports(values: dict[str, object], ports: list[int]) -> None:
         ),
         pytest.param(
             {"exporters_enabled": ["pgbouncer"], "exporters_pgbouncer_processes": 2, "exporters_pgbouncer_port": 9092},
-            [
-                "exporters_pgbouncer_port is 9092 and takes 9093 as well, the same port as alertmanager_port on this host"
-            ],
+            ["exporters_pgbouncer_port is 9092 and takes 9093 too, the same port as alertmanager_port on this host"],
             id="a port after the first",
         ),
     ],
