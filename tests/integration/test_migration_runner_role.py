@@ -40,7 +40,6 @@ def upgrade(
             "password": server.password,
         },
         "migration_runner_lint": "off",
-        "__migration_runner_controller": wired["__migration_runner_controller"],
         "migration_runner_live_since": wired["migration_runner_live_since"],
         "migration_runner_running_version": wired["migration_runner_running_version"],
         "migration_runner_service": False,

@@ -109,7 +109,7 @@ def serving_since(api: Api, cluster: str, service: str) -> int:
     While a deployment runs, it is now. Scaling the service moves the time too, so it may be too late, never too early.
     """
     found = service_of(api, cluster, service)
-    rows = (found or {}).get("deployments") or ()
+    rows: t.Sequence[Facts] = (found or {}).get("deployments") or []
     if len(rows) != 1 or rows[0].get("rolloutState", "COMPLETED") != "COMPLETED":
         return int(time.time()) if found else 0
     return int((rows[0].get("updatedAt") or rows[0]["createdAt"]).timestamp())
