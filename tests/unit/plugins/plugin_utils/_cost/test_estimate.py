@@ -98,11 +98,11 @@ TABLE = [
     ("Prometheus", asked(host("monitoring", "t3.small", 50)), (17.27, 19.18, 21.1)),
     ("Grafana", asked(host("grafana", "t3.micro", 20)), (9.03, 9.19, 9.35)),
     ("Other hosts", asked(host("pooler", "t3.small", 20, public_address=True)), (18.76, 20.43, 22.11)),
-    ("CloudWatch", asked(one("log_group"), *[one("alarm")] * 20), (2.0, 2.0, 2.0)),
+    ("CloudWatch", asked(one("log_group"), *[one("alarm")] * 20), (1.8, 2.0, 2.2)),
     # The second one is the password that RDS generates.
     ("Secrets, images, traffic between zones", asked(one("secret"), database(password="")), (0.8, 0.8, 0.8)),
-    ("Vercel", asked(plans={"vercel": "pro"}, vercel_seats=2), (40.0, 40.0, 40.0)),
-    ("Sentry", asked(plans={"sentry": "team"}), (26.0, 26.0, 26.0)),
+    ("Vercel", asked(plans={"vercel": "pro"}, vercel_seats=2), (36.0, 40.0, 44.0)),
+    ("Sentry", asked(plans={"sentry": "team"}), (23.4, 26.0, 28.6)),
     ("Supabase", asked(plans={"supabase": "free"}), (0.0, 0.0, 0.0)),
     ("rack", asked(fixed=[{"name": "rack", "usd": 99}]), (99.0, 99.0, 99.0)),
 ]
