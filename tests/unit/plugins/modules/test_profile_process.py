@@ -37,7 +37,7 @@ end = time.monotonic() + float(sys.argv[1])
 print("ready", flush=True)
 while time.monotonic() < end:
     planted_slow()
-    json.loads(json.dumps(list(range(500))))
+    json.loads(json.dumps(list(range(3_000))))
     leaks()
 """
 
