@@ -86,12 +86,12 @@ def test_a_successor_takes_every_client(postgres: Postgres, started: t.Callable[
     """Also one with other addresses, and none is reset or refused that was connecting at that moment."""
     current = started(version=version, **options(postgres))
     with Clients("127.0.0.1", current.port, postgres.password, 8, 0) as load:
-        for address in ("127.0.0.1", "127.0.0.1", "0.0.0.0", "127.0.0.1", "0.0.0.0", "0.0.0.0", "0.0.0.0"):
+        for address in ("127.0.0.1", "0.0.0.0", "0.0.0.0", "127.0.0.1"):
             successor = started(version=version, address=address, port=current.port, **options(postgres))
             current.end(DRAIN)
             assert not load.errors, address
             current = successor
-    assert not load.errors and load.connected > 100
+    assert not load.errors and load.connected > 50
 
 
 @as_root
