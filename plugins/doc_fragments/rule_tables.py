@@ -41,6 +41,11 @@ options:
     description: URL of Grafana, for the annotation C(dashboard_url). Without it, there is none.
     type: str
     default: ""
+  inventory:
+    description: Inventory that the playbooks in messages are run with. Without it, they are named alone.
+    type: str
+    default: ""
+    version_added: "1.1.0"
   alertmanagers:
     description: Whether alerts are sent to any Alertmanager. If so, an alert fires where Prometheus knows of none.
     type: bool

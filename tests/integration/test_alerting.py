@@ -24,7 +24,7 @@ from .conftest import free_port
 ROOT = Path(__file__).resolve().parents[2]
 # The release of Debian: what its Prometheus is called, and the packages that it is in.
 RELEASES = {"bookworm": ("2.42", ("prometheus",)), "trixie": ("2.53", ("promtool",)), "forky": ("3.5", ("promtool",))}
-LINKS = Links("https://example.com/runbooks", "https://grafana.example.com")
+LINKS = Links("https://example.com/runbooks", "https://grafana.example.com", "inventories/production")
 
 
 def tables() -> rule_file.Tables:

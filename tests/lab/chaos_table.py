@@ -440,6 +440,7 @@ NOT_MADE = {
     "EdgeTrafficDropped": HOUR,
     "DeadRows": HOUR,
     "DiskFilling": HOUR,
+    "ServerNotUsed": QUARTER,
     "KeysWithoutLifetimeGrow": HOUR,
     "CertificateExpiresSoon": HOUR,
     "SchemaDrift": "the API of the lab has no models to compare its schema with",

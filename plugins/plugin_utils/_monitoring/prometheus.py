@@ -143,6 +143,7 @@ def _option_faults(settings: Settings) -> list[str]:
         *url_fault("prometheus_external_url", settings["external_url"]),
         *url_fault("prometheus_runbook_base_url", settings["runbook_base_url"]),
         *url_fault("prometheus_dashboard_base_url", settings["dashboard_base_url"]),
+        *_inventory_fault(str(settings["playbook_inventory"])),
         *prefix_fault("prometheus_route_prefix", settings["route_prefix"]),
         *reserved(settings["flags"], FLAGS, "prometheus_flags"),
         *web.faults("prometheus", settings),
@@ -164,6 +165,13 @@ def _option_faults(settings: Settings) -> list[str]:
             else []
         ),
     ]
+
+
+def _inventory_fault(inventory: str) -> list[str]:
+    """It becomes part of commands that people copy into a shell, and of a template of Prometheus."""
+    if re.fullmatch(r"[\w./~-]*", inventory, re.ASCII) and not inventory.startswith("-"):
+        return []
+    return [f'prometheus_playbook_inventory is "{inventory}"; name it with letters, digits and . _ / ~ - only']
 
 
 def _job_faults(settings: Settings) -> list[str]:

@@ -86,11 +86,12 @@ def tables_of(
     *,
     runbooks: str = "",
     dashboards: str = "",
+    inventory: str = "",
     disabled: t.Iterable[str] = (),
     **options: t.Any,
 ) -> Tables:
     """The tables from the options of the filters (doc fragment `rule_tables`). Raises TypeError for an unknown one."""
-    links = Links(runbooks, dashboards)
+    links = Links(runbooks, dashboards, inventory)
     return Tables(latency, sources, int(minimum), disabled=frozenset(disabled), links=links, **options)
 
 

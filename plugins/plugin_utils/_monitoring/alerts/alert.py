@@ -62,11 +62,23 @@ DASHBOARDS: t.Final = {
 }
 
 
+PLAYBOOK: t.Final = "ansible-playbook "
+
+
 class Links(t.NamedTuple):
-    """What a message links to: the URLs of the folder of runbooks and of Grafana. Empty is no link."""
+    """What a message names: the URLs of the folder of runbooks and of Grafana, and the inventory of its playbooks.
+
+    Empty is no link, and a playbook without an inventory.
+    """
 
     runbooks: str = ""
     dashboards: str = ""
+    inventory: str = ""
+
+    def steps(self, lines: t.Iterable[str]) -> str:
+        """Commands and sentences, as they are typed in this environment."""
+        text = "\n".join(lines)
+        return text.replace(PLAYBOOK, f"{PLAYBOOK}-i {self.inventory} ") if self.inventory else text
 
 
 NO_LINKS: t.Final = Links()
@@ -121,8 +133,8 @@ class Alert:
         return {
             "summary": self.summary,
             "description": self.impact,
-            "look": "\n".join(self.look),
-            "fix": "\n".join(self.fix),
+            "look": links.steps(self.look),
+            "fix": links.steps(self.fix),
             **({"runbook_url": f"{links.runbooks.rstrip('/')}/{self.page}.md"} if links.runbooks else {}),
             **({"dashboard_url": f"{links.dashboards.rstrip('/')}/d/{self.dashboard}"} if links.dashboards else {}),
         }

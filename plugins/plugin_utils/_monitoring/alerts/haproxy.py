@@ -21,10 +21,7 @@ from ansible_collections.nexod.infra.plugins.plugin_utils._monitoring.alerts.ale
 OWN = 'proxy!~"api_(alive|websocket)"'
 ON = {"job": "haproxy", "instance": "edge-1"}
 SERVER = {**ON, "proxy": "api", "server": "api-1"}
-UP, DOWN = (
-    series("haproxy_server_status", {**SERVER, "state": "UP"}),
-    series("haproxy_server_status", {**SERVER, "state": "DOWN"}),
-)
+UP, DOWN, DRAINED = (series("haproxy_server_status", {**SERVER, "state": state}) for state in ("UP", "DOWN", "DRAIN"))
 ACTIVE = series("haproxy_backend_active_servers", {**ON, "proxy": "api"})
 LEFT = f"haproxy_backend_active_servers{{{OWN}}}"
 WAS_UP = known("haproxy_server_status", f'state="UP", {OWN}')
@@ -97,6 +94,24 @@ ALERTS = (
             Case("is drained", {UP: "1x5 0x20", DOWN: "0x25"}, "10m"),
             Case("is new and not there yet", {UP: "0x20", DOWN: "1x20"}, "10m"),
             Case("never came", {UP: "0x50", DOWN: "1x50"}, "40m", ({**SERVER, "state": "DOWN"},)),
+        ),
+    ),
+    Alert(
+        name="ServerNotUsed",
+        # A deploy and a profile do it for minutes. A run that was killed may leave it so, and nothing else reports it.
+        expression=f'haproxy_server_status{{state=~"DRAIN|MAINT", {OWN}}} == 1',
+        component="api",
+        wait="30m",
+        summary="{{ $labels.instance }} has sent nothing to {{ $labels.server }} of {{ $labels.proxy }} for half an hour",
+        impact="The other servers do its work. If one of them fails, too few may be left.",
+        look=(SHOW, "Whether a deploy is under way, or was ended before it had verified this instance."),
+        fix=(
+            "Deploy again, which verifies it and lets it serve: ansible-playbook nexod.infra.deploy",
+            "If somebody drained it by hand, ask them.",
+        ),
+        cases=(
+            Case("a killed deploy", {DRAINED: "0x5 1x40"}, "40m", ({**SERVER, "state": "DRAIN"},), before="30m"),
+            Case("a deploy", {DRAINED: "0x5 1x10 0x30"}, "40m"),
         ),
     ),
     Alert(

@@ -76,6 +76,10 @@ def exporter_settings(**change: t.Any) -> dict[str, t.Any]:
             {"dashboard_base_url": "grafana"}, DEBIAN, ["prometheus_dashboard_base_url"], id="no URL of Grafana"
         ),
         pytest.param({"runbook_base_url": "wiki"}, DEBIAN, ["prometheus_runbook_base_url"], id="no URL of runbooks"),
+        pytest.param({"playbook_inventory": "inventories/production"}, DEBIAN, [], id="an inventory"),
+        pytest.param(
+            {"playbook_inventory": "a; rm b"}, DEBIAN, ["prometheus_playbook_inventory"], id="no name of an inventory"
+        ),
         pytest.param({"route_prefix": "prometheus"}, DEBIAN, ["begin it with a slash"], id="no path"),
         pytest.param({"retention_size": "20"}, DEBIAN, ["512MB"], id="a size without its unit"),
         pytest.param({"retention_days": 0}, DEBIAN, ["set one of them"], id="kept without an end"),
