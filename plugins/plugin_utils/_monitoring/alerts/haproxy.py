@@ -102,7 +102,7 @@ ALERTS = (
         expression=f'haproxy_server_status{{state=~"DRAIN|MAINT", {OWN}}} == 1',
         component="api",
         wait="30m",
-        summary="{{ $labels.instance }} has sent nothing to {{ $labels.server }} of {{ $labels.proxy }} for half an hour",
+        summary="{{ $labels.instance }} has not used {{ $labels.server }} of {{ $labels.proxy }} for half an hour",
         impact="The other servers do its work. If one of them fails, too few may be left.",
         look=(SHOW, "Whether a deploy is under way, or was ended before it had verified this instance."),
         fix=(
