@@ -11,6 +11,7 @@
     delivery.py migrated staging ...      fail if an environment lacks migrations of a release
     delivery.py deploy staging ...        deploy, and nothing but the approved plan
     delivery.py roll_back staging
+    delivery.py remove_previews staging --branch NAME
 
 Secrets arrive in two variables, NEXOD_VARIABLES (lines of NAME=value) and NEXOD_SSH_KEY. Playbooks get the variables
 that the first one contains, and neither the token of the job nor what it could ask for another one with.
@@ -338,6 +339,18 @@ def roll_back(options: argparse.Namespace) -> int:
     return playbook("roll_back", given={}, inventory=inventory_of(options))
 
 
+def remove_previews(options: argparse.Namespace) -> int:
+    """Of a branch, whose name anybody who can push has chosen: Ansible would evaluate a template in it."""
+    if re.search(r"\{[{%#]", options.branch):
+        raise InfraError(
+            "remove the previews of",
+            options.branch,
+            "the branch's name is a template of Ansible",
+            "Remove them in Vercel's dashboard, on the page Deployments of the project.",
+        )
+    return playbook("remove_previews", given={"preview_branch": options.branch}, inventory=inventory_of(options))
+
+
 # -- the command line
 
 
@@ -386,6 +399,7 @@ def parser() -> argparse.ArgumentParser:
     commenting.add_argument("--pull", type=int, required=True)
     command(approved, "environment", "--commit")
     command(roll_back, "environment", "--inventory", "--report")
+    command(remove_previews, "environment", "--inventory").add_argument("--branch", required=True)
     return top
 
 

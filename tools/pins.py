@@ -19,7 +19,7 @@ PLACEHOLDER = "0" * 40
 COMMIT = re.compile(r"[0-9a-f]{40}")
 #: A call of ours, also from a fork: what is before the commit, the commit, and the version in the comment.
 CALL = re.compile(
-    r"^(?P<call>\s*uses:\s*['\"]?[\w.-]+/[\w.-]+/\.github/workflows/(?:deliver|roll_back)\.ya?ml@)"
+    r"^(?P<call>\s*uses:\s*['\"]?[\w.-]+/[\w.-]+/\.github/workflows/(?:deliver|remove_previews|roll_back)\.ya?ml@)"
     r"(?P<commit>[^\s'\"#]+)(?P<quote>['\"]?)(?P<rest>[ \t]*(?:#.*)?)$",
     re.MULTILINE,
 )

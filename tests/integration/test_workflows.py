@@ -141,6 +141,7 @@ def test_a_rollback_by_hand(product: Product) -> None:
         assert server.live(shop) == after
         values = product.folder / "repo/inventories/staging/group_vars/all.yml"
         values.write_text(values.read_text() + FRONT_END % {"url": server.url, "team": vercel.TEAM})
+        product.git("commit", "--quiet", "--all", "--message", "The front end")
 
         rc, said = product.run("workflow_dispatch", 200, "roll_back", inputs={"environment": "staging"})
         assert rc == 0, said
@@ -154,3 +155,23 @@ def test_a_rollback_by_hand(product: Product) -> None:
         assert (rc, server.live(shop)) == (0, before), said
         rc, said = product.run("workflow_dispatch", 202, "roll_back", inputs={"environment": "production"})
         assert rc != 0, said
+
+        # A pull request is closed: what was built of its branch goes, and nothing else.
+        for branch in ("feature/faster", "other"):
+            server.add_deployment("shop", "3" * 40, branch=branch)
+        head = {"sha": "3" * 40, "ref": "feature/faster", "repo": {"full_name": "shop/shop"}}
+        closed = {
+            "action": "closed",
+            "number": 8,
+            "pull_request": {"number": 8, "head": head, "base": {"ref": "develop"}},
+        }
+        rc, said = product.run("pull_request", 203, "previews", **closed)
+        assert rc == 0, said
+        left = {row["meta"]["githubCommitRef"] for row in server.state["deployments"].values()}
+        assert left == {"main", "other"}
+        assert server.live(shop) == before
+        # Of a fork, nothing is executed.
+        head["repo"] = {"full_name": "somebody/shop"}
+        head["ref"] = "other"
+        rc, said = product.run("pull_request", 204, "previews", **closed)
+        assert (rc, len(server.state["deployments"])) == (0, 3), said

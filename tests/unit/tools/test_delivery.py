@@ -98,6 +98,22 @@ def test_each_value_of_the_secret_is_masked(
     assert one["argv"][1:4] == ["-i", "inventories/staging", "nexod.infra.roll_back"]
 
 
+def test_previews_of_a_branch_are_removed(ran: list[t.Any]) -> None:
+    assert delivery.main(["remove_previews", "staging", "--branch", "feature/faster"]) == 0
+    (one,) = ran
+    assert one["argv"][1:4] == ["-i", "inventories/staging", "nexod.infra.remove_previews"]
+    assert one["values"] == {"preview_branch": "feature/faster"}
+
+
+@pytest.mark.parametrize("branch", ["{{ lookup('pipe', 'id') }}", "{% if true %}", "{# x #}"])
+def test_a_branch_that_ansible_would_evaluate(
+    ran: list[t.Any], capsys: pytest.CaptureFixture[str], branch: str
+) -> None:
+    assert delivery.main(["remove_previews", "staging", "--branch", branch]) == 1
+    assert ran == []
+    assert "is a template of Ansible" in capsys.readouterr().err
+
+
 def test_a_deploy_gets_the_release_the_commit_and_the_approved_plan(ran: list[t.Any], tmp_path: Path) -> None:
     release = archive(tmp_path / "dist")
     approved = approve(tmp_path / ".plan", release)

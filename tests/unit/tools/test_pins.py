@@ -44,7 +44,7 @@ def test_one_command_adds_the_workflows_and_sets_the_commit(
     monkeypatch.chdir(tmp_path)
     folder = Path(".github/workflows")
     assert delivery.main(["pin", "--commit", COMMIT, "--version", "1.1.0"]) == 0
-    assert sorted(path.name for path in folder.iterdir()) == ["delivery.yml", "roll_back.yml"]
+    assert sorted(path.name for path in folder.iterdir()) == ["delivery.yml", "previews.yml", "roll_back.yml"]
     for path in folder.iterdir():
         text = path.read_text()
         assert PLACEHOLDER not in text
