@@ -41,6 +41,7 @@ def upgrade(
         },
         "migration_runner_lint": "off",
         "migration_runner_live_since": wired["migration_runner_live_since"],
+        "__migration_runner_unread": wired["__migration_runner_unread"],
         "migration_runner_running_version": wired["migration_runner_running_version"],
         "migration_runner_service": False,
         "migration_runner_version": "1.0.0",
@@ -54,7 +55,9 @@ def upgrade(
         hosts["api-1"]["backend_live_since"] = since["API"]
         children["edge"] = {"hosts": {"edge-1": {"frontend_live_since": since["files"]}}}
     read = {"services_front_end_live_since": since.get("Vercel", 0)} if "Vercel" in since else {}
-    read |= {"preflight_aws": {"serving_since": since["ECS"]}} if "ECS" in since else {}
+    read |= {"preflight_aws": {"serving_since": since["ECS"]}} if since.get("ECS") else {}
+    # What the wiring of the environment knows on every host.
+    read["infra_endpoints"] = {"api": {"service": {"name": "api"}} if "ECS" in since else None}
     inventory = {"all": {"hosts": {"localhost": {**LOCAL, **read}}, "children": children}}
     (project.folder / "hosts.json").write_text(json.dumps(inventory))
     role = {"name": "nexod.infra.migration_runner", "tasks_from": "upgrade.yml"}
@@ -98,17 +101,19 @@ def test_only_the_release_that_runs_may_find_the_schema_ahead(
         pytest.param({"API": -200}, False, id="the API is too young"),
         pytest.param({"Vercel": -200}, False, id="the front end at Vercel is too young"),
         pytest.param({"ECS": -200}, False, id="the service of ECS is too young"),
+        pytest.param({"ECS": None}, False, id="the service of ECS was not asked"),
         pytest.param({"files": -301, "Vercel": -301, "ECS": -301}, True, id="all are old enough"),
     ],
 )
 def test_a_contract_waits_until_the_pages_before_are_no_longer_in_use(
-    project: Project, young: dict[str, int], passes: bool
+    project: Project, young: dict[str, int | None], passes: bool
 ) -> None:
     project.revise(FIRST, "    op.drop_column('things', 'name')\n\ncontract = True")
     project.upgrade(revision="0001")
     project.rows("INSERT INTO things VALUES (1, 'Jane')")
     now = int(time.time())
-    since = {name: now + seconds for name, seconds in {"API": -1000, "files": -1000, **young}.items()}
+    given = {"API": -1000, "files": -1000, **young}
+    since = {name: 0 if seconds is None else now + seconds for name, seconds in given.items()}
     done = upgrade(project, ["1.0.0"], since, migration_runner_allow_contract=True)
     assert (done.returncode == 0) is passes, done.stdout
     assert passes or "Run again in" in done.stdout + done.stderr
