@@ -80,7 +80,7 @@ class Console:
             self._connect()
             names = b"".join(f"{key}\0{value}\0".encode() for key, value in self._names().items())
             startup = struct.pack("!i", 3 << 16) + names + b"\0"
-            self._connection.sendall(struct.pack("!i", len(startup) + 4) + startup)
+            self._send(struct.pack("!i", len(startup) + 4) + startup)
             self.receive()
         except BaseException:
             self.close()
@@ -123,8 +123,11 @@ class Console:
     def send(self, *commands: str) -> None:
         """Send commands in one piece: PgBouncer executes all of them, even if this program dies meanwhile."""
         texts = [command.encode() + b"\0" for command in commands]
+        self._send(b"".join(b"Q" + struct.pack("!i", len(text) + 4) + text for text in texts))
+
+    def _send(self, message: bytes) -> None:
         try:
-            self._connection.sendall(b"".join(b"Q" + struct.pack("!i", len(text) + 4) + text for text in texts))
+            self._connection.sendall(message)
         except (BrokenPipeError, ConnectionResetError) as error:
             raise ClosedError("it closed the connection") from error
 

@@ -132,6 +132,22 @@ def test_the_limits_of_a_reload_stay_and_those_before_return_after_an_error(monk
     assert recorded.settings == before
 
 
+def test_a_process_that_dies_before_the_login_has_closed_the_connection(tmp_path: Path) -> None:
+    """It is not an error of another kind, after which its pause would be left to the timer."""
+    path = str(tmp_path / "socket")
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(path)
+        listener.listen()
+
+        class Late(console.Console):
+            def _connect(self) -> None:
+                super()._connect()
+                listener.accept()[0].close()
+
+        with pytest.raises(console.ClosedError):
+            Late(path)
+
+
 def test_the_program_of_the_timer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "list.json"
     assert console.main(str(path)) == 0  # resumed by somebody else
