@@ -23,8 +23,8 @@ pytestmark = [
 ]
 #: Of no archive that the lab has had from elsewhere.
 VERSION = "1.1.7"
-#: How quick the lab is depends on the machine. Trials are brief: what they find is tested elsewhere. Vercel is left out,
-#: as the stage `frontend` waits for its build of the commit, and nobody pushes commits to the lab's stand-in.
+#: How quick the lab is depends on the machine. Trials are brief: what they find is tested elsewhere. Without Vercel:
+#: the stage `frontend` would wait for its build of the commit, which nobody pushes to the stand-in of the lab.
 BRIEF = """
 services_vendors: [clerk, sentry]
 verify_latency_targets: []
