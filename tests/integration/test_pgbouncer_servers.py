@@ -175,16 +175,14 @@ def test_reads_of_the_replica_and_what_each_server_allows(
 CUT, REFUSED = "server closed the connection", "server login has been failing"
 
 
-class Load:
-    """Clients that query all the while, and connect again when they were disconnected."""
+class Workers:
+    """Threads that work until the block ends."""
 
-    def __init__(self, pooler: Pooler, password: str, clients: int) -> None:
-        self.results: list[tuple[float, float, str]] = []
+    def __init__(self, count: int) -> None:
         self._ended = threading.Event()
-        self._pooler, self._password = pooler, password
-        self._threads = [threading.Thread(target=self._work) for _client in range(clients)]
+        self._threads = [threading.Thread(target=self._work) for _worker in range(count)]
 
-    def __enter__(self) -> Load:
+    def __enter__(self) -> t.Self:
         for thread in self._threads:
             thread.start()
         return self
@@ -193,6 +191,18 @@ class Load:
         self._ended.set()
         for thread in self._threads:
             thread.join()
+
+    def _work(self) -> None:
+        raise NotImplementedError
+
+
+class Load(Workers):
+    """Clients that query all the while, and connect again when they were disconnected."""
+
+    def __init__(self, pooler: Pooler, password: str, clients: int) -> None:
+        super().__init__(clients)
+        self.results: list[tuple[float, float, str]] = []
+        self._pooler, self._password = pooler, password
 
     def _work(self) -> None:
         connection = None

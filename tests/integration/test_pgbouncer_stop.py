@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import re
-import threading
 import time
 import typing as t
 from pathlib import Path
@@ -18,7 +17,7 @@ import pytest
 from ansible_collections.nexod.infra.tests.fixtures.pgbouncer_programs import RELEASES
 
 from .conftest import Postgres, until
-from .test_pgbouncer_servers import Pooler, as_root, started
+from .test_pgbouncer_servers import Pooler, Workers, as_root, started
 from .test_pgbouncer_settings import clients
 
 __all__ = ["started"]
@@ -27,27 +26,20 @@ __all__ = ["started"]
 DRAIN = 10
 
 
-class Clients:
+class Clients(Workers):
     """Clients that stay connected for some time and then connect again, as pools of an application do."""
 
     def __init__(self, hosts: str, port: int, password: str, count: int, seconds: float) -> None:
+        super().__init__(count)
         self.errors: list[str] = []
         self.connected = 0
         self._where = {"host": hosts, "port": port, "dbname": "app", "user": "owner", "password": password}
-        self._seconds = seconds
-        self._ended = threading.Event()
-        self._threads = [threading.Thread(target=self._work) for _client in range(count)]
+        self._seconds, self._count = seconds, count
 
-    def __enter__(self) -> Clients:
-        for thread in self._threads:
-            thread.start()
-        until(lambda: self.connected >= len(self._threads), 60)
+    def __enter__(self) -> t.Self:
+        super().__enter__()
+        until(lambda: self.connected >= self._count, 60)
         return self
-
-    def __exit__(self, *_error: object) -> None:
-        self._ended.set()
-        for thread in self._threads:
-            thread.join()
 
     def _work(self) -> None:
         while not self._ended.is_set():

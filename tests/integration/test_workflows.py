@@ -69,11 +69,7 @@ def tables(postgres: Postgres, database: str) -> set[str]:
 @pytest.mark.timeout(3600)
 def test_from_the_pull_request_to_the_deploy(product: Product, postgres: Postgres, database: str) -> None:
     github, head = product.github, product.commit
-    pull = {
-        "number": 7,
-        "head": {"sha": head, "ref": "feature", "repo": {"full_name": "shop/shop"}},
-        "base": {"ref": "develop"},
-    }
+    pull = product.pull(7, "feature")
     rc, said = product.run("pull_request", 100, pull_request=pull, number=7)
     assert rc == 0, said
     (comment,) = github.comments[7]
@@ -91,7 +87,7 @@ def test_from_the_pull_request_to_the_deploy(product: Product, postgres: Postgre
     push = {"ref": "refs/heads/develop", "after": head}
     merged = {**pull, "merged_at": "2026-11-27T08:00:00Z", "merge_commit_sha": head}
     # Not approved with the merged commit: refused before the deploy.
-    github.pulls[head] = [{**merged, "head": {**pull["head"], "sha": "f" * 40}}]  # type: ignore[dict-item]
+    github.pulls[head] = [{**merged, "head": {**pull["head"], "sha": "f" * 40}}]
     rc, said = product.run("push", 102, **push)
     assert rc != 0
     assert "was merged" in said
@@ -159,19 +155,14 @@ def test_a_rollback_by_hand(product: Product) -> None:
         # A pull request is closed: what was built of its branch goes, and nothing else.
         for branch in ("feature/faster", "other"):
             server.add_deployment("shop", "3" * 40, branch=branch)
-        head = {"sha": "3" * 40, "ref": "feature/faster", "repo": {"full_name": "shop/shop"}}
-        closed = {
-            "action": "closed",
-            "number": 8,
-            "pull_request": {"number": 8, "head": head, "base": {"ref": "develop"}},
-        }
+        pull = product.pull(8, "feature/faster")
+        closed = {"action": "closed", "number": 8, "pull_request": pull}
         rc, said = product.run("pull_request", 203, "previews", **closed)
         assert rc == 0, said
         left = {row["meta"]["githubCommitRef"] for row in server.state["deployments"].values()}
         assert left == {"main", "other"}
         assert server.live(shop) == before
         # Of a fork, nothing is executed.
-        head["repo"] = {"full_name": "somebody/shop"}
-        head["ref"] = "other"
+        pull["head"] |= {"repo": {"full_name": "somebody/shop"}, "ref": "other"}
         rc, said = product.run("pull_request", 204, "previews", **closed)
         assert (rc, len(server.state["deployments"])) == (0, 3), said

@@ -69,11 +69,7 @@ def product(tmp_path: Path) -> t.Iterator[Product]:
 
 def test_from_the_pull_request_to_the_lab(standing: object, product: Product) -> None:
     github, head = product.github, product.commit
-    pull = {
-        "number": 7,
-        "head": {"sha": head, "ref": "feature", "repo": {"full_name": "shop/shop"}},
-        "base": {"ref": "develop"},
-    }
+    pull = product.pull(7, "feature")
     rc, said = product.run("pull_request", 100, pull_request=pull, number=7)
     assert rc == 0, said[-8000:]
     (comment,) = github.comments[7]
