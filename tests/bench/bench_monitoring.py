@@ -245,7 +245,7 @@ def rules_and_verdict(rounds: int) -> bool:
             time.sleep(1)
         rules = statistics.median(_evaluation(base) for _number in range(rounds))
         # In turn, so that other work on the machine slows down both.
-        seconds = [(_verdict(base), _executed("ansible.builtin.ping", {})) for _number in range(rounds)]
+        seconds = [(_verdict(base), _executed("ansible.builtin.ping", {"data": "pong"})) for _number in range(rounds)]
     verdict = statistics.median(own - start for own, start in seconds)
     start = statistics.median(start for _own, start in seconds)
     print(f"all rules, {ENDPOINTS} endpoints: {rules:.2f} s (aim: {RULES_AIM} s, {_met(rules <= RULES_AIM)})")
