@@ -11,6 +11,8 @@ short_description: Build the images that a lab's hosts boot from
 description:
   - Builds systemd images of Debian releases for podman, each once per recipe.
   - Images contain package lists and packages as files, so that hosts can install them without a network.
+  - The lists leave out sections that servers don't need, such as games and desktops. C(apt-get update) on a host
+    fetches the whole lists.
 version_added: "1.0.0"
 author: The nexod.infra maintainers (@nexod)
 options:

@@ -111,3 +111,26 @@ def test_what_runs_behind_the_lab_leaves_it_the_processor() -> None:
             process.kill()
             process.communicate()
     assert behind < first / 2
+
+
+@pytest.mark.parametrize(
+    ("notes", "hosts", "left"),
+    [
+        pytest.param("converged: false\ncreated: false\n", "", False, id="destroyed"),
+        pytest.param("converged: false\ncreated: true\n", "", True, id="ended before its hosts were destroyed"),
+        pytest.param("", "0123abcd", True, id="hosts of another checkout"),
+    ],
+)
+def test_what_a_scenario_has_left(
+    notes: str, hosts: str, left: bool, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / ".ansible" / "tmp" / "molecule.abcd.redis"
+    folder.mkdir(parents=True)
+    (folder / "state.yml").write_text(f"# Molecule managed\n\n---\n{notes}")
+    (tmp_path / "podman").write_text(f"#!/bin/sh\necho {hosts}\n")
+    (tmp_path / "podman").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setattr(steps, "ROOT", tmp_path)
+    monkeypatch.delenv("VIRTUAL_ENV", raising=False)
+    assert steps.left("redis") is left

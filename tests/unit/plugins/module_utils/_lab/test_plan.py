@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import pathlib
 import subprocess
 import sys
@@ -172,6 +173,30 @@ def test_recipe_carries_packages_without_installing_them() -> None:
     lines = RECIPE.script().splitlines()
     assert [line for line in lines if "haproxy" in line] == ["apt-get -q -y install --download-only haproxy"]
     assert RECIPE.containerfile("docker.io/library/debian").startswith("FROM docker.io/library/debian:trixie\n")
+
+
+def test_lists_name_what_servers_need_and_whatever_is_there(tmp_path: pathlib.Path) -> None:
+    lists, archives, programs = (tmp_path / name for name in ("var/lib/apt/lists", "var/cache/apt/archives", "bin"))
+    for folder in (lists, archives, programs):
+        folder.mkdir(parents=True)
+    rows = [
+        ("libssl", "libs", "libz (>= 1), libq | libr:any"),
+        ("nginx", "httpd", "libssl (>= 3)"),
+        ("tex-base", "tex", "libtex"),
+        ("carried", "games", ""),
+        ("installed", "x11", ""),
+        *((name, "libs", "") for name in ("libtex", "libz", "libq", "libr")),
+    ]
+    entries = [f"Package: {name}\nDepends: {needs}\nSection: {section}\nSize: 1\n\n" for name, section, needs in rows]
+    (lists / "mirror_dists_trixie_main_binary-amd64_Packages").write_text("".join(entries))
+    (archives / "carried_1%3a2_amd64.deb").touch()
+    (programs / "dpkg-query").write_text("#!/bin/sh\necho installed\n")
+    (programs / "dpkg-query").chmod(0o755)
+    script = _lab.SHORTER_LISTS.replace("/tmp/", f"{programs}/").replace(" /var/", f" {tmp_path}/var/")
+    path = {**os.environ, "PATH": f"{programs}:{os.environ['PATH']}"}
+    subprocess.run(["sh", "-eu", "-c", script], check=True, env=path)
+    kept = [line.split()[1] for line in next(lists.iterdir()).read_text().splitlines() if line.startswith("Package")]
+    assert kept == ["libssl", "nginx", "carried", "installed", "libz", "libq", "libr"]
 
 
 def test_a_host_compiles_the_source_of_a_module_once(tmp_path: pathlib.Path) -> None:
