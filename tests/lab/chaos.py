@@ -455,9 +455,10 @@ def nothing() -> Iterator[None]:
     yield
 
 
-def slow_api(*hosts: str) -> Break:
-    """The API takes longer for each request (slow_api.py); its instances restart one after another."""
+def slow_api(*hosts: str, **environment: float) -> Break:
+    """The API takes longer for each request (slow_api.py, which reads `environment`); one instance after another."""
     folder, unit = "/usr/local/lib/chaos", "/run/systemd/system/api.service.d/chaos.conf"
+    variables = " ".join(f"{name}={value}" for name, value in environment.items())
 
     @contextlib.contextmanager
     def one(host: str) -> Iterator[None]:
@@ -465,7 +466,8 @@ def slow_api(*hosts: str) -> Break:
         try:
             on(host, f"mkdir -p {folder} $(dirname {unit})")
             podman("cp", str(ROOT / "tests/lab/slow_api.py"), f"{name}:{folder}/sitecustomize.py")
-            on(host, f"printf '[Service]\nEnvironment=PYTHONPATH={folder}\n' > {unit}; chmod -R a+rX {folder}")
+            drop_in = f"[Service]\\nEnvironment=PYTHONPATH={folder} {variables}\\n"
+            on(host, f"printf '{drop_in}' > {unit}; chmod -R a+rX {folder}")
             restart(host)
             yield
         finally:
