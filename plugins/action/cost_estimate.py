@@ -77,19 +77,27 @@ class ActionModule(ControllerAction):
         else:
             there = running(declared, given["changes"], now)
             than, (before, unknown) = WHAT_RUNS, cost_of_running(there, usage, prices, given["region"])
-        expected = found["total"]["expected"]
-        budget = judged(given["environment"], expected, before, given["budget_usd"], given["approved_usd"], than=than)
+        less = savings(declared, usage, prices)
+        budget = judged(
+            given["environment"],
+            found,
+            before,
+            given["budget_usd"],
+            given["approved_usd"],
+            than=than,
+            savings=less,
+        )
         notes = notes_of(found, unknown, assumed=given["changes"] is not None and now is None and bool(tasks))
         return {
             **found,
             **budget,
-            "before_usd": before,
+            "before_usd": None if before is None else before.usd,
             "compared_with": than,
             "notes": notes,
             "environment": given["environment"],
             "budget_usd": given["budget_usd"],
             "comparison": compared(found["rows"], given["stated"]),
-            "savings": savings(declared, usage, prices),
+            "savings": less,
             "lines": [*lines_of(given["environment"], found, budget["difference_usd"], than), *notes],
         }
 
