@@ -329,3 +329,14 @@ def test_which_events_a_workflow_does_anything_for(
     begins = {name for name, job in jobs["deliver"].items() if "needs" not in job}
     assert begins == {"release", "approved"}
     assert jobs["deliver"]["approved"]["permissions"] == dict.fromkeys(("contents", "actions", "pull-requests"), "read")
+
+
+def test_no_merge_ends_a_rollback_that_waits() -> None:
+    """Of the jobs that wait in one group, GitHub cancels all but the last."""
+    jobs = {
+        name: yaml.safe_load((delivery.ROOT / f".github/workflows/{name}.yml").read_text())["jobs"][job]["concurrency"]
+        for name, job in (("deliver", "deploy"), ("roll_back", "roll_back"))
+    }
+    groups = {name: one["group"].replace("${{ inputs.environment }}", "staging") for name, one in jobs.items()}
+    assert groups == {"deliver": "nexod-staging", "roll_back": "nexod-roll-back-staging"}
+    assert [one["cancel-in-progress"] for one in jobs.values()] == [False, False]
