@@ -124,14 +124,15 @@ def refuse_editor(edits: Mapping[str, Any] | None, pull: int, environment: str) 
     """Whoever has changed the comment may have shown the reviewers another list, or named another plan."""
     if edits is None:
         cause = f"GitHub does not say who edited the plan in pull request {pull}"
-    elif not edits.get("lastEditedAt"):
+        step = f"See that this job may read pull requests (permissions in the workflow), {BY_HAND}."
+        raise InfraError(ACTION, environment, cause, step)
+    if not edits.get("lastEditedAt"):
         return
-    else:
-        editor = edits.get("editor") or {}
-        login = str(editor.get("login") or "an account that is gone")
-        if editor.get("__typename") == "Bot" and login.removesuffix("[bot]") == BOT.removesuffix("[bot]"):
-            return
-        cause = f"the plan in pull request {pull} was last edited by {login}"
+    editor = edits.get("editor") or {}
+    login = str(editor.get("login") or "an account that is gone")
+    if editor.get("__typename") == "Bot" and login.removesuffix("[bot]") == BOT.removesuffix("[bot]"):
+        return
+    cause = f"the plan in pull request {pull} was last edited by {login}"
     raise InfraError(ACTION, environment, cause, f"Open another one and wait for its plan, {BY_HAND}.")
 
 
