@@ -105,10 +105,11 @@ class ActionModule(ControllerAction):
 def notes_of(found: t.Mapping[str, t.Any], unknown: str, *, assumed: bool) -> list[str]:
     """What has to be known to read the sum."""
     unverified = found["unverified"]
+    verb = "is" if len(unverified) == 1 else "are"
     return [
         *([f"what runs can't be priced: {unknown}"] if unknown else []),
         *(["the tasks that run are not known, and taken as declared"] if assumed else []),
-        *([f"{len(unverified)} of its {found['prices']} prices are not verified"] if unverified else []),
+        *([f"{len(unverified)} of its {found['prices']} prices {verb} not verified"] if unverified else []),
     ]
 
 
