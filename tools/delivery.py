@@ -340,7 +340,13 @@ def roll_back(options: argparse.Namespace) -> int:
 
 
 def remove_previews(options: argparse.Namespace) -> int:
-    """Of a branch, whose name anybody who can push has chosen: Ansible would evaluate a template in it."""
+    """Of a branch, whose name anybody who can push has chosen: Ansible would evaluate a template in it.
+
+    A pull request from `develop` to `main` ends too, and staging delivers what was built of `develop`.
+    """
+    if options.branch in options.branches:
+        print(f"{options.branch} goes on: its previews stay.")
+        return 0
     if re.search(r"\{[{%#]", options.branch):
         raise InfraError(
             "remove the previews of",
@@ -399,7 +405,9 @@ def parser() -> argparse.ArgumentParser:
     commenting.add_argument("--pull", type=int, required=True)
     command(approved, "environment", "--commit")
     command(roll_back, "environment", "--inventory", "--report")
-    command(remove_previews, "environment", "--inventory").add_argument("--branch", required=True)
+    removing = command(remove_previews, "environment", "--inventory")
+    removing.add_argument("--branch", required=True)
+    removing.add_argument("--branches", type=names, default=[], help="of which nothing is removed")
     return top
 
 

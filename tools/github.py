@@ -2,7 +2,8 @@
 
 A comment begins with a marker that names the plan: its environment, the commit it was made for, the run that keeps it
 as an artifact, and its fingerprint. By the marker it is found again: to be edited by the next plan, and to be compared
-by the deploy with the plan that the run kept.
+by the deploy with the plan that the run kept. Whoever may write to the repository may edit the comments of others, so
+a deploy asks who edited it last, and of which commit and event the run is that it names.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ from ansible_collections.nexod.infra.plugins.module_utils._core.http_client impo
 
 #: Who writes the comments. Anybody may write one that begins with a marker.
 BOT = "github-actions[bot]"
+#: What only GraphQL says of a comment. There, the name of a bot has no suffix.
+EDITOR = "query($id: ID!) { node(id: $id) { ... on IssueComment { lastEditedAt editor { __typename login } } } }"
 MARKER = re.compile(r"<!-- nexod\.infra plan: (\{.*?\}) -->\s")
 #: Characters of a comment that GitHub accepts, less what is added to a plan that is cut.
 LONGEST = 65_536 - 1_024
@@ -79,13 +82,15 @@ def comment_text(plan: Plan, markdown: str, page: str) -> str:
     return f"{plan.marker}\n{shortened(markdown.strip(), LONGEST - len(foot))}\n\n---\n{foot}\n"
 
 
-def own_comment(comments: Sequence[Mapping[str, Any]], environment: str) -> tuple[int, Plan] | None:
-    """The id of our comment with the plan of an environment, and the plan. Of several, the last one."""
-    found = None
+def own_comment(
+    comments: Sequence[Mapping[str, Any]], environment: str
+) -> tuple[Mapping[str, Any], Plan] | tuple[None, None]:
+    """Our comment with the plan of an environment, and the plan. Of several, the last one."""
+    found: tuple[Mapping[str, Any], Plan] | tuple[None, None] = (None, None)
     for one in comments:
         plan = marked(one.get("body") or "")
         if plan and plan.environment == environment and (one.get("user") or {}).get("login") == BOT:
-            found = int(one["id"]), plan
+            found = one, plan
     return found
 
 
@@ -95,23 +100,52 @@ def merged_by(pulls: Sequence[Mapping[str, Any]], commit: str) -> Mapping[str, A
     return next(rows, None)
 
 
-def approved_plan(pull: Mapping[str, Any] | None, comments: Sequence[Mapping[str, Any]], environment: str) -> Plan:
+#: What all refusals have in common.
+ACTION = "deploy to"
+BY_HAND = "or run this workflow by hand, which makes a plan that the reviewers of the environment approve"
+
+
+def approved_plan(
+    pull: Mapping[str, Any], comment: Mapping[str, Any] | None, plan: Plan | None, environment: str
+) -> Plan:
     """The plan that was approved with a pull request. Refuses one that failed, or that later commits have outdated."""
-    action = "deploy to"
-    by_hand = "or run this workflow by hand, which makes a plan that the reviewers of the environment approve"
-    if pull is None:
-        raise InfraError(action, environment, "no merged pull request has made this commit", f"Open one, {by_hand}.")
     where = f"pull request {pull['number']}"
-    found = own_comment(comments, environment)
-    if found is None:
-        raise InfraError(action, environment, f"{where} has no plan of it", f"Open another one, {by_hand}.")
-    plan = found[1]
+    if comment is None or plan is None:
+        raise InfraError(ACTION, environment, f"{where} has no plan of it", f"Open another one, {BY_HAND}.")
     if plan.commit != pull["head"]["sha"]:
         cause = f"the plan in {where} is of commit {plan.commit[:12]}, and {pull['head']['sha'][:12]} was merged"
-        raise InfraError(action, environment, cause, f"Open another one and wait for its plan, {by_hand}.")
+        raise InfraError(ACTION, environment, cause, f"Open another one and wait for its plan, {BY_HAND}.")
     if not plan.fingerprint:
-        raise InfraError(action, environment, f"the plan in {where} failed", f"Fix what it says, {by_hand}.")
+        raise InfraError(ACTION, environment, f"the plan in {where} failed", f"Fix what it says, {BY_HAND}.")
     return plan
+
+
+def refuse_editor(edits: Mapping[str, Any] | None, pull: int, environment: str) -> None:
+    """Whoever has changed the comment may have shown the reviewers another list, or named another plan."""
+    if edits is None:
+        cause = f"GitHub does not say who edited the plan in pull request {pull}"
+        step = f"See that this job may read pull requests (permissions in the workflow), {BY_HAND}."
+        raise InfraError(ACTION, environment, cause, step)
+    if not edits.get("lastEditedAt"):
+        return
+    editor = edits.get("editor") or {}
+    login = str(editor.get("login") or "an account that is gone")
+    if editor.get("__typename") == "Bot" and login.removesuffix("[bot]") == BOT.removesuffix("[bot]"):
+        return
+    cause = f"the plan in pull request {pull} was last edited by {login}"
+    raise InfraError(ACTION, environment, cause, f"Open another one and wait for its plan, {BY_HAND}.")
+
+
+def refuse_run(run: Mapping[str, Any], plan: Plan, repository: str, environment: str) -> None:
+    """Only the run for the pull request's own commit, in this repository, has made the plan that was shown."""
+    found = (run.get("event"), run.get("head_sha"), (run.get("head_repository") or {}).get("full_name"))
+    if found == ("pull_request", plan.commit, repository):
+        return
+    cause = (
+        f"the plan names run {plan.run}, which was for the event {found[0]} and commit {str(found[1])[:12]} "
+        f"of {found[2] or 'a repository that is gone'}"
+    )
+    raise InfraError(ACTION, environment, cause, f"Open another one and wait for its plan, {BY_HAND}.")
 
 
 def built_before(artifacts: Sequence[Mapping[str, Any]], branches: Sequence[str]) -> Mapping[str, Any] | None:
@@ -134,9 +168,9 @@ class GitHub:
     def __init__(self, url: str, repository: str, token: str) -> None:
         self.url, self.repository, self._token = url.rstrip("/"), repository, token
 
-    def _ask(self, method: str, path: str, document: Any = None) -> Any:
+    def _ask(self, method: str, path: str, document: Any = None, url: str = "") -> Any:
         answer = ask(
-            f"{self.url}/repos/{self.repository}/{path}",
+            url or f"{self.url}/repos/{self.repository}/{path}",
             document=document,
             method=method,
             timeout=60,
@@ -172,16 +206,32 @@ class GitHub:
 
     def write_comment(self, pull: int, plan: Plan, text: str) -> str:
         """Edit our comment of that environment, or write the first one; which of both."""
-        found = own_comment(self.comments(pull), plan.environment)
+        found, _plan = own_comment(self.comments(pull), plan.environment)
         if found:
-            self._ask("PATCH", f"issues/comments/{found[0]}", {"body": text})
+            self._ask("PATCH", f"issues/comments/{found['id']}", {"body": text})
             return "edited"
         self._ask("POST", f"issues/{pull}/comments", {"body": text})
         return "written"
 
+    def edits(self, comment: Mapping[str, Any]) -> Mapping[str, Any] | None:
+        """Who edited a comment last, and when; both empty if nobody has. None if GitHub does not say."""
+        # That of a server of one's own is /api/graphql, beside /api/v3.
+        url = f"{self.url.removesuffix('/v3')}/graphql"
+        given = {"query": EDITOR, "variables": {"id": comment.get("node_id")}}
+        answer = self._ask("POST", "graphql", given, url)
+        found = ((answer or {}).get("data") or {}).get("node")
+        return found if found and "lastEditedAt" in found else None
+
     def approved(self, commit: str, environment: str) -> Plan:
         pull = merged_by(list(self.rows(f"commits/{commit}/pulls")), commit)
-        return approved_plan(pull, self.comments(pull["number"]) if pull else [], environment)
+        if pull is None:
+            cause = "no merged pull request has made this commit"
+            raise InfraError(ACTION, environment, cause, f"Open one, {BY_HAND}.")
+        comment, marker = own_comment(self.comments(pull["number"]), environment)
+        plan = approved_plan(pull, comment, marker, environment)
+        refuse_editor(self.edits(comment or {}), pull["number"], environment)
+        refuse_run(self._ask("GET", f"actions/runs/{plan.run}"), plan, self.repository, environment)
+        return plan
 
     def built(self, name: str, branches: Sequence[str]) -> Mapping[str, Any] | None:
         return built_before(list(self.rows("actions/artifacts", "artifacts", name=name)), branches)

@@ -77,19 +77,27 @@ class ActionModule(ControllerAction):
         else:
             there = running(declared, given["changes"], now)
             than, (before, unknown) = WHAT_RUNS, cost_of_running(there, usage, prices, given["region"])
-        expected = found["total"]["expected"]
-        budget = judged(given["environment"], expected, before, given["budget_usd"], given["approved_usd"], than=than)
+        less = savings(declared, usage, prices)
+        budget = judged(
+            given["environment"],
+            found,
+            before,
+            given["budget_usd"],
+            given["approved_usd"],
+            than=than,
+            savings=less,
+        )
         notes = notes_of(found, unknown, assumed=given["changes"] is not None and now is None and bool(tasks))
         return {
             **found,
             **budget,
-            "before_usd": before,
+            "before_usd": None if before is None else before.usd,
             "compared_with": than,
             "notes": notes,
             "environment": given["environment"],
             "budget_usd": given["budget_usd"],
             "comparison": compared(found["rows"], given["stated"]),
-            "savings": savings(declared, usage, prices),
+            "savings": less,
             "lines": [*lines_of(given["environment"], found, budget["difference_usd"], than), *notes],
         }
 
@@ -97,10 +105,11 @@ class ActionModule(ControllerAction):
 def notes_of(found: t.Mapping[str, t.Any], unknown: str, *, assumed: bool) -> list[str]:
     """What has to be known to read the sum."""
     unverified = found["unverified"]
+    verb = "is" if len(unverified) == 1 else "are"
     return [
         *([f"what runs can't be priced: {unknown}"] if unknown else []),
         *(["the tasks that run are not known, and taken as declared"] if assumed else []),
-        *([f"{len(unverified)} of its {found['prices']} prices are not verified"] if unverified else []),
+        *([f"{len(unverified)} of its {found['prices']} prices {verb} not verified"] if unverified else []),
     ]
 
 

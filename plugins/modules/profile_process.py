@@ -132,7 +132,7 @@ notes:
     other formats are written from it.
   - The share of the GIL is measured by a second, non-blocking recording at the same time.
   - The memory that V(memory) needs is estimated beforehand as 400 MiB for the debugger and a quarter of what the
-    process uses (64 to 512 MiB). Where the host or the limit of the unit has less, nothing is started.
+    process uses (64 to 512 MiB). Where the host, or a limit of the unit or its slice, has less, nothing is started.
 seealso:
   - module: nexod.infra.release
 """

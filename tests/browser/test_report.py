@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.nexod.infra.plugins.plugin_utils._report.html import page, title
+from ansible_collections.nexod.infra.tests.unit.plugins.plugin_utils._cost import test_page as cost
 
 ROOT = Path(__file__).resolve().parents[2]
 SCREENSHOTS = ROOT / ".cache" / "tests" / "screenshots"
@@ -23,6 +24,8 @@ REPORTS = {path.stem: json.loads(path.read_text()) for path in (ROOT / "tests/fi
 NAMES = ["good", "failed", "plan", "empty"]
 # Chromium's window is never narrower than 500, so a phone is a frame of its width.
 NARROW, PHONE, WIDE = 360, 390, 1280
+#: Pixels of the smallest text that is read without effort on a phone.
+SMALLEST = 12
 DARK = "--blink-settings=preferredColorScheme=0"
 
 # The page itself stays as it is: the document around it measures it.
@@ -39,7 +42,15 @@ iframe {{ display: block; border: 0; width: {width}px; height: {height}px; }}</s
       (element) => element.scrollWidth > element.clientWidth + 1 && element.clientWidth > 1
         && inner.defaultView.getComputedStyle(element).overflowX === "visible"
     );
+    // What has a text of its own, and what of it a reader would have to scroll to.
+    const said = [...inner.body.querySelectorAll("*")].filter((element) =>
+      [...element.childNodes].some((node) => node.nodeType === Node.TEXT_NODE && node.data.trim())
+    );
+    const outside = said.filter((element) => element.getBoundingClientRect().right > root.clientWidth + 1
+      && !element.closest("pre, thead"));
     document.querySelector("#facts").textContent = JSON.stringify({{
+      smallest: Math.min(...said.map((element) => parseFloat(inner.defaultView.getComputedStyle(element).fontSize))),
+      outside: outside.map((element) => element.outerHTML.slice(0, 200)),
       width: root.clientWidth, content: root.scrollWidth, height: root.scrollHeight,
       headline: inner.querySelector("h1").textContent,
       background: inner.defaultView.getComputedStyle(inner.body).backgroundColor,
@@ -122,7 +133,32 @@ def test_it_fits(browse: t.Callable[..., Seen], name: str, width: int) -> None:
     facts = browse(framed(page(REPORTS[name]), width, unfolded=True), "--window-size=1300,900", "--dump-dom").facts
     assert facts["headline"] == title(REPORTS[name])
     assert (facts["width"], facts["content"]) == (width, width)
-    assert facts["spilling"] == []
+    assert (facts["spilling"], facts["outside"]) == ([], [])
+    assert facts["smallest"] >= SMALLEST
+
+
+# A bill, and a budget that is exceeded.
+CHARGED = {"part": "Amazon Relational Database Service", "actual_usd": 12345.67, "result": "above"}
+BILL = {
+    "from": "2026-10-01",
+    "to": "2026-11-01",
+    "total_usd": 12345.67,
+    "parts": [
+        {**CHARGED, "estimated": {"min": 351.5, "max": 443.5}},
+        {**CHARGED, "part": "Tax", "estimated": None, "result": "not estimated"},
+    ],
+}
+
+
+@pytest.mark.parametrize("width", [NARROW, WIDE])
+def test_the_page_of_costs_fits(browse: t.Callable[..., Seen], width: int) -> None:
+    text = cost.page(cost.facts(environment="production", budget_usd=500, over_budget=True, actual=BILL))
+    seen = browse(framed(text, width, unfolded=True), "--window-size=1300,900", "--dump-dom")
+    facts = seen.facts
+    assert facts["headline"].startswith("production: about ")
+    assert (facts["width"], facts["content"]) == (width, width)
+    assert (facts["spilling"], facts["outside"], seen.console, seen.requests) == ([], [], [], [])
+    assert facts["smallest"] >= SMALLEST
 
 
 def test_words_without_an_end_fit_too(browse: t.Callable[..., Seen]) -> None:

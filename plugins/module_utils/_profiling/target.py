@@ -211,22 +211,37 @@ def available_mib() -> float:
     return float("inf")
 
 
-def unit_room_mib(pid: int, root: str = "/sys/fs/cgroup") -> float:
-    """Memory that the process's cgroup may still take; infinite without a limit."""
+def unit_room_mib(pid: int, root: str = "/sys/fs/cgroup", proc: str = "/proc") -> float:
+    """Memory that the process's cgroup may still take, and each that it is in; infinite without a limit."""
     room = float("inf")
-    with contextlib.suppress(OSError, ValueError):
+    with contextlib.suppress(OSError, IndexError):
         groups = {
             line.split(":", 2)[1]: line.strip().split(":", 2)[2]
-            for line in pathlib.Path(f"/proc/{pid}/cgroup").read_text(encoding="ascii").splitlines()
+            for line in pathlib.Path(proc, str(pid), "cgroup").read_text(encoding="ascii").splitlines()
         }
         # A hybrid hierarchy names both: the controller's own is where the limit is.
-        unified = groups.get("", "").lstrip("/")
-        old = groups.get("memory", "").lstrip("/")
-        for folder, limit, used in (
-            (pathlib.Path(root, unified), "memory.max", "memory.current"),
-            (pathlib.Path(root, "memory", old), "memory.limit_in_bytes", "memory.usage_in_bytes"),
+        for top, group, files in (
+            (pathlib.Path(root), groups.get(""), ("memory.max", "memory.current", "inactive_file")),
+            (
+                pathlib.Path(root, "memory"),
+                groups.get("memory"),
+                ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
+            ),
         ):
-            with contextlib.suppress(OSError, ValueError):
-                most = int((folder / limit).read_text(encoding="ascii"))
-                room = min(room, (most - int((folder / used).read_text(encoding="ascii"))) / 2**20)
+            if group is not None:
+                folder = top / group.lstrip("/")
+                above = [one for one in folder.parents if one.is_relative_to(top)]
+                room = min([room, *(room_of(one, *files) for one in (folder, *above))])
     return room
+
+
+def room_of(folder: pathlib.Path, limit: str, used: str, cache: str) -> float:
+    """MiB that one cgroup may still take. What only caches files is given up for what is asked for."""
+    with contextlib.suppress(OSError, ValueError):
+        most = int((folder / limit).read_text(encoding="ascii"))
+        taken = int((folder / used).read_text(encoding="ascii"))
+        for line in (folder / "memory.stat").read_text(encoding="ascii").splitlines():
+            if line.split()[:1] == [cache]:
+                taken -= int(line.split()[1])
+        return (most - taken) / 2**20
+    return float("inf")

@@ -8,6 +8,7 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.nexod.infra.plugins.module_utils._core.errors import InfraError
+from ansible_collections.nexod.infra.plugins.plugin_utils._cost.budget import Known, known
 from ansible_collections.nexod.infra.plugins.plugin_utils._cost.estimate import Declaration, Declared, estimate
 from ansible_collections.nexod.infra.plugins.plugin_utils._cost.prices import Prices
 from ansible_collections.nexod.infra.plugins.plugin_utils._cost.usage import Tasks, Usage
@@ -38,12 +39,12 @@ def _before(row: Declaration, change: Facts | None) -> Declaration | None:
     return {**row, "properties": {**(row.get("properties") or {}), **(change.get("before") or {})}}
 
 
-def cost_of_running(declared: Declared, usage: Usage, prices: Prices, region: str) -> tuple[float | None, str]:
-    """The expected dollars of what runs, or None and the reason why they are not known."""
+def cost_of_running(declared: Declared, usage: Usage, prices: Prices, region: str) -> tuple[Known | None, str]:
+    """What runs is expected to cost, or None and the reason why that is not known."""
     if not (declared.resources or declared.fixed or any(declared.plans.values())):
-        return 0.0, ""
+        return Known(0.0, {}), ""
     try:
-        return float(estimate(declared, usage, prices, region)["total"]["expected"]), ""
+        return known(estimate(declared, usage, prices, region)), ""
     except InfraError as error:
         # Somebody may have made by hand what has no price here; the plan is there to undo that.
         return None, error.cause

@@ -5,12 +5,14 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 import subprocess
 import tarfile
 import typing as t
 from pathlib import Path
 
 import pytest
+import yaml
 
 from ansible_collections.nexod.infra.plugins.module_utils._core.errors import InfraError
 from ansible_collections.nexod.infra.tools import delivery
@@ -103,6 +105,15 @@ def test_previews_of_a_branch_are_removed(ran: list[t.Any]) -> None:
     (one,) = ran
     assert one["argv"][1:4] == ["-i", "inventories/staging", "nexod.infra.remove_previews"]
     assert one["values"] == {"preview_branch": "feature/faster"}
+
+
+def test_previews_of_a_branch_that_goes_on_stay(ran: list[t.Any], capsys: pytest.CaptureFixture[str]) -> None:
+    """When a pull request from develop to main is merged, staging delivers what was built of develop."""
+    given = ["remove_previews", "staging", "--branches", "develop main"]
+    assert delivery.main([*given, "--branch", "develop"]) == 0
+    assert (ran, capsys.readouterr().out) == ([], "develop goes on: its previews stay.\n")
+    assert delivery.main([*given, "--branch", "develop-2"]) == 0
+    assert len(ran) == 1
 
 
 @pytest.mark.parametrize("branch", ["{{ lookup('pipe', 'id') }}", "{% if true %}", "{# x #}"])
@@ -271,3 +282,61 @@ def test_an_earlier_build_is_only_named(ran: list[t.Any], tmp_path: Path, monkey
     (one,) = ran
     assert one["argv"][1] == "nexod.infra.build_release"
     assert one["values"]["release_dest"] == str(tmp_path / "dist")
+
+
+def pull(login: str = "somebody", repository: str = "shop/shop") -> dict[str, t.Any]:
+    return {"pull_request": {"head": {"repo": {"full_name": repository}}, "user": {"login": login}}}
+
+
+def holds(condition: str, event: str, facts: dict[str, t.Any]) -> bool:
+    """What GitHub makes of a condition that has nothing but comparisons of what it says of an event."""
+
+    def value(found: re.Match[str]) -> str:
+        known: t.Any = {"event_name": event, "repository": "shop/shop", "event": facts}
+        for name in found[0].split(".")[1:]:
+            known = known.get(name, {})
+        return repr(known or "")
+
+    said = re.sub(r"github(?:\.\w+)+", value, condition).replace("&&", "and").replace("||", "or")
+    return bool(eval(said, {"__builtins__": {}}))
+
+
+@pytest.mark.parametrize(
+    ("event", "facts", "delivers", "removes"),
+    [
+        pytest.param("push", {}, True, False, id="push"),
+        pytest.param("workflow_dispatch", {}, True, True, id="by hand"),
+        pytest.param("pull_request", pull(), True, True, id="a pull request"),
+        pytest.param("pull_request", pull(repository="somebody/shop"), False, False, id="of a fork"),
+        pytest.param("pull_request", pull(login="dependabot[bot]"), False, True, id="of Dependabot"),
+        # These run with the rights of the repository, and begin with what anybody may send.
+        pytest.param("pull_request_target", pull(repository="somebody/shop"), False, False, id="target, of a fork"),
+        pytest.param("pull_request_target", pull(), False, False, id="target"),
+        pytest.param("workflow_run", {}, False, False, id="after another workflow"),
+        pytest.param("issue_comment", {}, False, False, id="a comment"),
+    ],
+)
+def test_which_events_a_workflow_does_anything_for(
+    event: str, facts: dict[str, t.Any], delivers: bool, removes: bool
+) -> None:
+    jobs = {
+        name: yaml.safe_load((delivery.ROOT / f".github/workflows/{name}.yml").read_text())["jobs"]
+        for name in ("deliver", "remove_previews")
+    }
+    assert holds(jobs["deliver"]["release"]["if"], event, facts) is delivers
+    assert holds(jobs["remove_previews"]["remove_previews"]["if"], event, facts) is removes
+    # The others of deliver.yml begin where it ended, except for the one that only reads what was approved.
+    begins = {name for name, job in jobs["deliver"].items() if "needs" not in job}
+    assert begins == {"release", "approved"}
+    assert jobs["deliver"]["approved"]["permissions"] == dict.fromkeys(("contents", "actions", "pull-requests"), "read")
+
+
+def test_no_merge_ends_a_rollback_that_waits() -> None:
+    """Of the jobs that wait in one group, GitHub cancels all but the last."""
+    jobs = {
+        name: yaml.safe_load((delivery.ROOT / f".github/workflows/{name}.yml").read_text())["jobs"][job]["concurrency"]
+        for name, job in (("deliver", "deploy"), ("roll_back", "roll_back"))
+    }
+    groups = {name: one["group"].replace("${{ inputs.environment }}", "staging") for name, one in jobs.items()}
+    assert groups == {"deliver": "nexod-staging", "roll_back": "nexod-roll-back-staging"}
+    assert [one["cancel-in-progress"] for one in jobs.values()] == [False, False]

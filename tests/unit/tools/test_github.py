@@ -15,7 +15,6 @@ from ansible_collections.nexod.infra.tools.github import (
     PAGE,
     GitHub,
     Plan,
-    approved_plan,
     built_before,
     comment_text,
     fingerprint,
@@ -32,7 +31,7 @@ REPORT = {"environment": "production", "changes": CHANGES}
 
 
 def comment(body: str, login: str = BOT, number: int = 1) -> dict[str, t.Any]:
-    return {"id": number, "user": {"login": login}, "body": body}
+    return {"id": number, "node_id": f"IC_{number}", "user": {"login": login}, "body": body}
 
 
 def text(plan: Plan = PLAN, markdown: str = "## Plan") -> str:
@@ -93,35 +92,92 @@ def test_a_marker_is_only_what_a_comment_begins_with(body: str, plan: Plan | Non
     ],
 )
 def test_our_comment_is_found(comments: list[dict[str, t.Any]], number: int | None) -> None:
-    found = own_comment(comments, "production")
-    assert (found[0] if found else None) == number
+    found, plan = own_comment(comments, "production")
+    assert (found and found["id"], plan and plan.environment) == (number, number and "production")
 
 
-def test_the_approved_plan_is_that_of_the_commit_that_was_merged() -> None:
-    assert approved_plan(PULL, [comment(text())], "production") == PLAN
+def approving(stand_in: GitHubStandIn, *comments: dict[str, t.Any], **pull: t.Any) -> GitHub:
+    """GitHub after a merge: with the comments of the pull request, and the run that has made the plan in it."""
+    stand_in.pulls[MERGE] = [{**PULL, **pull}]
+    stand_in.comments[7] = list(comments)
+    stand_in.ran(42, "pull_request", HEAD)
+    return client(stand_in)
+
+
+@pytest.mark.parametrize("editor", [None, "github-actions", BOT])
+def test_the_approved_plan_is_that_of_the_commit_that_was_merged(stand_in: GitHubStandIn, editor: str | None) -> None:
+    github = approving(stand_in, comment(text()))
+    if editor:
+        stand_in.editors[1] = ("Bot", editor)
+    assert github.approved(MERGE, "production") == PLAN
+    assert stand_in.writes == []
 
 
 @pytest.mark.parametrize(
-    ("pull", "comments", "cause"),
+    ("comments", "pull", "cause"),
     [
-        pytest.param(None, [], "no merged pull request has made this commit", id="pushed directly"),
-        pytest.param(PULL, [], "pull request 7 has no plan of it", id="no plan"),
-        pytest.param(PULL, [comment(text(), login="somebody")], "has no plan of it", id="a plan of somebody else"),
+        pytest.param([], {"merge_commit_sha": HEAD}, "no merged pull request has made this commit", id="pushed"),
+        pytest.param([], {}, "pull request 7 has no plan of it", id="no plan"),
+        pytest.param([comment(text(), login="somebody")], {}, "has no plan of it", id="a plan of somebody else"),
+        pytest.param([comment(text())], {"head": {"sha": "c" * 40}}, "cccccccccccc was merged", id="an older plan"),
         pytest.param(
-            {**PULL, "head": {"sha": "c" * 40}}, [comment(text())], "and cccccccccccc was merged", id="an older plan"
-        ),
-        pytest.param(
-            PULL, [comment(text(Plan("production", HEAD, 42, "")))], "the plan in pull request 7 failed", id="failed"
+            [comment(text(Plan("production", HEAD, 42, "")))], {}, "the plan in pull request 7 failed", id="failed"
         ),
     ],
 )
 def test_what_is_no_approved_plan_is_refused(
-    pull: dict[str, t.Any] | None, comments: list[dict[str, t.Any]], cause: str
+    stand_in: GitHubStandIn, comments: list[dict[str, t.Any]], pull: dict[str, t.Any], cause: str
 ) -> None:
     with pytest.raises(InfraError) as raised:
-        approved_plan(pull, comments, "production")
+        approving(stand_in, *comments, **pull).approved(MERGE, "production")
     assert cause in raised.value.cause
     assert "by hand" in raised.value.next_step
+
+
+def edited_by(editor: str, kind: str = "User") -> t.Callable[[GitHubStandIn], None]:
+    return lambda stand_in: stand_in.editors.update({1: (kind, editor)})
+
+
+def ran(event: str = "pull_request", commit: str = HEAD, **more: t.Any) -> t.Callable[[GitHubStandIn], None]:
+    def change(stand_in: GitHubStandIn) -> None:
+        stand_in.ran(42, event, commit)
+        stand_in.runs[42].update(more)
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("change", "cause"),
+    [
+        pytest.param(edited_by("somebody"), "was last edited by somebody", id="edited"),
+        pytest.param(edited_by("github-actions"), "was last edited by github-actions", id="a person of the bot's name"),
+        pytest.param(edited_by("renovate", "Bot"), "was last edited by renovate", id="another bot"),
+        pytest.param(
+            lambda stand_in: stand_in.comments[7][0].update(node_id="IC_of-nobody"), "does not say who", id="unknown"
+        ),
+        pytest.param(ran("push"), "run 42, which was for the event push", id="a run for a push"),
+        pytest.param(ran(commit="c" * 40), "commit cccccccccccc of shop/shop", id="a run for another commit"),
+        pytest.param(ran(head_repository={"full_name": "somebody/shop"}), "of somebody/shop", id="a run of a fork"),
+        pytest.param(ran(head_repository=None), "of a repository that is gone", id="a run of a fork that is gone"),
+        pytest.param(lambda stand_in: stand_in.runs.clear(), "HTTP 404", id="a run that is gone"),
+    ],
+)
+def test_an_edited_comment_is_refused(
+    stand_in: GitHubStandIn, change: t.Callable[[GitHubStandIn], None], cause: str
+) -> None:
+    github = approving(stand_in, comment(text()))
+    change(stand_in)
+    with pytest.raises(InfraError) as raised:
+        github.approved(MERGE, "production")
+    assert cause in raised.value.cause
+
+
+def test_graphql_of_a_server_of_ones_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr(GitHub, "_ask", lambda _self, _method, _path, _document, url: asked.append(url))
+    for url in ("https://api.github.com", "https://git.example.com/api/v3"):
+        assert GitHub(url, "shop/shop", TOKEN).edits(comment(text())) is None
+    assert asked == ["https://api.github.com/graphql", "https://git.example.com/api/graphql"]
 
 
 OWN = {"id": 1, "repository_id": 9, "head_repository_id": 9, "head_branch": "develop"}
@@ -178,6 +234,7 @@ def test_the_approved_plan_is_found_by_the_commit(stand_in: GitHubStandIn) -> No
     other = {**PULL, "number": 8, "merge_commit_sha": HEAD}
     stand_in.pulls[MERGE] = [{**other, "merged_at": None}, other, PULL]
     stand_in.comments[7] = [comment(text())]
+    stand_in.ran(42, "pull_request", HEAD)
     assert client(stand_in).approved(MERGE, "production") == PLAN
     with pytest.raises(InfraError, match="no merged pull request"):
         client(stand_in).approved(HEAD, "production")

@@ -1,32 +1,15 @@
 "use client";
 
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
-import { useEffect, type SyntheticEvent } from "react";
+import { lazy, Suspense, useEffect } from "react";
 
 import * as api from "../lib/api.ts";
 import { settings } from "../lib/settings.ts";
 import { useApp } from "../lib/state.ts";
+import { entered, Problem } from "./forms.tsx";
 
-function Problem({ error }: { error: Error | null }) {
-  if (!error) return null;
-  if (error instanceof api.OutdatedError) {
-    return (
-      <p role="alert" id="outdated">
-        This page is older than the API. <button onClick={() => location.reload()}>Reload it</button>
-      </p>
-    );
-  }
-  return <p role="alert">{error.message}</p>;
-}
-
-/** The one text field of a form that was submitted, which is emptied unless `keep`. */
-function entered(event: SyntheticEvent<HTMLFormElement>, keep = false): string {
-  event.preventDefault();
-  const form = event.currentTarget;
-  const text = String(new FormData(form).get("text") ?? "").trim();
-  if (!keep) form.reset();
-  return text;
-}
+// Only who has signed in needs it. A tab that was open before a deploy asks for that of its own release.
+const Tasks = lazy(() => import("./tasks.tsx"));
 
 function SignIn() {
   const keep = useApp((app) => app.signIn);
@@ -60,39 +43,6 @@ function Profile({ userId }: { userId: number }) {
   );
 }
 
-function Tasks({ userId }: { userId: number }) {
-  const queries = useQueryClient();
-  const { filter, show } = useApp();
-  const key = ["tasks", userId];
-  const tasks = useQuery({ queryKey: key, queryFn: () => api.tasksOf(userId) });
-  const onSuccess = () => queries.invalidateQueries({ queryKey: key });
-  const add = useMutation({ mutationFn: (title: string) => api.addTask(userId, title), onSuccess });
-  const change = useMutation({ mutationFn: (task: api.Task) => api.setDone(task.id, !task.done), onSuccess });
-  const shown = (tasks.data ?? []).filter((task) => filter === "all" || !task.done);
-  return (
-    <section>
-      <form id="add" onSubmit={(event) => add.mutate(entered(event))}>
-        <input name="text" required maxLength={500} placeholder="New task" aria-label="New task" />
-        <button>Add</button>
-      </form>
-      <label>
-        <input id="open" type="checkbox" checked={filter === "open"} onChange={(event) => show(event.target.checked ? "open" : "all")} />{" "}
-        Only open tasks
-      </label>
-      <ul id="tasks">
-        {shown.map((task) => (
-          <li key={task.id}>
-            <label>
-              <input type="checkbox" checked={task.done} onChange={() => change.mutate(task)} /> {task.title}
-            </label>
-          </li>
-        ))}
-      </ul>
-      <Problem error={tasks.error ?? add.error ?? change.error} />
-    </section>
-  );
-}
-
 export default function Page() {
   const { session, signOut } = useApp();
   const own = session !== null && !settings.clerkPublishableKey;
@@ -112,7 +62,9 @@ export default function Page() {
   return (
     <main>
       <Profile userId={session.userId} />
-      <Tasks userId={session.userId} />
+      <Suspense>
+        <Tasks userId={session.userId} />
+      </Suspense>
       {own ? <button onClick={signOut}>Sign out</button> : null}
     </main>
   );

@@ -9,6 +9,7 @@ import { startSentry } from "../lib/sentry.ts";
 import { settings } from "../lib/settings.ts";
 import { useApp } from "../lib/state.ts";
 import { send } from "../lib/vitals.ts";
+import { Reloading } from "./outdated.tsx";
 
 const Clerk = lazy(() => import("./clerk"));
 
@@ -17,16 +18,19 @@ export function Providers({ children }: { children: ReactNode }) {
   const [ready, setReady] = useState(false);
   useReportWebVitals(send);
   useEffect(() => {
-    void startSentry();
+    // A tab of before may no longer find its file. The page works without it.
+    startSentry().catch(() => undefined);
     void useApp.persist.rehydrate();
     setReady(true);
   }, []);
   if (!ready) return null;
   const inside = <QueryClientProvider client={queries}>{children}</QueryClientProvider>;
-  if (!settings.clerkPublishableKey) return inside;
+  if (!settings.clerkPublishableKey) return <Reloading>{inside}</Reloading>;
   return (
-    <Suspense>
-      <Clerk publishableKey={settings.clerkPublishableKey}>{inside}</Clerk>
-    </Suspense>
+    <Reloading>
+      <Suspense>
+        <Clerk publishableKey={settings.clerkPublishableKey}>{inside}</Clerk>
+      </Suspense>
+    </Reloading>
   );
 }

@@ -80,7 +80,7 @@ def test_the_difference(declared: Declared, changes: list[dict[str, t.Any]], tas
     assert unknown == ""
     after = estimate(declared, NO_USE, prices(), REGION)["total"]["expected"]
     assert before is not None
-    assert after - before == pytest.approx(usd, abs=0.02)
+    assert after - before.usd == pytest.approx(usd, abs=0.02)
 
 
 def test_what_has_no_price_here_is_not_free() -> None:
@@ -92,4 +92,5 @@ def test_what_has_no_price_here_is_not_free() -> None:
 
 def test_what_vendors_cost_is_the_same_before_and_after() -> None:
     declared = asked(database(), plans={"vercel": "pro"}, fixed=[{"name": "rack", "usd": 99}])
-    assert cost_of_running(running(declared, created(declared), None), NO_USE, prices(), REGION) == (119.0, "")
+    known, unknown = cost_of_running(running(declared, created(declared), None), NO_USE, prices(), REGION)
+    assert (known, unknown) == ((119.0, {"Vercel": 20.0, "rack": 99.0}), "")
