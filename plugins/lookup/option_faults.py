@@ -29,6 +29,11 @@ options:
     type: list
     elements: str
     version_added: "1.1.0"
+  own:
+    description: Variables that must not be empty themselves, for secrets that an inventory may read from elsewhere.
+    type: list
+    elements: str
+    version_added: "1.1.0"
 """
 
 EXAMPLES = r"""
@@ -74,4 +79,4 @@ class LookupModule(LookupBase):  # type: ignore[misc]
         faults = [
             fault for path in terms for fault in own_faults(specification_of(str(path)), known.__contains__, value_of)
         ]
-        return faults + empty_secrets(options.get("needs") or (), known, value_of)
+        return faults + empty_secrets(options.get("needs") or (), known, value_of, options.get("own") or ())

@@ -141,7 +141,7 @@ def main() -> None:
         module.fail_json(msg=missing_required_lib("boto3 (Debian: python3-boto3)"), exception=MISSING)
     path = (given["_internal"] or {}).get("progress_file")
     with edge(module, "manage the AWS resources of", given["environment"]), told_lines(path) as tell:
-        rows = declared(given["resources"], KINDS, given["secrets"])
+        rows = declared(given["resources"], KINDS, given["secrets"], removed=given["state"] == "absent")
         api = Api(
             given["region"], check=module.check_mode, profile=given["profile"], endpoint_url=given["endpoint_url"]
         )

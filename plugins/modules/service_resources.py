@@ -178,7 +178,7 @@ def main() -> None:
     path = (given["_internal"] or {}).get("progress_file")
     with edge(module, "manage the resources of", given["environment"]), told_lines(path) as tell:
         refuse_empty_tokens(given, given["resources"])
-        rows = declared(given["resources"], KINDS, given["secrets"])
+        rows = declared(given["resources"], KINDS, given["secrets"], removed=given["state"] == "absent")
         outcome, services = applied(given, rows, tell, check=module.check_mode)
         for key, text in outcome.later.items():
             module.warn(f"{key}: {text}")

@@ -130,6 +130,7 @@ def keys_at_a_url() -> Iterator[tuple[str, dict[str, rsa.RSAPrivateKey | None], 
 @pytest.fixture(scope="module")
 def clerk_server(migrated: Bench, new: Release) -> Iterator[Server]:
     settings = {
+        "API_ALLOWED_ORIGINS": ORIGIN,
         # Two while one replaces the other, on one line as in a file of environment variables.
         "CLERK_JWT_KEY": (pem(KEY) + pem(NEXT_KEY)).replace("\n", "\\n"),
         "CLERK_ISSUER": ISSUER,
@@ -138,6 +139,20 @@ def clerk_server(migrated: Bench, new: Release) -> Iterator[Server]:
     }
     with migrated.serve(new, **settings) as running:
         yield running
+
+
+@pytest.mark.parametrize(("origin", "status"), [(ORIGIN, 200), ("https://evil.example", 400)])
+def test_pages_of_another_origin(clerk_server: Server, origin: str, status: int) -> None:
+    """A browser asks whether the front end may, before it sends a token."""
+    asked = {
+        "Origin": origin,
+        "Access-Control-Request-Method": "GET",
+        "Access-Control-Request-Headers": "authorization",
+    }
+    answer = clerk_server.ask("OPTIONS", "/me", headers=asked)
+    assert (answer.status, answer.headers.get("access-control-allow-origin") == ORIGIN) == (status, status == 200)
+    answer = clerk_server.ask("GET", "/health", headers={"Origin": origin})
+    assert (answer.headers.get("access-control-allow-origin") == ORIGIN) is (status == 200)
 
 
 @pytest.fixture

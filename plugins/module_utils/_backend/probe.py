@@ -57,19 +57,30 @@ def faults(parameters: Facts, asked: Ask = ask) -> list[str]:
     return [fault for fault in found if fault]
 
 
+def until_right(
+    faults_now: t.Callable[[], list[str]],
+    subject: tuple[str, str],
+    next_step: str,
+    seconds: float,
+    pause: float = 1.0,
+) -> None:
+    """Wait until nothing is wrong; or raise with all that still is. `subject`: action and object."""
+    end = time.monotonic() + seconds
+    while wrong := faults_now():
+        if time.monotonic() >= end:
+            raise InfraError(*subject, "\n".join(f"- {line}" for line in wrong), next_step, faults=wrong)
+        time.sleep(pause)
+
+
 def serving(parameters: Facts, asked: Ask = ask, pause: float = 1.0) -> None:
     """Wait until every URL serves; raises with all that is still wrong when the time is over."""
-    end = time.monotonic() + parameters["wait_seconds"]
-    while wrong := faults(parameters, asked):
-        if time.monotonic() >= end:
-            raise InfraError(
-                "verify the release at",
-                ", ".join(parameters["urls"]),
-                "\n".join(f"- {line}" for line in wrong),
-                "Read its log on the host (journalctl -u UNIT), fix it, or roll back (nexod.infra.roll_back).",
-                faults=wrong,
-            )
-        time.sleep(pause)
+    until_right(
+        lambda: faults(parameters, asked),
+        ("verify the release at", ", ".join(parameters["urls"])),
+        "Read its log on the host (journalctl -u UNIT), fix it, or roll back (nexod.infra.roll_back).",
+        parameters["wait_seconds"],
+        pause,
+    )
 
 
 def traffic(

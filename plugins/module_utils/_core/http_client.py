@@ -25,12 +25,16 @@ BLOCK = 1 << 16
 
 @dataclasses.dataclass(frozen=True)
 class Answer:
-    """What came back: `status` 0 where nothing complete did, then `reason` says why. `headers`: names in lower case."""
+    """What came back: `status` 0 where nothing complete did, then `reason` says why. `headers`: names in lower case.
+
+    `seconds`: how long it took until the answer began, connecting included.
+    """
 
     status: int
     body: str
     reason: str = ""
     headers: t.Mapping[str, str] = dataclasses.field(default_factory=dict)
+    seconds: float = dataclasses.field(default=0.0, compare=False)
 
     @property
     def document(self) -> t.Any:
@@ -91,27 +95,30 @@ def ask(
     access: Access | None = None,
     proxies: bool = False,
     headers: t.Mapping[str, str] | None = None,
+    redirects: bool = True,
 ) -> Answer:
     """Send one request; with `document` a POST of it as JSON. Redirects are followed, without the `authorization`.
 
-    `headers` are sent in addition, and follow no redirect either.
+    `headers` are sent in addition, and follow no redirect either. Without `redirects`, one is the answer.
 
     `proxies`: use those that the environment names (HTTPS_PROXY, NO_PROXY), as for what is on the Internet.
     `timeout` limits each wait for the other side, and the whole answer as well: one that only trickles is given up.
     """
     if not url.startswith(("http://", "https://")):
         return Answer(0, "", "not an http or https URL")
-    ends = time.monotonic() + timeout
+    begun = time.monotonic()
+    ends = begun + timeout
     try:
         body = None if document is None else json.dumps(document).encode()
         usual = {"Accept": accept, **({"Content-Type": JSON} if body else {})}
         request = urllib.request.Request(url, data=body, headers=usual, method=method)  # noqa: S310 - checked above
         for name, value in {**(headers or {}), **({"Authorization": authorization} if authorization else {})}.items():
             request.add_unredirected_header(name, value)
-        opener = _opener(request, access, proxies=proxies)
+        opener = _opener(request, access, proxies=proxies, redirects=redirects)
         try:
             with opener.open(request, timeout=timeout) as answer:
-                return Answer(answer.status, _read(answer, ends), headers=_headers(answer))
+                seconds = time.monotonic() - begun
+                return Answer(answer.status, _read(answer, ends), headers=_headers(answer), seconds=seconds)
         except urllib.error.HTTPError as error:
             with error:
                 return Answer(error.code, _read(error, ends), str(error.reason), _headers(error))
@@ -123,9 +130,18 @@ def ask(
         return Answer(0, "", _reason(error))
 
 
-def _opener(request: urllib.request.Request, access: Access | None, *, proxies: bool) -> urllib.request.OpenerDirector:
+class _NoRedirects(urllib.request.HTTPRedirectHandler):
+    def redirect_request(self, *_: t.Any) -> None:
+        """A request that does not exist: the redirect itself is the answer, as an HTTPError."""
+
+
+def _opener(
+    request: urllib.request.Request, access: Access | None, *, proxies: bool, redirects: bool
+) -> urllib.request.OpenerDirector:
     """What sends `request`, to which it adds the password; not as a header that would follow a redirect elsewhere."""
     handlers: list[urllib.request.BaseHandler] = [urllib.request.ProxyHandler(None if proxies else {})]
+    if not redirects:
+        handlers.append(_NoRedirects())
     if access and access.authorization:
         request.add_unredirected_header("Authorization", access.authorization)
     if access and (access.ca_file or access.certificate_file or not access.names):

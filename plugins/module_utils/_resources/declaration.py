@@ -86,11 +86,16 @@ def output_of(key: str, name: str, outputs: t.Mapping[str, Facts]) -> t.Any:
 
 
 def declared(
-    rows: t.Sequence[Facts], kinds: t.Mapping[str, Kind], secrets: t.Mapping[str, t.Any] | None = None
+    rows: t.Sequence[Facts],
+    kinds: t.Mapping[str, Kind],
+    secrets: t.Mapping[str, t.Any] | None = None,
+    *,
+    removed: bool = False,
 ) -> list[Declared]:
     """The declarations in an order in which each follows what it refers to. Raises InfraError with every fault.
 
-    The value of a secret property is a name in `secrets`: so declarations can be logged and shown.
+    The value of a secret property is a name in `secrets`: so declarations can be logged and shown. For what is to be
+    `removed`, nobody needs its secrets.
     """
     faults: list[str] = []
     found: dict[str, Declared] = {}
@@ -104,7 +109,7 @@ def declared(
             faults.append(f"{label} is declared twice")
         given = {name: value for name, value in (row.get("properties") or {}).items() if value is not None}
         properties, wrong = validated(kind, given)
-        unknown = with_secrets(kind, properties, secrets or {})
+        unknown = [] if removed else with_secrets(kind, properties, secrets or {})
         faults += [f"{label}: {fault}" for fault in wrong + unknown]
         found[label] = Declared(
             kind, str(row["name"]), properties, frozenset(key for key, _output in references(properties))

@@ -58,12 +58,24 @@ def own_faults(options: Options, is_given: t.Callable[[str], bool], value_of: t.
 
 
 def empty_secrets(
-    names: t.Iterable[str], raw: t.Mapping[str, object], value_of: t.Callable[[str], object]
+    names: t.Iterable[str],
+    raw: t.Mapping[str, object],
+    value_of: t.Callable[[str], object],
+    own: t.Iterable[str] = (),
 ) -> list[str]:
     """A sentence for each secret that the provider needs, that an option of `names` is made of, and that is empty.
 
-    `raw`: the unevaluated variables. Where preflight has run, there is none.
+    `raw`: the unevaluated variables. Where preflight has run, there is none. `own`: options that must not be empty
+    themselves, as an inventory may set them otherwise.
     """
+    found = _empty_needed(names, raw, value_of)
+    left = () if found else [name for name in own if name in raw and is_missing(value_of(name))]
+    return found + [_sentence(Fault(name, "is empty", missing_next_step(raw[name], name))) for name in left]
+
+
+def _empty_needed(
+    names: t.Iterable[str], raw: t.Mapping[str, object], value_of: t.Callable[[str], object]
+) -> list[str]:
     needed = NEEDED_SECRETS.get(str(value_of("infra_provider")), ()) if "infra_provider" in raw else ()
     empty = {name for name in needed if name in raw and is_missing(value_of(name))}
     if not empty:

@@ -514,11 +514,27 @@ def values_at_vendors(inputs: Inputs) -> list[Fault]:
         if entry in used and is_missing(one) and not mentions(raw) & _TOKENS:
             name = f"services_secrets.{entry}"
             found.append(Fault(name, "is empty", missing_next_step(raw, name)))
+    found += _protection_of_vercel(inputs)
     name, rows = "infra_clerk_webhook_secrets", inputs.value(CONTROLLER, "infra_clerk_webhook_secrets")
     if inputs.value(CONTROLLER, "infra_clerk_issuer") and not rows and (CONTROLLER, name) not in inputs.faulty:
         next_step = f"{missing_next_step(_raw(inputs, name), name)} {WITHOUT.format(vendor='clerk')}"
         found.append(Fault(name, "is empty, and infra_clerk_issuer is set", next_step))
     return found
+
+
+def _protection_of_vercel(inputs: Inputs) -> list[Fault]:
+    """A deployment that only members of the team may open is checked with the secret that lets automation in."""
+    name, checked = "services_vercel_bypass", ("services_vercel_commit", "services_vercel_check_paths")
+    project, targets = (inputs.value(CONTROLLER, f"services_vercel_{one}") for one in ("project", "targets"))
+    protection = project.get("protection", "none") if isinstance(project, dict) else "none"
+    production = not isinstance(targets, list) or "production" in targets
+    if "vercel" not in _vendors(inputs) or protection in ("none", *(["preview"] if production else [])):
+        return []
+    if inputs.value(CONTROLLER, name) or not all(inputs.value(CONTROLLER, one) for one in checked):
+        return []
+    next_step = f"{missing_next_step(_raw(inputs, name), name)} To check no pages, set {checked[1]} to []."
+    cause = f"is empty, and nobody else may open a deployment whose protection is {protection}"
+    return [Fault(name, cause, next_step)]
 
 
 _TOKENS: t.Final = {name for _declared, needed in ACCOUNTS.values() for name in needed if name.endswith("_token")}

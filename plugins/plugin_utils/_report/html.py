@@ -315,7 +315,11 @@ def _verdict(report: Facts) -> Child:
         if any(measured(row) for row in rows)
         else None,
         el("p", {"class": "small muted"}, session) if session else None,
-        el("p", {"class": "small muted"}, str(identity["says"])) if identity.get("says") else None,
+        [
+            el("p", {"class": "small muted"}, str(part["says"]))
+            for part in (verdict.get("front_end") or {}, identity)
+            if part.get("says")
+        ],
         el("p", None, "New issue types at Sentry since the deploy: ", badge(VERDICTS.get(word, "muted"), word))
         if word
         else None,

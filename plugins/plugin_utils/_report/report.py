@@ -219,12 +219,17 @@ def _cache(cache: Facts) -> str:
 def _verdict(verdict: Facts | None) -> list[str]:
     if not verdict:
         return []
-    identity, issues = verdict.get("identity") or {}, verdict.get("issues") or {}
+    said = [part.get("says") for part in parts_of(verdict)]
     return [
         verdict_word(verdict),
         *[str(row["says"]) for row in verdict.get("rows", ()) if "says" in row],
-        *[str(line) for line in (identity.get("says"), issues.get("says"), verdict.get("unrecorded")) if line],
+        *[str(line) for line in (*said, verdict.get("unrecorded")) if line],
     ]
+
+
+def parts_of(verdict: Facts) -> list[Facts]:
+    """What else than latency is judged: the front end, what Clerk signs, and new issues."""
+    return [verdict.get(name) or {} for name in ("front_end", "identity", "issues")]
 
 
 def cost_text(report: Facts) -> tuple[str, str]:
@@ -248,9 +253,8 @@ def cost_text(report: Facts) -> tuple[str, str]:
 
 
 def verdict_word(verdict: Facts) -> str:
-    """Latency, what Clerk signs and new issues in one word: missed if one is, met if all are."""
-    parts = [verdict, verdict.get("identity") or {}, verdict.get("issues") or {}]
-    words = [str(part["verdict"]) for part in parts if part.get("verdict")]
+    """Latency and the other parts in one word: missed if one is, met if all are."""
+    words = [str(part["verdict"]) for part in (verdict, *parts_of(verdict)) if part.get("verdict")]
     if not words:
         return "unknown"
     return "missed" if "missed" in words else next((word for word in words if word != "met"), "met")

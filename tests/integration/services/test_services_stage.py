@@ -10,7 +10,7 @@ import typing as t
 import pytest
 import yaml
 
-from ansible_collections.nexod.infra.tests.fixtures.services import clerk, running, sentry_core, vercel
+from ansible_collections.nexod.infra.tests.fixtures.services import clerk, running, sentry_core, vercel, vercel_pages
 from ansible_collections.nexod.infra.tests.playbook import AS_JSON, ROOT, Done, play, tasks_of
 
 INVENTORY = {
@@ -46,6 +46,7 @@ class Stage:
 
     def __init__(self, services: running.Services, folder: pathlib.Path) -> None:
         self.folder, self.services = folder, services
+        self.exported: dict[str, str] = {}
         urls = {f"services_{name}_url": services.started(name).url for name in ("clerk", "sentry", "vercel")}
         # The stand-in is both, Clerk's Backend API and the instance's Frontend API.
         self.values: dict[str, t.Any] = {**INVENTORY, **urls, "infra_clerk_issuer": urls["services_clerk_url"]}
@@ -93,12 +94,22 @@ class Stage:
             cwd=self.folder,
             **AS_JSON,
             **(TOKENS if tokens is None else tokens),
+            **self.exported,
         )
 
 
 @pytest.fixture
 def stage(services: running.Services, tmp_path: pathlib.Path) -> Stage:
     return Stage(services, tmp_path)
+
+
+@pytest.fixture
+def pages(stage: Stage, tmp_path: pathlib.Path) -> t.Iterator[vercel_pages.Pages]:
+    """What Vercel delivers of deployments; the stages trust its certificate."""
+    found = vercel_pages.Pages(tmp_path / "certificates")
+    stage.exported["SSL_CERT_FILE"] = str(found.ca_file)
+    yield found
+    found.close()
 
 
 def changed_hosts(done: Done) -> int:
@@ -141,7 +152,9 @@ def test_predicted_done_and_left_alone(stage: Stage, services: running.Services)
     assert (changes(again), stage.writes()) == ({}, written)
 
 
-def test_the_front_end_of_a_commit_is_delivered_and_returned(stage: Stage, services: running.Services) -> None:
+def test_the_front_end_of_a_commit_is_delivered_and_returned(
+    stage: Stage, services: running.Services, pages: vercel_pages.Pages
+) -> None:
     changes(stage.run("stage.yml"))
     server = services.vercel
     (project,) = server.state["projects"].values()
@@ -150,14 +163,13 @@ def test_the_front_end_of_a_commit_is_delivered_and_returned(stage: Stage, servi
         return str(server.state["deployments"][project["live"]]["meta"]["githubCommitSha"]) if "live" in project else ""
 
     stage.values["services_vercel_purge_tags"] = ["facts"]
-    # Nothing is requested of what only exists in a stand-in's memory.
-    stage.values["services_vercel_check_paths"] = []
     for commit in COMMITS:
-        server.add_deployment("app", commit)
+        built = vercel_pages.Built(commit)
+        server.add_deployment("app", commit, **pages.serve(built))
         stage.values["services_vercel_commit"] = commit
         before = delivered()
         assert changed_hosts(stage.run("front_end.yml", "--check")) == 1
-        assert delivered() == before
+        assert (delivered(), built.seen) == (before, [])
         assert changed_hosts(stage.run("front_end.yml")) == 1
         assert delivered() == commit
         assert changed_hosts(stage.run("front_end.yml")) == 0
@@ -172,6 +184,66 @@ def test_the_front_end_of_a_commit_is_delivered_and_returned(stage: Stage, servi
     assert changed_hosts(stage.run("roll_back.yml")) == 1
     assert delivered() == COMMITS[0]
     assert changed_hosts(stage.run("roll_back.yml")) == 0
+
+
+#: How a deployment is built, what is declared of it, and what is said: all at once.
+WRONG: tuple[tuple[dict[str, t.Any], str, str, tuple[str, ...]], ...] = (
+    (
+        {"commit": "f" * 40, "api": "http://localhost:8000", "headers": {}, "lost": {"/_next/static/css/a.css"}},
+        "all",
+        vercel_pages.BYPASS,
+        (
+            "lacks the header Strict-Transport-Security",
+            "/_next/static/css/a.css answers HTTP 404",
+            f"neither the pages nor the 2 files that they load contain the commit {COMMITS[1]}",
+            f"contain the URL of the API {vercel_pages.API}",
+            "is declared to be protected, and anybody can open it",
+            "redeploy this commit at Vercel (https://vercel.com/nexod/app/",
+        ),
+    ),
+    ({"protected": True}, "none", "", ("/ answers HTTP 401", "export VERCEL_AUTOMATION_BYPASS_SECRET")),
+)
+
+
+def test_a_deployment_that_is_wrong_is_not_promoted(
+    stage: Stage, services: running.Services, pages: vercel_pages.Pages
+) -> None:
+    """By the checks of the stage verify. Production goes on delivering the deployment before."""
+    stage.values["services_vercel_check_headers"] = {"Strict-Transport-Security": "max-age=[1-9]"}
+    stage.values["services_vercel_check_seconds"] = 0
+    changes(stage.run("stage.yml"))
+    server = services.vercel
+    (project,) = server.state["projects"].values()
+
+    def deployed(built: vercel_pages.Built, commit: str, protection: str, bypass: str) -> Done:
+        server.state["deployments"] = {k: v for k, v in server.state["deployments"].items() if k == project.get("live")}
+        server.add_deployment("app", commit, **pages.serve(built))
+        texts = [{"name": "commit", "text": commit}, {"name": "URL of the API", "text": vercel_pages.API}]
+        stage.values |= {
+            "services_vercel_bypass": bypass,
+            "services_vercel_check_texts": texts,
+            "services_vercel_commit": commit,
+            "services_vercel_project": {**INVENTORY["services_vercel_project"], "protection": protection},
+        }
+        done = stage.run("front_end.yml", "-vvv")
+        assert vercel_pages.BYPASS not in done.stdout + done.stderr
+        return done
+
+    assert changed_hosts(deployed(vercel_pages.Built(COMMITS[0]), COMMITS[0], "none", "")) == 1
+    live = project["live"]
+    for differences, protection, bypass, says in WRONG:
+        built = vercel_pages.Built(**{"commit": COMMITS[1], **differences})
+        done = deployed(built, COMMITS[1], protection, bypass)
+        assert done.returncode != 0
+        said = " ".join(done.stdout.split())
+        assert [words for words in ("It is not promoted", *says) if words not in said] == []
+        assert (project["live"], len(server.calls("promote"))) == (live, 1)
+    good = vercel_pages.Built(COMMITS[1], protected=True)
+    done = deployed(good, COMMITS[1], "all", vercel_pages.BYPASS)
+    assert changed_hosts(done) == 1
+    assert project["live"] != live
+    assert {path for path, passed in good.seen if not passed} == {"/"}
+    assert "front end: 1 page and the 2 files that they load are in order" in done.stdout
 
 
 def test_previews_of_a_closed_pull_request(stage: Stage, services: running.Services) -> None:

@@ -337,7 +337,8 @@ def test_a_deploy_that_is_killed_anywhere_and_run_again(engineer: Engineer, seed
     dumps = [one.name.partition(".")[2] for one in (engineer.folder / "dumps").iterdir()]
     assert (version, dumps) == (1, ["dump"])
     assert [one.name for one in (engineer.folder / "private").iterdir()] == ["env"]
-    assert "changed=0 " in engineer.run().stdout.partition("PLAY RECAP")[2]
+    again = engineer.run()
+    assert "changed=0 " in again.stdout.partition("PLAY RECAP")[2], again.stdout[-6000:] + again.stderr[-2000:]
 
 
 def test_a_database_that_does_not_answer_is_an_error(engineer: Engineer) -> None:

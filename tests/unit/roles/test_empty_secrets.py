@@ -126,6 +126,26 @@ def test_an_empty_secret(raw: dict[str, t.Any], names: list[str], faults: int) -
     assert found == ["infra_cache_password is empty; set infra_cache_password"] * faults
 
 
+def test_an_option_that_an_inventory_reads_from_elsewhere() -> None:
+    raw: dict[str, t.Any] = {
+        "infra_provider": "aws",
+        "infra_cache_password": "x",
+        "provider_aws_cache_password": "{{ lookup('ansible.builtin.env', 'MY_CACHE_TOKEN') }}",
+    }
+    values = {**raw, "provider_aws_cache_password": ""}
+    own = ["provider_aws_cache_password"]
+    assert empty_secrets(own, raw, values.__getitem__) == []
+    (said,) = empty_secrets(own, raw, values.__getitem__, own)
+    assert said == (
+        "provider_aws_cache_password is empty; export MY_CACHE_TOKEN, or set provider_aws_cache_password in a vault"
+    )
+    # Reported once, by what it is made of.
+    raw |= {"provider_aws_cache_password": "{{ infra_cache_password }}", "infra_cache_password": ""}
+    assert empty_secrets(own, raw, {**raw, "provider_aws_cache_password": ""}.__getitem__, own) == [
+        "infra_cache_password is empty; set infra_cache_password"
+    ]
+
+
 def test_the_variables_to_export_in_staging(tmp_path: pathlib.Path) -> None:
     """As Ansible evaluates the inventory, for every role: without any variable of the environment."""
     tasks = [

@@ -12,6 +12,7 @@ import redis
 import sentry_sdk
 import sqlalchemy.exc
 from fastapi import APIRouter, FastAPI, Request
+from fastapi.middleware.cors import CORSMiddleware
 from fastapi.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -103,6 +104,9 @@ def create_app(settings: Settings) -> FastAPI:
         app.include_router(router)
     begin_at_zero([operations.router, *routers.values()])
     app.add_middleware(Measured)
+    if settings.allowed_origins:
+        origins, any_of = list(settings.allowed_origins), ["*"]
+        app.add_middleware(CORSMiddleware, allow_origins=origins, allow_methods=any_of, allow_headers=any_of)
     app.add_exception_handler(redis.ConnectionError, not_reachable)
     app.add_exception_handler(redis.TimeoutError, not_reachable)
     app.add_exception_handler(clerk.KeysUnknownError, not_reachable)

@@ -50,6 +50,8 @@ class Settings:
     redis_db: int
     redis_tls: bool
     redis_password: str = dataclasses.field(repr=False)
+    # Origins whose pages may call the API from another origin than its own. Empty: none.
+    allowed_origins: tuple[str, ...]
     sentry_dsn: str = dataclasses.field(repr=False)
     # What Clerk signs tokens with, as PEM; several are accepted while one replaces another.
     clerk_jwt_key: str
@@ -84,6 +86,7 @@ class Settings:
             redis_db=int(environment.get("API_REDIS_DB", "0")),
             redis_tls=environment.get("API_REDIS_TLS", "").lower() in {"1", "true", "yes"},
             redis_password=secret(environment, "API_REDIS_PASSWORD", "redis-password"),
+            allowed_origins=words(environment.get("API_ALLOWED_ORIGINS", "")),
             sentry_dsn=secret(environment, "SENTRY_DSN", "sentry-dsn"),
             # On one line, as a file of environment variables has it.
             clerk_jwt_key=environment.get("CLERK_JWT_KEY", "").replace("\\n", "\n"),

@@ -22,7 +22,8 @@ export const settings: Settings = {
   apiUrl: (process.env.NEXT_PUBLIC_API_URL ?? "").replace(/\/+$/, ""),
   sentryDsn: process.env.NEXT_PUBLIC_SENTRY_DSN ?? "",
   sentryEnvironment: process.env.NEXT_PUBLIC_SENTRY_ENVIRONMENT ?? "development",
-  release: process.env.NEXT_PUBLIC_RELEASE ?? "",
+  // Vercel gives each build its commit.
+  release: process.env.NEXT_PUBLIC_RELEASE || process.env.NEXT_PUBLIC_VERCEL_GIT_COMMIT_SHA || "",
   tracesSampleRate: share(process.env.NEXT_PUBLIC_SENTRY_TRACES_SAMPLE_RATE, 0.1),
   profilesSampleRate: share(process.env.NEXT_PUBLIC_SENTRY_PROFILES_SAMPLE_RATE, 0.01),
   clerkPublishableKey: process.env.NEXT_PUBLIC_CLERK_PUBLISHABLE_KEY ?? "",

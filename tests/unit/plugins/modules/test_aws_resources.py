@@ -108,3 +108,12 @@ def test_a_declaration_with_faults_calls_nobody(run_module: Run) -> None:
     result = run_module("aws_resources", options({**VPC, "kind": "vcp"}, SUBNET))
     assert len(result["faults"]) == 2
     assert "nothing was changed" in result["msg"]
+
+
+def test_what_has_a_secret_is_removed_without_it(run_module: Run) -> None:
+    secret = {"kind": "secret", "name": "api", "properties": {"value": "api"}}
+    assert run_module("aws_resources", options(secret, secrets={"api": "canary"}))["changed"]
+    refused = run_module("aws_resources", options(secret))
+    assert "secrets has no such entry, or an empty one" in "\n".join(refused["faults"])
+    gone = run_module("aws_resources", options(secret, state="absent", lose=["secret/api"]))
+    assert [(row["key"], row["action"]) for row in gone["changes"]] == [("secret/api", "delete")]

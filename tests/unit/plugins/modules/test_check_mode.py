@@ -35,6 +35,7 @@ ASKED: dict[str, dict[str, t.Any]] = {
     "host_probe": {},
     "latency_verdict": {"url": "http://127.0.0.1:1", "targets": [], "sources": {}},
     "live_service": {"name": "a", "files": {"name": "a", "root": "{root}/sets", "action": "restart"}},
+    "page_probe": {"url": "http://127.0.0.1:1"},
     "pgbouncer_admin": {"state": "paused", "seconds": 30, "socket_dir": "{root}/gone"},
     "pgbouncer_info": {"socket_dir": "{root}/gone"},
     "profile_process": {"unit": "nexod-none", "dest": "{root}/out", "profilers": "{root}/gone"},

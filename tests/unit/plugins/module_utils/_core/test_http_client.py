@@ -72,6 +72,14 @@ def test_answers(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     assert ask(url, document={"b": 2}).document == {"b": 2}
 
 
+def test_a_redirect_that_is_not_followed_is_the_answer(url: str) -> None:
+    answer = ask(f"{url}/moved", redirects=False)
+    assert (answer.status, answer.headers["location"]) == (302, "/")
+    followed = ask(f"{url}/moved")
+    assert followed.status == 200
+    assert 0 < followed.seconds < 10
+
+
 def test_an_answer_that_only_trickles_is_given_up(url: str) -> None:
     begun = time.monotonic()
     answer = ask(f"{url}/slow", timeout=0.5)

@@ -26,6 +26,12 @@ WHOLE = {"ca": "-----BEGIN", "certificate": "-----BEGIN", "key": "-----BEGIN"}
 GROUPS = {"api": ["api-1", "api-2"], "monitoring": ["monitoring-1"]}
 
 
+#: What is checked before it is promoted.
+DEPLOYMENT: dict[str, t.Any] = {
+    "services_vercel_project": {"name": "app", "protection": "preview"},
+    "services_vercel_commit": "1" * 40,
+    "services_vercel_check_paths": ["/"],
+}
 VARIABLES = [{"key": name.upper(), "value_from": name} for name in "ab"] + [{"key": "C", "value": "c"}]
 
 
@@ -84,6 +90,14 @@ def test_a_vendor_that_can_t_be_asked(given: dict[str, t.Any], lacks: dict[str, 
         ({"services_secrets": {"a": "", "b": "x"}, "services_vercel_variables": VARIABLES}, ["services_secrets.a"]),
         ({"services_secrets": {"c": ""}, "services_vercel_variables": VARIABLES}, []),
         ({"services_secrets": {"a": ""}, "services_vercel_variables": VARIABLES, "services_vendors": ["sentry"]}, []),
+        ({**DEPLOYMENT, "services_vercel_targets": ["preview"]}, ["services_vercel_bypass"]),
+        ({**DEPLOYMENT, "services_vercel_targets": ["preview"], "services_vendors": []}, []),
+        ({**DEPLOYMENT, "services_vercel_targets": ["preview"], "services_vercel_bypass": "canary"}, []),
+        ({**DEPLOYMENT, "services_vercel_targets": ["preview"], "services_vercel_commit": ""}, []),
+        ({**DEPLOYMENT, "services_vercel_targets": ["preview"], "services_vercel_check_paths": []}, []),
+        # Those of production are protected by other settings only.
+        ({**DEPLOYMENT, "services_vercel_targets": ["production"]}, []),
+        ({**DEPLOYMENT, "services_vercel_project": {"name": "app", "protection": "all"}}, ["services_vercel_bypass"]),
         ({"infra_clerk_issuer": "", "infra_clerk_webhook_secrets": []}, []),
         ({"infra_clerk_issuer": "https://c", "infra_clerk_webhook_secrets": []}, ["infra_clerk_webhook_secrets"]),
         ({"infra_clerk_issuer": "https://c", "infra_clerk_webhook_secrets": ["whsec_canary"]}, []),

@@ -346,6 +346,10 @@ ISSUES = {"verdict": "missed", "says": "new issue types of api@1.1.0 in lab: mis
         ({"verdict": "missed", "issues": {"verdict": "met", "says": "none"}}, ["missed", "none"]),
         ({"verdict": "not enough data", "issues": {"verdict": "met"}}, ["not enough data"]),
         ({"verdict": "met", "issues": {"verdict": "not enough data"}}, ["not enough data"]),
+        (
+            {"verdict": "met", "front_end": {"verdict": "missed", "says": "front end: 1 page; ttfb: missed"}},
+            ["missed", "front end: 1 page; ttfb: missed"],
+        ),
         # Without Prometheus.
         (
             {"issues": ISSUES, "unrecorded": "the deploy is not recorded"},
