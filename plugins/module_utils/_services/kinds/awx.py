@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 import typing as t
@@ -443,11 +444,19 @@ class Project(AwxKind):
 
 
 class Inventory(AwxKind):
-    """An inventory."""
+    """An inventory. AWX removes it some time after it was told to, and refuses to be told twice."""
 
     name, title = "awx_inventory", "inventory"
     collection, member = f"{API}/inventories/", f"{API}/inventories/{{id}}/"
+    shows: t.ClassVar[t.Mapping[str, str]] = {"id": "id", "leaving": "pending_deletion"}
     properties = {"organization": ORGANIZATION, "description": DESCRIPTION}
+
+    def read(self, api: t.Any, wanted: Wanted) -> Seen | None:
+        seen = super().read(api, wanted)
+        if seen is None:
+            return None
+        outputs = dict(seen.outputs)
+        return dataclasses.replace(seen, leaving=bool(outputs.pop("leaving")), outputs=outputs)
 
 
 class InventorySource(AwxKind):

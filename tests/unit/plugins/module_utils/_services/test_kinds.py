@@ -459,6 +459,21 @@ def test_a_project_whose_update_failed_is_reported(services: running.Services) -
     assert done.later == {"awx_project/infra": "its last update is failed: AWX's jobs show why"}
 
 
+@pytest.mark.parametrize("gone", [True, False])
+def test_an_inventory_that_is_being_removed_is_waited_for(services: running.Services, gone: bool) -> None:
+    """As after a run that did not wait for its end: AWX refuses a second removal."""
+    rows = [row for row in ROWS["awx"] if row[:2] in (("awx_organization", "nexod"), ("awx_inventory", "staging"))]
+    bring(services, *rows)
+    server = services.awx
+    (inventory,) = server.rows("inventories")
+    server.removes_after = 4
+    inventory |= {"pending_deletion": True, "_left": 4}
+    done, _requests = bring(services, *rows, gone=gone, lose=frozenset({"awx_organization/nexod"}))
+    assert faults(done) == []
+    assert [row["id"] for row in server.rows("inventories") if row["id"] == inventory["id"]] == []
+    assert len(server.rows("inventories")) == (0 if gone else 1)
+
+
 def test_a_secret_that_somebody_replaced(services: running.Services) -> None:
     bring(services, *ROWS["awx"])
     (row,) = [row for row in services.awx.rows("credentials") if row["name"] == "database"]
