@@ -14,6 +14,8 @@ from ansible_collections.nexod.infra.plugins.module_utils._core.http_client impo
 
 #: A number above this is a time (seconds since 1970), one above the other a time in milliseconds.
 TIME, MILLISECONDS = 1e9, 1e12
+#: AWX repeats the first 100 characters of a key that it does not take, which no filter for whole secrets would find.
+QUOTED_SECRET = re.compile(r"(Invalid certificate or key): .*", re.DOTALL)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,6 +71,7 @@ def message_of(answer: Answer) -> str:
     """What the vendor itself says of a refusal, in one line; empty if it says nothing."""
     document = answer.document
     found = "; ".join(dict.fromkeys(_texts(document))) if document is not None else ""
+    found = QUOTED_SECRET.sub(r"\1", found)
     # A gateway's page in HTML says nothing that helps.
     plain = "" if answer.body.lstrip().startswith("<") or document is not None else answer.body
     return " ".join((found or plain).split())[:300]
@@ -88,5 +91,8 @@ def _texts(value: t.Any, prefix: str = "") -> t.Iterator[str]:
             yield from _texts(value[known[0]], prefix)
         elif not prefix:
             for name, one in value.items():
-                if isinstance(one, (str, list)):
-                    yield from _texts(one, f"{name}: ")
+                # AWX names a field within a field, as in {"inputs": {"ssh_key_data": ["..."]}}.
+                inner = one.items() if isinstance(one, dict) else [("", one)]
+                for below, texts in inner:
+                    if isinstance(texts, (str, list)):
+                        yield from _texts(texts, f"{name}.{below}: " if below else f"{name}: ")

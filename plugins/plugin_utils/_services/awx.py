@@ -460,8 +460,14 @@ def credential_faults(options: Options) -> t.Iterator[str]:
                 )
     names = [one["name"] for one in options["credentials"]]
     credential = options["project_access"]
+    types = {one["name"]: one["type"] for one in options["credentials"]}
     if credential and credential not in names:
         yield unknown("awx_project_access", credential, "awx_credentials", names)
+    elif credential and types[credential] != "scm":
+        yield (
+            f"awx_project_access names {credential}, which is of the type {types[credential]}: AWX takes one of the "
+            "type scm for a project"
+        )
 
 
 def unknown(where: str, name: t.Any, option: str, names: t.Collection[str]) -> str:

@@ -26,7 +26,9 @@ NAMES = (
     "PRODUCTION_OWNER_PASSWORD",
     "PRODUCTION_CACHE_PASSWORD",
 )
-SECRETS = {name: f"canary of {name}" for name in NAMES}
+#: AWX takes only a private key for a machine's.
+KEY = "-----BEGIN OPENSSH PRIVATE KEY-----\ncanary\n-----END OPENSSH PRIVATE KEY-----\n"
+SECRETS = {**{name: f"canary of {name}" for name in NAMES}, "DEPLOY_SSH_KEY": KEY}
 
 
 class Configured:

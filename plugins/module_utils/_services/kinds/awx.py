@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 import typing as t
@@ -33,6 +34,17 @@ OLDEST, OLDEST_CONTROLLER = (24, 0), (4, 5)
 #: Statuses of a project or a source whose update has not ended.
 UNDER_WAY = ("new", "pending", "waiting", "running")
 FAILED = ("failed", "error", "canceled", "missing")
+#: The field of the types of machines and of git that AWX takes only a private key for.
+KEY = "ssh_key_data"
+PRIVATE_KEY = re.compile(
+    r"^-{4,} *BEGIN ([A-Z ]*PRIVATE KEY) *-{4,}\s.*\S\s*-{4,} *END \1 *-{4,}", re.DOTALL | re.MULTILINE
+)
+#: An image as container registries know it: a host that may have a port, a path, a tag, a digest.
+IMAGE = re.compile(
+    r"([A-Za-z0-9.-]+(:\d+)?/)?[a-z0-9]+([._-]+[a-z0-9]+)*(/[a-z0-9]+([._-]+[a-z0-9]+)*)*(:[\w][\w.-]{0,127})?"
+    r"(@[A-Za-z][A-Za-z0-9]*([-_+.][A-Za-z][A-Za-z0-9]*)*:[0-9a-fA-F]{32,})?"
+)
+EXAMPLE_IMAGE = "registry.example.com/nexod-infra-ee:1.0.0"
 #: AWX's answer to the removal of what has a running job.
 IN_USE = 409
 
@@ -47,7 +59,14 @@ def one(kind: str, *, required: bool = True, change: str = "update", about: str 
 
 
 ORGANIZATION = one("awx_organization", about="Id of the organization that it belongs to.")
-DESCRIPTION = Property(about="Shown beside the name.")
+
+
+def same_trimmed(wanted: t.Any, seen: t.Any) -> bool:
+    """AWX removes what begins or ends a text and is not seen, such as the end of the line of YAML's `|`."""
+    return str(wanted).strip() == str(seen or "")
+
+
+DESCRIPTION = Property(same=same_trimmed, about="Shown beside the name.")
 
 
 def revealed(value: t.Any, secrets: Facts) -> tuple[t.Any, list[str]]:
@@ -57,7 +76,13 @@ def revealed(value: t.Any, secrets: Facts) -> tuple[t.Any, list[str]]:
         for name, given in value.items()
         if not secrets.get(given)
     ]
-    return {name: str(secrets.get(given) or "") for name, given in value.items()}, wrong
+    values = {name: str(secrets.get(given) or "") for name, given in value.items()}
+    if (key := values.get(KEY)) and not PRIVATE_KEY.search(key):
+        wrong.append(
+            f".{KEY} names {value[KEY]}, whose value AWX would not take for a private key: give the whole text of its "
+            "file, from -----BEGIN to -----END"
+        )
+    return values, wrong
 
 
 SECRETS = Property(
@@ -231,11 +256,12 @@ class CredentialType(AwxKind):
 
     def faults(self, given: Facts) -> list[str]:
         found = sorted(set(given["injectors"]) - {"env", "file"})
-        return (
-            [f"injectors has {', '.join(found)}: hand secrets over by env or file, as extra variables are shown"]
-            if found
-            else []
-        )
+        wrong = [f"injectors has {', '.join(found)}: hand secrets over by env or file, as extra variables are shown"]
+        names = [str(row.get("id")) for row in given["inputs"].get("fields") or ()]
+        twice = [
+            f"inputs has the field {name} twice" for name in sorted({one for one in names if names.count(one) > 1})
+        ]
+        return (wrong if found else []) + twice
 
     def users(self, client: Client, seen: Seen) -> list[Facts]:
         return client.rows(f"{self.collection}{seen.outputs['id']}/credentials/")
@@ -368,6 +394,10 @@ class ExecutionEnvironment(AwxKind):
         "pull": Property(default="missing", choices=("always", "missing", "never"), about="When the image is pulled."),
     }
 
+    def faults(self, given: Facts) -> list[str]:
+        image = str(given["image"])
+        return [] if IMAGE.fullmatch(image) else [f"image is {image!r}, and AWX takes only one such as {EXAMPLE_IMAGE}"]
+
     def find(self, client: Client, wanted: Wanted) -> Facts | None:
         row = super().find(client, wanted)
         ours = wanted.properties.get("organization")
@@ -414,11 +444,19 @@ class Project(AwxKind):
 
 
 class Inventory(AwxKind):
-    """An inventory."""
+    """An inventory. AWX removes it some time after it was told to, and refuses to be told twice."""
 
     name, title = "awx_inventory", "inventory"
     collection, member = f"{API}/inventories/", f"{API}/inventories/{{id}}/"
+    shows: t.ClassVar[t.Mapping[str, str]] = {"id": "id", "leaving": "pending_deletion"}
     properties = {"organization": ORGANIZATION, "description": DESCRIPTION}
+
+    def read(self, api: t.Any, wanted: Wanted) -> Seen | None:
+        seen = super().read(api, wanted)
+        if seen is None:
+            return None
+        outputs = dict(seen.outputs)
+        return dataclasses.replace(seen, leaving=bool(outputs.pop("leaving")), outputs=outputs)
 
 
 class InventorySource(AwxKind):

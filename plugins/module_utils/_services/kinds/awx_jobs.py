@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import re
 import typing as t
+import zoneinfo
 
 from ansible_collections.nexod.infra.plugins.module_utils._core.errors import InfraError
 from ansible_collections.nexod.infra.plugins.module_utils._resources.kind import (
@@ -32,6 +33,7 @@ from ansible_collections.nexod.infra.plugins.module_utils._services.kinds.awx im
 from ansible_collections.nexod.infra.plugins.module_utils._services.resource import declared_part
 
 QUESTION_TYPES = ("text", "textarea", "password", "integer", "float", "multiplechoice", "multiselect")
+NUMBERS: dict[str, tuple[type, ...]] = {"integer": (int,), "float": (int, float)}
 GRANTED_ON = (
     "organizations",
     "projects",
@@ -56,6 +58,25 @@ def question_of(row: Facts) -> dict[str, t.Any]:
         "default": row.get("default", ""),
         **choices,
     }
+
+
+def question_faults(row: Facts) -> list[str]:
+    """What AWX refuses in a question, beside its type."""
+    kind, default, choices = row.get("type", "text"), row.get("default", ""), row.get("choices") or ()
+    found = []
+    if not isinstance(row.get("required", True), bool):
+        found.append(f"has required {row['required']}, which is neither true nor false")
+    if kind in ("multiplechoice", "multiselect"):
+        given = str(default).splitlines()
+        found += [] if choices else [f"is a {kind} without choices"]
+        found += [f"has the default {one}, which is none of its choices" for one in given if one not in choices]
+        found += ["has several defaults, and one is chosen"] if kind == "multiplechoice" and len(given) > 1 else []
+    elif kind in NUMBERS:
+        if default != "" and (isinstance(default, bool) or not isinstance(default, NUMBERS[kind])):
+            found.append(f"has the default {default!r}, which is no number of the type {kind}")
+    elif not isinstance(default, str):
+        found.append(f"has the default {default!r}, which is no text")
+    return found
 
 
 def same_survey(wanted: t.Any, seen: t.Any) -> bool:
@@ -87,6 +108,9 @@ class Template(AwxKind):
             for row in rows
             if row.get("type") == "password" and row.get("default")
         ]
+        names = [str(row.get("variable")) for row in rows]
+        wrong += [f"survey asks for {name} twice" for name in sorted({one for one in names if names.count(one) > 1})]
+        wrong += [f"survey.{row.get('variable')} {fault}" for row in rows for fault in question_faults(row)]
         kinds = sorted({str(row.get("type", "text")) for row in rows} - set(QUESTION_TYPES))
         return wrong + [f"survey has the type {kind}; there are {', '.join(QUESTION_TYPES)}" for kind in kinds]
 
@@ -249,6 +273,11 @@ class Node(AwxKind):
         return None
 
 
+def same_words(wanted: t.Any, seen: t.Any) -> bool:
+    """AWX stores the parts of a rule with one space between them."""
+    return str(wanted).split() == str(seen).split()
+
+
 class Schedule(AwxKind):
     """When a template or a project is run."""
 
@@ -260,6 +289,7 @@ class Schedule(AwxKind):
         "description": DESCRIPTION,
         "rule": Property(
             required=True,
+            same=same_words,
             about="`DTSTART` and one `RRULE`, such as `DTSTART;TZID=Asia/Bangkok:20260101T020000 "
             "RRULE:FREQ=DAILY;INTERVAL=1`.",
         ),
@@ -281,6 +311,8 @@ REFUSED_IN_RULES = (
     (r"(EXDATE|RDATE)[:;]", "has an EXDATE or RDATE, which AWX does not take: use several schedules"),
     (r"BYDAY[:=][0-9]", "has a BYDAY with a number, which AWX does not take: use BYDAY=MO;BYSETPOS=1"),
     (r"COUNT=\d{4}", "has a COUNT above 999"),
+    # AWX takes a local time and stores it in UTC, so that the rule would differ from the declared one ever after.
+    (r"UNTIL=(?!\d{8}T\d{6}Z(;|\s|$))", "has an UNTIL that is no time in UTC: write it as UNTIL=20261231T235959Z"),
 )
 
 
@@ -295,6 +327,10 @@ def rule_faults(rule: str) -> list[str]:
     if not rules:
         return [f"has no RRULE, {example}"]
     found = [text for pattern, text in REFUSED_IN_RULES if re.search(pattern, rule)]
+    zone = (re.match(r"DTSTART;TZID=([^:;\s]+)", rule) or ("", ""))[1]
+    # A controller without a database of time zones knows none.
+    if zone and (known := zoneinfo.available_timezones()) and zone not in known:
+        found.append(f"has the time zone {zone}, which is none: use one such as Asia/Bangkok, or UTC")
     for text in rules:
         parts = dict(part.partition("=")[::2] for part in text.split(";"))
         if parts.get("FREQ") not in {"YEARLY", "MONTHLY", "WEEKLY", "DAILY", "HOURLY", "MINUTELY"}:
@@ -303,6 +339,9 @@ def rule_faults(rule: str) -> list[str]:
             )
         if not parts.get("INTERVAL", "").isdigit():
             found.append("needs an INTERVAL in each RRULE, such as INTERVAL=1")
+        elif not int(parts["INTERVAL"]):
+            # AWX looks for the next time forever: a process of its web server hangs until it is killed.
+            found.append("has INTERVAL=0, with which AWX hangs: use at least INTERVAL=1")
         if "COUNT" in parts and "UNTIL" in parts:
             found.append("has both COUNT and UNTIL")
     return found

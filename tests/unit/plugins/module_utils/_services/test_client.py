@@ -174,6 +174,11 @@ def test_when_to_ask_again(answer: Answer, seconds: float | None) -> None:
         ('{"errors": [{"code": "x", "message": "short", "long_message": "the whole story"}]}', "the whole story"),
         ('{"detail": {"code": "x", "message": "deep"}}', "deep"),
         ('{"slug": ["Enter a slug."], "name": ["Too long."]}', "slug: Enter a slug.; name: Too long."),
+        ('{"inputs": {"password": ["Too long."], "user": "No."}}', "inputs.password: Too long.; inputs.user: No."),
+        (
+            '{"inputs": {"ssh_key_data": ["Invalid certificate or key: canary\\nof a key..."]}}',
+            "inputs.ssh_key_data: Invalid certificate or key",
+        ),
         ("<html><body>502</body></html>", ""),
         ("upstream  connect\nerror", "upstream connect error"),
         ("", ""),

@@ -41,7 +41,7 @@ TEMPLATE = {
 WORKFLOW = "@awx_workflow/Release"
 ROWS: dict[str, list[Row]] = {
     "awx": [
-        ("awx_organization", "nexod", {"description": "ours"}),
+        ("awx_organization", "nexod", {"description": "ours\n"}),
         ("awx_team", "releases", OF),
         ("awx_managed_credential_type", "ssh", {}),
         (
@@ -459,6 +459,21 @@ def test_a_project_whose_update_failed_is_reported(services: running.Services) -
     assert done.later == {"awx_project/infra": "its last update is failed: AWX's jobs show why"}
 
 
+@pytest.mark.parametrize("gone", [True, False])
+def test_an_inventory_that_is_being_removed_is_waited_for(services: running.Services, gone: bool) -> None:
+    """As after a run that did not wait for its end: AWX refuses a second removal."""
+    rows = [row for row in ROWS["awx"] if row[:2] in (("awx_organization", "nexod"), ("awx_inventory", "staging"))]
+    bring(services, *rows)
+    server = services.awx
+    (inventory,) = server.rows("inventories")
+    server.removes_after = 4
+    inventory |= {"pending_deletion": True, "_left": 4}
+    done, _requests = bring(services, *rows, gone=gone, lose=frozenset({"awx_organization/nexod"}))
+    assert faults(done) == []
+    assert [row["id"] for row in server.rows("inventories") if row["id"] == inventory["id"]] == []
+    assert len(server.rows("inventories")) == (0 if gone else 1)
+
+
 def test_a_secret_that_somebody_replaced(services: running.Services) -> None:
     bring(services, *ROWS["awx"])
     (row,) = [row for row in services.awx.rows("credentials") if row["name"] == "database"]
@@ -622,6 +637,51 @@ def test_values_of_the_account_that_sentry_does_not_know(
             ("awx_schedule", "a", {"template": "1", "rule": "DTSTART:20260101T020000Z RRULE:FREQ=NIGHTLY"}),
             ["rule has the frequency NIGHTLY", "rule needs an INTERVAL"],
         ),
+        (
+            ("awx_schedule", "a", {"template": "1", "rule": f"{RULE};UNTIL=20301231T000000"}),
+            ["rule has an UNTIL that is no time in UTC"],
+        ),
+        (
+            ("awx_schedule", "a", {"template": "1", "rule": RULE.replace("Bangkok", "Bankok")}),
+            ["rule has the time zone Asia/Bankok, which is none"],
+        ),
+        (
+            ("awx_schedule", "a", {"template": "1", "rule": RULE.replace("INTERVAL=1", "INTERVAL=0")}),
+            ["rule has INTERVAL=0, with which AWX hangs"],
+        ),
+        (
+            ("awx_execution_environment", "a", {"image": "https://registry.example.com/a"}),
+            ["image is 'https://registry.example.com/a', and AWX takes only one such as"],
+        ),
+        (
+            ("awx_credential_type", "a", {"inputs": {"fields": [{"id": "a"}, {"id": "a"}]}, "injectors": {}}),
+            ["inputs has the field a twice"],
+        ),
+        (
+            (
+                "awx_workflow",
+                "a",
+                {
+                    "organization": "1",
+                    "survey": [
+                        {"variable": "a", "type": "multiplechoice", "choices": ["x", "y"], "default": "x\ny"},
+                        {"variable": "b", "type": "multiselect"},
+                        {"variable": "c", "type": "integer", "default": "1"},
+                        {"variable": "c", "type": "multiselect", "choices": ["x"], "default": "z"},
+                        {"variable": "d", "default": 5, "required": "yes"},
+                    ],
+                },
+            ),
+            [
+                "survey.a has several defaults",
+                "survey.b is a multiselect without choices",
+                "survey.c has the default '1', which is no number of the type integer",
+                "survey.c has the default z, which is none of its choices",
+                "survey asks for c twice",
+                "survey.d has the default 5, which is no text",
+                "survey.d has required yes",
+            ],
+        ),
         (("awx_workflow_node", "a", {"workflow": "1"}), ["it needs either template or approval"]),
         (("awx_workflow", "a", {"organization": "1", "survey": [{"type": "colour"}]}), ["survey[0] lacks variable"]),
         (
@@ -639,6 +699,10 @@ def test_values_of_the_account_that_sentry_does_not_know(
         (
             ("awx_credential", "a", {"organization": "1", "credential_type": "1", "secrets": {"key": "none"}}),
             ["secrets.key names none, and secrets has no such entry"],
+        ),
+        (
+            ("awx_credential", "a", {"organization": "1", "credential_type": "1", "secrets": {"ssh_key_data": "key"}}),
+            ["secrets.ssh_key_data names key, whose value AWX would not take for a private key"],
         ),
         (("clerk_instance", "a", {"allowed_origins": []}), ["allowed_origins is empty, which Clerk ignores"]),
         (("clerk_jwt_template", "a", {"claims": {}, "lifetime": 5}), ["lifetime is 5, and must be from 30"]),

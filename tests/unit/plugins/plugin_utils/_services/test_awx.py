@@ -194,6 +194,10 @@ KEY = {"name": "key", "env": "KEY"}
         ({"environments": [{"name": "a", "jobs": ["x"]}]}, "awx_environments.a.jobs names x"),
         ({"environments": [{"name": "a", "credentials": ["x"]}]}, "awx_environments.a.credentials names x"),
         ({"project_access": "x"}, "awx_project_access names x"),
+        (
+            {"project_access": "m", "credentials": [{"name": "m", "type": "ssh"}]},
+            "awx_project_access names m, which is of the type ssh: AWX takes one of the type scm",
+        ),
         ({"credentials": [{"name": "a", "type": "ssh", "secrets": {"k": "x"}}]}, "awx_credentials.a.secrets.k names x"),
         ({"credential_types": [{"name": "a", "fields": [{"name": "k"}]}]}, "jobs would not get it"),
         (
