@@ -196,6 +196,11 @@ pending:
   description: Whether the set had to change, or its service has still to take an earlier change.
   returned: always
   type: bool
+on_trial:
+  description:
+    - Whether the set on the host was swapped in by a run that was killed before it was proven live or returned.
+  returned: always
+  type: bool
 created:
   description: Paths that are new in the set.
   returned: always
@@ -267,6 +272,7 @@ def apply(module: AnsibleModule) -> dict[str, t.Any]:
     steps, strays = plan(files.tree(current), wanted), files.stray_links()
     changed = steps.changed or bool(strays) or (options["state"] == "absent" and files.home.exists())
     action = files.action(wanted) if wanted else "none"
+    on_trial = files.on_trial()
     diff = files.diff(current, wanted, steps) + links_as_diff(strays)
     unchecked: list[str] = []
     if module.check_mode or options["plan"]:
@@ -287,6 +293,7 @@ def apply(module: AnsibleModule) -> dict[str, t.Any]:
         "digest": digest(wanted) if wanted else "",
         "action": action,
         "pending": changed or action != "none",
+        "on_trial": on_trial,
         "changed": changed and not options["plan"],
         "diff": [] if options["plan"] else diff,
         "created": steps.created,

@@ -57,6 +57,10 @@ links:
       digest: 5f1c9a7be210
       content: "1.1.0"
       since: 1795780800
+on_trial:
+  description: Whether a run that was killed has left a current set that was never proven live.
+  returned: with O(name)
+  type: bool
 sets:
   description: Names of the sets that match.
   returned: with O(matching)
@@ -123,7 +127,7 @@ def main() -> None:
             module.exit_json(changed=False, sets=listed(root, matching))
     files = FileSet(module.params["name"], module.params["root"])
     with edge(module, "read the file set", f'"{files.name}"', str(files.home)):
-        module.exit_json(changed=False, links=read(files, module.params["path"]))
+        module.exit_json(changed=False, links=read(files, module.params["path"]), on_trial=files.on_trial())
 
 
 if __name__ == "__main__":

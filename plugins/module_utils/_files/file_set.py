@@ -229,7 +229,7 @@ class FileSet:
     def previous(self) -> str:
         """The generation that `state: previous` means: the one before, or the current one if that was done already."""
         found = self.generation("previous")
-        if self._on_trial():
+        if self.on_trial():
             # The current set was never proven: the one before it is the live one.
             found = self.generation("live")
         elif found is None and self.generation("returned") is not None:
@@ -270,7 +270,7 @@ class FileSet:
         """What the service must do to run `wanted`, compared with the set that it was last proven to run."""
         live = self.tree(self.generation("live"))
         # A run that was killed before it marked the current set leaves open which of the two the service runs.
-        runs = [live, self.tree(self.generation("current"))] if self._on_trial() else [live]
+        runs = [live, self.tree(self.generation("current"))] if self.on_trial() else [live]
         return strongest(plan(tree, wanted).action for tree in runs)
 
     def entries(self, generation: str) -> list[Entry]:
@@ -321,7 +321,7 @@ class FileSet:
             )
         return rows
 
-    def _on_trial(self) -> bool:
+    def on_trial(self) -> bool:
         """Whether the current set was swapped in and then neither marked live nor returned."""
         current, live = self.generation("current"), self.generation("live")
         return live is not None and current not in (None, live) and self.generation("returned") is None

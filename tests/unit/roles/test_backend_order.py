@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import pathlib
 import sys
+import typing as t
 
 import pytest
 
@@ -13,6 +14,11 @@ from ansible_collections.nexod.infra.tests.playbook import play
 FIRST = {"created": ["api.service"], "updated": [], "removed": []}
 SAME = {"created": [], "updated": [], "removed": []}
 NEWER = {"created": ["extra"], "updated": ["api.service"], "removed": []}
+# A run was killed after it had swapped a set in, and before it had verified it: the instance is still drained.
+ON_TRIAL = {**NEWER, "on_trial": True}
+# What choose.yml has found, for a rollback.
+KNOWN = {"links": {}, "on_trial": False}
+KNOWN_ON_TRIAL = {"links": {}, "on_trial": True}
 PLAYBOOK = """
 - hosts: all
   gather_facts: false
@@ -42,15 +48,17 @@ PLAYBOOK = """
         pytest.param([NEWER, NEWER], [["one"], ["two"]], id="an upgrade that adds a file"),
         pytest.param([SAME, SAME], [["one"], ["two"]], id="nothing changes"),
         pytest.param([None, None], [["one"], ["two"]], id="a rollback, which has no plan"),
+        pytest.param([NEWER, ON_TRIAL], [["two"], ["one"]], id="a killed run has left the second one drained"),
+        pytest.param([KNOWN, KNOWN_ON_TRIAL], [["two"], ["one"]], id="a rollback after a killed run"),
         pytest.param([FIRST, None], [["one"], ["two"]], id="one was not compared"),
     ],
 )
-def test_batches(tmp_path: pathlib.Path, plans: list[dict[str, list[str]] | None], batches: list[list[str]]) -> None:
+def test_batches(tmp_path: pathlib.Path, plans: list[dict[str, t.Any] | None], batches: list[list[str]]) -> None:
     hosts = {
         name: {
             "ansible_connection": "local",
             "ansible_python_interpreter": sys.executable,
-            **({"given_plan": plan} if plan else {}),
+            **({"__backend_known" if "links" in plan else "given_plan": plan} if plan else {}),
         }
         for name, plan in zip(("one", "two"), plans, strict=True)
     }

@@ -35,6 +35,7 @@ def test_a_set_comes_stays_changes_and_goes(run_module: Run, tmp_path: pathlib.P
     assert (other["changed"], other["action"], other["updated"]) == (True, "reload", ["f"])
     killed = run_module("file_set", {**where, "_internal": {"rendered": rendered("2")}})
     assert (killed["changed"], killed["pending"], killed["action"]) == (False, True, "reload"), "not proven live yet"
+    assert (first["on_trial"], again["on_trial"], other["on_trial"], killed["on_trial"]) == (False, False, False, True)
     FileSet(**where).mark_live()
     back = run_module("file_set", {**where, "state": "previous"})
     assert (back["changed"], (tmp_path / "sets/a/current/f").read_text()) == (True, "1")

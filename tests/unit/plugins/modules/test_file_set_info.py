@@ -22,7 +22,9 @@ def test_links_and_the_content_of_one_file(run_module: Run, tmp_path: pathlib.Pa
         files.apply([Entry("version", version.encode(), "0644", owner, group, "restart", None, False)], [])
         files.mark_live()
     asked = {"name": "a", "root": str(tmp_path), "path": "version"}
-    links = run_module("file_set_info", asked)["links"]
+    found = run_module("file_set_info", asked)
+    links = found["links"]
+    assert found["on_trial"] is False
     assert {link: row["content"] for link, row in links.items()} == {
         "current": "1.1.0",
         "live": "1.1.0",
@@ -32,6 +34,9 @@ def test_links_and_the_content_of_one_file(run_module: Run, tmp_path: pathlib.Pa
     os.utime(tmp_path / "a" / "live", (1000, 1000), follow_symlinks=False)
     files.mark_live()
     assert run_module("file_set_info", asked)["links"]["live"]["since"] == 1000
+    files.apply([Entry("version", b"1.2.0", "0644", owner, group, "restart", None, False)], [])
+    assert run_module("file_set_info", asked)["on_trial"] is True
+    files.point_to("live")
     assert links["current"]["generation"] == f"0002-{links['current']['digest']}"
     (tmp_path / "a" / "previous" / "version").unlink()
     assert "No such file" in run_module("file_set_info", asked)["error"]["cause"]
