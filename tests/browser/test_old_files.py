@@ -112,7 +112,8 @@ class Site:
     def start(self) -> subprocess.Popen[bytes]:
         current = self.files.home / "current"
         # Relative to the link, as in the unit: a swap needs no reload. The folders of pytest are for its own user.
-        given = f"daemon off; pid /dev/null; user {pwd.getpwuid(os.getuid()).pw_name};"
+        # Not /dev/null: nginx removes its pid file when it ends.
+        given = f"daemon off; pid {self.files.home}/nginx.pid; user {pwd.getpwuid(os.getuid()).pw_name};"
         argv = [self.program, "-p", f"{current}/", "-c", current / "nginx.conf", "-g", given]
         return subprocess.Popen(argv, stderr=subprocess.DEVNULL)
 
