@@ -272,9 +272,11 @@ def test_a_survey(library: Library, installed: Installation) -> None:
     assert "allowed question types" in wrong["body"]["error"]
     assert library.tried("post", at=f"{at}survey_spec/", json={**spec, "spec": []})["error"] == "BadRequest"
     library("patch", at=at, json={"survey_enabled": True})
-    assert library("get", at=f"{at}launch/")["variables_needed_to_start"] == ["version"]
-    refused = library.tried("post", at=f"{at}launch/", json={"extra_vars": {}})
-    assert refused["body"] == {"variables_needed_to_start": ["'version' value missing"]}
+    for default in ("", "1.0.0"):
+        library("post", at=f"{at}survey_spec/", json={**spec, "spec": [{**VERSION, "default": default}]})
+        assert library("get", at=f"{at}launch/")["variables_needed_to_start"] == ["version"]
+        refused = library.tried("post", at=f"{at}launch/", json={"extra_vars": {}})
+        assert refused["body"] == {"variables_needed_to_start": ["'version' value missing"]}
     job = library("post", at=f"{at}launch/", json={"extra_vars": {"version": "1.2.3", "other": 1}})
     assert (job["type"], job["ignored_fields"]) == ("job", {"extra_vars": {"other": 1}})
     assert json.loads(job["extra_vars"]) == {"version": "1.2.3"}
