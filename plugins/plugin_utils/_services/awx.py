@@ -39,6 +39,8 @@ LAYERS = {
     "type": "multiselect",
     "choices": ["l1", "l2", "l3"],
     "default": "l1\nl2\nl3",
+    # What is required has to be answered by whatever launches it: the default is only what AWX's form shows first.
+    "required": False,
 }
 
 
@@ -537,6 +539,7 @@ def schedule_faults(options: Options) -> t.Iterator[str]:
                 yield unknown(f"{where}.workflow", one["workflow"], "awx_workflows", flows)
         elif not one.get("environments"):
             yield f"{where} has no environments: name those in which {one['job']} is run"
+        yield from answer_faults(options, where, one)
         for environment in (one.get("environments") or ()) if one.get("job") else ():
             if fault := target_fault(options, where, one["job"], environment):
                 yield fault
@@ -544,6 +547,27 @@ def schedule_faults(options: Options) -> t.Iterator[str]:
                 yield f"{where} runs {one['job']} on {environment} without an approval: schedule a workflow instead"
     names = [one["name"] for one in schedules(options)] if all(one.get("rule") for one in options["schedules"]) else []
     yield from (f"awx_schedules has {name} twice: give one of them a name" for name in sorted(repeated(names)))
+
+
+def answer_faults(options: Options, where: str, schedule: Row) -> t.Iterator[str]:
+    """What AWX refuses in the variables of a schedule: they are the answers to the questions of what it runs."""
+    questions: t.Sequence[t.Mapping[str, t.Any]] | None = None
+    if schedule.get("workflow"):
+        surveys = {one["name"]: one.get("survey") or [VERSION, COST] for one in options["workflows"]}
+        questions = surveys.get(schedule["workflow"])
+    elif (known := jobs(options).get(str(schedule.get("job")))) is not None:
+        questions = known.survey
+    if questions is None:
+        return
+    name, given = schedule.get("workflow") or schedule.get("job"), schedule.get("variables") or {}
+    asked = {str(one.get("variable")): one.get("required", True) for one in questions}
+    for variable in [one for one, required in asked.items() if required and one not in given]:
+        yield f"{where} runs {name}, which requires {variable}: add it to the variables of the schedule"
+    for variable in [one for one in given if one not in asked]:
+        yield (
+            f"{where}.variables has {variable}, which {name} does not ask for: set it in awx_environments.variables, "
+            "or add a question to its survey"
+        )
 
 
 def team_faults(options: Options) -> t.Iterator[str]:

@@ -211,8 +211,29 @@ KEY = {"name": "key", "env": "KEY"}
         ({"schedules": [{"job": "cost", "environments": ["x"], "rule": RULE}]}, "awx_schedules[0].environment names x"),
         ({"schedules": [{"job": "cost", "environments": ["dev"], "rule": RULE}]}, "awx_schedules[0].job names cost"),
         (
-            {"schedules": [{"job": "deploy", "environments": ["production"], "rule": RULE}]},
+            {
+                "schedules": [
+                    {
+                        "job": "deploy",
+                        "environments": ["production"],
+                        "rule": RULE,
+                        "variables": {"backend_version": "1"},
+                    }
+                ]
+            },
             "awx_schedules[0] runs deploy on production without an approval",
+        ),
+        (
+            {"schedules": [{"job": "verify", "environments": ["staging"], "rule": RULE}]},
+            "awx_schedules[0] runs verify, which requires backend_version: add it to the variables of the schedule",
+        ),
+        (
+            {"schedules": [{"workflow": "release", "rule": RULE}]},
+            "awx_schedules[0] runs release, which requires backend_version",
+        ),
+        (
+            {"schedules": [{"job": "cost", "environments": ["staging"], "rule": RULE, "variables": {"a": 1}}]},
+            "awx_schedules[0].variables has a, which cost does not ask for: set it in awx_environments.variables",
         ),
         (
             {"workflows": [{"name": "a", "nodes": [{"name": "b"}]}]},
