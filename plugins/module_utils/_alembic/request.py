@@ -63,7 +63,8 @@ ARGUMENTS: dict[str, dict[str, t.Any]] = {
     "label": {"type": "str", "default": ""},
     "via_pooler": {"type": "bool", "default": False},
     "flask_app": {"type": "str"},
-    "pass_connection": {"type": "bool", "default": False},
+    # Ansible warns at each run of an option that is called like a password, unless it says that it is none.
+    "pass_connection": {"type": "bool", "default": False, "no_log": False},
     "timeout": {"type": "str", "default": "1h"},
 }
 LIMITS: dict[str, dict[str, t.Any]] = {

@@ -117,6 +117,7 @@ def test_day_one(engineer: Engineer) -> None:
 
     plan = engineer.run("--check", "--diff")
     assert plan.returncode == 0, plan.stdout[-6000:]
+    assert "paused, so its address is known only when it is restored" in plan.stdout
     assert project["status"] == "INACTIVE"
     assert not (engineer.folder / "releases").exists()
     assert engineer.tables() == []
@@ -133,6 +134,7 @@ def test_day_one(engineer: Engineer) -> None:
     assert engineer.database.rows("SELECT email FROM public.users") == [("one@example.com",)]
 
     written = engineer.folder / "private/env"
+    assert str(written) in first.stdout.partition("PLAY RECAP")[2]
     assert written.stat().st_mode & 0o777 == 0o600
     variables = dict(line.split("=", 1) for line in written.read_text().splitlines()[1:])
     url = urllib.parse.urlsplit(variables["DATABASE_URL"])
