@@ -323,7 +323,7 @@ def scenarios() -> list[str]:
 
 def left(name: str) -> bool:
     """Whether an earlier run of the scenario has left something: what molecule noted, or hosts."""
-    for place in {Path.home(), ROOT, Path(os.environ.get("VIRTUAL_ENV", ROOT))}:
+    for place in (Path.home(), ROOT, Path(os.environ.get("VIRTUAL_ENV", ROOT))):
         for notes in place.glob(f".ansible/tmp/molecule.*.{name}/state.yml"):
             if re.search("^(created|prepared|converged): true", notes.read_text(encoding="utf-8"), re.M):
                 return True

@@ -151,7 +151,7 @@ def sees_tasks(tab: chromium.Tab) -> None:
 def test_a_tab_of_before_loads_what_is_kept_and_reloads_where_it_is_gone(site: Site, url: str, tmp_path: Path) -> None:
     with chromium.running(tmp_path) as browser:
         # Three tabs that have not signed in yet, without what only the signed-in page needs.
-        tabs = [chromium.Tab(browser, url, cached=False) for _ in range(3)]
+        tabs = [chromium.Tab(browser, url, cached=False) for _tab in range(3)]
         for tab in tabs:
             tab.until("document.querySelector('#sign-in') !== null")
         first, second, third = tabs

@@ -153,6 +153,7 @@ def _same(name: str, root: str, files: str, action: str) -> Result:
         "digest": files,
         "action": action,
         "pending": action != "none",
+        "on_trial": False,
         "changed": False,
         "diff": [],
         "created": [],

@@ -51,10 +51,11 @@ def test_what_is_checked(tmp_path: pathlib.Path) -> None:
     (inventory / "nexod.yml").write_text("plugin: nexod.infra.environment\n")
     (inventory / "group_vars/all.yml").write_text(json.dumps(VALUES))
     tasks = [
-        {"name": name, "ansible.builtin.debug": {"msg": SHOWN}, "vars": given} for name, (given, _) in CASES.items()
+        {"name": name, "ansible.builtin.debug": {"msg": SHOWN}, "vars": given}
+        for name, (given, _wanted) in CASES.items()
     ]
     path = tmp_path / "each.yml"
     path.write_text(json.dumps([{"hosts": "localhost", "gather_facts": False, "tasks": tasks}]))
     done = play("-i", inventory, path, **AS_JSON)
     shown = {one["task"]["name"]: one["hosts"]["localhost"]["msg"] for one in tasks_of(done)}
-    assert shown == {name: wanted for name, (_, wanted) in CASES.items()}
+    assert shown == {name: wanted for name, (_given, wanted) in CASES.items()}

@@ -84,7 +84,7 @@ def test_one_that_is_in_order() -> None:
     assert found["says"].endswith("ttfb p75 within 0.2 s: met (0.1 s over 5 probes)")
     # The page and what it loads, once without the secret, and five times for the latency; nobody else is asked.
     assert len(host.asked) == 6 + 1 + 5
-    assert {url for url, _ in host.asked} == set(ORDER)
+    assert {url for url, _headers in host.asked} == set(ORDER)
 
 
 @pytest.mark.parametrize(
