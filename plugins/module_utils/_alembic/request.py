@@ -63,7 +63,7 @@ ARGUMENTS: dict[str, dict[str, t.Any]] = {
     "label": {"type": "str", "default": ""},
     "via_pooler": {"type": "bool", "default": False},
     "flask_app": {"type": "str"},
-    # Ansible warns at each run of an option that is called like a password, unless it says that it is none.
+    # Without no_log, Ansible warns in each run that a name with `pass` may be a password.
     "pass_connection": {"type": "bool", "default": False, "no_log": False},
     "timeout": {"type": "str", "default": "1h"},
 }

@@ -76,7 +76,7 @@ def files_of(url: str, text: str) -> dict[str, str]:
 
 
 def refused(url: str, answer: Answer) -> str | None:
-    """Why an answer is none to use; None if it is one."""
+    """Why an answer can't be used; None if it can."""
     if answer.status == 0:
         return f"{url} does not answer: {answer.reason}"
     if 300 <= answer.status < 400:
@@ -93,7 +93,7 @@ def page_faults(url: str, answer: Answer, headers: Facts) -> list[str]:
     found = []
     kind = answer.headers.get("content-type", "")
     if "html" not in kind:
-        found.append(f"{url} is no page: its Content-Type is {kind or 'missing'}")
+        found.append(f"{url} is not a page: its Content-Type is {kind or 'missing'}")
     elif not answer.body.strip():
         found.append(f"{url} is empty")
     for name, wanted in headers.items():
@@ -108,7 +108,7 @@ def page_faults(url: str, answer: Answer, headers: Facts) -> list[str]:
 def file_fault(url: str, use: str, answer: Answer) -> str | None:
     """What is wrong with a file that a page loads."""
     if because := refused(url, answer):
-        return f"a page loads {because}"
+        return f"{because}, and a page loads it"
     kind = answer.headers.get("content-type", "")
     if TYPES.get(use, "") not in kind:
         return f"a page loads {url} as {use}, and its Content-Type is {kind or 'missing'}"
@@ -206,7 +206,7 @@ def check(given: Facts) -> None:
             re.compile(str(wanted))
         except re.error as error:
             raise InfraError(
-                action, object_, f"the expression for the header {name} is none: {error}", "Correct it in headers."
+                action, object_, f"the expression for the header {name} is not valid: {error}", "Correct it in headers."
             ) from error
 
 

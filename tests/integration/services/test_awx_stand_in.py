@@ -81,7 +81,7 @@ def library(server: Server, process: subprocess.Popen[str]) -> Library:
 @pytest.fixture
 def stand_in(server: Server) -> awx.Awx:
     if server.stand_in is None:
-        pytest.skip("only the stand-in can be told to do this")
+        pytest.skip("only the stand-in simulates this")
     return server.stand_in
 
 

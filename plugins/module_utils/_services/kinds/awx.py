@@ -79,7 +79,7 @@ def revealed(value: t.Any, secrets: Facts) -> tuple[t.Any, list[str]]:
     values = {name: str(secrets.get(given) or "") for name, given in value.items()}
     if (key := values.get(KEY)) and not PRIVATE_KEY.search(key):
         wrong.append(
-            f".{KEY} names {value[KEY]}, whose value AWX would not take for a private key: give the whole text of its "
+            f".{KEY} names {value[KEY]}, whose value AWX would not accept as a private key: give the whole text of its "
             "file, from -----BEGIN to -----END"
         )
     return values, wrong
@@ -396,7 +396,9 @@ class ExecutionEnvironment(AwxKind):
 
     def faults(self, given: Facts) -> list[str]:
         image = str(given["image"])
-        return [] if IMAGE.fullmatch(image) else [f"image is {image!r}, and AWX takes only one such as {EXAMPLE_IMAGE}"]
+        return (
+            [] if IMAGE.fullmatch(image) else [f"image is {image!r}, which AWX refuses; write it as in {EXAMPLE_IMAGE}"]
+        )
 
     def find(self, client: Client, wanted: Wanted) -> Facts | None:
         row = super().find(client, wanted)
@@ -444,7 +446,7 @@ class Project(AwxKind):
 
 
 class Inventory(AwxKind):
-    """An inventory. AWX removes it some time after it was told to, and refuses to be told twice."""
+    """An inventory. AWX removes it in the background, and refuses a second removal until that is done."""
 
     name, title = "awx_inventory", "inventory"
     collection, member = f"{API}/inventories/", f"{API}/inventories/{{id}}/"

@@ -69,13 +69,13 @@ def question_faults(row: Facts) -> list[str]:
     if kind in ("multiplechoice", "multiselect"):
         given = str(default).splitlines()
         found += [] if choices else [f"is a {kind} without choices"]
-        found += [f"has the default {one}, which is none of its choices" for one in given if one not in choices]
-        found += ["has several defaults, and one is chosen"] if kind == "multiplechoice" and len(given) > 1 else []
+        found += [f"has the default {one}, which is not one of its choices" for one in given if one not in choices]
+        found += ["has several defaults, and allows one"] if kind == "multiplechoice" and len(given) > 1 else []
     elif kind in NUMBERS:
         if default != "" and (isinstance(default, bool) or not isinstance(default, NUMBERS[kind])):
-            found.append(f"has the default {default!r}, which is no number of the type {kind}")
+            found.append(f"has the default {default!r}, which is not a number of the type {kind}")
     elif not isinstance(default, str):
-        found.append(f"has the default {default!r}, which is no text")
+        found.append(f"has the default {default!r}, which is not a text")
     return found
 
 
@@ -312,7 +312,7 @@ REFUSED_IN_RULES = (
     (r"BYDAY[:=][0-9]", "has a BYDAY with a number, which AWX does not take: use BYDAY=MO;BYSETPOS=1"),
     (r"COUNT=\d{4}", "has a COUNT above 999"),
     # AWX takes a local time and stores it in UTC, so that the rule would differ from the declared one ever after.
-    (r"UNTIL=(?!\d{8}T\d{6}Z(;|\s|$))", "has an UNTIL that is no time in UTC: write it as UNTIL=20261231T235959Z"),
+    (r"UNTIL=(?!\d{8}T\d{6}Z(;|\s|$))", "has an UNTIL that is not a time in UTC: write it as UNTIL=20261231T235959Z"),
 )
 
 
@@ -330,7 +330,7 @@ def rule_faults(rule: str) -> list[str]:
     zone = (re.match(r"DTSTART;TZID=([^:;\s]+)", rule) or ("", ""))[1]
     # A controller without a database of time zones knows none.
     if zone and (known := zoneinfo.available_timezones()) and zone not in known:
-        found.append(f"has the time zone {zone}, which is none: use one such as Asia/Bangkok, or UTC")
+        found.append(f"has the time zone {zone}, which does not exist: use one such as Asia/Bangkok, or UTC")
     for text in rules:
         parts = dict(part.partition("=")[::2] for part in text.split(";"))
         if parts.get("FREQ") not in {"YEARLY", "MONTHLY", "WEEKLY", "DAILY", "HOURLY", "MINUTELY"}:

@@ -36,7 +36,7 @@ def run_module(capsys: pytest.CaptureFixture[str]) -> Run:
             module.main()
         result: dict[str, t.Any] = json.loads(capsys.readouterr().out)
         assert bool(result.get("failed")) == bool(ended.value.code)
-        # Users would read it at every run: an option that is called like a password, and is none.
+        # Users would read it at every run: an option that has the name of a password, and is not one.
         assert not [text for text in warnings if "did not set no_log" in text]
         return {**result, "warnings": warnings}
 

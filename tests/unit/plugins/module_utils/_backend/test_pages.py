@@ -97,9 +97,9 @@ def test_one_that_is_in_order() -> None:
             {},
             "/ leads to https://vercel.com/sso (HTTP 307)",
         ),
-        ({"/": Answer(200, "{}", headers={"content-type": "application/json"})}, {}, "/ is no page: its Content-Type"),
+        ({"/": Answer(200, "{}", headers={"content-type": "application/json"})}, {}, "/ is not a page"),
         ({"/": Answer(200, " ", headers=HTML)}, {}, "/ is empty"),
-        ({"/site.js": Answer(404, "", headers=HTML)}, {}, f"a page loads {URL}/site.js answers HTTP 404"),
+        ({"/site.js": Answer(404, "", headers=HTML)}, {}, f"{URL}/site.js answers HTTP 404, and a page loads it"),
         # A host that answers every path with its page.
         (
             {"/site.js": Answer(200, PAGE, headers=HTML)},
@@ -119,7 +119,7 @@ def test_one_that_is_in_order() -> None:
             "neither the pages nor the 5 files that they load contain the commit 4f2d3c0a",
         ),
         ({}, {"texts": [{"name": "commit", "text": ""}]}, "the text to look for is empty: commit"),
-        ({}, {"headers": {"Via": "("}}, "the expression for the header Via is none"),
+        ({}, {"headers": {"Via": "("}}, "the expression for the header Via is not valid"),
         ({}, {"paths": []}, "no page is named"),
         ({}, {"url": ""}, "not an http or https URL"),
         (

@@ -639,11 +639,11 @@ def test_values_of_the_account_that_sentry_does_not_know(
         ),
         (
             ("awx_schedule", "a", {"template": "1", "rule": f"{RULE};UNTIL=20301231T000000"}),
-            ["rule has an UNTIL that is no time in UTC"],
+            ["rule has an UNTIL that is not a time in UTC"],
         ),
         (
             ("awx_schedule", "a", {"template": "1", "rule": RULE.replace("Bangkok", "Bankok")}),
-            ["rule has the time zone Asia/Bankok, which is none"],
+            ["rule has the time zone Asia/Bankok, which does not exist"],
         ),
         (
             ("awx_schedule", "a", {"template": "1", "rule": RULE.replace("INTERVAL=1", "INTERVAL=0")}),
@@ -651,7 +651,7 @@ def test_values_of_the_account_that_sentry_does_not_know(
         ),
         (
             ("awx_execution_environment", "a", {"image": "https://registry.example.com/a"}),
-            ["image is 'https://registry.example.com/a', and AWX takes only one such as"],
+            ["image is 'https://registry.example.com/a', which AWX refuses"],
         ),
         (
             ("awx_credential_type", "a", {"inputs": {"fields": [{"id": "a"}, {"id": "a"}]}, "injectors": {}}),
@@ -675,10 +675,10 @@ def test_values_of_the_account_that_sentry_does_not_know(
             [
                 "survey.a has several defaults",
                 "survey.b is a multiselect without choices",
-                "survey.c has the default '1', which is no number of the type integer",
-                "survey.c has the default z, which is none of its choices",
+                "survey.c has the default '1', which is not a number of the type integer",
+                "survey.c has the default z, which is not one of its choices",
                 "survey asks for c twice",
-                "survey.d has the default 5, which is no text",
+                "survey.d has the default 5, which is not a text",
                 "survey.d has required yes",
             ],
         ),
@@ -702,7 +702,7 @@ def test_values_of_the_account_that_sentry_does_not_know(
         ),
         (
             ("awx_credential", "a", {"organization": "1", "credential_type": "1", "secrets": {"ssh_key_data": "key"}}),
-            ["secrets.ssh_key_data names key, whose value AWX would not take for a private key"],
+            ["secrets.ssh_key_data names key, whose value AWX would not accept as a private key"],
         ),
         (("clerk_instance", "a", {"allowed_origins": []}), ["allowed_origins is empty, which Clerk ignores"]),
         (("clerk_jwt_template", "a", {"claims": {}, "lifetime": 5}), ["lifetime is 5, and must be from 30"]),
